@@ -1,0 +1,92 @@
+"""Files below a folder, whether they lie there as they are or inside zip archives, as KITTI is handed out."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from sicm_ros.errors import InputError
+
+
+class Tree:
+    """What a folder holds, zip archives opened: relative POSIX path -> bytes.
+
+    An archive's members appear as if it had been unpacked where it lies (KITTI's archives all start with `training/`,
+    `dataset/` or the date). A file on disk hides an archive's member of the same path. May be sent to other processes.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        if not self.root.exists():
+            raise InputError(f"{self.root} does not exist; expected a KITTI folder or zip archive")
+        self._archives: dict[str, tuple[Path, str]] = {}
+        self._files: set[str] = set()
+        self._open: tuple[int, dict[Path, zipfile.ZipFile]] = (os.getpid(), {})
+        if self.root.is_file():
+            self._add_archive(self.root, "")
+        else:
+            self._add_folder(self.root, "")
+
+    def _add_folder(self, folder: Path, prefix: str) -> None:
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if entry.is_dir():
+                self._add_folder(Path(entry.path), f"{prefix}{entry.name}/")
+            elif entry.name.lower().endswith(".zip"):
+                self._add_archive(Path(entry.path), prefix)
+            else:
+                self._files.add(prefix + entry.name)
+
+    def _add_archive(self, archive: Path, prefix: str) -> None:
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                for member in opened.namelist():
+                    if not member.endswith("/"):
+                        self._archives.setdefault(prefix + member, (archive, member))
+        except (zipfile.BadZipFile, OSError) as error:
+            raise InputError(f"{archive} can't be read as a zip archive ({error}); fetch it again") from None
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_open": (0, {})}  # open archives stay with their process
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._files or path in self._archives
+
+    def __iter__(self) -> Iterator[str]:
+        """Every path, sorted."""
+        return iter(sorted(self._files | self._archives.keys()))
+
+    def where(self, path: str) -> str:
+        """The place of a path, as a person would look for it."""
+        if path in self._archives and path not in self._files:
+            archive, member = self._archives[path]
+            return f"{archive}:{member}"
+        return str(self.root / path)
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file; InputError if it is missing or its archive is broken."""
+        try:
+            if path in self._files:
+                return (self.root / path).read_bytes()
+            if path in self._archives:
+                archive, member = self._archives[path]
+                return self._archive(archive).read(member)
+        except (OSError, zipfile.BadZipFile, RuntimeError) as error:
+            raise InputError(f"{self.where(path)} can't be read: {error}") from None
+        raise InputError(f"{self.root / path} is missing")
+
+    def text(self, path: str) -> str:
+        """The text of a file; InputError if it isn't text."""
+        try:
+            return self.read(path).decode()
+        except UnicodeDecodeError:
+            raise InputError(f"{self.where(path)} is not a text file") from None
+
+    def _archive(self, archive: Path) -> zipfile.ZipFile:
+        process, opened = self._open
+        if process != os.getpid():  # after a fork the parent's file offsets must not be shared
+            self._open = process, opened = os.getpid(), {}
+        if archive not in opened:
+            opened[archive] = zipfile.ZipFile(archive)
+        return opened[archive]
