@@ -1,0 +1,102 @@
+"""Pictures in ROS messages and as arrays, without ROS: works on any object with the fields of the message.
+
+`sensor_msgs/Image` as its comments define it: `step` bytes a row, which may be padded; `is_bigendian` for 16-bit channels.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from sicm_ros.errors import InputError
+
+# Channels and bytes per channel of what we read.
+_LAYOUTS = {
+    "rgb8": (3, 1),
+    "bgr8": (3, 1),
+    "rgba8": (4, 1),
+    "bgra8": (4, 1),
+    "mono8": (1, 1),
+    "8UC1": (1, 1),
+    "8UC3": (3, 1),  # what OpenCV calls it carries no order; OpenCV's own is BGR
+    "8UC4": (4, 1),
+    "mono16": (1, 2),
+    "16UC1": (1, 2),
+    "bayer_rggb8": (1, 1),
+    "bayer_bggr8": (1, 1),
+    "bayer_gbrg8": (1, 1),
+    "bayer_grbg8": (1, 1),
+}
+
+# ROS names the Bayer pattern by its first two rows, OpenCV by the second row's second and third pixel.
+_TO_RGB = {
+    "bgr8": cv2.COLOR_BGR2RGB,
+    "8UC3": cv2.COLOR_BGR2RGB,
+    "rgba8": cv2.COLOR_RGBA2RGB,
+    "bgra8": cv2.COLOR_BGRA2RGB,
+    "8UC4": cv2.COLOR_BGRA2RGB,
+    "bayer_rggb8": cv2.COLOR_BayerBG2RGB,
+    "bayer_bggr8": cv2.COLOR_BayerRG2RGB,
+    "bayer_gbrg8": cv2.COLOR_BayerGR2RGB,
+    "bayer_grbg8": cv2.COLOR_BayerGB2RGB,
+}
+
+
+def rgb_from_image(message, topic: str = "image") -> np.ndarray:
+    """A `sensor_msgs/Image` as uint8 (height, width, 3) RGB.
+
+    mono16 keeps its eight upper bits. `topic` is named in errors.
+
+    Raises:
+        InputError: an encoding that isn't read, or fewer bytes than height x step.
+    """
+    encoding = message.encoding
+    if encoding not in _LAYOUTS:
+        raise InputError(f"{topic}: encoding {encoding!r} is not read; convert to one of {', '.join(sorted(_LAYOUTS))}")
+    channels, size = _LAYOUTS[encoding]
+    height, width = int(message.height), int(message.width)
+    step = int(message.step) or width * channels * size
+    data = np.frombuffer(message.data, np.uint8)
+    if height < 1 or width < 1 or step < width * channels * size or len(data) < height * step:
+        raise InputError(
+            f"{topic}: {len(data)} bytes do not hold a {width} x {height} {encoding} image of {step} bytes a row"
+        )
+    rows = data[: height * step].reshape(height, step)[:, : width * channels * size]
+    if size == 2:
+        order = ">u2" if message.is_bigendian else "<u2"
+        pixels = (np.ascontiguousarray(rows).view(order) >> 8).astype(np.uint8)
+    else:
+        pixels = rows.reshape(height, width, channels)
+    if channels == 1 and not encoding.startswith("bayer"):
+        return np.repeat(pixels.reshape(height, width, 1), 3, axis=2)
+    if encoding == "rgb8":
+        return np.ascontiguousarray(pixels)
+    if encoding.startswith("bayer"):
+        if height < 3 or width < 3:
+            raise InputError(f"{topic}: a {width} x {height} Bayer image is too small to interpolate colours")
+        return cv2.cvtColor(np.ascontiguousarray(pixels.reshape(height, width)), _TO_RGB[encoding])
+    return cv2.cvtColor(np.ascontiguousarray(pixels), _TO_RGB[encoding])
+
+
+def rgb_from_compressed(message, topic: str = "image") -> np.ndarray:
+    """A `sensor_msgs/CompressedImage` (JPEG, PNG, whatever OpenCV decodes) as uint8 (height, width, 3) RGB.
+
+    Raises:
+        InputError: the bytes are no picture.
+    """
+    data = np.frombuffer(message.data, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if image is None:
+        raise InputError(f"{topic}: {len(data)} bytes of format {message.format!r} are no picture that OpenCV decodes")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def compress(rgb: np.ndarray, format: str, quality: int = 95) -> bytes:
+    """uint8 (height, width, 3) RGB as the bytes of a `jpeg` (of that quality, 1 to 100) or a `png`."""
+    if format not in ("jpeg", "png"):
+        raise InputError(f"compressed image format {format!r}; expected jpeg or png")
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if format == "jpeg" else []
+    done, data = cv2.imencode(".jpg" if format == "jpeg" else ".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
+    if not done:
+        raise InputError(f"a {rgb.shape} image can't be written as {format}")
+    return data.tobytes()
