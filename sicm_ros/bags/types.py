@@ -1,0 +1,43 @@
+"""The message types that we read and write, for `rosbags`: ROS 2 Jazzy's own, vision_msgs' and ours."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+# vision_msgs 4 (the same fields on Humble, Jazzy and later); rosbags doesn't carry the package.
+_VISION = {
+    "vision_msgs/msg/ObjectHypothesis": "string class_id\nfloat64 score\n",
+    "vision_msgs/msg/ObjectHypothesisWithPose": (
+        "vision_msgs/ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose\n"
+    ),
+    "vision_msgs/msg/BoundingBox3D": "geometry_msgs/Pose center\ngeometry_msgs/Vector3 size\n",
+    "vision_msgs/msg/Detection3D": (
+        "std_msgs/Header header\nvision_msgs/ObjectHypothesisWithPose[] results\nvision_msgs/BoundingBox3D bbox\nstring id\n"
+    ),
+    "vision_msgs/msg/Detection3DArray": "std_msgs/Header header\nvision_msgs/Detection3D[] detections\n",
+}
+
+
+def definitions_folder() -> Path | None:
+    """The folder of our own *.msg files: beside the package in a checkout, in share/ where it is installed."""
+    package = Path(__file__).resolve().parents[1]
+    places = [package.parent / "msg", *(parent / "share" / "sicm_ros" / "msg" for parent in package.parents)]
+    return next((place for place in places if any(place.glob("*.msg"))), None)
+
+
+@lru_cache(maxsize=1)
+def typestore() -> Typestore:
+    """Every type that appears in our bags."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    added = {}
+    for name, text in _VISION.items():
+        added.update(get_types_from_msg(text, name))
+    folder = definitions_folder()
+    for path in sorted(folder.glob("*.msg")) if folder else []:
+        added.update(get_types_from_msg(path.read_text(), f"sicm_ros/msg/{path.stem}"))
+    store.register(added)
+    return store
