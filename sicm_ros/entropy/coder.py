@@ -1,0 +1,103 @@
+"""Entropy coding of integer residuals with integer tables.
+
+The range coder is constriction's (Bamler 2022, arXiv 2201.01741). Symbols are grouped by their table, so that each call
+codes an array with one table: as fast as an unadaptive coder, yet every symbol has its own distribution. An encoder, a
+decoder and a meter share one method, `code(tables, wanted) -> residuals`, so that what walks over the latents is one
+piece of code for all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import constriction
+import numpy as np
+
+from sicm_ros.entropy.tables import MEAN_STEPS, Tables
+from sicm_ros.errors import BitstreamError
+
+
+class Models:
+    """constriction's models of integer tables, made when first used."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self._models: list[constriction.stream.model.Categorical | None] = [None] * (len(tables.starts) - 1)
+
+    def __getitem__(self, table: int) -> constriction.stream.model.Categorical:
+        model = self._models[table]
+        if model is None:
+            # constriction gives each of n symbols one of its 2^24 units and shares the rest in proportion. Weights one
+            # less than our frequencies sum to exactly that rest: all of its arithmetic is on integers, and its table is ours.
+            weights = self.tables.of(table).astype(np.float64) - 1
+            model = self._models[table] = constriction.stream.model.Categorical(weights, perfect=False)
+        return model
+
+
+def grouped(tables: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """(table, positions) for every table that occurs in uint8 (n,), tables ascending, positions ascending."""
+    order = np.argsort(tables, kind="stable")
+    counts = np.bincount(tables)
+    ends = np.cumsum(counts)
+    for table in np.flatnonzero(counts).tolist():
+        yield table, order[ends[table] - counts[table] : ends[table]]
+
+
+class Encoder:
+    """Writes residuals; those beyond their table's reach are written as the nearest that it holds."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def code(self, tables: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """uint8 (n,), int32 (n,) -> int32 (n,), the residuals that were written."""
+        reach = self._models.tables.reach[tables // MEAN_STEPS]
+        residuals = np.clip(wanted, -reach, reach).astype(np.int32)
+        entries = residuals + reach
+        for table, positions in grouped(tables):
+            self._coder.encode(entries[positions], self._models[table])
+        return residuals
+
+    def payload(self) -> bytes:
+        """Everything written so far: constriction's 32-bit words, little-endian, less the zero bytes at their end."""
+        return self._coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
+
+
+class Decoder:
+    """Reads residuals. Bytes that no encoder wrote give residuals of no meaning or BitstreamError, nothing else."""
+
+    def __init__(self, models: Models, payload: bytes) -> None:
+        self._models = models
+        words = np.frombuffer(payload + bytes(-len(payload) % 4), "<u4").astype(np.uint32)
+        self._coder = constriction.stream.queue.RangeDecoder(words)
+
+    def code(self, tables: np.ndarray, wanted: np.ndarray | None = None) -> np.ndarray:
+        """uint8 (n,) -> int32 (n,); `wanted` is not looked at."""
+        entries = np.empty(len(tables), np.int32)
+        for table, positions in grouped(tables):
+            try:
+                entries[positions] = self._coder.decode(self._models[table], len(positions))
+            except (AssertionError, ValueError) as error:
+                raise BitstreamError(f"payload: not the output of an encoder ({error}); drop the packet") from None
+        return entries - self._models.tables.reach[tables // MEAN_STEPS]
+
+    def finish(self) -> None:
+        """Raises BitstreamError unless the payload ends where the symbols do."""
+        if not self._coder.maybe_exhausted():
+            raise BitstreamError("payload: bytes left over after the last symbol; drop the packet")
+
+
+class Meter:
+    """Counts what an encoder would write, symbol by symbol."""
+
+    def __init__(self, models: Models) -> None:
+        self._tables = models.tables
+        self.bits: list[np.ndarray] = []
+
+    def code(self, tables: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """uint8 (n,), int32 (n,) -> int32 (n,), clipped; their costs, float64 (n,), are appended to `bits`."""
+        reach = self._tables.reach[tables // MEAN_STEPS]
+        residuals = np.clip(wanted, -reach, reach).astype(np.int32)
+        self.bits.append(self._tables.costs[self._tables.starts[tables] + residuals + reach])
+        return residuals

@@ -1,0 +1,375 @@
+"""The prior as it codes: integers only, in NumPy, the same on every machine.
+
+Every number is an integer that float32 holds exactly, and every sum stays below 2^24 whatever the order of its terms: this
+is checked when a prior is made, from the actual weights. So matrix products in floating point give exact integers with any
+BLAS, any number of threads, any width of vectors, with or without fused multiply-add, in float32 or in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from sicm_ros.entropy.coder import Decoder, Encoder, Meter, Models
+from sicm_ros.entropy.config import (
+    AROUND,
+    CROSS_WINDOW,
+    EVEN,
+    HERE,
+    LEFT,
+    ODD,
+    OWN_WINDOW,
+    QUALITY_BUCKETS,
+    QUALITY_LEVELS,
+    RIGHT,
+    PriorConfig,
+    hyper_size,
+)
+from sicm_ros.entropy.tables import MEAN_STEPS, SCALES, Tables
+from sicm_ros.errors import BitstreamError, InputError, ModelError
+
+SYMBOL_LIMIT = 31  # symbols are clipped to this before a network looks at them (they are coded whole)
+ACTIVATION_LIMIT = 255  # activations are 0 to this
+WEIGHT_LIMIT = 255
+EXACT = 1 << 24  # float32 holds every integer up to this
+FIRST_SHIFT = 5  # of layers that see symbols
+HIDDEN_SHIFT = 7
+OUTPUT_SHIFT = 9
+MEAN_LIMIT = 511  # quarters
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One matrix product, a shift to the right that rounds, a clip.
+
+    Attributes:
+        weight: int16 (inputs, outputs).
+        bias: int32 (outputs,).
+        largest: the largest absolute value of each input, int64 (inputs,).
+        shift: bits.
+        low, high: limits of the result.
+    """
+
+    name: str
+    weight: Array
+    bias: Array
+    largest: Array
+    shift: int
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        inputs = len(self.largest)
+        if self.weight.ndim != 2 or self.weight.shape[0] != inputs or self.bias.shape != self.weight.shape[1:]:
+            raise ModelError(
+                f"prior: layer {self.name} has weights {self.weight.shape} and biases {self.bias.shape}; expected "
+                f"({inputs}, n) and (n,): the weights belong to another configuration"
+            )
+        bound = np.abs(self.weight.astype(np.int64)).T @ self.largest + np.abs(self.bias.astype(np.int64))
+        if (bound + (1 << self.shift)).max() >= EXACT:
+            raise ModelError(f"prior: sums of layer {self.name} can exceed 2^24 and would not be exact; export it anew")
+
+    def floating(self, dtype: type) -> Floating:
+        rounding = (1 << self.shift) // 2
+        return Floating(
+            self.weight.astype(dtype), (self.bias + rounding).astype(dtype), dtype(2.0**-self.shift), self.low, self.high
+        )
+
+
+@dataclass(frozen=True)
+class Floating:
+    """A `Layer` in floating point, exact all the same; `bias` holds the rounding half too."""
+
+    weight: Array
+    bias: Array
+    scale: np.floating
+    low: int
+    high: int
+
+    def __call__(self, columns: Array, offset: Array | float = 0) -> Array:
+        """(cells, inputs) -> (cells, outputs); `offset` (outputs,) is added to the sums."""
+        result = columns @ self.weight
+        result += self.bias + offset
+        result *= self.scale
+        np.floor(result, out=result)
+        return np.clip(result, self.low, self.high, out=result)
+
+
+class IntegerPrior:
+    """Codes the latents of a pair with the learnt prior; made by `StereoPrior.export` or of the arrays in a model folder.
+
+    Order of the bitstream: the hyper latent, then the passes of `PriorConfig.passes`. docs/bitstream.md specifies it.
+    """
+
+    def __init__(self, config: PriorConfig, arrays: Mapping[str, Array], dtype: type = np.float32) -> None:
+        """`arrays` as `arrays()` returns them; `dtype` is that of the sums, float32 or float64: results are the same."""
+        self.config = config
+        self.dtype = dtype
+        self._arrays = {name: np.ascontiguousarray(arrays[name]) for name in self._names(config, arrays)}
+        self.tables = Tables(self._arrays["tables.reach"], self._arrays["tables.frequencies"])
+        self._models = Models(self.tables)
+        if config.hyperprior:
+            shape = (QUALITY_BUCKETS, config.hyper_channels)
+            for name, low, high in (("z.mean", -MEAN_LIMIT, MEAN_LIMIT), ("z.scale", 0, SCALES - 1)):
+                array = self._arrays[name]
+                if array.shape != shape or array.min() < low or array.max() > high:
+                    raise ModelError(f"prior: {name} is not {shape} of {low} to {high}; fetch the model anew")
+        self._layers = {
+            spec.name: self._layer(spec).floating(dtype) for spec in layer_specs(config)
+        }
+        self._quality_rows = {
+            spec.name: self._arrays[f"{spec.name}.weight"][spec.quality_row].astype(dtype)
+            for spec in layer_specs(config)
+            if spec.quality_row is not None
+        }
+
+    @staticmethod
+    def _names(config: PriorConfig, arrays: Mapping[str, Array]) -> list[str]:
+        names = ["tables.reach", "tables.frequencies"]
+        if config.hyperprior:
+            names += ["z.mean", "z.scale"]
+        for spec in layer_specs(config):
+            names += [f"{spec.name}.weight", f"{spec.name}.bias"]
+        missing = [name for name in names if name not in arrays]
+        if missing:
+            raise ModelError(f"prior: array {missing[0]} is missing; the arrays belong to another configuration")
+        if any(not np.issubdtype(arrays[name].dtype, np.integer) for name in names):
+            raise ModelError("prior: an array isn't of integers; fetch the model anew")
+        return names
+
+    def _layer(self, spec: LayerSpec) -> Layer:
+        weight, bias = self._arrays[f"{spec.name}.weight"], self._arrays[f"{spec.name}.bias"]
+        if weight.shape[-1:] != (spec.outputs,):
+            raise ModelError(f"prior: layer {spec.name} has shape {weight.shape}; expected {spec.outputs} outputs")
+        return Layer(spec.name, weight, bias, spec.largest, spec.shift, spec.low, spec.high)
+
+    def arrays(self) -> dict[str, Array]:
+        """Everything that a decoder needs besides the configuration: integer arrays by name."""
+        return dict(self._arrays)
+
+    def compress(self, left: Array, right: Array, z: Array | None, quality: int) -> bytes:
+        """The payload of a pair of latents.
+
+        Symbols out of their table's reach (at least 15 from the expected value, and 8 standard deviations) are sent as
+        the nearest within: `decompress` tells what was sent.
+
+        Args:
+            left, right: int32 (M, h, w), symbols.
+            z: int32 (K, ceil(h / 4), ceil(w / 4)), hyper symbols; None if the prior has none.
+            quality: 0 to 255.
+        """
+        coder = Encoder(self._models)
+        self._code(coder, self._cells(left, right), self._hyper_cells(z, left.shape[1:]), left.shape[1:], quality)
+        return coder.payload()
+
+    def decompress(self, payload: bytes, height: int, width: int, quality: int) -> tuple[Array, Array, Array | None]:
+        """The symbols of a payload: left, right (int32 (M, height, width)) and z as `compress` took them.
+
+        Raises:
+            BitstreamError: the payload can't be what `compress` wrote for this prior, size and quality. Time and memory
+                depend on the size alone.
+        """
+        coder = Decoder(self._models, payload)
+        symbols, z = self._code(coder, None, None, (height, width), quality)
+        coder.finish()
+        left, right = (np.ascontiguousarray(view.reshape(height, width, -1).transpose(2, 0, 1)) for view in symbols)
+        return left, right, z
+
+    def bits_map(self, left: Array, right: Array, z: Array | None, quality: int) -> Array:
+        """float64 (2, h, w): bits that each cell of each view costs; the hyper latent's are spread evenly over all."""
+        meter = Meter(self._models)
+        height, width = left.shape[1:]
+        self._code(meter, self._cells(left, right), self._hyper_cells(z, (height, width)), (height, width), quality)
+        costs = iter(meter.bits)
+        cells = np.zeros((2, height * width))
+        hyper = next(costs).sum() if self.config.hyperprior else 0.0
+        for step in self.config.passes():
+            cells[step.view, cell_indices(height, width, step.parity)] = next(costs).reshape(-1, self.config.channels).sum(1)
+        return cells.reshape(2, height, width) + hyper / cells.size
+
+    def _cells(self, left: Array, right: Array) -> Array:
+        """Two (M, h, w) -> int32 (2, h * w, M)."""
+        if left.ndim != 3 or left.shape != right.shape or left.shape[0] != self.config.channels:
+            raise InputError(
+                f"latents: shapes {left.shape} and {right.shape}; expected ({self.config.channels}, h, w) for both views"
+            )
+        return np.stack([view.reshape(len(view), -1).T for view in (left, right)]).astype(np.int32)
+
+    def _hyper_cells(self, z: Array | None, size: tuple[int, int]) -> Array | None:
+        if not self.config.hyperprior:
+            return None
+        expected = (self.config.hyper_channels, *hyper_size(*size))
+        if z is None or z.shape != expected:
+            raise InputError(f"hyper latent: shape {None if z is None else z.shape}; expected {expected}")
+        return z.astype(np.int32)
+
+    def _code(
+        self, coder: Encoder | Decoder | Meter, wanted: Array | None, z: Array | None, size: tuple[int, int], quality: int
+    ) -> tuple[Array, Array | None]:
+        """Walks over all symbols in the order of the bitstream; encoder, decoder and meter take the same steps.
+
+        Returns the symbols that the other side gets: int32 (2, h * w, M), and z.
+        """
+        if not 0 <= quality < QUALITY_LEVELS:
+            raise BitstreamError(f"quality is {quality}; expected 0 to {QUALITY_LEVELS - 1}")
+        height, width = size
+        features: Array | None = None
+        if self.config.hyperprior:
+            z = self._code_hyper(coder, z, size, quality)
+            features = self._synthesise(z, size, quality)
+        symbols = np.zeros((2, height * width, self.config.channels), np.int32)
+        # What the networks see of the symbols known so far: clipped, as floating point, with rows and columns.
+        seen = np.zeros((2, height, width, self.config.channels), self.dtype)
+        for number, step in enumerate(self.config.passes()):
+            cells = cell_indices(height, width, step.parity)
+            columns = []
+            if features is not None:
+                columns.append(features[step.view].reshape(height * width, -1)[cells])
+            if step.own:
+                columns.append(gather(seen[step.view], OWN_WINDOW, step.parity, EVEN))
+            if step.cross:
+                columns.append(gather(seen[LEFT], CROSS_WINDOW, step.parity, None))
+            mean, scale = self._distributions(f"pass{number}", columns, len(cells), quality)
+            target = None if wanted is None else wanted[step.view, cells]
+            coded = code_symbols(coder, mean, scale, target)
+            symbols[step.view, cells] = coded
+            flat = seen[step.view].reshape(height * width, -1)
+            flat[cells] = np.clip(coded, -SYMBOL_LIMIT, SYMBOL_LIMIT)
+        return symbols, z
+
+    def _code_hyper(self, coder: Encoder | Decoder | Meter, z: Array | None, size: tuple[int, int], quality: int) -> Array:
+        rows, columns = hyper_size(*size)
+        bucket = quality * QUALITY_BUCKETS // QUALITY_LEVELS
+        cells = rows * columns
+        mean = np.repeat(self._arrays["z.mean"][bucket].astype(np.int32)[:, None], cells, 1)
+        scale = np.repeat(self._arrays["z.scale"][bucket].astype(np.int32)[:, None], cells, 1)
+        wanted = None if z is None else z.reshape(self.config.hyper_channels, cells)
+        return code_symbols(coder, mean, scale, wanted).reshape(self.config.hyper_channels, rows, columns)
+
+    def _synthesise(self, z: Array, size: tuple[int, int], quality: int) -> Array:
+        """int32 (K, ceil(h / 4), ceil(w / 4)) -> hyper features (2, h, w, N), integers 0 to 255."""
+        height, width = size
+        middle = (height + 1) // 2, (width + 1) // 2
+        clipped = np.clip(z, -SYMBOL_LIMIT, SYMBOL_LIMIT).astype(self.dtype)
+        views = []
+        for group in clipped.reshape(self.config.groups, -1, *z.shape[1:]):
+            x = gather(np.ascontiguousarray(group.transpose(1, 2, 0)), AROUND, None, None)
+            x = self._layers["hyper0"](self._with_quality(x), self._quality_rows["hyper0"] * quality)
+            x = to_space(x.reshape(*z.shape[1:], -1), *middle)
+            x = self._layers["hyper1"](gather(x, AROUND, None, None))
+            x = to_space(x.reshape(*middle, -1), height, width)
+            views += np.split(x, 2 // self.config.groups, axis=2)
+        return np.stack(views)
+
+    def _with_quality(self, columns: Array) -> Array:
+        """A column of zeros where the quality's weight is: its product is the same for all cells and is added later."""
+        return np.concatenate([np.zeros((len(columns), 1), self.dtype), columns], axis=1)
+
+    def _distributions(self, name: str, columns: list[Array], cells: int, quality: int) -> tuple[Array, Array]:
+        """Means in quarters and scale indices, int32 (cells, M) each."""
+        x = np.concatenate([np.zeros((cells, 1), self.dtype), *columns], axis=1)
+        x = self._layers[f"{name}.0"](x, self._quality_rows[f"{name}.0"] * quality)
+        x = self._layers[f"{name}.1"](x)
+        mean = self._layers[f"{name}.mean"](x).astype(np.int32)
+        scale = self._layers[f"{name}.scale"](x).astype(np.int32)
+        return mean, scale
+
+
+def code_symbols(coder: Encoder | Decoder | Meter, mean: Array, scale: Array, wanted: Array | None) -> Array:
+    """Codes symbols with means (quarters) and scale indices, int32 of any one shape; returns the symbols, same shape."""
+    floor = mean >> 2
+    tables = (scale * MEAN_STEPS + (mean & 3)).astype(np.uint8).ravel()
+    residuals = coder.code(tables, None if wanted is None else (wanted - floor).ravel())
+    return residuals.reshape(mean.shape) + floor
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """What is known of a layer from the configuration alone; the first input is the quality where `quality_row` is 0."""
+
+    name: str
+    largest: Array
+    outputs: int
+    shift: int
+    low: int = 0
+    high: int = ACTIVATION_LIMIT
+    quality_row: int | None = None
+
+
+def layer_specs(config: PriorConfig) -> list[LayerSpec]:
+    """The layers of a configuration, in the order of use."""
+
+    def largest(activations: int, symbols: int = 0, quality: bool = False) -> Array:
+        counts = [1 if quality else 0, activations, symbols]
+        return np.repeat([QUALITY_LEVELS - 1, ACTIVATION_LIMIT, SYMBOL_LIMIT], counts).astype(np.int64)
+
+    specs = []
+    if config.hyperprior:
+        symbols = config.hyper_channels // config.groups * len(offsets(AROUND))
+        outputs = 4 * config.features * (2 // config.groups)
+        specs += [
+            LayerSpec("hyper0", largest(0, symbols, True), 4 * config.hyper_width, FIRST_SHIFT, quality_row=0),
+            LayerSpec("hyper1", largest(config.hyper_width * len(offsets(AROUND))), outputs, HIDDEN_SHIFT),
+        ]
+    for number, step in enumerate(config.passes()):
+        symbols = config.channels * (
+            step.own * len(offsets(OWN_WINDOW, step.parity, EVEN)) + step.cross * len(offsets(CROSS_WINDOW))
+        )
+        first = largest(config.features if config.hyperprior else 0, symbols, True)
+        hidden = largest(config.hidden)
+        name = f"pass{number}"
+        specs += [
+            LayerSpec(f"{name}.0", first, config.hidden, FIRST_SHIFT, quality_row=0),
+            LayerSpec(f"{name}.1", hidden, config.hidden, HIDDEN_SHIFT),
+            LayerSpec(f"{name}.mean", hidden, config.channels, OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT),
+            LayerSpec(f"{name}.scale", hidden, config.channels, OUTPUT_SHIFT, 0, SCALES - 1),
+        ]
+    return specs
+
+
+def offsets(window: tuple[int, int, int, int], parity: int | None = None, visible: int | None = None) -> list[tuple[int, int]]:
+    """(row, column) offsets of a window, row by row; of cells of colour `visible` alone, seen from colour `parity`."""
+    above, below, before, after = window
+    every = [(row, column) for row in range(-above, below + 1) for column in range(-before, after + 1)]
+    if visible is None:
+        return every
+    return [(row, column) for row, column in every if (row + column + parity - visible) % 2 == 0]
+
+
+@lru_cache(maxsize=64)
+def cell_indices(height: int, width: int, parity: int | None) -> Array:
+    """Indices into the flattened grid of the checkerboard's cells of one colour, or of all: row by row."""
+    rows, columns = np.mgrid[:height, :width]
+    chosen = np.ones((height, width), bool) if parity is None else (rows + columns) % 2 == parity
+    return np.flatnonzero(chosen)
+
+
+@lru_cache(maxsize=64)
+def _gather_indices(height: int, width: int, window: tuple[int, int, int, int], parity: int | None, visible: int | None) -> Array:
+    above, below, before, after = window
+    padded_width = width + before + after
+    rows, columns = np.divmod(cell_indices(height, width, parity), width)
+    corner = (rows + above) * padded_width + columns + before
+    return corner[:, None] + [row * padded_width + column for row, column in offsets(window, parity, visible)]
+
+
+def gather(grid: Array, window: tuple[int, int, int, int], parity: int | None, visible: int | None) -> Array:
+    """(h, w, C) -> (cells, offsets * C): what each cell of colour `parity` sees through its window; zeros outside."""
+    height, width, channels = grid.shape
+    above, below, before, after = window
+    padded = np.zeros((height + above + below, width + before + after, channels), grid.dtype)
+    padded[above : above + height, before : before + width] = grid
+    indices = _gather_indices(height, width, window, parity, visible)
+    return padded.reshape(-1, channels)[indices].reshape(len(indices), indices.shape[1] * channels)
+
+
+def to_space(grid: Array, height: int, width: int) -> Array:
+    """(h, w, 4 C) -> (height, width, C) at twice the resolution, cropped: channel 4 c + 2 i + j goes to row i, column j."""
+    rows, columns, channels = grid.shape
+    spread = grid.reshape(rows, columns, channels // 4, 2, 2).transpose(0, 3, 1, 4, 2)
+    return np.ascontiguousarray(spread.reshape(2 * rows, 2 * columns, channels // 4)[:height, :width])

@@ -1,0 +1,363 @@
+"""The learnt prior of a pair of latents, as it trains: the same integers as `IntegerPrior`, with gradients.
+
+    y_left, y_right --analysis--> z --round--> z^ --synthesis--> hyper features of both views
+    pass 1: left, even cells   <- hyper features
+    pass 2: left, odd cells    <- hyper features, even cells around
+    pass 3: right, even cells  <- hyper features, left view along the row
+    pass 4: right, odd cells   <- hyper features, left view along the row, even cells around
+
+A hyperprior (Balle et al., ICLR 2018), a checkerboard context (He et al., CVPR 2021) and an integer network (Balle et al.,
+ICLR 2019), made joint over two rectified views. Weights and activations are rounded in the forward pass, and gradients
+pass straight through the rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sicm_ros.entropy.config import (
+    AROUND,
+    CROSS_WINDOW,
+    EVEN,
+    HERE,
+    LEFT,
+    OWN_WINDOW,
+    QUALITY_BUCKETS,
+    QUALITY_LEVELS,
+    Pass,
+    PriorConfig,
+)
+from sicm_ros.entropy.integer import (
+    ACTIVATION_LIMIT,
+    EXACT,
+    FIRST_SHIFT,
+    HIDDEN_SHIFT,
+    MEAN_LIMIT,
+    OUTPUT_SHIFT,
+    SYMBOL_LIMIT,
+    WEIGHT_LIMIT,
+    IntegerPrior,
+    offsets,
+)
+from sicm_ros.entropy.likelihood import bits, build_tables
+from sicm_ros.entropy.tables import MEAN_STEPS, SCALES
+
+LEAK = 0.1  # slope of the gradient where a clip holds, so that nothing dies
+WEIGHT_UNIT = 128  # integer weights are their parameter times this
+BIAS_LIMIT = 1 << 21
+ACTIVATION_UNIT = 16  # integer activations for a value of about one
+OUTPUT_UNIT = 4  # of means (quarters) and of scale indices
+
+# Typical magnitudes of inputs, for the initialisation alone.
+TYPICAL_SYMBOL, TYPICAL_ACTIVATION, TYPICAL_QUALITY = 0.5, 20.0, 128.0
+
+
+class _Round(torch.autograd.Function):
+    """Nearest integer, halves up; the gradient passes straight through."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return torch.floor(x + 0.5)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+class _Clip(torch.autograd.Function):
+    """Clip; the gradient leaks where it holds."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, low: float, high: float) -> Tensor:
+        ctx.save_for_backward((x >= low) & (x <= high))
+        return x.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (inside,) = ctx.saved_tensors
+        return torch.where(inside, gradient, LEAK * gradient), None, None
+
+
+def quantise(y: Tensor) -> Tensor:
+    """The symbols of a scaled latent: nearest integers, halves up, as floating point, with straight-through gradients."""
+    return _Round.apply(y)
+
+
+@dataclass(frozen=True)
+class PriorOutput:
+    """What training needs to know of a batch of pairs.
+
+    Attributes:
+        left, right: (B, M, h, w) quantised latents, with straight-through gradients.
+        bits: (B,) bits of a pair, hyper latent included.
+        cell_bits: (B, 2, h, w) bits of each view's cells, without the hyper latent's.
+        hyper_bits: (B,) bits of the hyper latent.
+    """
+
+    left: Tensor
+    right: Tensor
+    bits: Tensor
+    cell_bits: Tensor
+    hyper_bits: Tensor
+
+
+class IntegerConv(nn.Module):
+    """A convolution over several inputs that computes with integers: round(weights * inputs / 2^shift), clipped.
+
+    Inputs are float tensors that hold integers. Output pixels see a window of each input (rows above, below, columns
+    before, after), zeros outside.
+    """
+
+    def __init__(
+        self,
+        inputs: list[tuple[int, float, int, tuple[int, int, int, int]]],
+        outputs: int,
+        shift: int,
+        low: int = 0,
+        high: int = ACTIVATION_LIMIT,
+        unit: int = ACTIVATION_UNIT,
+        start: float = 0.0,
+        gain: float = 1.0,
+    ) -> None:
+        """Args:
+        inputs: (channels, typical magnitude, largest magnitude, window) of each input.
+        outputs: channels of the output.
+        shift, low, high: of the rounding.
+        unit: integer outputs for one unit of the bias's parameter.
+        start: the bias's initial value.
+        gain: initial magnitude of the outputs, in units, for typical inputs.
+        """
+        super().__init__()
+        self.shift, self.low, self.high = shift, low, high
+        self.windows = [window for _, _, _, window in inputs]
+        self.weights = nn.ParameterList()
+        room = EXACT - BIAS_LIMIT - (1 << shift)
+        terms = 0
+        for channels, typical, largest, (above, below, before, after) in inputs:
+            taps = (above + below + 1) * (before + after + 1)
+            deviation = gain * unit * 2**shift / (typical * (channels * taps * len(inputs)) ** 0.5)
+            weight = torch.randn(outputs, channels, above + below + 1, before + after + 1)
+            self.weights.append(nn.Parameter(weight * deviation / WEIGHT_UNIT))
+            terms += channels * taps * largest
+        self.weight_limit = min(WEIGHT_LIMIT, (room - 1) // terms)  # so that sums stay exact, whatever is learnt
+        self.bias_unit = unit << shift
+        self.bias = nn.Parameter(torch.full((outputs,), float(start)))
+
+    def integer_weights(self) -> list[Tensor]:
+        return [
+            _Clip.apply(_Round.apply(weight * WEIGHT_UNIT), -self.weight_limit, self.weight_limit)
+            for weight in self.weights
+        ]
+
+    def integer_bias(self) -> Tensor:
+        return _Clip.apply(_Round.apply(self.bias * self.bias_unit), -BIAS_LIMIT, BIAS_LIMIT)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """(B, C_i, h, w) each -> (B, outputs, h, w)."""
+        total = self.integer_bias()[:, None, None]
+        for x, weight, (above, below, before, after) in zip(inputs, self.integer_weights(), self.windows, strict=True):
+            total = total + F.conv2d(F.pad(x, (before, after, above, below)), weight)
+        return _Clip.apply(_Round.apply(total * 2.0**-self.shift), self.low, self.high)
+
+
+class ContextNetwork(nn.Module):
+    """Means and scale indices of the symbols of one pass."""
+
+    def __init__(self, config: PriorConfig, step: Pass) -> None:
+        super().__init__()
+        self.step = step
+        inputs = [(1, TYPICAL_QUALITY, QUALITY_LEVELS - 1, HERE)]
+        if config.hyperprior:
+            inputs.append((config.features, TYPICAL_ACTIVATION, ACTIVATION_LIMIT, HERE))
+        if step.own:
+            inputs.append((config.channels, TYPICAL_SYMBOL, SYMBOL_LIMIT, OWN_WINDOW))
+        if step.cross:
+            inputs.append((config.channels, TYPICAL_SYMBOL, SYMBOL_LIMIT, CROSS_WINDOW))
+        hidden = [(config.hidden, TYPICAL_ACTIVATION, ACTIVATION_LIMIT, HERE)]
+        self.first = IntegerConv(inputs, config.hidden, FIRST_SHIFT)
+        self.second = IntegerConv(hidden, config.hidden, HIDDEN_SHIFT, gain=1.4)
+        self.mean = IntegerConv(
+            hidden, config.channels, OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT, unit=OUTPUT_UNIT, gain=0.1
+        )
+        self.scale = IntegerConv(
+            hidden, config.channels, OUTPUT_SHIFT, 0, SCALES - 1, unit=OUTPUT_UNIT, start=3.0, gain=0.2
+        )
+
+    def forward(self, inputs: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Quality, features, own and left symbols, whichever there are -> means in quarters, scale indices."""
+        x = self.second(self.first(*inputs))
+        return self.mean(x), self.scale(x)
+
+
+class StereoPrior(nn.Module):
+    """Likelihood of a pair's latents; `export` gives the coder that writes them in as many bits."""
+
+    def __init__(self, config: PriorConfig) -> None:
+        super().__init__()
+        self.config = config
+        views = 2 // config.groups  # that share a hyper latent
+        hyper_channels = config.hyper_channels // config.groups
+        if config.hyperprior:
+            # Floating point: only the encoder needs it, and whatever it says is sent.
+            self.analysis = nn.Sequential(
+                nn.Conv2d(views * config.channels, config.hyper_width, 3, stride=2, padding=1),
+                nn.LeakyReLU(0.1),
+                nn.Conv2d(config.hyper_width, hyper_channels, 3, stride=2, padding=1),
+            )
+            with torch.no_grad():
+                self.analysis[-1].weight *= 4.0  # z would round to nothing otherwise, and say nothing
+            self.hyper0 = IntegerConv(
+                [(1, TYPICAL_QUALITY, QUALITY_LEVELS - 1, HERE), (hyper_channels, TYPICAL_SYMBOL, SYMBOL_LIMIT, AROUND)],
+                4 * config.hyper_width,
+                FIRST_SHIFT,
+            )
+            self.hyper1 = IntegerConv(
+                [(config.hyper_width, TYPICAL_ACTIVATION, ACTIVATION_LIMIT, AROUND)],
+                4 * config.features * views,
+                HIDDEN_SHIFT,
+                gain=1.4,
+            )
+            self.z_mean = nn.Parameter(torch.zeros(QUALITY_BUCKETS, config.hyper_channels))
+            self.z_scale = nn.Parameter(torch.full((QUALITY_BUCKETS, config.hyper_channels), 3.0))
+        self.networks = nn.ModuleList(ContextNetwork(config, step) for step in config.passes())
+
+    def analyse(self, left: Tensor, right: Tensor) -> Tensor | None:
+        """Scaled latents, two (B, M, h, w) -> hyper latent (B, K, ceil(h / 4), ceil(w / 4)), not yet rounded."""
+        if not self.config.hyperprior:
+            return None
+        with torch.autocast(left.device.type, enabled=False):
+            pair = torch.stack([left, right], 1).float()
+            batch = len(pair)
+            grouped = pair.reshape(batch * self.config.groups, -1, *pair.shape[3:])
+            z = self.analysis(grouped)
+            return z.reshape(batch, self.config.hyper_channels, *z.shape[2:])
+
+    def forward(self, left: Tensor, right: Tensor, quality: Tensor | int, z: Tensor | None = None) -> PriorOutput:
+        """Rate of a batch of pairs.
+
+        Args:
+            left, right: (B, M, h, w), latents times the quality's gain, not rounded.
+            quality: (B,) or one for all, 0 to 255.
+            z: hyper latent if `analyse` has been called already.
+        """
+        z = self.analyse(left, right) if z is None else z
+        with torch.autocast(left.device.type, enabled=False):
+            y = torch.stack([left, right], 1).float()
+            batch, _, _, height, width = y.shape
+            quality = torch.as_tensor(quality, device=y.device).expand(batch)
+            constant = quality.float().reshape(batch, 1, 1, 1)
+            features, hyper_bits = None, y.new_zeros(batch)
+            if self.config.hyperprior:
+                z = z.float()
+                symbols = quantise(z)
+                mean, scale = self._hyper_distributions(quality)
+                hyper_bits = _cost(z, symbols, mean, scale).sum((1, 2, 3))
+                features = self._synthesise(symbols, constant, height, width)
+            symbols = quantise(y)
+            mean, scale = self._distributions(symbols, features, constant)
+            cell_bits = _cost(y, symbols, mean, scale).sum(2)
+        return PriorOutput(
+            symbols[:, 0], symbols[:, 1], cell_bits.sum((1, 2, 3)) + hyper_bits, cell_bits, hyper_bits
+        )
+
+    def _hyper_distributions(self, quality: Tensor) -> tuple[Tensor, Tensor]:
+        bucket = quality.long() * QUALITY_BUCKETS // QUALITY_LEVELS
+        mean, scale = self._hyper_integers()
+        return mean[bucket][..., None, None], scale[bucket][..., None, None]
+
+    def _hyper_integers(self) -> tuple[Tensor, Tensor]:
+        mean = _Clip.apply(_Round.apply(self.z_mean * OUTPUT_UNIT), -MEAN_LIMIT, MEAN_LIMIT)
+        return mean, _Clip.apply(_Round.apply(self.z_scale * OUTPUT_UNIT), 0, SCALES - 1)
+
+    def _synthesise(self, symbols: Tensor, constant: Tensor, height: int, width: int) -> Tensor:
+        """Hyper symbols -> hyper features (B, 2, N, h, w)."""
+        batch, _, rows, columns = symbols.shape
+        x = _Clip.apply(symbols, -SYMBOL_LIMIT, SYMBOL_LIMIT).reshape(batch * self.config.groups, -1, rows, columns)
+        constant = constant.repeat_interleave(self.config.groups, 0).expand(-1, 1, rows, columns)
+        x = F.pixel_shuffle(self.hyper0(constant, x), 2)[:, :, : (height + 1) // 2, : (width + 1) // 2]
+        x = F.pixel_shuffle(self.hyper1(x), 2)[:, :, :height, :width]
+        return x.reshape(batch, 2, -1, height, width)
+
+    def _distributions(self, symbols: Tensor, features: Tensor | None, constant: Tensor) -> tuple[Tensor, Tensor]:
+        """Means in quarters and scale indices of all symbols, (B, 2, M, h, w) each."""
+        height, width = symbols.shape[-2:]
+        rows = torch.arange(height, device=symbols.device)[:, None]
+        columns = torch.arange(width, device=symbols.device)
+        colour = (rows + columns) % 2
+        seen = _Clip.apply(symbols, -SYMBOL_LIMIT, SYMBOL_LIMIT)
+        means, scales = [None, None], [None, None]
+        for network in self.networks:
+            step = network.step
+            inputs = [constant.expand(-1, 1, height, width)]
+            if features is not None:
+                inputs.append(features[:, step.view])
+            if step.own:
+                inputs.append(seen[:, step.view] * (colour == EVEN))
+            if step.cross:
+                inputs.append(seen[:, LEFT])
+            mean, scale = network(inputs)
+            if step.own:
+                chosen = colour == step.parity
+                mean = torch.where(chosen, mean, means[step.view])
+                scale = torch.where(chosen, scale, scales[step.view])
+            means[step.view], scales[step.view] = mean, scale
+        return torch.stack(means, 1), torch.stack(scales, 1)
+
+    @torch.no_grad()
+    def export(self) -> IntegerPrior:
+        """The coder of this prior as trained so far."""
+        tables = build_tables()
+        arrays = {"tables.reach": tables.reach, "tables.frequencies": tables.frequencies}
+        if self.config.hyperprior:
+            mean, scale = self._hyper_integers()
+            arrays |= {"z.mean": _to_numpy(mean, np.int16), "z.scale": _to_numpy(scale, np.int16)}
+            arrays |= _matrix("hyper0", self.hyper0) | _matrix("hyper1", self.hyper1)
+        for number, network in enumerate(self.networks):
+            parities = [None] * len(network.first.weights)
+            if network.step.own:  # its window's taps on odd cells see nothing
+                parities[network.first.windows.index(OWN_WINDOW)] = network.step.parity
+            arrays |= _matrix(f"pass{number}.0", network.first, parities)
+            arrays |= _matrix(f"pass{number}.1", network.second)
+            arrays |= _matrix(f"pass{number}.mean", network.mean)
+            arrays |= _matrix(f"pass{number}.scale", network.scale)
+        return IntegerPrior(self.config, arrays)
+
+
+def _cost(y: Tensor, symbols: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
+    """Bits of symbols = quantise(y), exact in value.
+
+    Distributions learn from the symbols as they will be coded. The latent's gradient is the exact one of the expected
+    cost under uniform noise, d/dy E[bits(y + u)] = bits(y + 1/2) - bits(y - 1/2): smooth where rounding's is not, and
+    without the noise (cf. Agustsson and Theis, NeurIPS 2020).
+    """
+    mean = mean / MEAN_STEPS
+    cost = bits(symbols.detach() - mean, scale)
+    if not y.requires_grad:
+        return cost
+    with torch.no_grad():
+        slope = bits(y + 0.5 - mean, scale) - bits(y - 0.5 - mean, scale)
+    return cost + slope * (y - y.detach())
+
+
+def _matrix(name: str, layer: IntegerConv, parities: list[int | None] | None = None) -> dict[str, np.ndarray]:
+    """A layer's arrays as IntegerPrior takes them: rows by input, then by offset of its window, then by channel."""
+    rows = []
+    for weight, window, parity in zip(
+        layer.integer_weights(), layer.windows, parities or [None] * len(layer.windows), strict=True
+    ):
+        above, _, before, _ = window
+        visible = None if parity is None else EVEN
+        rows += [weight[:, :, above + row, before + column].T for row, column in offsets(window, parity, visible)]
+    return {
+        f"{name}.weight": _to_numpy(torch.cat(rows), np.int16),
+        f"{name}.bias": _to_numpy(layer.integer_bias(), np.int32),
+    }
+
+
+def _to_numpy(integers: Tensor, dtype: type) -> np.ndarray:
+    return integers.detach().cpu().numpy().astype(dtype)
