@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
 
-# KITTI's rig on most of its days (2011_09_26), object set's own figures; for bags without any camera_info.
-KITTI_RIG = StereoCalibration(721.5377, 721.5377, 609.5593, 172.854, 0.5327, 1242, 375, disparity_offset=0.52)
+DISPARITY_OFFSET = 0.52  # pixels at 1242 of width: KITTI's labels against its pictures (docs/kitti.md)
+
+# KITTI's rectified colour rigs by picture size, from the calibration files of their days; for bags without camera_info.
+KITTI_RIGS = {
+    (c.width, c.height): c
+    for c in (
+        StereoCalibration(721.5377, 721.5377, 609.5593, 172.854, 0.53273, 1242, 375),  # 2011_09_26
+        StereoCalibration(718.856, 718.856, 607.1928, 185.2157, 0.53233, 1241, 376),  # 2011_10_03
+        StereoCalibration(707.0912, 707.0912, 601.8873, 183.1104, 0.53791, 1226, 370),  # 2011_09_30
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -20,8 +29,8 @@ class Preset:
         name: what the user types.
         about: who writes such bags.
         left, right: image topics (those with /compressed behind them are found too).
-        camera_info: None where it is the image topic's sibling `camera_info`, as ROS has it; a calibration for families
-            that record none.
+        camera_info: whether the image topics have their sibling `camera_info`, as in ROS; otherwise the rig is one of
+            KITTI_RIGS, by the size of the pictures.
         rectified: the pictures are rectified although camera_info still describes the raw ones (distortion, a rotation,
             projections relative to camera 0): replace it by that of the rectified pair.
         disparity_offset: pixels that the rig's disparities lack, at 1242 pixels of width (see StereoCalibration).
@@ -31,13 +40,13 @@ class Preset:
     about: str
     left: str
     right: str
-    camera_info: StereoCalibration | None = None
+    camera_info: bool = True
     rectified: bool = False
     disparity_offset: float = 0.0
 
 
-def _kitti(name: str, about: str, left: str, right: str, camera_info: StereoCalibration | None = None) -> Preset:
-    return Preset(name, about, left, right, camera_info, True, KITTI_RIG.disparity_offset)
+def _kitti(name: str, about: str, left: str, right: str, camera_info: bool = True) -> Preset:
+    return Preset(name, about, left, right, camera_info, True, DISPARITY_OFFSET)
 
 
 PRESETS = {
@@ -73,7 +82,7 @@ PRESETS = {
             "umtclskn/ros2_kitti_publishers, which has no camera_info",
             "/kitti/image/color/left",
             "/kitti/image/color/right",
-            KITTI_RIG,
+            camera_info=False,
         ),
     )
 }
@@ -109,9 +118,7 @@ def choose(preset: str, topics: dict, path: object, left: str = "", right: str =
         raise InputError(f"{path}: one topic of the pair was given ({left or right}); give both, left and right")
     if left:
         chosen = PRESETS["stereo"] if preset == "auto" else PRESETS[preset]
-        chosen = Preset(
-            chosen.name, chosen.about, left, right, chosen.camera_info, chosen.rectified, chosen.disparity_offset
-        )
+        chosen = replace(chosen, left=left, right=right)
     elif preset == "auto":
         known = [p for p in PRESETS.values() if _bare(p.left) in images and _bare(p.right) in images]
         chosen = known[0] if known else _guess(images, path, topics)
