@@ -1,0 +1,131 @@
+"""Boxes drawn into the picture and seen from above.
+
+Whatever has `location`, `dimensions` and `rotation_y` (and, for captions, `names` and `scores`) can be drawn: detections,
+labels, boxes of messages. Pictures are uint8 (height, width, 3) RGB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.boxes import NEAR, corners, project
+
+DETECTION, LABEL = (228, 40, 44), (38, 112, 255)  # RGB: detections are red, labels blue, everywhere
+_EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
+_SHIFT = 4  # fractional bits of OpenCV's line coordinates
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FAR = 1e4  # pixels outside the picture beyond which a line isn't followed
+
+
+class Boxes3D(Protocol):
+    """N boxes in the left camera's optical frame, as `geometry.boxes` defines them."""
+
+    location: np.ndarray
+    dimensions: np.ndarray
+    rotation_y: np.ndarray
+
+
+def _segment(image: np.ndarray, a: np.ndarray, b: np.ndarray, colour: tuple, thickness: int) -> None:
+    a, b = (tuple(int(round(float(v) * (1 << _SHIFT))) for v in np.clip(p, -_FAR, _FAR)) for p in (a, b))
+    cv2.line(image, a, b, colour, thickness, cv2.LINE_AA, _SHIFT)
+
+
+def _caption(image: np.ndarray, text: str, at: tuple[int, int], colour: tuple, scale: float) -> None:
+    cv2.putText(image, text, at, _FONT, scale, (0, 0, 0), 3, cv2.LINE_AA)
+    cv2.putText(image, text, at, _FONT, scale, tuple(min(255, c + 90) for c in colour), 1, cv2.LINE_AA)
+
+
+def draw_boxes(
+    picture: np.ndarray,
+    boxes: Boxes3D,
+    calibration: StereoCalibration,
+    colour: tuple[int, int, int] = DETECTION,
+    captions: bool = False,
+    thickness: int = 2,
+) -> np.ndarray:
+    """A copy of the left picture with the boxes' edges, their front faces crossed.
+
+    Args:
+        picture: the left picture, of the calibration's size or any other (the calibration is scaled to it).
+        boxes: in the left optical frame; what lies behind the camera isn't drawn.
+        captions: class and score above each box.
+    """
+    drawn = np.ascontiguousarray(picture).copy()
+    height, width = drawn.shape[:2]
+    if (width, height) != (calibration.width, calibration.height):
+        calibration = calibration.resized(width, height)
+    order = np.argsort(-np.asarray(boxes.location)[:, 2]) if len(boxes.location) else []
+    points = corners(boxes.location, boxes.dimensions, boxes.rotation_y) if len(boxes.location) else []
+    for index in order:  # nearest last
+        box = points[index]
+        lines = [(box[a], box[b], thickness) for a, b in _EDGES]
+        lines += [(box[0], box[5], 1), (box[1], box[4], 1)]  # the front: corners 0, 1 and above them 4, 5
+        for a, b, weight in lines:
+            if max(a[2], b[2]) < NEAR:
+                continue
+            if min(a[2], b[2]) < NEAR:  # cut at the plane just ahead of the camera
+                near, far = (a, b) if a[2] < b[2] else (b, a)
+                a, b = far + (far[2] - NEAR) / (far[2] - near[2]) * (near - far), far
+            _segment(drawn, project(a, calibration), project(b, calibration), colour, weight)
+        if captions and box[:, 2].min() > NEAR:
+            pixels = project(box, calibration)
+            at = (int(np.clip(pixels[:, 0].min(), 0, width - 40)), int(np.clip(pixels[:, 1].min() - 5, 10, height - 4)))
+            scores = getattr(boxes, "scores", None)
+            score = "" if scores is None else f" {scores[index]:.2f}"
+            _caption(drawn, f"{boxes.names[index]}{score}", at, colour, 0.4)
+    return drawn
+
+
+def birds_eye(
+    layers: Sequence[tuple[Boxes3D, tuple[int, int, int]]],
+    calibration: StereoCalibration | None = None,
+    size: tuple[int, int] = (400, 600),
+    depth: float = 60.0,
+    points: np.ndarray | None = None,
+) -> np.ndarray:
+    """Boxes seen from above: the camera at the bottom, looking up, rings every 10 m.
+
+    Args:
+        layers: boxes with their colours, drawn in this order.
+        calibration: to show the field of view, or None.
+        size: width and height of the picture, pixels.
+        depth: metres from the bottom to the top.
+        points: (N, 3) of the left optical frame, drawn as dots below the boxes, or None.
+    """
+    width, height = size
+    scale = height / depth  # pixels per metre
+    canvas = np.full((height, width, 3), 24, np.uint8)
+
+    def at(x: float, z: float) -> np.ndarray:
+        return np.array([width / 2 + x * scale, height - 1 - z * scale])
+
+    if calibration is not None:
+        left = -calibration.cx / calibration.fx
+        right = (calibration.width - 1 - calibration.cx) / calibration.fx
+        cone = np.array([at(0, 0), at(left * depth, depth), at(right * depth, depth)])
+        cv2.fillPoly(canvas, [cone.round().astype(np.int32)], (40, 42, 46), cv2.LINE_AA)
+    centre = tuple(int(v) for v in at(0, 0))
+    for ring in range(10, int(depth) + 1, 10):
+        cv2.circle(canvas, centre, round(ring * scale), (74, 76, 82), 1, cv2.LINE_AA)
+        row = int(at(0, ring)[1]) + 12
+        cv2.putText(canvas, f"{ring} m", (width // 2 + 4, row), _FONT, 0.36, (140, 142, 150), 1, cv2.LINE_AA)
+    if points is not None and len(points):
+        columns = np.round(width / 2 + points[:, 0] * scale).astype(int)
+        rows = np.round(height - 1 - points[:, 2] * scale).astype(int)
+        inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+        canvas[rows[inside], columns[inside]] = (120, 150, 130)
+    for boxes, colour in layers:
+        if not len(boxes.location):
+            continue
+        for ground in corners(boxes.location, boxes.dimensions, boxes.rotation_y)[:, :4]:
+            outline = [at(p[0], p[2]) for p in ground]
+            for a, b in ((0, 1), (1, 2), (2, 3), (3, 0)):
+                _segment(canvas, outline[a], outline[b], colour, 2)
+            middle = (outline[0] + outline[2]) / 2
+            _segment(canvas, middle, (outline[0] + outline[1]) / 2, colour, 2)  # from the middle to the front
+    return canvas
