@@ -64,7 +64,7 @@ class KittiCalibration:
         """The rig as the rest of the package knows it, for pictures of width x height pixels."""
         offset = self.disparity_offset
         if offset is None:
-            offset = LABEL_DISPARITY_OFFSET * width / LABEL_DISPARITY_WIDTH + self.p3[0, 2] - self.p2[0, 2]
+            offset = LABEL_DISPARITY_OFFSET * width / LABEL_DISPARITY_WIDTH + (self.p3[0, 2] - self.p2[0, 2])
         return StereoCalibration(
             fx=float(self.p2[0, 0]),
             fy=float(self.p2[1, 1]),
@@ -119,8 +119,8 @@ def check_projections(p2: np.ndarray, p3: np.ndarray, where: str) -> None:
         raise CalibrationError(f"{where}: P2 has focal lengths {p2[0, 0]:g}, {p2[1, 1]:g}; expected positive ones")
     if abs(p2[0, 0] - p3[0, 0]) > 1e-3 * p2[0, 0] or abs(p2[1, 1] - p3[1, 1]) > 1e-3 * p2[1, 1]:
         raise CalibrationError(
-            f"{where}: P2 and P3 have focal lengths {p2[0, 0]:g} and {p3[0, 0]:g}; expected the same, as in a rectified "
-            "pair"
+            f"{where}: P2 and P3 have focal lengths {p2[0, 0]:g} and {p3[0, 0]:g}; expected the same, as in a "
+            "rectified pair"
         )
     if p2[0, 3] <= p3[0, 3]:
         raise CalibrationError(

@@ -95,7 +95,7 @@ def _labels(names: list[str], numbers: list[list[float]], scored: bool) -> Label
 
 
 def parse_labels(text: str, where: str, scored: bool = False) -> Labels:
-    """A label file's text (a detection file's with scored) -> Labels; InputError names file and line if it is broken."""
+    """A label file's text (a detection file's with scored) -> Labels; InputError names file and line at fault."""
     columns = 16 if scored else 15
     names: list[str] = []
     numbers: list[list[float]] = []
