@@ -317,9 +317,9 @@ def layer_specs(config: PriorConfig) -> list[LayerSpec]:
             LayerSpec("hyper1", largest(config.hyper_width * len(offsets(AROUND))), outputs, HIDDEN_SHIFT),
         ]
     for number, step in enumerate(config.passes()):
-        symbols = config.channels * (
-            step.own * len(offsets(OWN_WINDOW, step.parity, EVEN)) + step.cross * len(offsets(CROSS_WINDOW))
-        )
+        own = len(offsets(OWN_WINDOW, step.parity, EVEN)) if step.own else 0
+        cross = len(offsets(CROSS_WINDOW)) if step.cross else 0
+        symbols = config.channels * (own + cross)
         first = largest(config.features if config.hyperprior else 0, symbols, True)
         hidden = largest(config.hidden)
         name = f"pass{number}"
