@@ -1,0 +1,152 @@
+"""The packet: what travels from the vehicle, a header of 24 bytes around the payload of the entropy coder.
+
+docs/bitstream.md is the specification. A packet decodes by itself if it holds the calibration; without it, the receiver
+must have it, and a short identity guards against the wrong one.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+from sicm_ros.errors import BitstreamError, CalibrationError, InputError
+from sicm_ros.geometry.calibration import MAX_IMAGE_SIDE, StereoCalibration
+
+MAGIC = b"SICM"
+VERSION = 1
+HAS_CALIBRATION = 1  # flag
+FINGERPRINT_BYTES = 4  # of the model's, which is longer
+MAX_PAYLOAD = 1 << 20  # bytes; a hundred times what a model ever writes
+
+# magic, version << 4 | flags, quality, sequence, fingerprint, calibration identity, width, height; the checksum follows.
+_HEADER = struct.Struct(f"<4sBBH{FINGERPRINT_BYTES}sIHH")
+_CHECKSUM = struct.Struct("<I")
+_CALIBRATION = struct.Struct("<6f")  # fx, fy, cx, cy, baseline, disparity_offset
+HEADER_BYTES = _HEADER.size + _CHECKSUM.size
+CALIBRATION_BYTES = _CALIBRATION.size
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One coded pair.
+
+    Attributes:
+        fingerprint: the first FINGERPRINT_BYTES of the model's fingerprint.
+        width, height: the source pictures' size, pixels.
+        quality: 0 to 255.
+        sequence: number of the pair, modulo 65536.
+        calibration_identity: `identity` of the source's calibration.
+        calibration: the source's calibration, rounded to float32, or None if the receiver has it.
+        payload: what the entropy coder wrote.
+    """
+
+    fingerprint: bytes
+    width: int
+    height: int
+    quality: int
+    sequence: int
+    calibration_identity: int
+    calibration: StereoCalibration | None
+    payload: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole packet."""
+        return HEADER_BYTES + (CALIBRATION_BYTES if self.calibration else 0) + len(self.payload)
+
+
+def identity(calibration: StereoCalibration) -> int:
+    """32 bits that tell calibrations apart: CRC-32 of the size and of the calibration block, as packets hold them."""
+    return zlib.crc32(struct.pack("<HH", calibration.width, calibration.height) + _calibration_block(calibration))
+
+
+def _calibration_block(calibration: StereoCalibration) -> bytes:
+    c = calibration
+    try:
+        return _CALIBRATION.pack(c.fx, c.fy, c.cx, c.cy, c.baseline, c.disparity_offset)
+    except OverflowError:
+        raise CalibrationError(f"calibration: a value is beyond the range of float32: {c}") from None
+
+
+def pack(packet: Packet) -> bytes:
+    """The bytes of a packet.
+
+    Raises:
+        InputError: a field is out of range.
+    """
+    for name, value, most in (
+        ("quality", packet.quality, 255),
+        ("sequence", packet.sequence, 65535),
+        ("calibration identity", packet.calibration_identity, 0xFFFFFFFF),
+        ("payload size", len(packet.payload), MAX_PAYLOAD),
+    ):
+        if not 0 <= value <= most:
+            raise InputError(f"packet: {name} is {value}; expected 0 to {most}")
+    for name, value in (("width", packet.width), ("height", packet.height)):
+        if not 1 <= value <= MAX_IMAGE_SIDE:
+            raise InputError(f"packet: {name} is {value}; expected 1 to {MAX_IMAGE_SIDE}")
+    if len(packet.fingerprint) != FINGERPRINT_BYTES:
+        raise InputError(f"packet: fingerprint of {len(packet.fingerprint)} bytes; expected {FINGERPRINT_BYTES}")
+    calibration = packet.calibration
+    if calibration is not None and (calibration.width, calibration.height) != (packet.width, packet.height):
+        raise InputError(
+            f"packet: pictures are {packet.width} x {packet.height} but their calibration is for "
+            f"{calibration.width} x {calibration.height}"
+        )
+    header = _HEADER.pack(
+        MAGIC,
+        VERSION << 4 | (HAS_CALIBRATION if calibration else 0),
+        packet.quality,
+        packet.sequence,
+        packet.fingerprint,
+        packet.calibration_identity,
+        packet.width,
+        packet.height,
+    )
+    body = (_calibration_block(calibration) if calibration else b"") + packet.payload
+    return header + _CHECKSUM.pack(zlib.crc32(body, zlib.crc32(header))) + body
+
+
+def unpack(data: bytes) -> Packet:
+    """The packet that `pack` made of it.
+
+    Raises:
+        BitstreamError: the bytes aren't a packet, are damaged, or are of another version; the message says which.
+    """
+    data = bytes(data)
+    if len(data) < HEADER_BYTES:
+        raise BitstreamError(f"packet: {len(data)} bytes, but a header has {HEADER_BYTES}: it was cut off")
+    if len(data) > HEADER_BYTES + CALIBRATION_BYTES + MAX_PAYLOAD:
+        raise BitstreamError(f"packet: {len(data)} bytes, more than any packet has")
+    magic, version, quality, sequence, fingerprint, calibration_identity, width, height = _HEADER.unpack_from(data)
+    if magic != MAGIC:
+        raise BitstreamError(f"packet: starts with {magic!r}, not with {MAGIC!r}: it is something else")
+    version, flags = version >> 4, version & 15
+    if version != VERSION:
+        raise BitstreamError(f"packet: version {version}; this decoder reads version {VERSION}: update the older side")
+    (checksum,) = _CHECKSUM.unpack_from(data, _HEADER.size)
+    body = data[HEADER_BYTES:]
+    actual = zlib.crc32(body, zlib.crc32(data[: _HEADER.size]))
+    if checksum != actual:
+        raise BitstreamError(f"packet: checksum {actual:08x}, expected {checksum:08x}: it was damaged on its way")
+    if flags & ~HAS_CALIBRATION:
+        raise BitstreamError(f"packet: unknown flags {flags:#x}; update the decoder")
+    for name, value in (("width", width), ("height", height)):
+        if not 1 <= value <= MAX_IMAGE_SIDE:
+            raise BitstreamError(f"packet: {name} is {value}; expected 1 to {MAX_IMAGE_SIDE}")
+    calibration = None
+    if flags & HAS_CALIBRATION:
+        if len(body) < CALIBRATION_BYTES:
+            raise BitstreamError("packet: ends within its calibration")
+        fx, fy, cx, cy, baseline, disparity_offset = _CALIBRATION.unpack_from(body)
+        try:
+            calibration = StereoCalibration(fx, fy, cx, cy, baseline, width, height, disparity_offset)
+        except CalibrationError as error:
+            raise BitstreamError(f"packet: {error}") from None
+        if identity(calibration) != calibration_identity:
+            raise BitstreamError("packet: its calibration isn't the one that its header names")
+        body = body[CALIBRATION_BYTES:]
+    if len(body) > MAX_PAYLOAD:
+        raise BitstreamError(f"packet: payload of {len(body)} bytes, more than {MAX_PAYLOAD}")
+    return Packet(fingerprint, width, height, quality, sequence, calibration_identity, calibration, body)
