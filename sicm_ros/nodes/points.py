@@ -1,0 +1,32 @@
+"""The depth that the network matched, as points."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sicm_ros.geometry import ModelView
+
+NEAREST = 1.0  # metres; nearer is no road user but the car's own bonnet, or a wrong match
+
+
+def matched_points(disparity: np.ndarray, view: ModelView, max_depth: float) -> np.ndarray:
+    """Points (N, 3) of the left optical frame, metres.
+
+    Args:
+        disparity: float (h, w), pixels of the source picture; covers the model's input evenly (one value per stride).
+        view: the model's window on the source picture.
+        max_depth: metres; what lies beyond, or has no disparity, is left out.
+    """
+    height, width = disparity.shape
+    c = view.calibration
+    # Centre of each cell in pixels of the model's input, whose pixel centres have integer coordinates.
+    u = (np.arange(width) + 0.5) * (c.width / width) - 0.5
+    v = (np.arange(height) + 0.5) * (c.height / height) - 0.5
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = view.source.depth(disparity.astype(np.float64))
+    # Rows that were padded above or below the picture show nothing.
+    inside = (v + view.top > -0.5) & (v + view.top < view.resized_height - 0.5)
+    keep = (z >= NEAREST) & (z <= max_depth) & np.isfinite(disparity) & inside[:, None]
+    x = (u[None, :] - c.cx) / c.fx * z
+    y = (v[:, None] - c.cy) / c.fy * z
+    return np.stack([x, y, z], axis=2)[keep]

@@ -1,0 +1,78 @@
+"""The life of a node's process: from its start to Ctrl-C or SIGTERM, without a traceback in between.
+
+Light on purpose: signals are ours before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+stop = threading.Event()  # set by the first signal; whatever waits for long looks at it
+TURN = 0.1  # seconds at most between two looks at it
+
+
+def catch_signals() -> None:
+    """From here on Ctrl-C and SIGTERM set `stop`; nothing is raised in the middle of an import."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+
+def start(node: str) -> int:
+    """Runs a node by name (encoder, decoder, replay); its exit status."""
+    catch_signals()
+    return importlib.import_module(f"sicm_ros.nodes.{node}").main()
+
+
+def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
+    """Makes a node and serves it until a signal comes, or until its `finished` attribute is an exit status.
+
+    `node.started()`, if it has one, is called once the node is served; `node.close()` at the end. Returns the exit status:
+    0 after a signal, 2 after a SicmError, whose text is said in one line.
+    """
+    catch_signals()
+
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.signals import SignalHandlerOptions
+
+    from sicm_ros.errors import SicmError
+
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    node: Any = None
+    status = None
+    try:
+        node = make_node()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        if hasattr(node, "started"):
+            node.started()
+        while not stop.is_set() and rclpy.ok() and status is None:
+            executor.spin_once(timeout_sec=TURN)
+            status = getattr(node, "finished", None)
+    except SicmError as error:
+        status = 2
+        if node is None:
+            print(f"sicm_ros: {error}", file=sys.stderr)
+        else:
+            node.get_logger().fatal(str(error))
+    except (ExternalShutdownException, KeyboardInterrupt):
+        pass
+    idle = node is None or getattr(node, "close", lambda: True)() is not False
+    if node is not None and idle:
+        node.destroy_node()
+    rclpy.try_shutdown()
+    if not idle:
+        # A thread is still inside torch, which can't be interrupted, and unloading libraries under it would crash.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status or 0)
+    return status or 0

@@ -1,0 +1,47 @@
+"""Quality of service of every topic, in one place. Each can be overridden by parameters (qos_overrides)."""
+
+from __future__ import annotations
+
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+
+def overridable() -> QoSOverridingOptions:
+    """For `qos_overriding_options=`: history, depth and reliability can be set by parameters."""
+    return QoSOverridingOptions.with_default_policies()
+
+
+def sensor() -> QoSProfile:
+    """Pictures and their camera_info: best effort, the newest one alone; a queue would only hold stale ones."""
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def features() -> QoSProfile:
+    """Feature messages: reliable, but not for longer than they are of use.
+
+    The lifespan counts at the sender alone, so that clocks of two machines needn't agree.
+    """
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.RELIABLE, lifespan=Duration(seconds=1)
+    )
+
+
+def features_received() -> QoSProfile:
+    """The same at the decoder: no lifespan there."""
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def results() -> QoSProfile:
+    """Detections, markers, points: reliable, which RViz and most listeners ask for."""
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def latched() -> QoSProfile:
+    """The codec's description: whoever comes later gets the last one."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
