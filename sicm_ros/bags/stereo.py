@@ -72,8 +72,11 @@ class StereoSource(ABC):
         return LEFT + suffix, RIGHT + suffix
 
     @abstractmethod
-    def messages(self, start: float = 0.0) -> Iterator[BagMessage]:
-        """Messages from `start` seconds on, in the order of time; relative names but for tf_static."""
+    def messages(self, start: float = 0.0, others: bool = False) -> Iterator[BagMessage]:
+        """Messages from `start` seconds on, in the order of time; relative names but for tf_static.
+
+        `others` adds whatever else a bag holds, under its own name.
+        """
 
     def pairs(self, start: float = 0.0) -> Iterator[StereoPair]:
         """The pairs as arrays. A picture without a partner within TOLERANCE is left out."""
@@ -166,7 +169,7 @@ class KittiSource(StereoSource):
         stamp = getattr(self.frames[index], "stamp", None)
         return EPOCH + index * PERIOD if stamp is None else stamp
 
-    def messages(self, start: float = 0.0) -> Iterator[BagMessage]:
+    def messages(self, start: float = 0.0, others: bool = False) -> Iterator[BagMessage]:
         first = self.stamp(0)
         described = False
         for index in range(len(self.frames)):
@@ -220,17 +223,13 @@ class BagSource(StereoSource):
     def close(self) -> None:
         self.bag.close()
 
-    @property
-    def other_topics(self) -> dict[str, str]:
-        """Topics that `messages` leaves out: name -> type."""
-        used = {self._left, self._right, *self._infos, TF_STATIC, "/" + LABELS, "/" + DISPARITY_OFFSET}
-        return {name: topic.type for name, topic in self.bag.topics.items() if name not in used}
-
-    def messages(self, start: float = 0.0) -> Iterator[BagMessage]:
+    def messages(self, start: float = 0.0, others: bool = False) -> Iterator[BagMessage]:
         names = {self._left: self.topics[0], self._right: self.topics[1], TF_STATIC: TF_STATIC, "/labels": LABELS}
         names["/" + DISPARITY_OFFSET] = DISPARITY_OFFSET
         if self._rig is None:
             names |= dict(zip(self._infos, (LEFT_INFO, RIGHT_INFO)))
+        if others:
+            names |= {name: name for name in self.bag.topics if name not in names and name not in self._infos}
         begin = self.bag.start + round(start * 1e9)
         latched = (TF_STATIC, "/" + DISPARITY_OFFSET)
         if start > 0:  # what was latched before the start still holds

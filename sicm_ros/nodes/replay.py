@@ -1,0 +1,271 @@
+"""replay_node: a bag or a KITTI folder, played as a stereo camera would publish it."""
+
+from __future__ import annotations
+
+import importlib
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rosgraph_msgs.msg import Clock
+from vision_msgs.msg import Detection3DArray
+
+from sicm_ros.bags.messages import nanoseconds
+from sicm_ros.bags.presets import PRESETS
+from sicm_ros.bags.stereo import DISPARITY_OFFSET, TF_STATIC, TOLERANCE, open_stereo
+from sicm_ros.errors import InputError, SicmError
+from sicm_ros.nodes.parameters import Parameter, Parameters
+
+REPLAY = (
+    Parameter("path", "", "bag (.mcap, .db3, .bag or a folder) or KITTI folder (raw drive, object set, odometry)"),
+    Parameter("preset", "auto", "layout of the bag's topics; auto finds it", choices=("auto", *PRESETS)),
+    Parameter("left_topic", "", "left image topic of a bag of another layout, with right_topic; empty for the preset's"),
+    Parameter("right_topic", "", "right image topic of a bag of another layout, with left_topic; empty for the preset's"),
+    Parameter("rate", 1.0, "speed relative to that of the recording", "", 0.01, 100.0, fixed=False),
+    Parameter("start", 0.0, "where to begin, from the start of the recording", "s", 0.0, 1e6),
+    Parameter("loop", False, "begin anew at the end, until stopped", fixed=False),
+    Parameter("clock", True, "publish the recording's time on /clock, for nodes with use_sim_time"),
+    Parameter("other_topics", False, "play what else is in the bag too, under its own names"),
+    Parameter(
+        "wait_for_subscribers", 0.0, "longest wait for subscribers of both images before playing; 0 does not wait", "s",
+        0.0, 3600.0,
+    ),  # fmt: skip
+    Parameter("acknowledge", "", "Detection3DArray topic that answers each pair before the next one; empty for none"),
+    Parameter("acknowledge_timeout", 10.0, "longest wait for one answer", "s", 0.01, 3600.0),
+)
+CLOCK_STEP = 0.01  # seconds between two messages on /clock
+SETTLING = 0.5  # seconds between the first sight of a subscriber and its being ready, DDS discovery is not one step
+
+
+class ReplayNode(Node):
+    """Publishes the messages of a stereo source at the pace of their stamps.
+
+    The player is a thread, so that acknowledgements and parameters are served while it waits. `finished` is set when the
+    last message has been published and, where asked for, answered; `failure` then tells what went wrong, if anything.
+    """
+
+    def __init__(self, **options) -> None:
+        super().__init__("replay", **options)
+        self.parameters = Parameters(self, REPLAY)
+        self.finished = threading.Event()
+        self.failure: str | None = None
+        self._stop = threading.Event()
+        self._answered = threading.Condition()
+        self._expected = 0  # stamp of the left picture whose answer is awaited, nanoseconds; 0 for none
+        self._outputs: dict[str, Publisher | None] = {}
+        p = self.parameters
+        if not p.path:
+            raise InputError("parameter path is empty; expected a bag or a KITTI folder: --ros-args -p path:=drive.mcap")
+        self._source = open_stereo(p.path, p.preset, p.left_topic, p.right_topic)
+        self._time = self.create_publisher(Clock, "/clock", 10) if p.clock else None
+        if p.acknowledge:
+            self.create_subscription(Detection3DArray, p.acknowledge, self._on_answer, 10)
+        self._prepare()
+        self._player = threading.Thread(target=self._play, name="player", daemon=True)
+        self._player.start()
+
+    def destroy_node(self) -> None:
+        self._stop.set()
+        with self._answered:
+            self._answered.notify_all()
+        self._player.join(timeout=1.5)
+        self._source.close()
+        super().destroy_node()
+
+    def _prepare(self) -> None:
+        """The image publishers first, so that those who wait for a camera find it before it plays."""
+        kind = "sensor_msgs/msg/CompressedImage" if self._source.compressed else "sensor_msgs/msg/Image"
+        for topic in self._source.topics:
+            self._publisher(topic, kind)
+        self.get_logger().info(
+            f"{self._source.path}: {self._source.count} stereo pairs, layout {self._source.layout}, "
+            f"{'compressed' if self._source.compressed else 'raw'} pictures on {self._source.topics[0]}"
+        )
+
+    def _publisher(self, topic: str, kind: str) -> Publisher | None:
+        """The publisher of a topic, made at its first message; None where the package of its type isn't installed."""
+        if topic not in self._outputs:
+            package, _, name = kind.split("/")
+            try:
+                message = getattr(importlib.import_module(f"{package}.msg"), name)
+            except (ImportError, AttributeError):
+                self.get_logger().warning(f"{topic} is not played: the package of {kind} is not installed here")
+                self._outputs[topic] = None
+                return None
+            latched = topic in (TF_STATIC, DISPARITY_OFFSET)
+            qos = QoSProfile(
+                depth=1 if latched else 10,
+                reliability=ReliabilityPolicy.RELIABLE,
+                durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+            )
+            overriding = QoSOverridingOptions.with_default_policies()
+            self._outputs[topic] = self.create_publisher(message, topic, qos, qos_overriding_options=overriding)
+        return self._outputs[topic]
+
+    def _on_answer(self, message: Detection3DArray) -> None:
+        with self._answered:
+            if nanoseconds(message.header.stamp) == self._expected:
+                self._expected = 0
+                self._answered.notify_all()
+
+    def _play(self) -> None:
+        try:
+            if self._wait_for_subscribers():
+                self._play_all()
+        except Exception as error:
+            self.failure = str(error) or type(error).__name__
+        finally:
+            self.finished.set()
+
+    def _wait_for_subscribers(self) -> bool:
+        """Whether to play: at once, or when both pictures have a taker. False if told to stop meanwhile."""
+        limit = self.parameters.wait_for_subscribers
+        if not limit:
+            return True
+        end = time.monotonic() + limit
+        while True:
+            lonely = [t for t in self._source.topics if not self._outputs[t].get_subscription_count()]
+            silent = self.parameters.acknowledge and not self.count_publishers(self.parameters.acknowledge)
+            if not lonely and not silent:
+                return not self._stop.wait(SETTLING)
+            if time.monotonic() > end:
+                what = f"nobody subscribes to {lonely[0]}" if lonely else f"nobody publishes {self.parameters.acknowledge}"
+                raise InputError(f"{what} after {limit:g} s; start the encoder and the decoder, and activate them")
+            if self._stop.wait(0.05):
+                return False
+
+    def _play_all(self) -> None:
+        pairs = unanswered = 0
+        while True:
+            counted, missed = self._play_once()
+            pairs, unanswered = pairs + counted, unanswered + missed
+            if self._stop.is_set() or not self.parameters.loop:
+                break
+        lost = f", {unanswered} of them unanswered" if self.parameters.acknowledge else ""
+        self.get_logger().info(f"played {pairs} left pictures{lost}")
+
+    def _play_once(self) -> tuple[int, int]:
+        """From the start to the end; returns left pictures played and those that were not answered."""
+        pairs = unanswered = last = 0
+        begin: int | None = None
+        wall = time.monotonic()
+        messages = self._source.messages(self.parameters.start, self.parameters.other_topics)
+        for message in _prefetched(messages, self._stop):
+            begin = message.stamp if begin is None else begin
+            if not self._wait_until(wall + (message.stamp - begin) / 1e9 / self.parameters.rate, message.stamp):
+                return pairs, unanswered
+            is_left = message.topic == self._source.topics[0]
+            if self._expected and (is_left or message.stamp > last + TOLERANCE):
+                waiting = time.monotonic()
+                unanswered += not self._wait_for_answer()
+                wall += time.monotonic() - waiting  # the drive stands still meanwhile
+            if is_left:
+                last = message.stamp
+                self._expected = _stamp(message.data) if self.parameters.acknowledge else 0
+                pairs += 1
+            publisher = self._publisher(message.topic, message.type)
+            if publisher is not None:
+                publisher.publish(message.data)
+        if self._expected:
+            unanswered += not self._wait_for_answer()
+        return pairs, unanswered
+
+    def _wait_until(self, moment: float, stamp: int) -> bool:
+        """Sleeps, with /clock going on, until a moment of time.monotonic(); stamp is the drive's time then. False: stop."""
+        while not self._stop.is_set():
+            left = moment - time.monotonic()
+            if self._time:
+                now = stamp - max(0, round(left * self.parameters.rate * 1e9))
+                clock = Clock()
+                clock.clock.sec, clock.clock.nanosec = divmod(now, 10**9)
+                self._time.publish(clock)
+            if left <= 0:
+                return True
+            self._stop.wait(min(left, CLOCK_STEP) if self._time else left)
+        return False
+
+    def _wait_for_answer(self) -> bool:
+        """Whether the answer to the last pair came in time."""
+        limit, topic, stamp = self.parameters.acknowledge_timeout, self.parameters.acknowledge, self._expected
+        with self._answered:
+            self._answered.wait_for(lambda: not self._expected or self._stop.is_set(), limit)
+            came, self._expected = not self._expected, 0
+        if not came and not self._stop.is_set():
+            self.get_logger().warning(f"no answer on {topic} to the picture of {stamp / 1e9:.3f} s within {limit:g} s")
+        return came
+
+
+def _stamp(data: bytes) -> int:
+    """Header stamp of a serialised message whose first field is its header."""
+    order = "little" if data[1] & 1 else "big"
+    return int.from_bytes(data[4:8], order, signed=True) * 10**9 + int.from_bytes(data[8:12], order)
+
+
+def _prefetched(items: Iterable, stop: threading.Event, depth: int = 12) -> Iterator:
+    """The items, read ahead in a thread so that decoding files doesn't disturb the pace; its errors come out here."""
+    ready: queue.Queue = queue.Queue(depth)
+
+    def put(kind: str, value: object) -> bool:
+        while not stop.is_set():
+            try:
+                ready.put((kind, value), timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def read() -> None:
+        try:
+            for item in items:
+                if not put("item", item):
+                    return
+            put("end", None)
+        except Exception as error:
+            put("error", error)
+
+    threading.Thread(target=read, name="reader", daemon=True).start()
+    while not stop.is_set():
+        try:
+            kind, value = ready.get(timeout=0.1)
+        except queue.Empty:
+            continue
+        if kind == "item":
+            yield value
+        elif kind == "error":
+            raise value
+        else:
+            return
+
+
+def main(args: list[str] | None = None) -> int:
+    """Plays until the end, Ctrl-C or SIGTERM; exit status 1 if something was wrong with the recording."""
+    rclpy.init(args=args)
+    node = None
+    try:
+        node = ReplayNode()
+        while not node.finished.is_set():
+            rclpy.spin_once(node, timeout_sec=0.05)
+        if node.failure:
+            node.get_logger().fatal(node.failure)
+            return 1
+        return 0
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except SicmError as error:
+        rclpy.logging.get_logger("replay").fatal(str(error))
+        return 1
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
