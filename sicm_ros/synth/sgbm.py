@@ -1,7 +1,7 @@
 """Disparity of a rectified pair by semi-global matching, kept where both views agree.
 
-Classical, so it needs no training: it tells the road and what stands before it when cars are put into real pairs, and is the
-target of the network's auxiliary loss on real frames.
+Classical, so it needs no training: it tells the road and what stands before it when cars are put into real pairs, and
+is the target of the network's auxiliary loss on real frames.
 """
 
 from __future__ import annotations
@@ -18,20 +18,30 @@ PNG_SCALE = 256  # KITTI's disparity PNGs: uint16, disparity * 256, 0 where ther
 
 
 def sgbm_disparity(left: np.ndarray, right: np.ndarray, maximum: int = 192, tolerance: float = 1.0) -> np.ndarray:
-    """Disparity of the left view, as the pictures show it (no calibration's offset added).
+    """Disparity of the left view alone, float32 (H, W); see sgbm_disparities."""
+    return sgbm_disparities(left, right, maximum, tolerance)[0]
+
+
+def sgbm_disparities(
+    left: np.ndarray, right: np.ndarray, maximum: int = 192, tolerance: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Disparity of each view, as the pictures show it (no calibration's offset added).
 
     Args:
         left, right: uint8 (H, W, 3) RGB, rectified.
         maximum: largest disparity that is searched, pixels, rounded up to a multiple of 16.
-        tolerance: a pixel is kept where the right view's own disparity differs by no more than this, pixels.
+        tolerance: a pixel is kept where the other view's own disparity differs by no more than this, pixels.
 
     Returns:
-        float32 (H, W), pixels, 0 where nothing certain was found.
+        Two float32 (H, W), pixels, 0 where nothing certain was found: point (u, v) of the left view is seen at
+        (u - disparity, v) in the right one, and the other way round.
 
     Source: Hirschmueller, "Stereo Processing by Semiglobal Matching and Mutual Information", PAMI 2008, as in OpenCV.
     """
     if left.shape != right.shape or left.ndim != 3:
-        raise InputError(f"disparity: views of shapes {left.shape} and {right.shape}; expected two equal (H, W, 3) images")
+        raise InputError(
+            f"disparity: views of shapes {left.shape} and {right.shape}; expected two equal (H, W, 3) images"
+        )
     maximum = -(-maximum // 16) * 16
     matcher = cv2.StereoSGBM_create(
         minDisparity=0,
@@ -53,10 +63,15 @@ def sgbm_disparity(left: np.ndarray, right: np.ndarray, maximum: int = 192, tole
 
     ours = match(left, right)
     theirs = match(np.ascontiguousarray(right[:, ::-1]), np.ascontiguousarray(left[:, ::-1]))[:, ::-1]
-    columns = np.arange(left.shape[1])[None]
-    seen_at = np.rint(columns - ours).astype(np.int64)
-    inside = (ours > 0) & (seen_at >= 0)
-    back = np.take_along_axis(theirs, seen_at.clip(0, left.shape[1] - 1), axis=1)
+    return _agreeing(ours, theirs, -1, tolerance), _agreeing(theirs, ours, 1, tolerance)
+
+
+def _agreeing(ours: np.ndarray, theirs: np.ndarray, side: int, tolerance: float) -> np.ndarray:
+    """ours (H, W) where the pixel that it points to, side * disparity away, points back."""
+    width = ours.shape[1]
+    seen_at = np.rint(np.arange(width)[None] + side * ours).astype(np.int64)
+    inside = (ours > 0) & (seen_at >= 0) & (seen_at < width)
+    back = np.take_along_axis(theirs, seen_at.clip(0, width - 1), axis=1)
     return np.where(inside & (np.abs(back - ours) <= tolerance), ours, 0).astype(np.float32)
 
 

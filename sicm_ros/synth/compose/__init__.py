@@ -1,0 +1,1 @@
+"""Real stereo pairs with cars put in, consistent in both views: more labelled streets from few."""

@@ -1,0 +1,134 @@
+"""Where a car may stand in a scene: on ground that is seen to be free, and in nobody's way."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.boxes import corners, image_boxes
+from sicm_ros.synth.compose.layer import Box
+from sicm_ros.synth.compose.scene import Scene, rays
+
+CLEARANCE = 0.3  # metres between footprints
+FREE_SHARE = 0.8  # of the visible footprint must look like the ground plane
+SEEN_SHARE = 0.35  # of the footprint must be visible at all
+MAX_TRUNCATION = 0.4
+MAX_COVER = 0.6  # share of a car's outline that nearer ones may cover, so that there is something left to find
+
+
+class Stage:
+    """A scene with the cars that are put into it so far, asked whether one more fits."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        boxed = scene.labels.has_box
+        labels = scene.labels
+        self.boxes = [
+            Box(str(labels.names[i]), labels.location[i], labels.dimensions[i], float(labels.rotation_y[i]))
+            for i in np.flatnonzero(boxed)
+        ]
+        self._vague = labels.image_boxes[~boxed]
+        self._disparity = scene.disparities[0]
+        self._ground = scene.ground_disparity(0)
+        columns, rows = rays(scene.calibration, 0)
+        self._z = scene.calibration.depth(np.maximum(self._disparity, 0.5))
+        self._x, self._y = columns[None] * self._z, rows[:, None] * self._z
+        self._height = scene.ground_y(self._x, self._z) - self._y
+
+    def add(self, box: Box) -> None:
+        """Takes the place of a box."""
+        self.boxes.append(box)
+
+    def fits(self, box: Box) -> bool:
+        """Whether a car can stand there: in the picture, on free ground, touching nothing."""
+        return (
+            truncation(box, self.scene.calibration) <= MAX_TRUNCATION
+            and not self._collides(box)
+            and not self._covers(box)
+            and self._ground_is_free(box)
+        )
+
+    def _covers(self, box: Box) -> bool:
+        """Whether the box would leave too little to be seen of another one, or another one of it."""
+        mine, distance = outline(box, self.scene.calibration), np.linalg.norm(box.location)
+        for other in self.boxes:
+            theirs = outline(other, self.scene.calibration)
+            farther = theirs if np.linalg.norm(other.location) > distance else mine
+            area = (farther[2] - farther[0]) * (farther[3] - farther[1])
+            shared = np.minimum(mine[2:], theirs[2:]) - np.maximum(mine[:2], theirs[:2])
+            if shared.min() > 0 and shared.prod() > MAX_COVER * area:
+                return True
+        return False
+
+    def _collides(self, box: Box) -> bool:
+        mine = footprint(box, CLEARANCE)
+        for other in self.boxes:
+            reach = (np.hypot(*box.dimensions[1:]) + np.hypot(*other.dimensions[1:])) / 2 + CLEARANCE
+            if np.hypot(*(box.location - other.location)[[0, 2]]) < reach:
+                area, _ = cv2.intersectConvexConvex(mine, footprint(other, 0.0))
+                if area > 0:
+                    return True
+        return False
+
+    def _ground_is_free(self, box: Box) -> bool:
+        calibration = self.scene.calibration
+        whole = outline(box, calibration)
+        middle = (whole[:2] + whole[2:]) / 2
+        for left, top, right, bottom in self._vague:  # an unlabelled object may stand there
+            if left <= middle[0] <= right and top <= middle[1] <= bottom:
+                return False
+        left, top, right, bottom = whole.astype(int)
+        window = (slice(top, bottom + 1), slice(left, right + 1))
+        x, z, known = self._x[window], self._z[window], self._disparity[window] > 0
+        # Nothing of the scene inside the box.
+        cos, sin = np.cos(box.rotation_y), np.sin(box.rotation_y)
+        dx, dz = x - box.location[0], z - box.location[2]
+        _, width, length = box.dimensions
+        along, across = np.abs(cos * dx - sin * dz), np.abs(sin * dx + cos * dz)
+        slack = 0.02 * box.location[2]  # stereo's depth is that uncertain
+        within = known & (along < length / 2 + slack) & (across < width / 2 + slack)
+        height = self._height[window]
+        if (within & (height > 0.35)).sum() > 0.02 * within.size:
+            return False
+        # The footprint, as far as it can be seen, lies on the ground plane.
+        points = corners(box.location[None], box.dimensions[None], np.array([box.rotation_y]))[0, :4]
+        polygon = project(points, calibration, 0) - [left, top]
+        patch = np.zeros(x.shape, np.uint8)
+        cv2.fillConvexPoly(patch, np.rint(polygon).astype(np.int32), 1)
+        patch = (patch > 0) & known
+        if patch.sum() < 12:
+            return False
+        difference = self._disparity[window][patch] - self._ground[window][patch]
+        hidden = difference > 1.5
+        ground = np.abs(difference) < 1.0
+        return (~hidden).mean() >= SEEN_SHARE and ground.sum() >= FREE_SHARE * (~hidden).sum()
+
+
+def footprint(box: Box, margin: float) -> np.ndarray:
+    """float32 (4, 2): x, z of the corners of the box's base, grown by a margin, metres."""
+    grown = box.dimensions + np.array([0, 2, 2]) * margin
+    points = corners(box.location[None], grown[None], np.array([box.rotation_y]))[0, :4]
+    return points[:, [0, 2]].astype(np.float32)
+
+
+def outline(box: Box, calibration: StereoCalibration) -> np.ndarray:
+    """Left, top, right, bottom (4,) of the box's projection in the left picture, pixels."""
+    return image_boxes(box.location[None], box.dimensions[None], np.array([box.rotation_y]), calibration)[0]
+
+
+def project(points: np.ndarray, calibration: StereoCalibration, view: int) -> np.ndarray:
+    """Pixels (N, 2) where a view sees points (N, 3) of the left frame."""
+    x, y, z = np.asarray(points, float).T
+    u = calibration.fx * (x - view * calibration.baseline) / z + calibration.cx + view * calibration.disparity_offset
+    return np.stack([u, calibration.fy * y / z + calibration.cy], 1)
+
+
+def truncation(box: Box, calibration: StereoCalibration) -> float:
+    """Share of the box's projection outside the left picture, 0 to 1; 1 for what reaches behind the camera."""
+    arguments = (box.location[None], box.dimensions[None], np.array([box.rotation_y]), calibration)
+    if corners(*arguments[:3])[0, :, 2].min() < 1.0:
+        return 1.0
+    whole, seen = image_boxes(*arguments, clip=False)[0], image_boxes(*arguments)[0]
+    area = (whole[2] - whole[0]) * (whole[3] - whole[1])
+    return float(1 - (seen[2] - seen[0]) * (seen[3] - seen[1]) / max(area, 1e-6))
