@@ -19,7 +19,7 @@ HAS_CALIBRATION = 1  # flag
 FINGERPRINT_BYTES = 4  # of the model's, which is longer
 MAX_PAYLOAD = 1 << 20  # bytes; a hundred times what a model ever writes
 
-# magic, version << 4 | flags, quality, sequence, fingerprint, calibration identity, width, height; the checksum follows.
+# magic, version << 4 | flags, quality, sequence, fingerprint, calibration identity, width, height; then the checksum.
 _HEADER = struct.Struct(f"<4sBBH{FINGERPRINT_BYTES}sIHH")
 _CHECKSUM = struct.Struct("<I")
 _CALIBRATION = struct.Struct("<6f")  # fx, fy, cx, cy, baseline, disparity_offset

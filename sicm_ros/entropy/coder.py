@@ -8,8 +8,6 @@ piece of code for all three.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import constriction
 import numpy as np
 
@@ -28,19 +26,20 @@ class Models:
         model = self._models[table]
         if model is None:
             # constriction gives each of n symbols one of its 2^24 units and shares the rest in proportion. Weights one
-            # less than our frequencies sum to exactly that rest: all of its arithmetic is on integers, and its table is ours.
+            # less than our frequencies sum to exactly that rest, so that its arithmetic stays on integers and its table
+            # is ours.
             weights = self.tables.of(table).astype(np.float64) - 1
             model = self._models[table] = constriction.stream.model.Categorical(weights, perfect=False)
         return model
 
 
-def grouped(tables: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """(table, positions) for every table that occurs in uint8 (n,), tables ascending, positions ascending."""
-    order = np.argsort(tables, kind="stable")
+def grouped(tables: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+    """uint8 (n,) -> the stable order that sorts it, and (table, start, end) of each run in that order."""
     counts = np.bincount(tables)
-    ends = np.cumsum(counts)
-    for table in np.flatnonzero(counts).tolist():
-        yield table, order[ends[table] - counts[table] : ends[table]]
+    present = np.flatnonzero(counts)
+    ends = np.cumsum(counts[present])
+    starts = ends - counts[present]
+    return np.argsort(tables, kind="stable"), list(zip(present.tolist(), starts.tolist(), ends.tolist(), strict=True))
 
 
 class Encoder:
@@ -54,9 +53,10 @@ class Encoder:
         """uint8 (n,), int32 (n,) -> int32 (n,), the residuals that were written."""
         reach = self._models.tables.reach[tables // MEAN_STEPS]
         residuals = np.clip(wanted, -reach, reach).astype(np.int32)
-        entries = residuals + reach
-        for table, positions in grouped(tables):
-            self._coder.encode(entries[positions], self._models[table])
+        order, runs = grouped(tables)
+        entries = (residuals + reach)[order]
+        for table, start, end in runs:
+            self._coder.encode(entries[start:end], self._models[table])
         return residuals
 
     def payload(self) -> bytes:
@@ -74,12 +74,13 @@ class Decoder:
 
     def code(self, tables: np.ndarray, wanted: np.ndarray | None = None) -> np.ndarray:
         """uint8 (n,) -> int32 (n,); `wanted` is not looked at."""
+        order, runs = grouped(tables)
         entries = np.empty(len(tables), np.int32)
-        for table, positions in grouped(tables):
-            try:
-                entries[positions] = self._coder.decode(self._models[table], len(positions))
-            except (AssertionError, ValueError) as error:
-                raise BitstreamError(f"payload: not the output of an encoder ({error}); drop the packet") from None
+        try:
+            for table, start, end in runs:
+                entries[order[start:end]] = self._coder.decode(self._models[table], end - start)
+        except (AssertionError, ValueError) as error:
+            raise BitstreamError(f"payload: not the output of an encoder ({error}); drop the packet") from None
         return entries - self._models.tables.reach[tables // MEAN_STEPS]
 
     def finish(self) -> None:

@@ -1,8 +1,8 @@
 """The prior as it codes: integers only, in NumPy, the same on every machine.
 
-Every number is an integer that float32 holds exactly, and every sum stays below 2^24 whatever the order of its terms: this
-is checked when a prior is made, from the actual weights. So matrix products in floating point give exact integers with any
-BLAS, any number of threads, any width of vectors, with or without fused multiply-add, in float32 or in float64.
+Every number is an integer that float32 holds exactly, and every sum stays below 2^24 whatever the order of its terms:
+this is checked when a prior is made, from the actual weights. So matrix products in floating point give exact integers
+with any BLAS, any number of threads, any width of vectors, with or without fused multiply-add, in float32 or float64.
 """
 
 from __future__ import annotations
@@ -18,13 +18,10 @@ from sicm_ros.entropy.config import (
     AROUND,
     CROSS_WINDOW,
     EVEN,
-    HERE,
     LEFT,
-    ODD,
     OWN_WINDOW,
     QUALITY_BUCKETS,
     QUALITY_LEVELS,
-    RIGHT,
     PriorConfig,
     hyper_size,
 )
@@ -41,73 +38,53 @@ OUTPUT_SHIFT = 9
 MEAN_LIMIT = 511  # quarters
 
 Array = np.ndarray
+Coder = Encoder | Decoder | Meter
+Window = tuple[int, int, int, int]  # rows above, rows below, columns before, columns after
 
 
-@dataclass(frozen=True)
 class Layer:
-    """One matrix product, a shift to the right that rounds, a clip.
+    """One matrix product over a few inputs, a shift to the right that rounds, a clip."""
 
-    Attributes:
-        weight: int16 (inputs, outputs).
-        bias: int32 (outputs,).
-        largest: the largest absolute value of each input, int64 (inputs,).
-        shift: bits.
-        low, high: limits of the result.
-    """
-
-    name: str
-    weight: Array
-    bias: Array
-    largest: Array
-    shift: int
-    low: int
-    high: int
-
-    def __post_init__(self) -> None:
-        inputs = len(self.largest)
-        if self.weight.ndim != 2 or self.weight.shape[0] != inputs or self.bias.shape != self.weight.shape[1:]:
+    def __init__(self, spec: LayerSpec, weight: Array, bias: Array, dtype: type) -> None:
+        """Weight: integers (inputs, outputs), the spec's inputs one after the other; bias: integers (outputs,)."""
+        rows = sum(count for count, _ in spec.inputs)
+        if weight.shape != (rows, spec.outputs) or bias.shape != (spec.outputs,):
             raise ModelError(
-                f"prior: layer {self.name} has weights {self.weight.shape} and biases {self.bias.shape}; expected "
-                f"({inputs}, n) and (n,): the weights belong to another configuration"
+                f"prior: layer {spec.name} has weights {weight.shape} and biases {bias.shape}; expected "
+                f"({rows}, {spec.outputs}) and ({spec.outputs},): they belong to another configuration"
             )
-        bound = np.abs(self.weight.astype(np.int64)).T @ self.largest + np.abs(self.bias.astype(np.int64))
-        if (bound + (1 << self.shift)).max() >= EXACT:
-            raise ModelError(f"prior: sums of layer {self.name} can exceed 2^24 and would not be exact; export it anew")
+        rounding = (1 << spec.shift) // 2
+        largest = np.repeat([largest for _, largest in spec.inputs], [count for count, _ in spec.inputs])
+        bound = largest @ np.abs(weight.astype(np.int64)) + np.abs(bias.astype(np.int64)) + rounding
+        if bound.max() >= EXACT:
+            raise ModelError(f"prior: sums of layer {spec.name} can exceed 2^24 and would not be exact; export it anew")
+        ends = np.cumsum([count for count, _ in spec.inputs])[:-1]
+        self._weights = [np.ascontiguousarray(part.astype(dtype)) for part in np.split(weight, ends)]
+        self._bias = (bias + rounding).astype(dtype)
+        self._scale = dtype(2.0**-spec.shift)
+        self._low, self._high = dtype(spec.low), dtype(spec.high)
 
-    def floating(self, dtype: type) -> Floating:
-        rounding = (1 << self.shift) // 2
-        return Floating(
-            self.weight.astype(dtype), (self.bias + rounding).astype(dtype), dtype(2.0**-self.shift), self.low, self.high
-        )
-
-
-@dataclass(frozen=True)
-class Floating:
-    """A `Layer` in floating point, exact all the same; `bias` holds the rounding half too."""
-
-    weight: Array
-    bias: Array
-    scale: np.floating
-    low: int
-    high: int
-
-    def __call__(self, columns: Array, offset: Array | float = 0) -> Array:
-        """(cells, inputs) -> (cells, outputs); `offset` (outputs,) is added to the sums."""
-        result = columns @ self.weight
-        result += self.bias + offset
-        result *= self.scale
-        np.floor(result, out=result)
-        return np.clip(result, self.low, self.high, out=result)
+    def __call__(self, inputs: list[Array]) -> Array:
+        """(cells, count) for each input, or (1, count) for one that is the same everywhere -> (cells, outputs)."""
+        products = [x @ weight for x, weight in zip(inputs, self._weights, strict=True)]
+        total = products.pop()
+        for product in products:
+            total += product
+        total += self._bias
+        total *= self._scale
+        np.floor(total, out=total)
+        np.maximum(total, self._low, out=total)
+        return np.minimum(total, self._high, out=total)
 
 
 class IntegerPrior:
-    """Codes the latents of a pair with the learnt prior; made by `StereoPrior.export` or of the arrays in a model folder.
+    """Codes the latents of a pair with the learnt prior; made by `StereoPrior.export` or of a model folder's arrays.
 
     Order of the bitstream: the hyper latent, then the passes of `PriorConfig.passes`. docs/bitstream.md specifies it.
     """
 
     def __init__(self, config: PriorConfig, arrays: Mapping[str, Array], dtype: type = np.float32) -> None:
-        """`arrays` as `arrays()` returns them; `dtype` is that of the sums, float32 or float64: results are the same."""
+        """`arrays` are those of `arrays()`; `dtype` is that of the sums, float32 or float64: results are the same."""
         self.config = config
         self.dtype = dtype
         self._arrays = {name: np.ascontiguousarray(arrays[name]) for name in self._names(config, arrays)}
@@ -120,12 +97,8 @@ class IntegerPrior:
                 if array.shape != shape or array.min() < low or array.max() > high:
                     raise ModelError(f"prior: {name} is not {shape} of {low} to {high}; fetch the model anew")
         self._layers = {
-            spec.name: self._layer(spec).floating(dtype) for spec in layer_specs(config)
-        }
-        self._quality_rows = {
-            spec.name: self._arrays[f"{spec.name}.weight"][spec.quality_row].astype(dtype)
+            spec.name: Layer(spec, self._arrays[f"{spec.name}.weight"], self._arrays[f"{spec.name}.bias"], dtype)
             for spec in layer_specs(config)
-            if spec.quality_row is not None
         }
 
     @staticmethod
@@ -141,12 +114,6 @@ class IntegerPrior:
         if any(not np.issubdtype(arrays[name].dtype, np.integer) for name in names):
             raise ModelError("prior: an array isn't of integers; fetch the model anew")
         return names
-
-    def _layer(self, spec: LayerSpec) -> Layer:
-        weight, bias = self._arrays[f"{spec.name}.weight"], self._arrays[f"{spec.name}.bias"]
-        if weight.shape[-1:] != (spec.outputs,):
-            raise ModelError(f"prior: layer {spec.name} has shape {weight.shape}; expected {spec.outputs} outputs")
-        return Layer(spec.name, weight, bias, spec.largest, spec.shift, spec.low, spec.high)
 
     def arrays(self) -> dict[str, Array]:
         """Everything that a decoder needs besides the configuration: integer arrays by name."""
@@ -189,14 +156,15 @@ class IntegerPrior:
         cells = np.zeros((2, height * width))
         hyper = next(costs).sum() if self.config.hyperprior else 0.0
         for step in self.config.passes():
-            cells[step.view, cell_indices(height, width, step.parity)] = next(costs).reshape(-1, self.config.channels).sum(1)
+            indices = cell_indices(height, width, step.parity)
+            cells[step.view, indices] = next(costs).reshape(-1, self.config.channels).sum(1)
         return cells.reshape(2, height, width) + hyper / cells.size
 
     def _cells(self, left: Array, right: Array) -> Array:
         """Two (M, h, w) -> int32 (2, h * w, M)."""
         if left.ndim != 3 or left.shape != right.shape or left.shape[0] != self.config.channels:
             raise InputError(
-                f"latents: shapes {left.shape} and {right.shape}; expected ({self.config.channels}, h, w) for both views"
+                f"latents: shapes {left.shape} and {right.shape}; expected ({self.config.channels}, h, w) for both"
             )
         return np.stack([view.reshape(len(view), -1).T for view in (left, right)]).astype(np.int32)
 
@@ -209,7 +177,7 @@ class IntegerPrior:
         return z.astype(np.int32)
 
     def _code(
-        self, coder: Encoder | Decoder | Meter, wanted: Array | None, z: Array | None, size: tuple[int, int], quality: int
+        self, coder: Coder, wanted: Array | None, z: Array | None, size: tuple[int, int], quality: int
     ) -> tuple[Array, Array | None]:
         """Walks over all symbols in the order of the bitstream; encoder, decoder and meter take the same steps.
 
@@ -227,14 +195,14 @@ class IntegerPrior:
         seen = np.zeros((2, height, width, self.config.channels), self.dtype)
         for number, step in enumerate(self.config.passes()):
             cells = cell_indices(height, width, step.parity)
-            columns = []
+            inputs = [np.full((1, 1), quality, self.dtype)]
             if features is not None:
-                columns.append(features[step.view].reshape(height * width, -1)[cells])
+                inputs.append(features[step.view].reshape(height * width, -1)[cells])
             if step.own:
-                columns.append(gather(seen[step.view], OWN_WINDOW, step.parity, EVEN))
+                inputs.append(gather(seen[step.view], OWN_WINDOW, step.parity, EVEN))
             if step.cross:
-                columns.append(gather(seen[LEFT], CROSS_WINDOW, step.parity, None))
-            mean, scale = self._distributions(f"pass{number}", columns, len(cells), quality)
+                inputs.append(gather(seen[LEFT], CROSS_WINDOW, step.parity))
+            mean, scale = self._distributions(f"pass{number}", inputs, len(cells))
             target = None if wanted is None else wanted[step.view, cells]
             coded = code_symbols(coder, mean, scale, target)
             symbols[step.view, cells] = coded
@@ -242,7 +210,7 @@ class IntegerPrior:
             flat[cells] = np.clip(coded, -SYMBOL_LIMIT, SYMBOL_LIMIT)
         return symbols, z
 
-    def _code_hyper(self, coder: Encoder | Decoder | Meter, z: Array | None, size: tuple[int, int], quality: int) -> Array:
+    def _code_hyper(self, coder: Coder, z: Array | None, size: tuple[int, int], quality: int) -> Array:
         rows, columns = hyper_size(*size)
         bucket = quality * QUALITY_BUCKETS // QUALITY_LEVELS
         cells = rows * columns
@@ -256,32 +224,26 @@ class IntegerPrior:
         height, width = size
         middle = (height + 1) // 2, (width + 1) // 2
         clipped = np.clip(z, -SYMBOL_LIMIT, SYMBOL_LIMIT).astype(self.dtype)
+        constant = np.full((1, 1), quality, self.dtype)
         views = []
         for group in clipped.reshape(self.config.groups, -1, *z.shape[1:]):
-            x = gather(np.ascontiguousarray(group.transpose(1, 2, 0)), AROUND, None, None)
-            x = self._layers["hyper0"](self._with_quality(x), self._quality_rows["hyper0"] * quality)
+            x = self._layers["hyper0"]([constant, gather(group.transpose(1, 2, 0), AROUND)])
             x = to_space(x.reshape(*z.shape[1:], -1), *middle)
-            x = self._layers["hyper1"](gather(x, AROUND, None, None))
+            x = self._layers["hyper1"]([gather(x, AROUND)])
             x = to_space(x.reshape(*middle, -1), height, width)
             views += np.split(x, 2 // self.config.groups, axis=2)
         return np.stack(views)
 
-    def _with_quality(self, columns: Array) -> Array:
-        """A column of zeros where the quality's weight is: its product is the same for all cells and is added later."""
-        return np.concatenate([np.zeros((len(columns), 1), self.dtype), columns], axis=1)
-
-    def _distributions(self, name: str, columns: list[Array], cells: int, quality: int) -> tuple[Array, Array]:
+    def _distributions(self, name: str, inputs: list[Array], cells: int) -> tuple[Array, Array]:
         """Means in quarters and scale indices, int32 (cells, M) each."""
-        x = np.concatenate([np.zeros((cells, 1), self.dtype), *columns], axis=1)
-        x = self._layers[f"{name}.0"](x, self._quality_rows[f"{name}.0"] * quality)
-        x = self._layers[f"{name}.1"](x)
-        mean = self._layers[f"{name}.mean"](x).astype(np.int32)
-        scale = self._layers[f"{name}.scale"](x).astype(np.int32)
+        x = self._layers[f"{name}.1"]([self._layers[f"{name}.0"](inputs)])
+        outputs = (self._layers[f"{name}.{which}"]([x]).astype(np.int32) for which in ("mean", "scale"))
+        mean, scale = (np.broadcast_to(output, (cells, self.config.channels)) for output in outputs)
         return mean, scale
 
 
-def code_symbols(coder: Encoder | Decoder | Meter, mean: Array, scale: Array, wanted: Array | None) -> Array:
-    """Codes symbols with means (quarters) and scale indices, int32 of any one shape; returns the symbols, same shape."""
+def code_symbols(coder: Coder, mean: Array, scale: Array, wanted: Array | None) -> Array:
+    """Codes symbols with means (quarters) and scale indices, int32 of any one shape; returns the symbols."""
     floor = mean >> 2
     tables = (scale * MEAN_STEPS + (mean & 3)).astype(np.uint8).ravel()
     residuals = coder.code(tables, None if wanted is None else (wanted - floor).ravel())
@@ -290,50 +252,54 @@ def code_symbols(coder: Encoder | Decoder | Meter, mean: Array, scale: Array, wa
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """What is known of a layer from the configuration alone; the first input is the quality where `quality_row` is 0."""
+    """What the configuration alone says of a layer.
+
+    Attributes:
+        inputs: (count, largest absolute value) of each.
+        outputs: how many.
+        shift, low, high: of the result.
+    """
 
     name: str
-    largest: Array
+    inputs: tuple[tuple[int, int], ...]
     outputs: int
     shift: int
     low: int = 0
     high: int = ACTIVATION_LIMIT
-    quality_row: int | None = None
 
 
 def layer_specs(config: PriorConfig) -> list[LayerSpec]:
     """The layers of a configuration, in the order of use."""
-
-    def largest(activations: int, symbols: int = 0, quality: bool = False) -> Array:
-        counts = [1 if quality else 0, activations, symbols]
-        return np.repeat([QUALITY_LEVELS - 1, ACTIVATION_LIMIT, SYMBOL_LIMIT], counts).astype(np.int64)
-
+    quality = (1, QUALITY_LEVELS - 1)
+    around = len(offsets(AROUND))
     specs = []
     if config.hyperprior:
-        symbols = config.hyper_channels // config.groups * len(offsets(AROUND))
+        symbols = config.hyper_channels // config.groups * around
         outputs = 4 * config.features * (2 // config.groups)
         specs += [
-            LayerSpec("hyper0", largest(0, symbols, True), 4 * config.hyper_width, FIRST_SHIFT, quality_row=0),
-            LayerSpec("hyper1", largest(config.hyper_width * len(offsets(AROUND))), outputs, HIDDEN_SHIFT),
+            LayerSpec("hyper0", (quality, (symbols, SYMBOL_LIMIT)), 4 * config.hyper_width, FIRST_SHIFT),
+            LayerSpec("hyper1", ((config.hyper_width * around, ACTIVATION_LIMIT),), outputs, HIDDEN_SHIFT),
         ]
     for number, step in enumerate(config.passes()):
-        own = len(offsets(OWN_WINDOW, step.parity, EVEN)) if step.own else 0
-        cross = len(offsets(CROSS_WINDOW)) if step.cross else 0
-        symbols = config.channels * (own + cross)
-        first = largest(config.features if config.hyperprior else 0, symbols, True)
-        hidden = largest(config.hidden)
-        name = f"pass{number}"
+        inputs = [quality]
+        if config.hyperprior:
+            inputs.append((config.features, ACTIVATION_LIMIT))
+        if step.own:
+            inputs.append((config.channels * len(offsets(OWN_WINDOW, step.parity, EVEN)), SYMBOL_LIMIT))
+        if step.cross:
+            inputs.append((config.channels * len(offsets(CROSS_WINDOW)), SYMBOL_LIMIT))
+        hidden = ((config.hidden, ACTIVATION_LIMIT),)
         specs += [
-            LayerSpec(f"{name}.0", first, config.hidden, FIRST_SHIFT, quality_row=0),
-            LayerSpec(f"{name}.1", hidden, config.hidden, HIDDEN_SHIFT),
-            LayerSpec(f"{name}.mean", hidden, config.channels, OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT),
-            LayerSpec(f"{name}.scale", hidden, config.channels, OUTPUT_SHIFT, 0, SCALES - 1),
+            LayerSpec(f"pass{number}.0", tuple(inputs), config.hidden, FIRST_SHIFT),
+            LayerSpec(f"pass{number}.1", hidden, config.hidden, HIDDEN_SHIFT),
+            LayerSpec(f"pass{number}.mean", hidden, config.channels, OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT),
+            LayerSpec(f"pass{number}.scale", hidden, config.channels, OUTPUT_SHIFT, 0, SCALES - 1),
         ]
     return specs
 
 
-def offsets(window: tuple[int, int, int, int], parity: int | None = None, visible: int | None = None) -> list[tuple[int, int]]:
-    """(row, column) offsets of a window, row by row; of cells of colour `visible` alone, seen from colour `parity`."""
+def offsets(window: Window, parity: int | None = None, visible: int | None = None) -> list[tuple[int, int]]:
+    """(row, column) offsets in a window, row by row; of cells of colour `visible` alone, seen from colour `parity`."""
     above, below, before, after = window
     every = [(row, column) for row in range(-above, below + 1) for column in range(-before, after + 1)]
     if visible is None:
@@ -350,26 +316,27 @@ def cell_indices(height: int, width: int, parity: int | None) -> Array:
 
 
 @lru_cache(maxsize=64)
-def _gather_indices(height: int, width: int, window: tuple[int, int, int, int], parity: int | None, visible: int | None) -> Array:
-    above, below, before, after = window
+def _gather_indices(height: int, width: int, window: Window, parity: int | None, visible: int | None) -> Array:
+    above, _, before, after = window
     padded_width = width + before + after
     rows, columns = np.divmod(cell_indices(height, width, parity), width)
     corner = (rows + above) * padded_width + columns + before
     return corner[:, None] + [row * padded_width + column for row, column in offsets(window, parity, visible)]
 
 
-def gather(grid: Array, window: tuple[int, int, int, int], parity: int | None, visible: int | None) -> Array:
+def gather(grid: Array, window: Window, parity: int | None = None, visible: int | None = None) -> Array:
     """(h, w, C) -> (cells, offsets * C): what each cell of colour `parity` sees through its window; zeros outside."""
     height, width, channels = grid.shape
     above, below, before, after = window
     padded = np.zeros((height + above + below, width + before + after, channels), grid.dtype)
     padded[above : above + height, before : before + width] = grid
     indices = _gather_indices(height, width, window, parity, visible)
-    return padded.reshape(-1, channels)[indices].reshape(len(indices), indices.shape[1] * channels)
+    cells, taps = indices.shape
+    return np.take(padded.reshape(-1, channels), indices.ravel(), axis=0).reshape(cells, taps * channels)
 
 
 def to_space(grid: Array, height: int, width: int) -> Array:
-    """(h, w, 4 C) -> (height, width, C) at twice the resolution, cropped: channel 4 c + 2 i + j goes to row i, column j."""
+    """(h, w, 4 C) -> (height, width, C), twice as fine, cropped: channel 4 c + 2 i + j goes to row i, column j."""
     rows, columns, channels = grid.shape
     spread = grid.reshape(rows, columns, channels // 4, 2, 2).transpose(0, 3, 1, 4, 2)
     return np.ascontiguousarray(spread.reshape(2 * rows, 2 * columns, channels // 4)[:height, :width])

@@ -6,9 +6,9 @@
     pass 3: right, even cells  <- hyper features, left view along the row
     pass 4: right, odd cells   <- hyper features, left view along the row, even cells around
 
-A hyperprior (Balle et al., ICLR 2018), a checkerboard context (He et al., CVPR 2021) and an integer network (Balle et al.,
-ICLR 2019), made joint over two rectified views. Weights and activations are rounded in the forward pass, and gradients
-pass straight through the rounding.
+A hyperprior (Balle et al., ICLR 2018), a checkerboard context (He et al., CVPR 2021) and an integer network (Balle et
+al., ICLR 2019), made joint over two rectified views. Weights and activations are rounded in the forward pass, and
+gradients pass straight through the rounding.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class _Clip(torch.autograd.Function):
 
 
 def quantise(y: Tensor) -> Tensor:
-    """The symbols of a scaled latent: nearest integers, halves up, as floating point, with straight-through gradients."""
+    """The symbols of a scaled latent: nearest integers, halves up, in floating point; gradients pass straight through."""
     return _Round.apply(y)
 
 
@@ -212,7 +212,10 @@ class StereoPrior(nn.Module):
             with torch.no_grad():
                 self.analysis[-1].weight *= 4.0  # z would round to nothing otherwise, and say nothing
             self.hyper0 = IntegerConv(
-                [(1, TYPICAL_QUALITY, QUALITY_LEVELS - 1, HERE), (hyper_channels, TYPICAL_SYMBOL, SYMBOL_LIMIT, AROUND)],
+                [
+                    (1, TYPICAL_QUALITY, QUALITY_LEVELS - 1, HERE),
+                    (hyper_channels, TYPICAL_SYMBOL, SYMBOL_LIMIT, AROUND),
+                ],
                 4 * config.hyper_width,
                 FIRST_SHIFT,
             )
@@ -261,9 +264,7 @@ class StereoPrior(nn.Module):
             symbols = quantise(y)
             mean, scale = self._distributions(symbols, features, constant)
             cell_bits = _cost(y, symbols, mean, scale).sum(2)
-        return PriorOutput(
-            symbols[:, 0], symbols[:, 1], cell_bits.sum((1, 2, 3)) + hyper_bits, cell_bits, hyper_bits
-        )
+        return PriorOutput(symbols[:, 0], symbols[:, 1], cell_bits.sum((1, 2, 3)) + hyper_bits, cell_bits, hyper_bits)
 
     def _hyper_distributions(self, quality: Tensor) -> tuple[Tensor, Tensor]:
         bucket = quality.long() * QUALITY_BUCKETS // QUALITY_LEVELS

@@ -1,7 +1,7 @@
 """Integer tables: the distributions that symbols are coded with.
 
-A distribution has a mean in quarters and one of SCALES scales. The symbol minus the mean's floor is the residual that is
-coded; the mean's fraction (0 to 3 quarters) and the scale choose its table: table = 4 * scale + fraction.
+A distribution has a mean in quarters and one of SCALES scales. The symbol minus the mean's floor is the residual that
+is coded; the mean's fraction (0 to 3 quarters) and the scale choose its table: table = 4 * scale + fraction.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Tables:
     def __post_init__(self) -> None:
         reach, frequencies = self.reach, self.frequencies
         if reach.shape != (SCALES,) or reach.min() < 1 or reach.max() > 4096:
-            raise ModelError(f"tables: expected {SCALES} reaches of 1 to 4096; the model's tables are damaged, fetch them anew")
+            raise ModelError(f"tables: expected {SCALES} reaches of 1 to 4096; fetch the model anew")
         if frequencies.shape != (self.starts[-1],) or frequencies.min() < 1:
             raise ModelError("tables: frequencies of the wrong number or not positive; fetch the model anew")
         if (np.add.reduceat(frequencies.astype(np.int64), self.starts[:-1]) != 1 << PRECISION).any():
