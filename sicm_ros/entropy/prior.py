@@ -84,7 +84,7 @@ class _Clip(torch.autograd.Function):
 
 
 def quantise(y: Tensor) -> Tensor:
-    """The symbols of a scaled latent: nearest integers, halves up, in floating point; gradients pass straight through."""
+    """The symbols of a scaled latent: nearest integers, halves up, as floats; gradients pass straight through."""
     return _Round.apply(y)
 
 
