@@ -1,4 +1,4 @@
-"""One slot between the executor's thread, which must never wait, and the worker, which computes: nothing stale ever queues."""
+"""One slot between the executor, which must never wait, and the worker, which computes: nothing stale ever queues."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Mailbox(Generic[T]):
 class Worker(Generic[T]):
     """A thread that first prepares (loads and warms up the model), then handles the mailbox's items one by one.
 
-    Everything that touches torch happens in this thread: its thread pools and caches belong to the thread that made them.
+    Everything that touches torch happens in this thread, to which torch's pools and caches then belong.
 
     Args:
         prepare: called once at the start.
@@ -49,7 +49,9 @@ class Worker(Generic[T]):
         report: told of what `handle` raised, with the item.
     """
 
-    def __init__(self, prepare: Callable[[], None], handle: Callable[[T], None], report: Callable[[Exception, T], None]):
+    def __init__(
+        self, prepare: Callable[[], None], handle: Callable[[T], None], report: Callable[[Exception, T], None]
+    ):
         self.mailbox: Mailbox[T] = Mailbox()
         self.ready = threading.Event()  # set when prepare() is over, well or not
         self.error: Exception | None = None  # what prepare() raised

@@ -34,7 +34,7 @@ def _poses(detections: Detections) -> list[tuple[Pose, Vector3]]:
 
 
 def detection_array(detections: Detections, header: Header) -> Detection3DArray:
-    """vision_msgs/Detection3DArray: one hypothesis per box; class_id is the class's name, id stays empty (no tracking)."""
+    """One hypothesis per box; class_id is the class's name; id stays empty, since nothing is tracked."""
     array = Detection3DArray(header=header)
     for (pose, size), name, score in zip(_poses(detections), detections.names, detections.scores.tolist()):
         hypothesis = ObjectHypothesisWithPose()
@@ -75,9 +75,7 @@ def point_cloud(points: np.ndarray, header: Header) -> PointCloud2:
     """sensor_msgs/PointCloud2 of float (N, 3) points: unordered, x, y, z as little-endian float32, metres."""
     data = np.ascontiguousarray(points, "<f4")
     cloud = PointCloud2(header=header, height=1, width=len(data), point_step=12, row_step=12 * len(data), is_dense=True)
-    cloud.fields = [
-        PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate("xyz")
-    ]
+    cloud.fields = [PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate("xyz")]
     cloud.data.frombytes(memoryview(data).cast("B"))
     return cloud
 

@@ -16,7 +16,7 @@ JUMP = 500_000_000  # ns: a step back in time by more than this is a new start (
 
 
 class StereoPairer:
-    """Gives each left picture the right one nearest in time, within a tolerance; a pair drops whatever is older than it.
+    """Gives each left picture the right one nearest in time, within a tolerance; a pair drops whatever is older.
 
     Args:
         tolerance: largest difference of stamps in a pair, nanoseconds; 0 asks for equal stamps.

@@ -1,4 +1,4 @@
-"""Every parameter of every node, said once: declarations, the YAML files in config/ and docs/nodes.md are made from this.
+"""Every parameter of every node, said once: declarations, the files in config/ and docs/nodes.md are made from it.
 
 `python -m sicm_ros.nodes.parameters` writes those files anew.
 """
@@ -64,9 +64,13 @@ ENCODER = (
     Parameter("quality", 0.5, "from fewest bytes to best features", "", 0.0, 1.0, fixed=False),
     Parameter("compressed", False, "subscribe to CompressedImage on <image topic>/compressed instead of Image"),
     Parameter(
-        "pair_tolerance", 0.03, "largest difference of the stamps of a left and a right image that belong together", "s",
-        0.0, 1.0,
-    ),  # fmt: skip
+        "pair_tolerance",
+        0.03,
+        "largest difference of the stamps of a left and a right image that belong together",
+        "s",
+        0.0,
+        1.0,
+    ),
     Parameter(
         "assume_rectified",
         False,
@@ -143,7 +147,10 @@ def as_yaml(node: str, table: tuple[Parameter, ...]) -> str:
     """The file config/<node>.yaml: every parameter with its default, text, unit and range."""
     import yaml
 
-    lines = [f"# Parameters of {node}_node, with their defaults. Made by `python -m sicm_ros.nodes.parameters`.", "/**:"]
+    lines = [
+        f"# Parameters of {node}_node, with their defaults. Made by `python -m sicm_ros.nodes.parameters`.",
+        "/**:",
+    ]
     lines += [f"  {node}:", "    ros__parameters:"]
     for p in table:
         notes = "; ".join(n for n in (p.range.replace("`", ""), p.unit and f"unit {p.unit}") if n)

@@ -35,8 +35,8 @@ def start(node: str) -> int:
 def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     """Makes a node and serves it until a signal comes, or until its `finished` attribute is an exit status.
 
-    `node.started()`, if it has one, is called once the node is served; `node.close()` at the end. Returns the exit status:
-    0 after a signal, 2 after a SicmError, whose text is said in one line.
+    `node.started()`, if it has one, is called once the node is served; `node.close()` at the end. Returns the exit
+    status: 0 after a signal, 2 after a SicmError, whose text is said in one line.
     """
     catch_signals()
 

@@ -69,8 +69,10 @@ class Tally:
             return sum(self._dropped.values())
 
     def rates(self, now: float) -> tuple[float, float, float, float]:
-        """Over the last seconds: messages per second by the node's clock, by their stamps, kbit/s, and the newest one's delay
-        in seconds (node time less stamp; nan without any)."""
+        """Of the last seconds: messages/s by the node's clock and by their stamps, kbit/s, and the newest one's delay (s).
+
+        The delay is node time less stamp; nan where there was no message.
+        """
         with self._lock:
             self._forget(now)
             recent = list(self._recent)

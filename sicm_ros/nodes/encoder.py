@@ -1,0 +1,236 @@
+"""encoder_node: a stereo camera in, feature messages out."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Float64
+
+from sicm_ros.bags.camera_info import stereo_calibration
+from sicm_ros.bitstream import VERSION
+from sicm_ros.errors import CalibrationError, InputError
+from sicm_ros.geometry import StereoCalibration
+from sicm_ros.nodes import qos
+from sicm_ros.nodes.images import rgb
+from sicm_ros.nodes.managed import ManagedNode
+from sicm_ros.nodes.pairing import SIDES, StereoPairer
+from sicm_ros.nodes.parameters import ENCODER
+from sicm_ros.nodes.process import run
+
+SMALLEST = 32  # pixels of a picture's side: below it there is nothing to see
+INFOS = 32  # camera_info messages of one camera that are kept to find the one with a picture's stamp
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One job: the messages of both pictures, and node time (s) when the second one came."""
+
+    left: Image | CompressedImage
+    right: Image | CompressedImage
+    arrived: float
+
+
+class EncoderNode(ManagedNode):
+    """Pairs pictures, encodes them in the worker's thread, publishes features and, latched, the codec's description."""
+
+    def __init__(self) -> None:
+        counters = ("received_left", "received_right", "paired", "encoded", "published")
+        super().__init__("encoder", ENCODER, counters)
+        from sicm_ros.msg import CodecDescription, CompressedStereoFeatures
+
+        self._features_type, self._description_type = CompressedStereoFeatures, CodecDescription
+        override = qos.overridable()
+        self._features = self.create_lifecycle_publisher(
+            CompressedStereoFeatures, "features", qos.features(), qos_overriding_options=override
+        )
+        self._description = self.create_lifecycle_publisher(
+            CodecDescription, "codec_description", qos.latched(), qos_overriding_options=override
+        )
+        self._sequence = 0
+        self._offset_heard = 0.0
+        self.forget()
+
+    def forget(self) -> None:
+        # The tolerance of the pairing is fixed, the pictures before a deactivation are nothing to wait for.
+        self._pairer = StereoPairer(round(self.parameters.pair_tolerance * 1e9), self.tally.drop)
+        self._infos: dict[str, deque[CameraInfo]] = {side: deque(maxlen=INFOS) for side in SIDES}
+        self._rig: tuple[Any, StereoCalibration] | None = None
+        self._described: StereoCalibration | None = None
+
+    # -- executor's thread: receive and pair --------------------------------------------------------------------------
+
+    def subscribe(self) -> dict[str, Any]:
+        kind, suffix = (CompressedImage, "/compressed") if self.parameters.compressed else (Image, "")
+        options = {"qos_overriding_options": qos.overridable()}
+        inputs = {}
+        self._image_topics, self._info_topics = {}, {}
+        for side in SIDES:
+            base = self.resolve_topic_name(f"{side}/image_rect_color")
+            image_topic, info_topic = base + suffix, f"{base.rpartition('/')[0]}/camera_info"
+            self._image_topics[side], self._info_topics[side] = image_topic, info_topic
+
+            def on_image(message: Any, side: str = side, topic: str = image_topic) -> None:
+                self.heard(topic)
+                self._on_image(side, message)
+
+            def on_info(message: CameraInfo, side: str = side, topic: str = info_topic) -> None:
+                self.heard(topic)
+                self._infos[side].append(message)
+
+            inputs[image_topic] = self.create_subscription(kind, image_topic, on_image, qos.sensor(), **options)
+            if info_topic in inputs:
+                raise InputError(
+                    f"both images ({', '.join(self._image_topics.values())}) share {info_topic}; "
+                    "each camera needs a namespace of its own"
+                )
+            inputs[info_topic] = self.create_subscription(CameraInfo, info_topic, on_info, qos.sensor(), **options)
+        # Bags of KITTI say here what their camera_info can't; most cameras have no such topic, so it isn't awaited.
+        if self._offset is None:
+            self._offset = self.create_subscription(Float64, "disparity_offset", self._on_offset, qos.latched())
+        return inputs
+
+    _offset: Any = None
+
+    def _on_offset(self, message: Float64) -> None:
+        if np.isfinite(message.data):
+            self._offset_heard = message.data
+
+    def _on_image(self, side: str, message: Any) -> None:
+        self.tally.count(f"received_{side}")
+        pair = self._pairer.add(side, _nanoseconds(message.header.stamp), message)
+        if pair is not None:
+            self.tally.count("paired")
+            self.submit(Pair(*pair, self.now()))
+
+    # -- worker's thread: encode and publish --------------------------------------------------------------------------
+
+    def warm_up(self) -> None:
+        about = self.model.describe()
+        width, height = about["input"]
+        rig = StereoCalibration(0.6 * width, 0.6 * width, width / 2, height / 2, 0.5, width, height)
+        noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        for _ in range(2):
+            self.model.encode(noise, noise, rig, self.parameters.quality)
+
+    def handle(self, pair: Pair) -> None:
+        with self.tally.timed("decode_images"):
+            left = rgb(pair.left, self._image_topics["left"])
+            right = rgb(pair.right, self._image_topics["right"])
+        calibration = self._calibration(pair)
+        if calibration is None:
+            return
+        for side, picture in (("left", left), ("right", right)):
+            height, width = picture.shape[:2]
+            if (width, height) != (calibration.width, calibration.height):
+                self.refuse(
+                    "size",
+                    f"{self._image_topics[side]} is {width} x {height} pixels, {self._info_topics[side]} says "
+                    f"{calibration.width} x {calibration.height}; publish the camera_info of that picture",
+                )
+                return
+            if min(width, height) < SMALLEST:
+                self.refuse(
+                    "size", f"{self._image_topics[side]} is {width} x {height} pixels; at least {SMALLEST} a side"
+                )
+                return
+        quality = self.parameters.quality
+        with self.tally.timed("encode"):
+            packet = self.model.encode(
+                left,
+                right,
+                calibration,
+                quality,
+                sequence=self._sequence & 0xFFFF,
+                include_calibration=self.parameters.calibration_in_packets,
+            )
+        self.tally.count("encoded")
+        self._describe(calibration, pair.left.header)
+        message = self._features_type(header=pair.left.header, sequence=self._sequence, quality=quality)
+        message.model_fingerprint = np.frombuffer(self.model.fingerprint, np.uint8)
+        message.content, message.format = self._features_type.FEATURES, VERSION
+        message.payload.frombytes(packet)
+        self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+        with self.tally.timed("publish"):
+            data = serialize_message(message)
+            self._features.publish(data)
+        self.tally.count("published")
+        now = self.now()
+        self.tally.message(len(data), _nanoseconds(pair.left.header.stamp) * 1e-9, now)
+        self.tally.took("since_arrival", now - pair.arrived)
+        self.problem = ""
+
+    def _calibration(self, pair: Pair) -> StereoCalibration | None:
+        """The rig of a pair, from the camera_info with its stamps or else the newest; None where it was refused."""
+        infos = []
+        for side, picture in (("left", pair.left), ("right", pair.right)):
+            known = list(self._infos[side])
+            if not known:
+                topic = self._info_topics[side]
+                self.refuse("no_calibration", f"nothing on {topic} yet; it is needed beside {self._image_topics[side]}")
+                return None
+            own = [info for info in known if info.header.stamp == picture.header.stamp]
+            infos.append(own[-1] if own else known[-1])
+        offset = self.parameters.disparity_offset or self._offset_heard
+        signature = (*((i.width, i.height, tuple(i.d), tuple(i.p)) for i in infos), offset)
+        # Compared in words, since a NaN is not equal to itself.
+        if self._rig is None or repr(self._rig[0]) != repr(signature):
+            try:
+                rig = stereo_calibration(
+                    *infos,
+                    topics=(self._info_topics["left"], self._info_topics["right"]),
+                    disparity_offset=offset,
+                    assume_rectified=self.parameters.assume_rectified,
+                )
+            except CalibrationError as error:
+                self.problem = str(error)
+                self.refuse("calibration", f"{error} (or set assume_rectified, if the pictures are)")
+                return None
+            if self._rig is not None:
+                self.get_logger().info(f"the calibration changed: {rig}")
+            self._rig = (signature, rig)
+        return self._rig[1]
+
+    def _describe(self, calibration: StereoCalibration, header: Any) -> None:
+        """Publishes the codec's description if it is new."""
+        if calibration == self._described:
+            return
+        about = self.model.describe()
+        width, height = about["input"]
+        c = calibration
+        message = self._description_type(
+            header=header,
+            model=about["name"],
+            format=VERSION,
+            model_width=width,
+            model_height=height,
+            classes=list(about["classes"]),
+            width=c.width,
+            height=c.height,
+            fx=float(c.fx),
+            fy=float(c.fy),
+            cx=float(c.cx),
+            cy=float(c.cy),
+            baseline=float(c.baseline),
+            disparity_offset=float(c.disparity_offset),
+        )
+        message.model_fingerprint = np.frombuffer(self.model.fingerprint, np.uint8)
+        self._description.publish(message)
+        self._described = calibration
+
+
+def _nanoseconds(stamp: Any) -> int:
+    return stamp.sec * 10**9 + stamp.nanosec
+
+
+def main(args: list[str] | None = None) -> int:
+    """Runs the node until it is told to stop; its exit status."""
+    return run(EncoderNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,173 @@
+"""What tests share: where real frames lie, and ROS, isolated from whatever else runs on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+END = 2.0  # seconds that a node may take to end
+
+# Before rclpy is imported anywhere: only this machine, and a domain that other test runs are unlikely to have.
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+@pytest.fixture(scope="session")
+def kitti() -> Path:
+    """The folder of real KITTI frames; they are not in the repository (CC BY-NC-SA)."""
+    folder = Path(os.environ.get("SICM_KITTI", ROOT.parent / "shared" / "data" / "kitti"))
+    if not folder.is_dir():
+        pytest.skip(f"no real KITTI frames in {folder}; set SICM_KITTI to a KITTI object folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ros_installed() -> None:
+    """Skips where ROS or the generated messages aren't to be had."""
+    if importlib.util.find_spec("rclpy") is None:
+        pytest.skip("rclpy is not installed: `make setup`, or source a ROS 2 installation")
+    if importlib.util.find_spec("sicm_ros.msg") is None:
+        pytest.skip("sicm_ros.msg is not built: `make setup`, or source the workspace")
+
+
+class Peer:
+    """A ROS node of the test's own, served by a thread: what the nodes under test talk to."""
+
+    def __init__(self) -> None:
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+        from rclpy.signals import SignalHandlerOptions
+
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        self.node = rclpy.create_node("test_peer", context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        self.received: dict[str, list] = {}
+
+    def _serve(self) -> None:
+        while not self._end.is_set():
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def listen(self, kind: type, topic: str, qos: Any = 50) -> list:
+        """Subscribes; the list grows with each message."""
+        messages = self.received.setdefault(topic, [])
+        self.node.create_subscription(kind, topic, messages.append, qos)
+        return messages
+
+    def publisher(self, kind: type, topic: str, qos: Any = 10) -> Any:
+        return self.node.create_publisher(kind, topic, qos)
+
+    def wait(self, condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
+        """Waits until the condition holds; returns its value, fails the test if that takes too long."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if value := condition():
+                return value
+            time.sleep(0.01)
+        topics = [name for name, _ in self.node.get_topic_names_and_types()]
+        raise AssertionError(f"waited {seconds} s for {what or condition}; topics: {topics}")
+
+    def call(self, kind: type, service: str, request: Any, seconds: float = 10.0) -> Any:
+        """Calls a service; returns its response."""
+        client = self.node.create_client(kind, service)
+        assert client.wait_for_service(seconds), f"no service {service}"
+        future = client.call_async(request)
+        self.wait(future.done, seconds, f"an answer of {service}")
+        return future.result()
+
+    def close(self) -> None:
+        self._end.set()
+        self._thread.join()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+
+@pytest.fixture
+def peer(ros_installed: None) -> Iterator[Peer]:
+    """A node of the test's own."""
+    peer = Peer()
+    yield peer
+    peer.close()
+
+
+class NodeProcess:
+    """A node under test, in a process of its own."""
+
+    def __init__(self, name: str, log: Path, arguments: list[str]) -> None:
+        self.name, self._log = name, log
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"sicm_ros.nodes.{name}", *arguments],
+                cwd=ROOT,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=os.environ | {"PYTHONUNBUFFERED": "1", "RCUTILS_LOGGING_USE_STDOUT": "1"},
+            )
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def wait_for(self, text: str, seconds: float = 30.0) -> None:
+        """Waits until the node has said something; fails the test if it ends before, or doesn't."""
+        end = time.monotonic() + seconds
+        while text not in self.output:
+            assert self.process.poll() is None, f"{self.name} ended before it said {text!r}:\n{self.output}"
+            assert time.monotonic() < end, f"{self.name} did not say {text!r} in {seconds} s:\n{self.output}"
+            time.sleep(0.02)
+
+    def end(self, number: int = signal.SIGINT, seconds: float = END) -> int:
+        """Sends a signal; the exit status. Fails the test if the node takes too long or leaves a traceback."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(
+                f"{self.name} did not end in {seconds} s after signal {number}:\n{self.output}"
+            ) from None
+        assert "Traceback" not in self.output, self.output
+        return status
+
+
+@pytest.fixture
+def start_node(ros_installed: None, tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
+    """start_node("encoder", quality=0.3, remap={"features": "f"}) -> NodeProcess; ended and checked after the test."""
+    started: list[NodeProcess] = []
+
+    def start(name: str, remap: dict[str, str] | None = None, **parameters: Any) -> NodeProcess:
+        arguments = ["--ros-args"]
+        for key, value in parameters.items():
+            arguments += ["-p", f"{key}:={str(value).lower() if isinstance(value, bool) else value}"]
+        for key, value in (remap or {}).items():
+            arguments += ["-r", f"{key}:={value}"]
+        started.append(NodeProcess(name, tmp_path / f"{name}_{len(started)}.log", arguments))
+        return started[-1]
+
+    yield start
+    failures = []
+    for node in started:
+        try:
+            node.end()
+        except AssertionError as error:
+            failures.append(str(error))
+    assert not failures, "\n".join(failures)
