@@ -265,7 +265,7 @@ def _curves(
     hits = first.detection[hit]
     hits = hits[np.argsort(-scores[hits], kind="stable")]
     valid_labels = np.zeros((1, len(weights))) + np.bincount(g.frame[valid], minlength=len(weights))
-    totals = (valid_labels @ weights)[0]
+    totals = np.maximum((valid_labels @ weights)[0], 1)
     thresholds = _thresholds(scores[hits], weights[d.frame[hits]], totals)
 
     # In the second one it takes the one that overlaps most, and any of ours before one that is ignored.
@@ -341,18 +341,21 @@ def _thresholds(scores: np.ndarray, weights: np.ndarray, totals: np.ndarray) -> 
     """
     ends = np.cumsum(weights, axis=0)
     sizes = ends[-1] if len(scores) else np.zeros(len(totals), np.int64)
-    result = np.full((len(totals), RECALL_POINTS), np.inf)
-    totals = np.maximum(totals, 1)
+    indices = np.zeros((len(totals), RECALL_POINTS), np.int64)
+    counts = np.zeros(len(totals), np.int64)
     following = np.zeros(len(totals), np.int64)
     recall = 0.0
-    for point in range(RECALL_POINTS):
+    for point in range(min(RECALL_POINTS, sizes.max(initial=0))):
         # The first index at which (i + 2) / n - recall >= recall - (i + 1) / n: near n * recall - 1.5.
-        index = np.maximum(np.floor(totals * recall - 1.5).astype(np.int64) - 1, following)
-        for _ in range(4):
-            index += (index + 2) / totals - recall < recall - (index + 1) / totals
-        index = np.minimum(index, sizes - 1)
-        for replicate in np.flatnonzero(following < sizes):
-            result[replicate, point] = scores[np.searchsorted(ends[:, replicate], index[replicate], side="right")]
+        index = np.maximum(np.ceil(totals * recall - 1.5).astype(np.int64) - 1, following)
+        for _ in range(2):
+            index = index + ((index + 2) / totals - recall < recall - (index + 1) / totals)
+        indices[:, point] = index = np.minimum(index, sizes - 1)
+        counts += following < sizes
         following = np.where(following < sizes, index + 1, following)
         recall += 1.0 / (RECALL_POINTS - 1.0)
+    result = np.full(indices.shape, np.inf)
+    for replicate, count in enumerate(counts):
+        places = np.searchsorted(ends[:, replicate], indices[replicate, :count], side="right")
+        result[replicate, :count] = scores[places]
     return result

@@ -1,10 +1,12 @@
-"""A stereo pair with what is known of it, read when it is asked for."""
+"""A stereo pair with what is known of it, read when it is asked for; and sequences of such pairs."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,9 +15,30 @@ from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.kitti.calibration import KittiCalibration
 from sicm_ros.kitti.labels import Labels, parse_labels
+from sicm_ros.kitti.splits import split_names
 from sicm_ros.kitti.tree import Tree
 
+PICTURES = (".png", ".jpg", ".jpeg")
 _PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class FrameFiles:
+    """Where the parts of a frame lie in its tree.
+
+    Attributes:
+        left, right: paths of the pictures.
+        calibration: path that the layout's calibration reader takes.
+        labels, disparity: paths, or None.
+        stamp: when the pair was taken, nanoseconds since 1970 or, in the odometry set, since the sequence began.
+    """
+
+    left: str
+    right: str
+    calibration: str
+    labels: str | None = None
+    disparity: str | None = None
+    stamp: int | None = None
 
 
 class StereoFrame:
@@ -27,87 +50,135 @@ class StereoFrame:
         calibration: StereoCalibration of the pair.
         labels: Labels in the left colour camera's frame, or None where the frame has no labels.
         disparity: float32 (height, width), pixels of the left picture, 0 where unknown; None where there is none.
-        source: KittiCalibration as in the file; its left_origin_shift takes boxes to the labels' axes and back.
+        stamp: nanoseconds, or None where the layout tells no time.
+        source: KittiCalibration as in the file; its left_origin_shift takes boxes from the file's axes to ours.
     """
 
-    def __init__(
-        self,
-        tree: Tree,
-        name: str,
-        left: str,
-        right: str,
-        source: Callable[[], KittiCalibration],
-        labels: str | None = None,
-        disparity: str | None = None,
-    ) -> None:
-        self.name = name
-        self._tree, self._left, self._right, self._source = tree, left, right, source
-        self._labels, self._disparity = labels, disparity
+    def __init__(self, name: str, files: FrameFiles, frames: KittiFrames) -> None:
+        self.name, self.stamp = name, files.stamp
+        self._files, self._frames, self._tree = files, frames, frames.tree
 
     def __repr__(self) -> str:
         return f"StereoFrame({self.name!r})"
 
     @cached_property
     def left(self) -> np.ndarray:
-        return self._image(self._left)
+        return self._picture(self._files.left)
 
     @cached_property
     def right(self) -> np.ndarray:
-        return self._image(self._right)
+        picture = self._picture(self._files.right)
+        if picture.shape[1::-1] != self.size:
+            raise InputError(
+                f"{self._tree.where(self._files.right)} is {picture.shape[1]} x {picture.shape[0]} pixels; expected "
+                f"{self.size[0]} x {self.size[1]}, as its left picture"
+            )
+        return picture
 
     @cached_property
     def source(self) -> KittiCalibration:
-        return self._source()
+        return self._frames.read_calibration(self._files.calibration)
 
     @cached_property
     def calibration(self) -> StereoCalibration:
         return self.source.stereo(*self.size)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether the frame has a label file, known without reading it."""
+        return self._files.labels is not None
+
     @cached_property
     def labels(self) -> Labels | None:
-        if self._labels is None:
+        if self._files.labels is None:
             return None
-        labels = parse_labels(self._tree.text(self._labels), self._tree.where(self._labels))
+        labels = parse_labels(self._tree.text(self._files.labels), self._tree.where(self._files.labels))
         return labels.moved(self.source.left_origin_shift)
 
     @cached_property
     def disparity(self) -> np.ndarray | None:
-        if self._disparity is None:
+        if self._files.disparity is None:
             return None
-        stored = self._decode(self._disparity, cv2.IMREAD_UNCHANGED)
-        if stored.dtype != np.uint16 or stored.ndim != 2:
+        stored = self._decode(self._files.disparity, cv2.IMREAD_UNCHANGED)
+        if stored.dtype != np.uint16 or stored.shape[::-1] != self.size:
             raise InputError(
-                f"{self._tree.where(self._disparity)} is {stored.dtype} {stored.shape}; expected a 16-bit grey PNG, "
-                "disparity * 256"
+                f"{self._tree.where(self._files.disparity)} is {stored.dtype} {stored.shape}; expected a 16-bit grey "
+                "PNG of its picture's size, disparity * 256"
             )
         return stored.astype(np.float32) / 256
-
-    @property
-    def labelled(self) -> bool:
-        """Whether the frame has a label file, known without reading it."""
-        return self._labels is not None
 
     @cached_property
     def size(self) -> tuple[int, int]:
         """Width and height of the pictures, pixels."""
-        head = self._tree.read(self._left)[:24] if "left" not in self.__dict__ else b""
-        if head.startswith(_PNG) and len(head) == 24:
-            return struct.unpack(">II", head[16:24])  # a PNG says it at once
+        if "left" not in self.__dict__:
+            head = self._tree.read(self._files.left)[:24]
+            if head.startswith(_PNG) and len(head) == 24:
+                return struct.unpack(">II", head[16:24])  # a PNG tells its size before its pixels
         height, width = self.left.shape[:2]
         return width, height
 
     def _decode(self, path: str, flags: int) -> np.ndarray:
         data = np.frombuffer(self._tree.read(path), np.uint8)
-        image = cv2.imdecode(data, flags) if len(data) else None
-        if image is None:
+        picture = cv2.imdecode(data, flags) if len(data) else None
+        if picture is None:
             raise InputError(f"{self._tree.where(path)} can't be read as a picture; fetch or render it again")
-        return image
+        return picture
 
-    def _image(self, path: str) -> np.ndarray:
-        image = cv2.cvtColor(self._decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-        if path == self._right and image.shape[1::-1] != tuple(self.size):
-            raise InputError(
-                f"{self._tree.where(path)} is {image.shape[1]} x {image.shape[0]} pixels; expected {self.size[0]} x "
-                f"{self.size[1]}, as its left picture"
-            )
-        return image
+    def _picture(self, path: str) -> np.ndarray:
+        return cv2.cvtColor(self._decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+class KittiFrames(Sequence[StereoFrame]):
+    """Frames of one of KITTI's layouts; each layout says where the files lie and how its calibration reads.
+
+    Args:
+        root: folder or zip archive, or a Tree that was opened before.
+        split: name of an index file in the data set (`ImageSets/<split>.txt`), path of one, or 'train' or 'test' of
+            frames named after their drive (splits/shared_frames.yaml).
+        names: the frames to take, in this order.
+        labelled: True leaves out frames without labels.
+
+    Raises InputError for a root without frames, frames without their right picture or calibration, two frames of one
+    name, unknown names and unknown splits.
+    """
+
+    def __init__(
+        self,
+        root: str | Path | Tree,
+        split: str | Path | None = None,
+        names: Iterable[str] | None = None,
+        labelled: bool = False,
+    ) -> None:
+        self.tree = root if isinstance(root, Tree) else Tree(root)
+        self._files = self._scan(split)
+        chosen = list(self._files) if split in (None, *self._own_splits) else split_names(split, self._files, self.tree)
+        if names is not None:
+            wanted = set(chosen)
+            chosen = [name for name in names if split is None or name in wanted]
+        for name in chosen:
+            if name not in self._files:
+                some = next(iter(self._files))
+                raise InputError(f"{self.tree.root}: no frame {name!r}; it has {len(self._files)}, such as {some!r}")
+        self.names = [name for name in chosen if not labelled or self._files[name].labels]
+
+    _own_splits: tuple[str, ...] = ()  # splits that a layout makes by its folders
+
+    def _scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
+        """Every frame of the tree, in order."""
+        raise NotImplementedError
+
+    def read_calibration(self, path: str) -> KittiCalibration:
+        """The calibration of FrameFiles.calibration."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return self.frame(self.names[index])
+
+    def frame(self, name: str) -> StereoFrame:
+        """The frame of a name."""
+        return StereoFrame(name, self._files[name], self)

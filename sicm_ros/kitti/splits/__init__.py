@@ -1,0 +1,51 @@
+"""Which frames are for training and which for tests: index files, and whole drives for frames named after theirs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from sicm_ros.errors import InputError
+from sicm_ros.kitti.tree import Tree
+
+_DRIVE = re.compile(r"(\d{4}_\d\d_\d\d)_(?:drive_)?(\d{4})_")
+
+
+def drive_of(name: str) -> str | None:
+    """The drive (2011_09_26_0056) in a frame's name, None if it names none."""
+    match = _DRIVE.match(name)
+    return f"{match[1]}_{match[2]}" if match else None
+
+
+@lru_cache
+def test_drives() -> frozenset[str]:
+    """Drives that only tests may see, as shared_frames.yaml states them."""
+    text = resources.files("sicm_ros.kitti.splits").joinpath("shared_frames.yaml").read_text()
+    return frozenset(yaml.safe_load(text)["test_drives"])
+
+
+def split_names(split: str | Path, names: Iterable[str], tree: Tree) -> list[str]:
+    """Names of a split's frames, in its order.
+
+    split is the name of an index file of the data set (`ImageSets/<split>.txt`: one frame name a line), the path of
+    one, or 'train' or 'test' for frames named after their drive. Raises InputError if it is none of them.
+    """
+    for path in tree:
+        place = PurePosixPath(path)
+        if place.name == f"{split}.txt" and place.parent.name == "ImageSets":
+            return list(dict.fromkeys(tree.text(path).split()))
+    if Path(split).is_file():
+        return list(dict.fromkeys(Path(split).read_text().split()))
+    drives = {name: drive_of(name) for name in names}
+    if split in ("train", "test") and any(drives.values()):
+        tests = test_drives()
+        return [name for name, drive in drives.items() if (drive in tests) == (split == "test")]
+    raise InputError(
+        f"{tree.root}: no split {str(split)!r}; expected the path of a file of frame names, one that lies in "
+        f"{tree.root / 'ImageSets'}, or 'train' or 'test' for frames named <date>_<drive>_<frame>"
+    )
