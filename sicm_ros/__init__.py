@@ -1,0 +1,24 @@
+"""sicm_ros: stereo cameras to 3D detections, by way of a few hundred bytes (SICM / MVSFC-Net, arXiv 2502.14190)."""
+
+from __future__ import annotations
+
+from pkgutil import extend_path
+
+# The generated messages (sicm_ros.msg) lie in the ROS workspace; where this source tree comes first, they are found there.
+__path__ = extend_path(__path__, __name__)
+
+__version__ = "0.1.0"
+__all__ = ["BitstreamError", "load"]
+
+
+def __getattr__(name: str):
+    # Late, so that `import sicm_ros` costs nothing on a machine that only wants messages or geometry.
+    if name == "BitstreamError":
+        from sicm_ros.errors import BitstreamError
+
+        return BitstreamError
+    if name == "load":
+        from sicm_ros.model import load
+
+        return load
+    raise AttributeError(f"module 'sicm_ros' has no attribute {name!r}")

@@ -1,0 +1,20 @@
+"""`sicm train CONFIG [key=value ...]`"""
+
+from __future__ import annotations
+
+import argparse
+
+SUMMARY = "train a stage: a configuration by name or path, with key=value put over it; goes on where it was interrupted"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="name of a configuration that ships (lite_detector, ...) or path of a YAML file")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over the configuration's, dots reach inside")
+
+
+def run(args: argparse.Namespace) -> int:
+    from sicm_ros.training.config import load_config
+    from sicm_ros.training.loop import train
+
+    print(train(load_config(args.config, args.overrides)))
+    return 0

@@ -1,0 +1,29 @@
+"""Errors that a person can act on.
+
+Every error of this package derives from `SicmError`; the subclass says what the caller can do about it, the message names
+the thing, its value, what was expected and the remedy.
+"""
+
+
+class SicmError(Exception):
+    """Base of every error that sicm_ros raises on purpose."""
+
+
+class InputError(SicmError, ValueError):
+    """An argument, image, file or label that is missing, broken or contradictory: mend the input."""
+
+
+class CalibrationError(InputError):
+    """A calibration that no rectified stereo pair can have: rectify, or mend camera_info."""
+
+
+class BitstreamError(SicmError, ValueError):
+    """A packet that can't be decoded: drop it and wait for the next one."""
+
+
+class ModelError(SicmError):
+    """A model folder or checkpoint that can't be used: fetch or retrain it."""
+
+
+class DependencyError(SicmError, ImportError):
+    """An optional package is missing: install it with the command in the message."""

@@ -1,0 +1,108 @@
+"""3D boxes as KITTI defines them, in the left camera's optical frame.
+
+A box stands on its bottom face: `location` is that face's centre (x right, y down, z forward, metres), `dimensions` are
+(height, width, length) in metres, `rotation_y` turns about the y axis: 0 when the length lies along x, and a turn by
+rotation_y takes x towards -z. The convention of the KITTI object devkit, but measured from the left colour camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sicm_ros.geometry.calibration import StereoCalibration
+
+CLASSES = ("Car", "Pedestrian", "Cyclist")
+
+
+@dataclass(frozen=True)
+class Detections:
+    """N detected objects, best first.
+
+    Attributes:
+        classes: int (N,), index into CLASSES.
+        scores: float (N,), calibrated, 0 to 1.
+        location: float (N, 3), centre of the bottom face, left optical frame, metres.
+        dimensions: float (N, 3), height, width, length, metres.
+        rotation_y: float (N,), radians, -pi to pi.
+        image_boxes: float (N, 4), left, top, right, bottom of the projection in the source image, pixels.
+    """
+
+    classes: np.ndarray
+    scores: np.ndarray
+    location: np.ndarray
+    dimensions: np.ndarray
+    rotation_y: np.ndarray
+    image_boxes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @classmethod
+    def empty(cls) -> Detections:
+        return cls(
+            np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0), np.zeros((0, 4))
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Class name of each detection."""
+        return [CLASSES[index] for index in self.classes]
+
+
+def corners(location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray) -> np.ndarray:
+    """(N, 3), (N, 3), (N,) -> (N, 8, 3): four corners of the bottom face in turn, then those above them.
+
+    The first two corners are the front's.
+    """
+    location, dimensions, rotation_y = (np.asarray(a, np.float64) for a in (location, dimensions, rotation_y))
+    height, width, length = dimensions[:, 0, None], dimensions[:, 1, None], dimensions[:, 2, None]
+    forward = length / 2 * np.array([1, 1, -1, -1, 1, 1, -1, -1])
+    side = width / 2 * np.array([1, -1, -1, 1, 1, -1, -1, 1])
+    up = -height * np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    cos, sin = np.cos(rotation_y)[:, None], np.sin(rotation_y)[:, None]
+    offsets = np.stack([cos * forward + sin * side, up, -sin * forward + cos * side], axis=2)
+    return location[:, None] + offsets
+
+
+def project(points: np.ndarray, calibration: StereoCalibration) -> np.ndarray:
+    """(..., 3) points of the left optical frame -> (..., 2) pixels of the left image; z must be positive."""
+    z = points[..., 2]
+    return np.stack(
+        [calibration.fx * points[..., 0] / z + calibration.cx, calibration.fy * points[..., 1] / z + calibration.cy], -1
+    )
+
+
+_EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
+NEAR = 0.1  # metres: what lies nearer is cut off before it is projected
+
+
+def image_boxes(
+    location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray, calibration: StereoCalibration, clip: bool = True
+) -> np.ndarray:
+    """Left, top, right, bottom (N, 4) of the boxes' projections, pixels, clipped to the image unless told not to.
+
+    Boxes that cross the image plane are cut at NEAR first; those wholly behind it give an empty box of zeros.
+    """
+    points = corners(location, dimensions, rotation_y)
+    boxes = np.zeros((len(points), 4))
+    for i, box in enumerate(points):
+        visible = [p for p in box if p[2] >= NEAR]
+        for a, b in _EDGES:
+            za, zb = box[a, 2], box[b, 2]
+            if (za < NEAR) != (zb < NEAR):
+                visible.append(box[a] + (NEAR - za) / (zb - za) * (box[b] - box[a]))
+        if not visible:
+            continue
+        pixels = project(np.array(visible), calibration)
+        boxes[i] = [*pixels.min(0), *pixels.max(0)]
+    if clip:
+        boxes[:, 0::2] = boxes[:, 0::2].clip(0, calibration.width - 1)
+        boxes[:, 1::2] = boxes[:, 1::2].clip(0, calibration.height - 1)
+    return boxes
+
+
+def wrap_angle(angle):
+    """The same angle in [-pi, pi)."""
+    return (np.asarray(angle) + np.pi) % (2 * np.pi) - np.pi

@@ -1,0 +1,11 @@
+"""MVSFC-Net: the stages of arXiv 2502.14190, one module each.
+
+    backbone -> smfc.FeatureEncoder -> (entropy) -> smfc.FeatureDecoder -> detector
+
+`mvsfc.MVSFCNet` shows how they follow each other.
+"""
+
+from sicm_ros.network.config import NetworkConfig
+from sicm_ros.network.mvsfc import MVSFCNet
+
+__all__ = ["MVSFCNet", "NetworkConfig"]

@@ -1,0 +1,312 @@
+"""Visual analysis: rebuilt features of both views to 3D boxes.
+
+    features -> pyramid (both views) -> group-wise correlation -> aggregation -> centre head (CenterNet) -> boxes
+
+Depth is never regressed from appearance alone: the head names a disparity, and fx, the baseline and the disparity offset of
+the rig that took the pair turn it into metres. What matching sees is the face of a car that looks at the camera, so the
+head names that face's disparity, and how far behind it the centre lies.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.boxes import CLASSES
+from sicm_ros.network.config import DetectorConfig
+from sicm_ros.network.matching import correlate
+from sicm_ros.network.smfc import Features
+
+STRIDE = 4
+
+# Mean height, width, length of Car, Pedestrian, Cyclist over KITTI's training labels, metres.
+MEAN_DIMENSIONS = ((1.53, 1.63, 3.88), (1.76, 0.66, 0.84), (1.74, 0.60, 1.76))
+
+# Bins of the near face's disparity, log-spaced, in pixels of the network's input.
+DISPARITY_BINS = 64
+MIN_DISPARITY, MAX_DISPARITY = 2.0, 110.0
+
+# Heading: the axis of the box (modulo pi) in bins with a residual each, and apart from it which end is the front.
+HEADING_BINS = 8
+
+
+@dataclass(frozen=True)
+class Rigs:
+    """Calibration of a batch, each field a float tensor (B,), in pixels of the network's input."""
+
+    fx: Tensor
+    fy: Tensor
+    cx: Tensor
+    cy: Tensor
+    baseline: Tensor
+    disparity_offset: Tensor
+
+    @classmethod
+    def of(cls, calibrations: list[StereoCalibration], device="cpu") -> Rigs:
+        return cls(
+            *(
+                torch.tensor([getattr(c, field.name) for c in calibrations], dtype=torch.float32, device=device)
+                for field in fields(cls)
+            )
+        )
+
+    def to(self, device) -> Rigs:
+        return Rigs(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    def depth(self, disparity: Tensor) -> Tensor:
+        """Metres from a disparity (B, ...) in pixels of the network's input."""
+        shape = (-1,) + (1,) * (disparity.dim() - 1)
+        scaled = (self.fx * self.baseline).view(shape)
+        return scaled / (disparity + self.disparity_offset.view(shape)).clamp(min=0.1)
+
+    def rays(self, height: int, width: int) -> Tensor:
+        """(B, 2, height, width): x / z and y / z of the ray through each cell's centre at stride 4."""
+        device = self.fx.device
+        u = (torch.arange(width, device=device) + 0.5) * STRIDE - 0.5
+        v = (torch.arange(height, device=device) + 0.5) * STRIDE - 0.5
+        x = (u[None] - self.cx[:, None]) / self.fx[:, None]
+        y = (v[None] - self.cy[:, None]) / self.fy[:, None]
+        return torch.stack([x[:, None].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], 1)
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What the head says at each cell of stride 4, all (B, ..., H / 4, W / 4).
+
+    Attributes:
+        heat: logits of a centre of each class (3).
+        offset: from the cell's centre to the projected centre of the box, in cells (2: right, down).
+        face_logits: over DISPARITY_BINS, the near face's disparity.
+        depth_extent: metres from the near face to the centre along z (1).
+        log_sigma: log of the expected relative error of the depth (1).
+        dimensions: log of height, width, length over their class's mean (3).
+        heading_logits, heading_residuals: axis bins (8), and each one's residual, radians.
+        front: logit that the front looks along the axis (1).
+        matching: logits over the disparities of the correlation volume, in cells.
+    """
+
+    heat: Tensor
+    offset: Tensor
+    face_logits: Tensor
+    depth_extent: Tensor
+    log_sigma: Tensor
+    dimensions: Tensor
+    heading_logits: Tensor
+    heading_residuals: Tensor
+    front: Tensor
+    matching: Tensor
+
+
+def disparity_bins(device=None) -> Tensor:
+    """Centres of the near face's disparity bins, pixels of the network's input."""
+    steps = torch.linspace(math.log(MIN_DISPARITY), math.log(MAX_DISPARITY), DISPARITY_BINS, device=device)
+    return steps.exp()
+
+
+def expected_disparity(logits: Tensor, dim: int = 1) -> Tensor:
+    """Soft argmax over the log-spaced bins: pixels of the network's input, `dim` removed."""
+    shape = [1] * logits.dim()
+    shape[dim] = -1
+    logs = disparity_bins(logits.device).log().view(shape)
+    return (logits.softmax(dim) * logs).sum(dim).exp()
+
+
+def _block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
+
+
+def _up(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+class Pyramid(nn.Module):
+    """Top-down pyramid to stride 4 (FPN, CVPR 2017)."""
+
+    def __init__(self, channels: tuple[int, int, int], width: int) -> None:
+        super().__init__()
+        low, middle, high = channels
+        self.high = _block(high, 2 * width, kernel=1)
+        self.middle = _block(middle, 2 * width, kernel=1)
+        self.mix_middle = _block(2 * width, width)
+        self.low = _block(low, width, kernel=1)
+        self.mix_low = _block(width, width)
+
+    def forward(self, features: Features) -> Tensor:
+        low, middle, high = features
+        middle = self.middle(middle)
+        middle = self.mix_middle(middle + _up(self.high(high), middle))
+        low = self.low(low)
+        return self.mix_low(low + _up(middle, low))
+
+
+class Hourglass(nn.Module):
+    """Context at strides 8 and 16, added to what came in at stride 4."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.down1 = nn.Sequential(_block(width, width, 2), _block(width, width))
+        self.down2 = nn.Sequential(_block(width, 2 * width, 2), _block(2 * width, 2 * width), _block(2 * width, width))
+        self.up1 = _block(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        half = self.down1(x)
+        half = self.up1(half + _up(self.down2(half), half))
+        return x + _up(half, x)
+
+
+class StereoDetector(nn.Module):
+    """Features of both views, and the rig, to `Maps`."""
+
+    def __init__(self, channels: tuple[int, int, int], config: DetectorConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, head = config.width, config.head_width
+        self.pyramid = Pyramid(channels, width)
+        self.to_matching = nn.Conv2d(width, config.matching_width, 1)
+        self.aggregate = nn.Sequential(_block(config.groups * config.disparities, head, kernel=1), _block(head, width))
+        self.matching = nn.Conv2d(width, config.disparities, 1)
+        self.join = _block(2 * width + 4, head, kernel=1)
+        self.hourglass = Hourglass(head)
+        outputs = {
+            "heat": len(CLASSES),
+            "offset": 2,
+            "face_logits": DISPARITY_BINS,
+            "depth_extent": 1,
+            "log_sigma": 1,
+            "dimensions": 3,
+            "heading_logits": HEADING_BINS,
+            "heading_residuals": HEADING_BINS,
+            "front": 1,
+        }
+        self.outputs = outputs
+        # Two towers: where objects are and what they look like; how far away they are.
+        self.appearance = _block(head, head)
+        self.depth = _block(head + width, head)
+        self.appearance_out = nn.Conv2d(head, sum(n for k, n in outputs.items() if k not in self._DEPTH), 1)
+        self.depth_out = nn.Conv2d(head, sum(outputs[k] for k in self._DEPTH), 1)
+        nn.init.normal_(self.appearance_out.weight, std=0.01)
+        nn.init.zeros_(self.appearance_out.bias)
+        with torch.no_grad():
+            self.appearance_out.bias[: len(CLASSES)] = -3.5  # few cells hold a centre (focal loss's prior)
+
+    _DEPTH = ("face_logits", "depth_extent", "log_sigma")
+
+    def _matchable(self, pyramid: Tensor) -> Tensor:
+        """Features of which a product is a cosine: brightness of a view cancels out."""
+        return F.normalize(self.to_matching(pyramid), dim=1) * self.config.matching_width**0.5
+
+    def forward(self, features: Features, rigs: Rigs) -> Maps:
+        """Three tensors (2B, C, ...), left views first, and B rigs -> maps of the left view."""
+        left, right = self.pyramid(features).chunk(2)
+        volume = correlate(
+            self._matchable(left),
+            self._matchable(right),
+            self.config.disparities,
+            self.config.groups,
+        )
+        cost = self.aggregate(volume)
+        matching = self.matching(cost)
+        surface = rigs.depth(STRIDE * expected_cells(matching))
+        rays = rigs.rays(*left.shape[2:]).to(left.dtype)
+        geometry = torch.cat([rays, surface.log()[:, None], 10 / surface[:, None]], 1).to(left.dtype)
+        x = self.hourglass(self.join(torch.cat([left, cost, geometry], 1)))
+        seen = self.appearance_out(self.appearance(x))
+        far = self.depth_out(self.depth(torch.cat([x, cost], 1)))
+        names = [k for k in self.outputs if k not in self._DEPTH]
+        maps = dict(zip(names, seen.split([self.outputs[k] for k in names], 1)))
+        maps |= dict(zip(self._DEPTH, far.split([self.outputs[k] for k in self._DEPTH], 1)))
+        return Maps(matching=matching, **maps)
+
+
+def expected_cells(matching: Tensor) -> Tensor:
+    """Soft argmax of the matching logits (B, D, H, W): disparity in cells of stride 4 (B, H, W).
+
+    Taken over the best disparity and its neighbours alone, so that a second peak does not pull it into empty space.
+    """
+    cells = torch.arange(matching.shape[1], device=matching.device, dtype=matching.dtype).view(1, -1, 1, 1)
+    near = (cells - matching.argmax(1, keepdim=True)).abs() <= 2
+    weights = matching.masked_fill(~near, -1e4).softmax(1)
+    return (weights * cells).sum(1)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Boxes of a batch at K centres each, in the network's camera frame (which is the left camera's), tensors (B, K, ...).
+
+    Attributes:
+        classes, scores: of each candidate.
+        location: (B, K, 3) centre of the bottom face, metres.
+        dimensions: (B, K, 3) height, width, length, metres.
+        rotation_y: (B, K) radians.
+        sigma: (B, K) expected relative error of the depth.
+    """
+
+    classes: Tensor
+    scores: Tensor
+    location: Tensor
+    dimensions: Tensor
+    rotation_y: Tensor
+    sigma: Tensor
+
+
+def take(maps: Tensor, index: Tensor) -> Tensor:
+    """(B, C, H, W) at flat cells (B, K) -> (B, K, C)."""
+    return maps.flatten(2).gather(2, index[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2)
+
+
+def boxes_at(maps: Maps, index: Tensor, classes: Tensor, rigs: Rigs) -> dict[str, Tensor]:
+    """Decodes the boxes of flat cells (B, K): differentiable, so that training can look at the boxes themselves."""
+    width = maps.heat.shape[3]
+    offset = take(maps.offset, index)
+    u = ((index % width) + 0.5 + offset[..., 0]) * STRIDE - 0.5
+    v = ((index // width) + 0.5 + offset[..., 1]) * STRIDE - 0.5
+    face = rigs.depth(expected_disparity(take(maps.face_logits, index), 2))
+    z = face + F.softplus(take(maps.depth_extent, index)[..., 0])
+    x = (u - rigs.cx[:, None]) / rigs.fx[:, None] * z
+    y = (v - rigs.cy[:, None]) / rigs.fy[:, None] * z
+    mean = torch.tensor(MEAN_DIMENSIONS, device=z.device)[classes]
+    dimensions = mean * take(maps.dimensions, index).clamp(-1, 1).exp()
+    location = torch.stack([x, y + dimensions[..., 0] / 2, z], -1)
+    axis_bin = take(maps.heading_logits, index).argmax(-1, keepdim=True)
+    residual = take(maps.heading_residuals, index).gather(-1, axis_bin)[..., 0]
+    axis = axis_bin[..., 0] * (math.pi / HEADING_BINS) + residual
+    front = take(maps.front, index)[..., 0] > 0
+    heading = torch.where(front, axis, axis + math.pi)
+    rotation_y = torch.remainder(heading + math.pi, 2 * math.pi) - math.pi
+    sigma = take(maps.log_sigma, index)[..., 0].clamp(-6, 1).exp()
+    return {"location": location, "dimensions": dimensions, "rotation_y": rotation_y, "sigma": sigma, "face": face}
+
+
+# A box whose depth is off by this share, or more, is no use at KITTI's overlaps; its score falls accordingly.
+DEPTH_TOLERANCE = 0.04
+
+
+@torch.no_grad()
+def candidates(maps: Maps, rigs: Rigs, count: int = 60) -> Candidates:
+    """The `count` strongest local maxima of the heat maps as boxes, best first.
+
+    The score is the heat times the chance that the depth is within DEPTH_TOLERANCE, if its error is Laplacian.
+    """
+    heat = maps.heat.float().sigmoid()
+    peaks = heat * (F.max_pool2d(heat, 3, 1, 1) == heat)
+    b, c, h, w = peaks.shape
+    scores, flat = peaks.flatten(1).topk(min(count, c * h * w))
+    classes, index = flat // (h * w), flat % (h * w)
+    boxes = boxes_at(maps, index, classes, rigs)
+    certainty = 1 - torch.exp(-DEPTH_TOLERANCE / boxes["sigma"])
+    scores = scores * certainty
+    order = scores.argsort(1, descending=True, stable=True)
+
+    def sort(t: Tensor) -> Tensor:
+        return t.gather(1, order if t.dim() == 2 else order[..., None].expand(-1, -1, t.shape[2]))
+
+    return Candidates(
+        sort(classes), sort(scores), sort(boxes["location"]), sort(boxes["dimensions"]), sort(boxes["rotation_y"]), sort(boxes["sigma"])
+    )

@@ -1,0 +1,37 @@
+"""One model for every rate: gain units that scale the latents before they are rounded.
+
+(Cui et al., asymmetric gained deep image compression, CVPR 2021; here continuous, and monotone by construction.)
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ANCHORS = 6  # qualities 0, 0.2 ... 1 with gains of their own; between them, logarithms are interpolated
+LEVELS = 255  # a quality travels as one byte
+
+
+def quality_level(quality: float) -> int:
+    """The byte that stands for a quality in [0, 1]."""
+    return round(min(max(quality, 0.0), 1.0) * LEVELS)
+
+
+class QualityGain(nn.Module):
+    """A positive factor per channel, growing with quality."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.coarsest = nn.Parameter(torch.full((channels,), 0.0))
+        # softplus(0.3) = 0.85 a step: over the range of qualities a factor of 70 between steps of quantisation
+        self.steps = nn.Parameter(torch.full((ANCHORS - 1, channels), 0.3))
+
+    def forward(self, quality: Tensor) -> Tensor:
+        """Quality (B,) in [0, 1] -> gains (B, channels, 1, 1)."""
+        anchors = torch.cat([self.coarsest[None], self.coarsest + F.softplus(self.steps).cumsum(0)])
+        position = quality.to(anchors.dtype).clamp(0, 1) * (ANCHORS - 1)
+        low = position.floor().clamp(max=ANCHORS - 2).long()
+        share = (position - low)[:, None]
+        logs = anchors[low] * (1 - share) + anchors[low + 1] * share
+        return logs.exp()[:, :, None, None]

@@ -1,0 +1,178 @@
+"""Stereo multi-scale feature compression (SMFC): three scales of both views to one latent per view, and back.
+
+    f0 --SEU--> c_0 --+--> c_0-1 --+--> c_0-2 = y      (per view; the views meet in every contextual transform)
+    f1 --SEU----------'            |
+    f2 --SEU-----------------------'
+
+    y^ --SDU--> f2^ --SDU--> f1^ --SDU--> f0^          (the decoder mirrors it)
+
+SEU and SDU are the paper's stereo encoder and decoder unit (arXiv 2502.14190, section III). Both views of a batch travel as
+one tensor (2B, C, H, W), left views first, so that a layer that treats them alike is called once.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sicm_ros.network.config import CodecConfig
+from sicm_ros.network.matching import correlate, gather_along_rows, mirror
+
+Features = tuple[Tensor, Tensor, Tensor]
+
+
+def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside an identity; no norm, since magnitudes carry the rate."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.ReLU(), conv(width, width), nn.ReLU(), conv(width, width))
+        nn.init.zeros_(self.body[3].weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class ContextualTransform(nn.Module):
+    """Bi-directional contextual transform between rectified views.
+
+    Each position of a view looks along its own row of the other view, over the disparities that a camera in front of the
+    scene can have, and nowhere else. It takes what it finds there (attention), and how well each disparity matches, which
+    is what tells a later layer the sub-cell disparity. The right view is the left one of the mirrored pair.
+    """
+
+    KEYS = 16
+
+    def __init__(self, channels: int, disparities: int) -> None:
+        super().__init__()
+        self.disparities = disparities
+        self.keys = nn.Conv2d(channels, self.KEYS, 1)
+        self.values = nn.Conv2d(channels, self.KEYS, 1)
+        self.sharpness = nn.Parameter(torch.tensor(2.0))
+        self.merge = nn.Conv2d(self.KEYS + disparities, channels, 1)
+        nn.init.zeros_(self.merge.weight)
+        nn.init.zeros_(self.merge.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        keys = F.normalize(self.keys(x), dim=1) * self.KEYS**0.5
+        values = self.values(x)
+        left, right = keys.chunk(2)
+        left_values, right_values = values.chunk(2)
+        # One call for both directions: the pair as it is, and mirrored with the views exchanged.
+        scores = correlate(torch.cat([left, mirror(right)]), torch.cat([right, mirror(left)]), self.disparities)
+        attention = (scores * self.sharpness.exp()).softmax(1)
+        found = gather_along_rows(attention, torch.cat([right_values, mirror(left_values)]))
+        context = torch.cat([found, scores], 1)
+        from_right, from_left = context.chunk(2)
+        return x + self.merge(torch.cat([from_right, mirror(from_left)]))
+
+
+class StereoEncoderUnit(nn.Module):
+    """SEU: contextual transform and two down-sampling convolutions, to stride 16 whatever the input's stride."""
+
+    def __init__(self, channels: int, stride: int, config: CodecConfig) -> None:
+        super().__init__()
+        first = 2 if stride < 8 else 1
+        second = 2 if stride < 16 else 1
+        self.context = (
+            ContextualTransform(channels, max(4, config.search * 4 // stride)) if config.contextual_transform else nn.Identity()
+        )
+        self.down = nn.Sequential(
+            conv(channels, config.width // 2, 3, first), nn.ReLU(), conv(config.width // 2, config.width, 3, second)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.down(self.context(features))
+
+
+class StereoDecoderUnit(nn.Module):
+    """SDU: up-sampling by `scale`, contextual transform, and the rebuilt features of one scale."""
+
+    def __init__(self, inputs: int, width: int, outputs: int, stride: int, scale: int, config: CodecConfig) -> None:
+        super().__init__()
+        self.up = nn.Sequential(conv(inputs, width * scale * scale), nn.PixelShuffle(scale) if scale > 1 else nn.Identity())
+        self.context = (
+            ContextualTransform(width, max(4, config.search * 4 // stride)) if config.contextual_transform else nn.Identity()
+        )
+        self.refine = ResidualBlock(width)
+        self.rebuild = nn.Conv2d(width, outputs, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns what the next unit starts from, and this scale's rebuilt features."""
+        x = self.refine(self.context(self.up(x)))
+        return x, self.rebuild(x)
+
+
+class FeatureEncoder(nn.Module):
+    """Vehicle side of SMFC: features of both views at three scales to one latent per view at stride 16."""
+
+    def __init__(self, channels: tuple[int, int, int], config: CodecConfig) -> None:
+        super().__init__()
+        width, latent = config.width, config.prior.channels
+        self.jointly = config.scales_jointly
+        self.units = nn.ModuleList(StereoEncoderUnit(c, s, config) for c, s in zip(channels, (4, 8, 16)))
+        if self.jointly:
+            self.fuse = nn.ModuleList(
+                nn.Sequential(conv(2 * width, width, 1), ResidualBlock(width), ResidualBlock(width)) for _ in range(2)
+            )
+            self.to_latent = conv(width, latent)
+        else:
+            # The ablation: a third of the latent's channels for each scale, which never see each other.
+            shares = [latent - 2 * (latent // 3), latent // 3, latent // 3]
+            self.to_latent = nn.ModuleList(
+                nn.Sequential(ResidualBlock(width), ResidualBlock(width), conv(width, share)) for share in shares
+            )
+
+    def forward(self, features: Features) -> Tensor:
+        """Three tensors (2B, C, H / stride, W / stride) -> y (2B, M, H / 16, W / 16)."""
+        low, middle, high = (unit(f) for unit, f in zip(self.units, features))
+        if not self.jointly:
+            return torch.cat([head(c) for head, c in zip(self.to_latent, (low, middle, high))], 1)
+        c_01 = self.fuse[0](torch.cat([low, middle], 1))
+        c_02 = self.fuse[1](torch.cat([c_01, high], 1))
+        return self.to_latent(c_02)
+
+
+class FeatureDecoder(nn.Module):
+    """Remote side of SMFC: one latent per view to features of both views at three scales."""
+
+    def __init__(self, channels: tuple[int, int, int], config: CodecConfig) -> None:
+        super().__init__()
+        width, latent = config.width, config.prior.channels
+        self.jointly = config.scales_jointly
+        if self.jointly:
+            self.shares = None
+            self.enter = conv(latent + 1, width)
+            inputs = (width, width, width // 2)
+        else:
+            self.shares = [latent - 2 * (latent // 3), latent // 3, latent // 3]
+            self.enter = nn.ModuleList(conv(share + 1, width) for share in reversed(self.shares))
+            inputs = (width, width, width)
+        scales = (1, 2, 2) if self.jointly else (1, 2, 4)
+        widths = (width, width // 2, width // 2)
+        self.units = nn.ModuleList(
+            StereoDecoderUnit(i, w, c, stride, scale, config)
+            for i, w, c, stride, scale in zip(inputs, widths, reversed(channels), (16, 8, 4), scales)
+        )
+        self.deepen = nn.Sequential(ResidualBlock(width), ResidualBlock(width)) if self.jointly else nn.Identity()
+
+    def forward(self, latents: Tensor, quality: Tensor) -> Features:
+        """Dequantised latents (2B, M, h, w) and quality (2B,) -> rebuilt features, low, middle and high."""
+        plane = quality.to(latents.dtype).view(-1, 1, 1, 1).expand(-1, 1, *latents.shape[2:])
+        rebuilt = []
+        if self.jointly:
+            x = self.deepen(self.enter(torch.cat([latents, plane], 1)))
+            for unit in self.units:
+                x, features = unit(x)
+                rebuilt.append(features)
+        else:
+            parts = reversed(latents.split(self.shares, 1))
+            for enter, unit, part in zip(self.enter, self.units, parts):
+                rebuilt.append(unit(enter(torch.cat([part, plane], 1)))[1])
+        high, middle, low = rebuilt
+        return low, middle, high

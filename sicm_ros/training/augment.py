@@ -1,0 +1,170 @@
+"""One training sample: a window of a pair, with everything that geometry moves moved along.
+
+What is augmented is what differs between rigs and days: zoom, window, mirror (with the views exchanged), light and noise
+(mostly alike, slightly unlike in the two views), a vertical misalignment, and a horizontal shift of the right view, which
+is a change of the rig's disparity offset and therefore told to the network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.view import HORIZON
+from sicm_ros.kitti import Labels
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges of what is drawn; Augmentation.none() leaves pairs as the network meets them in use."""
+
+    zoom: tuple[float, float] = (0.85, 1.25)
+    mirror: float = 0.5
+    on_object: float = 0.75
+    vertical: float = 0.6  # pixels, standard deviation of the right view's misalignment
+    shift: float = 2.0  # pixels, range of the right view's horizontal shift
+    light: float = 1.0
+
+
+@dataclass
+class Sample:
+    """A window: left, right uint8 (H, W, 3); disparity float32 (H, W), 0 unknown; labels in the left camera's frame."""
+
+    left: np.ndarray
+    right: np.ndarray
+    disparity: np.ndarray
+    calibration: StereoCalibration
+    labels: Labels
+
+
+def _mirrored_labels(labels: Labels, calibration: StereoCalibration) -> Labels:
+    """Labels of the mirrored pair, in the frame of its left camera, which is the mirrored right one."""
+    location = labels.location.copy()
+    boxes = labels.image_boxes.copy()
+    has_box = labels.has_box
+    location[has_box, 0] = calibration.baseline - location[has_box, 0]
+    depth = np.where(has_box, np.maximum(location[:, 2], 1), 30.0)
+    disparity = calibration.disparity(depth)[:, None]  # image boxes as the right view shows them
+    boxes[:, [0, 2]] = calibration.width - 1 - (boxes[:, [2, 0]] - disparity)
+    rotation = np.where(labels.rotation_y > -9, np.pi - labels.rotation_y, labels.rotation_y)
+    return replace(labels, location=location, image_boxes=boxes, rotation_y=rotation)
+
+
+def draw(
+    pair, size: tuple[int, int], base_scale: float, augmentation: Augmentation, rng: np.random.Generator, box_scale: float
+) -> Sample:
+    """A window of `size` (width, height) of a packed pair.
+
+    Args:
+        base_scale: from packed pixels to the network's input.
+        box_scale: from pixels of the labels' image boxes to packed pixels.
+    """
+    left, right, disparity, calibration, labels, _ = pair
+    if disparity is None:
+        disparity = np.zeros(left.shape[:2], np.float32)
+    labels = Labels.empty() if labels is None else replace(labels, image_boxes=labels.image_boxes * box_scale)
+
+    if rng.random() < augmentation.mirror:
+        # The mirrored right view becomes the left one. Its disparity is not known pixel by pixel: warp the left view's.
+        disparity = _right_disparity(disparity)[:, ::-1]
+        labels = _mirrored_labels(labels, calibration)
+        left, right = np.ascontiguousarray(right[:, ::-1]), np.ascontiguousarray(left[:, ::-1])
+        calibration = calibration.mirrored()
+
+    zoom = base_scale * np.exp(rng.uniform(*np.log(augmentation.zoom)))
+    width, height = size
+    start_x, start_y = _window(labels, calibration, zoom, width, height, augmentation, rng)
+    shift = rng.uniform(-augmentation.shift, augmentation.shift) if augmentation.shift else 0.0
+    lift = rng.normal(0, augmentation.vertical) if augmentation.vertical else 0.0
+
+    def window(image: np.ndarray, dx: float, dy: float, flags: int) -> np.ndarray:
+        # Corner-aligned zoom, as StereoCalibration.resized has it.
+        edge = 0.5 * zoom - 0.5
+        matrix = np.array([[zoom, 0, edge - start_x + dx], [0, zoom, edge - start_y + dy]])
+        return cv2.warpAffine(image, matrix, (width, height), flags=flags)
+
+    left_window = window(left, 0, 0, cv2.INTER_LINEAR)
+    right_window = window(right, -shift, lift, cv2.INTER_LINEAR)
+    near = window(disparity, 0, 0, cv2.INTER_NEAREST)
+    known = near > 0
+    disparity = np.where(known, near * zoom + shift, 0).astype(np.float32)
+    resized = replace(
+        calibration,
+        fx=calibration.fx * zoom,
+        fy=calibration.fy * zoom,
+        cx=(calibration.cx + 0.5) * zoom - 0.5,
+        cy=(calibration.cy + 0.5) * zoom - 0.5,
+        disparity_offset=calibration.disparity_offset * zoom - shift,
+    )
+    calibration = resized.cropped(start_x, start_y, width, height)
+    boxes = (labels.image_boxes + 0.5) * zoom - 0.5 - np.array([start_x, start_y, start_x, start_y])
+    if augmentation.light:
+        left_window, right_window = _light(left_window, right_window, augmentation.light, rng)
+    return Sample(left_window, right_window, disparity, calibration, replace(labels, image_boxes=boxes))
+
+
+def _window(labels, calibration, zoom, width, height, augmentation, rng) -> tuple[int, int]:
+    """Upper left corner of the window in the zoomed picture: its rows around the horizon, its columns often on an object."""
+    cx, cy = (calibration.cx + 0.5) * zoom - 0.5, (calibration.cy + 0.5) * zoom - 0.5
+    full_width = calibration.width * zoom
+    spare = full_width - width
+    wanted = np.isin(labels.names, ("Car", "Pedestrian", "Cyclist")) & (labels.location[:, 2] > 2)
+    if wanted.any() and rng.random() < augmentation.on_object:
+        i = rng.choice(np.flatnonzero(wanted))
+        x = labels.location[i, 0] / labels.location[i, 2] * calibration.fx * zoom + cx
+        start_x = x - rng.uniform(0.15, 0.85) * width
+    else:
+        start_x = rng.uniform(min(0, spare), max(0, spare))
+    start_x = np.clip(start_x, min(0, spare), max(0, spare))
+    jitter = 0.06 * height if augmentation.light else 0
+    start_y = cy - HORIZON * height + rng.uniform(-jitter, jitter)
+    spare_y = calibration.height * zoom - height
+    start_y = np.clip(start_y, min(0, spare_y), max(0, spare_y))
+    return round(start_x), round(start_y)
+
+
+def _right_disparity(disparity: np.ndarray) -> np.ndarray:
+    """Disparity as the right view sees it: every pixel of the left one moved to its match, the nearest surface winning."""
+    h, w = disparity.shape
+    rows, columns = np.nonzero(disparity > 0)
+    values = disparity[rows, columns]
+    order = np.argsort(values, kind="stable")  # near ones last, so that they overwrite
+    targets = np.round(columns - values).astype(int)[order]
+    inside = (targets >= 0) & (targets < w)
+    out = np.zeros_like(disparity)
+    out[rows[order][inside], targets[inside]] = values[order][inside]
+    return out
+
+
+def _light(left: np.ndarray, right: np.ndarray, strength: float, rng: np.random.Generator):
+    """Exposure, contrast, gamma, colour and noise: drawn for the pair, and again, a tenth as strong, for each view."""
+    shared = rng.normal(0, 1, 6) * strength
+    out = []
+    for image in (left, right):
+        gain, contrast, gamma, *colour = shared + rng.normal(0, 0.12, 6) * strength
+        table = np.linspace(0, 1, 256) ** np.exp(0.18 * gamma)
+        table = (table - 0.4) * np.exp(0.15 * contrast) + 0.4
+        tables = np.stack([table * np.exp(0.18 * gain + 0.05 * c) for c in colour], 1)
+        tables = (tables * 255).clip(0, 255).astype(np.uint8)[None]
+        image = cv2.LUT(image, tables)
+        out.append(image)
+    if rng.random() < 0.3:
+        sigma = rng.uniform(1, 5) * strength
+        # A slice of a field of noise made once costs a tenth of drawing it anew.
+        out = [cv2.add(image, _noise(image.shape, sigma, rng), dtype=cv2.CV_8U) for image in out]
+    if rng.random() < 0.15:
+        sigma = rng.uniform(0.3, 0.9)
+        out = [cv2.GaussianBlur(image, (0, 0), sigma) for image in out]
+    return out
+
+
+_FIELD = np.random.default_rng(0).normal(0, 1, (1 << 21,)).astype(np.float32)
+
+
+def _noise(shape: tuple[int, ...], sigma: float, rng: np.random.Generator) -> np.ndarray:
+    count = int(np.prod(shape))
+    start = int(rng.integers(0, len(_FIELD) - count)) if count < len(_FIELD) else 0
+    return np.resize(_FIELD[start : start + count], shape) * np.float32(sigma)

@@ -1,0 +1,49 @@
+"""Checkpoints: everything that a run needs to go on as if it had not stopped. Safetensors, written atomically, no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from sicm_ros.errors import ModelError
+
+
+def save(path: Path, step: int, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, best: float) -> None:
+    """Weights, their moving average, the optimiser's state and the step's number."""
+    tensors = {f"network/{k}": v for k, v in network.state_dict().items()}
+    tensors |= {f"average/{k}": v for k, v in average.state_dict().items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        for name, value in state.items():
+            tensors[f"optimiser/{index}/{name}"] = torch.as_tensor(value)
+    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    part = path.with_suffix(".part")
+    save_file(tensors, part, metadata={"state": json.dumps({"step": step, "best": best})})
+    os.replace(part, path)
+
+
+def restore(path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
+    """Puts a checkpoint back; returns the step it was made after, and the best validation so far."""
+    try:
+        with safe_open(path, "pt") as file:
+            state = json.loads(file.metadata()["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:
+        raise ModelError(f"{path}: {error}; remove it to start afresh") from None
+
+    def part(prefix: str) -> dict[str, torch.Tensor]:
+        return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+
+    network.load_state_dict(part("network/"))
+    average.load_state_dict(part("average/"))
+    states: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in part("optimiser/").items():
+        index, name = key.split("/")
+        states.setdefault(int(index), {})[name] = value
+    optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
+    return state["step"], state["best"]

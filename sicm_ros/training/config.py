@@ -1,0 +1,114 @@
+"""A training stage as a configuration: YAML, typed, every field settable from the command line."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sicm_ros.errors import InputError
+from sicm_ros.network import NetworkConfig
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSet(_Strict):
+    """One source of training pairs.
+
+    Attributes:
+        path: a KITTI folder (any layout that sicm_ros.kitti.KittiObjects reads).
+        split: its split, if not all of it.
+        share: how often it is drawn, relative to the others.
+        disparities: folder of disparity PNGs for pictures that have none of their own.
+        free: whether weights that saw it may be used freely (KITTI's may not: CC BY-NC-SA).
+    """
+
+    path: Path
+    split: str | None = None
+    share: float = Field(1.0, gt=0)
+    disparities: Path | None = None
+    free: bool = True
+
+
+class TrainConfig(_Strict):
+    """A stage.
+
+    Attributes:
+        stage: detector (uncompressed features), codec (rate, task, distillation; backbone fixed), or joint (everything).
+        name: of the model that comes out.
+        start: model folder whose weights it starts from; ImageNet's backbone without one.
+        out: folder of checkpoints, log and the finished model.
+        data, validation: where pairs come from; validation is never trained on.
+        steps, batch: how long, and how many pairs a step sees.
+        accumulate: backward passes a step.
+        crop_width: columns of a training window, pixels.
+        packed_scale: size of packed pictures over the network's input.
+        rate: bits per pixel are weighted with exp of a line from rate[0] at quality 0 to rate[1] at quality 1.
+    """
+
+    stage: Literal["detector", "codec", "joint"]
+    name: str
+    network: NetworkConfig = NetworkConfig()
+    start: str | None = None
+    out: Path
+    cache: Path = Path("runs/packed")
+    data: list[DataSet] = Field(min_length=1)
+    validation: list[DataSet] = []
+    steps: int = Field(gt=0)
+    batch: int = Field(4, gt=0)
+    accumulate: int = Field(1, gt=0)
+    crop_width: int = Field(512, ge=64, multiple_of=16)
+    packed_scale: float = Field(1.15, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
+    backbone_rate: float = Field(0.2, ge=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    warmup: int = Field(200, ge=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    clip: float = Field(10.0, gt=0)
+    average: float = Field(0.998, ge=0, lt=1)
+    rate: tuple[float, float] = (0.0, 0.0)
+    distil: float = 1.0
+    distil_maps: float = 1.0
+    mixed_precision: bool = False
+    device: str = "cpu"
+    workers: int = Field(1, ge=0)
+    threads: int = Field(2, ge=1)
+    seed: int = 0
+    checkpoint_every: int = Field(200, gt=0)
+    validate_every: int = Field(1000, gt=0)
+
+
+def load_config(source: str, overrides: list[str] = ()) -> TrainConfig:
+    """A configuration by path or by name (of those that ship), with `key=value` (dots reach inside) put over it."""
+    path = Path(source)
+    if path.is_file():
+        text = path.read_text()
+    else:
+        shipped = resources.files("sicm_ros.training").joinpath(f"configs/{source}.yaml")
+        if not shipped.is_file():
+            names = sorted(p.name[:-5] for p in resources.files("sicm_ros.training").joinpath("configs").iterdir())
+            raise InputError(f"no training configuration {source!r}: neither a file nor one of {', '.join(names)}")
+        text = shipped.read_text()
+    tree: dict[str, Any] = yaml.safe_load(text)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise InputError(f"{override!r}: expected key=value")
+        node: Any = tree
+        *parents, last = key.split(".")
+        for parent in parents:
+            node = node[int(parent)] if isinstance(node, list) else node.setdefault(parent, {})
+        if isinstance(node, list):
+            node[int(last)] = yaml.safe_load(value)
+        else:
+            node[last] = yaml.safe_load(value)
+    try:
+        return TrainConfig.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{source}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -1,0 +1,254 @@
+"""The training program: `train(config)` reads as a table of contents; a stage says which parts learn, and from what."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from sicm_ros.errors import SicmError
+from sicm_ros.network import MVSFCNet
+from sicm_ros.network.runtime import keep_memory
+from sicm_ros.training import checkpoint
+from sicm_ros.training.config import TrainConfig
+from sicm_ros.training.losses import Weights, distillation, map_distillation, task_losses, weighted
+from sicm_ros.training.samples import loader, rigs_of
+
+_PARTS = {
+    "detector": ("backbone", "detector"),
+    "codec": ("encoder", "gain", "prior", "decoder", "detector"),
+    "joint": ("backbone", "encoder", "gain", "prior", "decoder", "detector"),
+}
+
+
+class TrainingError(SicmError):
+    """A training that can't go on."""
+
+
+def train(config: TrainConfig) -> Path:
+    """Runs a stage, or goes on with it where it was interrupted; returns the folder of the finished model."""
+    rank, world = _join_processes(config)
+    keep_memory()
+    if config.device == "cpu":
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    network = start_network(config)
+    teacher = copy.deepcopy(network).eval().requires_grad_(False) if config.stage != "detector" else None
+    average = copy.deepcopy(network).eval().requires_grad_(False)
+    optimiser = _optimiser(network, config)
+    config.out.mkdir(parents=True, exist_ok=True)
+    latest = config.out / "latest.safetensors"
+    step, best = checkpoint.restore(latest, network, average, optimiser) if latest.is_file() else (0, -1.0)
+    step_module = _Step(network, teacher, config)
+    if world > 1:
+        step_module = nn.parallel.DistributedDataParallel(step_module, find_unused_parameters=True)
+
+    log = _Log(config.out, step) if rank == 0 else None
+    batches = iter(loader(config, step, rank, world))
+    progress = tqdm(total=config.steps, initial=step, desc=f"{config.name} ({config.stage})", disable=rank != 0)
+    while step < config.steps:
+        _set_rates(optimiser, config, step)
+        torch.manual_seed((config.seed << 24) + step * world + rank)  # quantisation noise, the same after a restart
+        losses = _one_step(step_module, optimiser, batches, config)
+        step += 1
+        _average(average, network, config, step)
+        if rank == 0:
+            progress.update()
+            log.write(step, losses, progress)
+            if step % config.checkpoint_every == 0 or step == config.steps:
+                checkpoint.save(latest, step, network, average, optimiser, best)
+            if config.validation and (step % config.validate_every == 0 or step == config.steps):
+                best = _validate(average, config, step, best, log)
+    progress.close()
+    return finish(average, config) if rank == 0 else config.out
+
+
+def start_network(config: TrainConfig) -> MVSFCNet:
+    """The network a stage starts from: a model folder's weights, or ImageNet's backbone."""
+    network = MVSFCNet(config.network)
+    if config.start:
+        from sicm_ros.model import load_weights
+
+        load_weights(network, config.start)
+    elif hasattr(network.backbone, "load_imagenet"):
+        network.backbone.load_imagenet()
+    return network.to(config.device, memory_format=torch.channels_last).train()
+
+
+class _Step(nn.Module):
+    """One batch to its losses: a module, so that DistributedDataParallel can wrap it."""
+
+    def __init__(self, network: MVSFCNet, teacher: MVSFCNet | None, config: TrainConfig) -> None:
+        super().__init__()
+        self.network, self.config = network, config
+        self._teacher = [teacher]  # in a list: it is no part of what learns
+        self.weights = Weights()
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        config, network = self.config, self.network
+        images = batch["images"]
+        rigs = rigs_of(batch)
+        views = images.transpose(0, 1).flatten(0, 1).float().contiguous(memory_format=torch.channels_last)
+        if config.stage == "detector":
+            losses = task_losses(network.detect(network.extract(views), rigs), batch, rigs)
+            return losses | {"total": weighted(losses, self.weights)}
+
+        teacher = self._teacher[0]
+        with torch.no_grad():
+            goal = teacher.extract(views)
+            goal_maps = teacher.reference(goal, rigs)
+        features = goal if config.stage == "codec" else network.extract(views)
+        quality = torch.rand(len(images), device=images.device)
+        # Gains are interpolated: both ends must be met as well.
+        quality = ((quality * 1.2) - 0.1).clamp(0, 1)
+        coded = network.code(features, quality, rigs)
+        losses = task_losses(coded.maps, batch, rigs)
+        total = weighted(losses, self.weights)
+        bpp = coded.bits / batch["source_pixels"]
+        low, high = config.rate
+        price = (low + (high - low) * quality).exp()
+        losses["rate"] = (bpp * price).mean()
+        losses["distil"] = distillation(coded.features, goal)
+        losses["distil_maps"] = map_distillation(coded.maps, goal_maps)
+        total = total + losses["rate"] + config.distil * losses["distil"] + config.distil_maps * losses["distil_maps"]
+        losses["bpp"] = bpp.mean().detach()
+        return losses | {"total": total}
+
+
+def _one_step(module: nn.Module, optimiser, batches, config: TrainConfig) -> dict[str, float]:
+    optimiser.zero_grad(set_to_none=True)
+    sums: dict[str, float] = {}
+    for _ in range(config.accumulate):
+        batch = {k: v.to(config.device, non_blocking=True) for k, v in next(batches).items()}
+        mixed = (
+            torch.autocast(config.device.split(":")[0], torch.bfloat16) if config.mixed_precision else contextlib.nullcontext()
+        )
+        with mixed:
+            losses = module(batch)
+        if not math.isfinite(losses["total"].item()):
+            bad = {k: v.item() for k, v in losses.items() if not torch.isfinite(v)}
+            raise TrainingError(f"the loss is not finite ({bad}) on samples {batch['number'].tolist()}; lower learning_rate")
+        (losses["total"] / config.accumulate).backward()
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0.0) + value.item() / config.accumulate
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    norm = nn.utils.clip_grad_norm_(parameters, config.clip)
+    if torch.isfinite(norm):
+        optimiser.step()
+    return sums
+
+
+def _optimiser(network: MVSFCNet, config: TrainConfig) -> torch.optim.Optimizer:
+    groups = []
+    network.requires_grad_(False)
+    for part in _PARTS[config.stage]:
+        rate = config.learning_rate * (config.backbone_rate if part == "backbone" else 1)
+        module = getattr(network, part)
+        if part == "backbone" and rate == 0:
+            continue
+        module.requires_grad_(True)
+        for layer in network.backbone.early() if part == "backbone" else ():
+            layer.requires_grad_(False)
+        learning = [p for p in module.parameters() if p.requires_grad]
+        matrices = [p for p in learning if p.dim() > 1]
+        others = [p for p in learning if p.dim() <= 1]
+        for parameters, decay in ((matrices, config.weight_decay), (others, 0.0)):
+            if parameters:
+                groups.append({"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay})
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98))
+
+
+def _set_rates(optimiser: torch.optim.Optimizer, config: TrainConfig, step: int) -> None:
+    factor = min(1.0, (step + 1) / max(config.warmup, 1))
+    if config.schedule == "cosine":
+        factor *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / config.steps))
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak"] * factor
+
+
+@torch.no_grad()
+def _average(average: nn.Module, network: nn.Module, config: TrainConfig, step: int) -> None:
+    keep = min(config.average, (step + 1) / (step + 10))  # young averages forget sooner
+    for ours, theirs in zip(average.state_dict().values(), network.state_dict().values()):
+        if ours.is_floating_point():
+            ours.lerp_(theirs, 1 - keep)
+        else:
+            ours.copy_(theirs)
+
+
+def finish(average: MVSFCNet, config: TrainConfig) -> Path:
+    """The averaged weights as a model folder."""
+    from sicm_ros.model import save_model
+
+    if config.stage == "detector":
+        average.reference.load_state_dict(average.detector.state_dict())
+    licence = "free" if all(source.free for source in config.data) else "non-commercial"
+    return save_model(average, config.out / "model", name=config.name, licence=licence, trained={"stage": config.stage, "steps": config.steps})
+
+
+def _validate(average: MVSFCNet, config: TrainConfig, step: int, best: float, log: _Log) -> float:
+    from sicm_ros.training.validation import validate
+
+    figures = validate(average, config)
+    log.validation(step, figures)
+    score = figures["score"]
+    if score > best:
+        from sicm_ros.model import save_model
+
+        licence = "free" if all(source.free for source in config.data) else "non-commercial"
+        save_model(average, config.out / "best", name=config.name, licence=licence, trained={"stage": config.stage, "steps": step})
+        return score
+    return best
+
+
+class _Log:
+    """Losses to TensorBoard where it is installed, to log.jsonl always, and to the progress bar."""
+
+    EVERY = 20
+
+    def __init__(self, out: Path, step: int) -> None:
+        self._file = open(out / "log.jsonl", "a", buffering=1)  # noqa: SIM115
+        self._smooth: dict[str, float] = {}
+        self._start = (time.time(), step)
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(out / "tensorboard"))
+        except ImportError:
+            self._board = None
+
+    def write(self, step: int, losses: dict[str, float], progress: tqdm) -> None:
+        for name, value in losses.items():
+            self._smooth[name] = 0.98 * self._smooth.get(name, value) + 0.02 * value
+        if step % self.EVERY:
+            return
+        rounded = {k: round(v, 4) for k, v in self._smooth.items()}
+        self._file.write(json.dumps({"step": step, "time": round(time.time() - self._start[0], 1), **rounded}) + "\n")
+        shown = ("total", "heat", "depth", "bpp")
+        progress.set_postfix({k: f"{self._smooth[k]:.3g}" for k in shown if k in self._smooth}, refresh=False)
+        if self._board:
+            for name, value in losses.items():
+                self._board.add_scalar(f"train/{name}", value, step)
+
+    def validation(self, step: int, figures: dict[str, float]) -> None:
+        self._file.write(json.dumps({"step": step, "validation": figures}) + "\n")
+        tqdm.write(f"step {step}: " + ", ".join(f"{k} {v:.2f}" for k, v in figures.items()))
+        if self._board:
+            for name, value in figures.items():
+                self._board.add_scalar(f"validation/{name}", value, step)
+
+
+def _join_processes(config: TrainConfig) -> tuple[int, int]:
+    """Rank and number of processes; those that torchrun started join each other."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo" if config.device == "cpu" else "nccl")
+    return int(os.environ.get("RANK", "0")), world

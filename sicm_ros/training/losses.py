@@ -1,0 +1,173 @@
+"""Losses: task (the boxes), matching (disparity), distillation (features of the uncompressed network), rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sicm_ros.network.detector import (
+    DISPARITY_BINS,
+    HEADING_BINS,
+    MEAN_DIMENSIONS,
+    STRIDE,
+    Maps,
+    Rigs,
+    disparity_bins,
+    expected_cells,
+    expected_disparity,
+    take,
+)
+
+CROSSING = math.radians(30)  # a heading further than this off the road's direction counts double: such cars are few
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What each term counts."""
+
+    heat: float = 1.0
+    offset: float = 0.5
+    face_bins: float = 0.3
+    face: float = 4.0
+    extent: float = 0.5
+    depth: float = 8.0
+    sigma: float = 0.2
+    dimensions: float = 2.0
+    heading: float = 0.7
+    residual: float = 2.0
+    front: float = 0.2
+    corners: float = 0.3
+    matching: float = 0.5
+
+
+def focal(logits: Tensor, heat: Tensor, considered: Tensor) -> Tensor:
+    """Penalty-reduced focal loss (CornerNet, ECCV 2018) per object; empty cells count only where considered."""
+    p = logits.sigmoid().clamp(1e-4, 1 - 1e-4)
+    positive = (heat >= 1).to(p.dtype)
+    hit = -(1 - p) ** 2 * p.log() * positive
+    miss = -(p**2) * (1 - p).log() * (1 - heat) ** 4 * (1 - positive) * considered[:, None]
+    return (hit.sum() + miss.sum()) / positive.sum().clamp(min=1)
+
+
+def _two_hot(values: Tensor, centres: Tensor) -> Tensor:
+    """Soft labels (..., bins): weight on the two bins around each value, by distance; centres evenly spaced."""
+    position = ((values - centres[0]) / (centres[1] - centres[0])).clamp(0, len(centres) - 1)
+    steps = torch.arange(len(centres), device=values.device, dtype=values.dtype)
+    return (1 - (position[..., None] - steps).abs()).clamp(min=0)
+
+
+def task_losses(maps: Maps, target: dict[str, Tensor], rigs: Rigs) -> dict[str, Tensor]:
+    """Each term unweighted; values at cells are means over objects."""
+    weight = target["weight"]
+    total = weight.sum().clamp(min=1)
+
+    def mean(values: Tensor, extra: Tensor | float = 1.0) -> Tensor:
+        return (values * weight * extra).sum() / total
+
+    cell = target["cell"]
+    losses = {"heat": focal(maps.heat, target["heat"], target["considered"])}
+    losses["offset"] = mean((take(maps.offset, cell) - target["offset"]).abs().sum(-1))
+
+    face_logits = take(maps.face_logits, cell)
+    known = target["face_known"]
+    labels = _two_hot(target["face"], disparity_bins(cell.device).log())
+    losses["face_bins"] = mean(-(labels * face_logits.log_softmax(-1)).sum(-1), known)
+    face = expected_disparity(face_logits, 2)
+    losses["face"] = mean((face.log() - target["face"]).abs(), known)
+
+    extent = F.softplus(take(maps.depth_extent, cell)[..., 0])
+    losses["extent"] = mean((extent - target["extent"]).abs())
+    z_true = target["location"][..., 2]
+    z = rigs.depth(face) + extent
+    error = (z.log() - z_true.log()).abs().clamp(max=0.5)
+    losses["depth"] = mean(error, known)
+    log_sigma = take(maps.log_sigma, cell)[..., 0].clamp(-6, 1)
+    losses["sigma"] = mean(error.detach() / log_sigma.exp() + log_sigma, known)
+
+    mean_size = torch.tensor(MEAN_DIMENSIONS, device=cell.device)[target["class_id"]]
+    log_size = take(maps.dimensions, cell)
+    losses["dimensions"] = mean((log_size - (target["dimensions"] / mean_size).log()).abs().sum(-1))
+
+    # Heading: the axis modulo pi, in bins; the residual is learnt at the true bin and its neighbours.
+    rotation = target["rotation_y"]
+    step = math.pi / HEADING_BINS
+    axis = torch.remainder(rotation, math.pi)
+    bins = torch.arange(HEADING_BINS, device=cell.device) * step
+    difference = torch.remainder(axis[..., None] - bins + math.pi / 2, math.pi) - math.pi / 2
+    soft = (1 - difference.abs() / step).clamp(min=0)
+    off_road = (torch.remainder(rotation, math.pi) - math.pi / 2).abs() > CROSSING
+    stress = 1 + off_road.to(weight.dtype)
+    heading_logits = take(maps.heading_logits, cell)
+    losses["heading"] = mean(-(soft * heading_logits.log_softmax(-1)).sum(-1), stress)
+    residuals = take(maps.heading_residuals, cell)
+    losses["residual"] = mean(((residuals - difference).abs() * soft).sum(-1), stress)
+    nearest = soft.argmax(-1, keepdim=True)
+    chosen_axis = (nearest * step)[..., 0] + residuals.gather(-1, nearest)[..., 0]
+    same_way = (torch.cos(rotation - (nearest * step)[..., 0]) > 0).to(weight.dtype)
+    front = take(maps.front, cell)[..., 0]
+    losses["front"] = mean(F.binary_cross_entropy_with_logits(front, same_way, reduction="none"))
+
+    # Corners from above, in metres: depth, size and heading pull together where they must agree.
+    size = mean_size * log_size.clamp(-1, 1).exp()
+    x_true = target["location"][..., 0]
+    x = x_true * z / z_true
+    true_axis = chosen_axis.detach() + torch.remainder(rotation - chosen_axis.detach() + math.pi / 2, math.pi) - math.pi / 2
+    predicted = _ground_corners(x, z, size[..., 2], size[..., 1], chosen_axis)
+    truth = _ground_corners(x_true, z_true, target["dimensions"][..., 2], target["dimensions"][..., 1], true_axis)
+    losses["corners"] = mean((predicted - truth).abs().mean((-1, -2)).clamp(max=2.0), known)
+
+    losses["matching"] = matching_loss(maps.matching, target["matching"])
+    return losses
+
+
+def _ground_corners(x: Tensor, z: Tensor, length: Tensor, width: Tensor, angle: Tensor) -> Tensor:
+    """(...,) -> (..., 4, 2): corners from above."""
+    forward = torch.stack([length, length, -length, -length], -1) / 2
+    side = torch.stack([width, -width, -width, width], -1) / 2
+    cos, sin = angle.cos()[..., None], angle.sin()[..., None]
+    return torch.stack([x[..., None] + cos * forward + sin * side, z[..., None] - sin * forward + cos * side], -1)
+
+
+def matching_loss(matching: Tensor, disparity: Tensor) -> Tensor:
+    """Cross-entropy of the volume's disparities against the known one, and its sub-cell distance."""
+    known = ((disparity > 0) & (disparity < matching.shape[1] - 1)).to(matching.dtype)
+    cells = torch.arange(matching.shape[1], device=matching.device, dtype=matching.dtype)
+    labels = (1 - (disparity[:, None] - cells.view(1, -1, 1, 1)).abs()).clamp(min=0)
+    entropy = -(labels * matching.log_softmax(1)).sum(1)
+    distance = (expected_cells(matching) - disparity).abs().clamp(max=2)
+    return ((entropy + distance) * known).sum() / known.sum().clamp(min=1)
+
+
+def weighted(losses: dict[str, Tensor], weights: Weights) -> Tensor:
+    """Sum of the terms as they count."""
+    return sum(getattr(weights, name) * value for name, value in losses.items())
+
+
+def distillation(rebuilt: tuple[Tensor, ...], teacher: tuple[Tensor, ...]) -> Tensor:
+    """Squared error of each scale's rebuilt features over that of naming each channel's mean (1 = nothing known)."""
+    total = rebuilt[0].new_zeros(())
+    for ours, theirs in zip(rebuilt, teacher):
+        power = theirs.var((0, 2, 3), keepdim=True).clamp(min=1e-6)
+        total = total + ((ours - theirs) ** 2 / power).mean()
+    return total / len(rebuilt)
+
+
+def map_distillation(student: Maps, teacher: Maps) -> Tensor:
+    """What the uncompressed network sees in this pair, matched cell by cell: its heat, and where its matching is sure."""
+    heat = teacher.heat.sigmoid()
+    attention = heat.amax(1, keepdim=True)
+    seen = F.binary_cross_entropy_with_logits(student.heat, heat, reduction="none")
+    seen = (seen * (0.05 + attention)).sum() / attention.sum().clamp(min=1)
+    soft = teacher.matching.softmax(1)
+    match = (soft * (soft.clamp(min=1e-6).log() - student.matching.log_softmax(1))).sum(1)
+    certain = soft.amax(1) * (0.2 + attention[:, 0])
+    face = teacher.face_logits.softmax(1)
+    far = (face * (face.clamp(min=1e-6).log() - student.face_logits.log_softmax(1))).sum(1) * attention[:, 0]
+    return seen + (match * certain).sum() / certain.sum().clamp(min=1) + far.sum() / attention.sum().clamp(min=1)
+
+
+__all__ = ["DISPARITY_BINS", "STRIDE", "Weights", "distillation", "map_distillation", "task_losses", "weighted"]

@@ -1,0 +1,106 @@
+"""What the head should have said: maps and values at the cells around each object's centre."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sicm_ros.geometry.boxes import CLASSES
+from sicm_ros.network.detector import MAX_DISPARITY, MIN_DISPARITY, STRIDE
+from sicm_ros.training.augment import Sample
+
+SLOTS = 160  # supervised cells of a sample, at most
+MIN_MATCHED_DISPARITY = 0.8  # pixels of the network's input; less is noise (and its logarithm worse)
+_REACH = ((0, 0, 1.0), (-1, 0, 0.4), (1, 0, 0.4), (0, -1, 0.4), (0, 1, 0.4))  # cells beside the centre, and their weight
+
+
+def depth_extent(location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray) -> np.ndarray:
+    """Metres along z from the face that the camera sees to the centre, for N boxes, on the ray through the centre."""
+    distance = np.hypot(location[:, 0], location[:, 2]).clip(1e-3)
+    ray_x, ray_z = location[:, 0] / distance, location[:, 2] / distance
+    along = np.abs(ray_x * np.cos(rotation_y) - ray_z * np.sin(rotation_y)).clip(1e-6)
+    across = np.abs(ray_x * np.sin(rotation_y) + ray_z * np.cos(rotation_y)).clip(1e-6)
+    return np.minimum(dimensions[:, 2] / 2 / along, dimensions[:, 1] / 2 / across) * ray_z
+
+
+def _splat(heat: np.ndarray, u: int, v: int, radius_u: float, radius_v: float) -> None:
+    """A Gaussian of the object's extent, maximum with what is there."""
+    h, w = heat.shape
+    reach_u, reach_v = math.ceil(2.5 * radius_u), math.ceil(2.5 * radius_v)
+    x = np.arange(max(0, u - reach_u), min(w, u + reach_u + 1))
+    y = np.arange(max(0, v - reach_v), min(h, v + reach_v + 1))
+    blob = np.exp(-(((x - u) / radius_u) ** 2)[None] / 2 - (((y - v) / radius_v) ** 2)[:, None] / 2)
+    patch = heat[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
+    np.maximum(patch, blob, out=patch)
+
+
+def targets(sample: Sample) -> dict[str, np.ndarray]:
+    """Arrays for the losses.
+
+    heat (3, h, w); considered (h, w), 0 where nothing may be learnt from an empty cell (vans, DontCare, hidden objects);
+    matching (h, w), disparity in cells of stride 4, 0 unknown; and, for SLOTS cells: cell, class_id, weight (0 unused),
+    offset (2), face (log disparity, pixels), face_known, extent (m), location (3), dimensions (3), rotation_y.
+    """
+    calibration, labels = sample.calibration, sample.labels
+    h, w = calibration.height // STRIDE, calibration.width // STRIDE
+    heat = np.zeros((len(CLASSES), h, w), np.float32)
+    considered = np.ones((h, w), np.float32)
+    matching = sample.disparity[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE][:h, :w]
+    matching = np.where(matching > MIN_MATCHED_DISPARITY, matching / STRIDE, 0).astype(np.float32)
+
+    slots = {
+        "cell": np.zeros(SLOTS, np.int64),
+        "class_id": np.zeros(SLOTS, np.int64),
+        "weight": np.zeros(SLOTS, np.float32),
+        "offset": np.zeros((SLOTS, 2), np.float32),
+        "face": np.zeros(SLOTS, np.float32),
+        "face_known": np.zeros(SLOTS, np.float32),
+        "extent": np.zeros(SLOTS, np.float32),
+        "location": np.ones((SLOTS, 3), np.float32),
+        "dimensions": np.ones((SLOTS, 3), np.float32),
+        "rotation_y": np.zeros(SLOTS, np.float32),
+    }
+    extents = depth_extent(labels.location, labels.dimensions, labels.rotation_y) if len(labels) else np.zeros(0)
+    used = 0
+    order = np.argsort(-labels.location[:, 2]) if len(labels) else []  # the nearest last: its cells win
+    for i in order:
+        box = labels.image_boxes[i]
+        name = str(labels.names[i])
+        left, top, right, bottom = box / STRIDE
+        span = (slice(max(0, int(top)), max(0, math.ceil(bottom))), slice(max(0, int(left)), max(0, math.ceil(right))))
+        x, y, z = labels.location[i]
+        learnable = name in CLASSES and labels.occluded[i] <= 2 and z > 2 and labels.has_box[i]
+        if learnable:
+            height, width, length = labels.dimensions[i]
+            u = (calibration.fx * x / z + calibration.cx + 0.5) / STRIDE
+            v = (calibration.fy * (y - height / 2) / z + calibration.cy + 0.5) / STRIDE
+            column, row = math.floor(u), math.floor(v)
+            learnable = 0 <= column < w and 0 <= row < h
+        if not learnable:
+            considered[span] = 0
+            continue
+        class_id = CLASSES.index(name)
+        radius_u = max(0.8, (right - left) / 10)
+        radius_v = max(0.8, (bottom - top) / 10)
+        _splat(heat[class_id], column, row, radius_u, radius_v)
+        heat[class_id, row, column] = 1
+        face = calibration.disparity(max(z - extents[i], 1.0))
+        for du, dv, weight in _REACH:
+            inside = 0 <= column + du < w and 0 <= row + dv < h
+            if not inside or used == SLOTS:
+                continue
+            slots["cell"][used] = (row + dv) * w + column + du
+            slots["class_id"][used] = class_id
+            slots["weight"][used] = weight
+            slots["offset"][used] = (u - (column + du) - 0.5, v - (row + dv) - 0.5)
+            slots["face"][used] = np.log(np.clip(face, MIN_DISPARITY, MAX_DISPARITY))
+            slots["face_known"][used] = MIN_DISPARITY < face < MAX_DISPARITY
+            slots["extent"][used] = extents[i]
+            slots["location"][used] = labels.location[i]
+            slots["dimensions"][used] = labels.dimensions[i]
+            slots["rotation_y"][used] = labels.rotation_y[i]
+            used += 1
+    return {"heat": heat, "considered": considered, "matching": matching, **slots}
+
+
