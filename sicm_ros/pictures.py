@@ -1,7 +1,7 @@
 """Boxes drawn into the picture and seen from above.
 
-Whatever has `location`, `dimensions` and `rotation_y` (and, for captions, `names` and `scores`) can be drawn: detections,
-labels, boxes of messages. Pictures are uint8 (height, width, 3) RGB.
+Whatever has `location`, `dimensions` and `rotation_y` (and, for captions, `names` and `scores`) can be drawn:
+detections, labels, boxes of messages. Pictures are uint8 (height, width, 3) RGB.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Boxes3D(Protocol):
 
 
 def _segment(image: np.ndarray, a: np.ndarray, b: np.ndarray, colour: tuple, thickness: int) -> None:
-    a, b = (tuple(int(round(float(v) * (1 << _SHIFT))) for v in np.clip(p, -_FAR, _FAR)) for p in (a, b))
+    a, b = (tuple(round(float(v) * (1 << _SHIFT)) for v in np.clip(p, -_FAR, _FAR)) for p in (a, b))
     cv2.line(image, a, b, colour, thickness, cv2.LINE_AA, _SHIFT)
 
 

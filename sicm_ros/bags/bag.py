@@ -61,7 +61,9 @@ class Bag:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.path.exists():
-            raise InputError(f"{self.path}: no such bag; expected an .mcap, .db3 or .bag file, or a folder with metadata.yaml")
+            raise InputError(
+                f"{self.path}: no such bag; expected an .mcap, .db3 or .bag file, or a folder with metadata.yaml"
+            )
         if self.path.is_dir() and not (self.path / "metadata.yaml").exists():
             files = sorted(p for p in self.path.iterdir() if p.suffix in SUFFIXES)
             if len(files) != 1:
@@ -96,8 +98,8 @@ class Bag:
             self._reader.close()
 
     def _guard(self, read):
-        # rosbags parses untrusted bytes and lets through what its storages raise (struct, SQLite, zstd, YAML, assertions):
-        # whatever it is, it says that this file is broken.
+        # rosbags parses untrusted bytes and lets through what its storages raise (struct, SQLite, zstd, YAML,
+        # assertions): whatever it is, it says that this file is broken.
         try:
             return read()
         except MemoryError:
@@ -157,8 +159,8 @@ def _modern(message: Any) -> Any:
 class BagWriter:
     """Writes a bag; use as a context manager.
 
-    A path that ends in .mcap or .db3 becomes one file, any other a folder with metadata.yaml as `ros2 bag record` makes it.
-    Nothing is left behind if writing fails.
+    A path that ends in .mcap or .db3 becomes one file, any other a folder with metadata.yaml as `ros2 bag record` makes
+    it. Nothing is left behind if writing fails.
 
     Args:
         path: where to; must not exist yet unless `overwrite`.

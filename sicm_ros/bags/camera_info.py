@@ -1,8 +1,8 @@
 """`sensor_msgs/CameraInfo` and our calibration, in both directions; works on any object with the message's fields.
 
-ROS stereo (REP 104, image_pipeline): both projection matrices are relative to the left camera, so that P_left[3] = 0 and
-P_right[3] = -fx * baseline. KITTI's own matrices, and the bags that copy them, are relative to its camera 0 instead; the
-difference P_left[3] - P_right[3] = fx * baseline holds for both.
+ROS stereo (REP 104, image_pipeline): both projection matrices are relative to the left camera, so that P_left[3] = 0
+and P_right[3] = -fx * baseline. KITTI's own matrices, and the bags that copy them, are relative to its camera 0
+instead; the difference P_left[3] - P_right[3] = fx * baseline holds for both.
 """
 
 from __future__ import annotations
@@ -20,12 +20,18 @@ def _projection(info, topic: str) -> np.ndarray:
     if values.size != 12:
         raise CalibrationError(f"{topic}: the projection matrix p has {values.size} numbers; expected 12")
     if not np.isfinite(values).all():
-        raise CalibrationError(f"{topic}: the projection matrix p holds {values[~np.isfinite(values)][0]}; calibrate again")
+        raise CalibrationError(
+            f"{topic}: the projection matrix p holds {values[~np.isfinite(values)][0]}; calibrate again"
+        )
     return values.reshape(3, 4)
 
 
 def stereo_calibration(
-    left, right, *, topics: tuple[str, str] = ("left/camera_info", "right/camera_info"), disparity_offset: float = 0.0,
+    left,
+    right,
+    *,
+    topics: tuple[str, str] = ("left/camera_info", "right/camera_info"),
+    disparity_offset: float = 0.0,
     assume_rectified: bool = False,
 ) -> StereoCalibration:
     """The rig that two CameraInfo messages describe.
@@ -49,19 +55,21 @@ def stereo_calibration(
     for info, topic in ((left, topics[0]), (right, topics[1])):
         if not assume_rectified and np.any(np.abs(np.asarray(info.d, np.float64)) > 1e-9):
             raise CalibrationError(
-                f"{topic}: distortion {[round(float(d), 6) for d in info.d]} is not zero, the pictures are not rectified; "
+                f"{topic}: distortion {[round(float(d), 6) for d in info.d]} is not zero: not rectified; "
                 "rectify with stereo_image_proc (image_proc's RectifyNode) and remap to its image_rect_color"
             )
     if not (p_left[0, 0] > 0 and p_left[1, 1] > 0):
-        raise CalibrationError(f"{topics[0]}: focal lengths {p_left[0, 0]}, {p_left[1, 1]}: the camera is not calibrated")
+        raise CalibrationError(
+            f"{topics[0]}: focal lengths {p_left[0, 0]}, {p_left[1, 1]}: the camera is not calibrated"
+        )
     if not math.isclose(p_left[0, 0], p_right[0, 0], rel_tol=1e-3):
         raise CalibrationError(
-            f"focal lengths differ: {p_left[0, 0]:.3f} in {topics[0]}, {p_right[0, 0]:.3f} in {topics[1]}: not rectified"
+            f"{topics[0]} has focal length {p_left[0, 0]:.3f}, {topics[1]} {p_right[0, 0]:.3f}: not rectified"
         )
     baseline = (p_left[0, 3] - p_right[0, 3]) / p_left[0, 0]
     if not baseline > 0:
         raise CalibrationError(
-            f"{topics[1]}: p[3] = {p_right[0, 3]:g} gives a baseline of {baseline:.3f} m; expected -fx * baseline, negative: "
+            f"{topics[1]}: p[3] = {p_right[0, 3]:g} gives a baseline of {baseline:.3f} m; expected -fx * baseline: "
             "the pair is not calibrated as stereo, or left and right are exchanged"
         )
     return StereoCalibration(

@@ -1,6 +1,6 @@
 """Pictures in ROS messages and as arrays, without ROS: works on any object with the fields of the message.
 
-`sensor_msgs/Image` as its comments define it: `step` bytes a row, which may be padded; `is_bigendian` for 16-bit channels.
+`sensor_msgs/Image` as its comments define it: `step` bytes a row, which may be padded; `is_bigendian` for 16 bits.
 """
 
 from __future__ import annotations

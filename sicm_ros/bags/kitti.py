@@ -30,8 +30,8 @@ def from_kitti(
 ) -> int:
     """Writes a KITTI drive as a stereo bag; returns the number of pairs.
 
-    The bag holds both pictures and their camera_info (conformant to ROS stereo), tf_static of both cameras, labels where
-    there are any, and the rig's disparity offset. Both pictures of a pair have one stamp.
+    The bag holds both pictures and their camera_info (conformant to ROS stereo), tf_static of both cameras, labels
+    where there are any, and the rig's disparity offset. Both pictures of a pair have one stamp.
 
     Args:
         source: raw drive, object folder (image_2, image_3, calib) or odometry sequence.
@@ -48,7 +48,9 @@ def from_kitti(
     drive = KittiSource(Path(source), frames, compress, quality)
     with (
         BagWriter(out, storage, overwrite) as bag,
-        tqdm(total=drive.count, unit="pair", desc=f"{Path(source).name} -> {Path(out).name}", disable=not progress) as bar,
+        tqdm(
+            total=drive.count, unit="pair", desc=f"{Path(source).name} -> {Path(out).name}", disable=not progress
+        ) as bar,
     ):
         for message in drive.messages():
             bag.write("/" + message.topic.lstrip("/"), message.type, message.stamp, message.data)

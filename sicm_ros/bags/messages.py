@@ -129,9 +129,7 @@ def labels_message(labels: Labels, stamp: int, frame: str) -> Any:
             size=_new("geometry_msgs/msg/Vector3", **dict(zip("xyz", map(float, size)))),
         )
         detections.append(
-            _new(
-                "vision_msgs/msg/Detection3D", header=header(stamp, frame), results=[hypothesis], bbox=box, id=""
-            )
+            _new("vision_msgs/msg/Detection3D", header=header(stamp, frame), results=[hypothesis], bbox=box, id="")
         )
     return _new("vision_msgs/msg/Detection3DArray", header=header(stamp, frame), detections=detections)
 

@@ -90,7 +90,7 @@ IMAGES = {"sensor_msgs/msg/Image": "", "sensor_msgs/msg/CompressedImage": "/comp
 
 
 def image_topics(topics: dict) -> dict[str, list[str]]:
-    """Image topics of a bag by the name of their raw form without its leading slash: `a/image` has `/a/image/compressed`."""
+    """Image topics of a bag by the name of their raw form, no slash before it: `a/image` has `/a/image/compressed`."""
     found: dict[str, list[str]] = {}
     for name, topic in topics.items():
         if topic.type in IMAGES and topic.count:
@@ -150,10 +150,10 @@ def _guess(images: Iterable[str], path: object, topics: dict) -> Preset:
         left, right = pairs[0]
         return Preset("auto", "found by its names", "/" + left, "/" + right)
     if pairs:
-        raise InputError(
-            f"{path}: several stereo pairs ({', '.join(left for left, _ in pairs)}); choose one with left and right topic"
-        )
+        raise InputError(f"{path}: several stereo pairs ({', '.join(left for left, _ in pairs)}); name the two topics")
     lonely = [n for n in images if "left" in n or "right" in n]
     if lonely:
-        raise InputError(f"{path}: pictures of one camera only (/{lonely[0]}); a stereo pair is needed; {listed(topics)}")
+        raise InputError(
+            f"{path}: pictures of one camera only (/{lonely[0]}); a stereo pair is needed; {listed(topics)}"
+        )
     raise InputError(f"{path}: no stereo pair of image topics is known in it; {listed(topics)}")

@@ -1,4 +1,4 @@
-"""A drive in stereo, whatever it lies in: a bag of any known layout or a KITTI folder, as ROS stereo messages or as arrays."""
+"""A drive in stereo, whatever it lies in, bag or KITTI folder: as messages of ROS stereo or as arrays."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class StereoSource(ABC):
                     stamp, decode(left, left_topic), decode(right, right_topic), calibration, labels.pop(stamp, None)
                 )
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027, most sources have nothing open
         """Closes what is open."""
 
     def __enter__(self) -> StereoSource:
@@ -133,7 +133,9 @@ def open_stereo(path: str | Path, preset: str = "auto", left: str = "", right: s
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path}: no such bag or folder; expected a bag (.mcap, .db3, .bag, a folder) or a KITTI folder")
+        raise InputError(
+            f"{path}: no such bag or folder; expected a bag (.mcap, .db3, .bag, a folder) or a KITTI folder"
+        )
     is_bag = path.suffix in (*SUFFIXES, ".bag") or (
         path.is_dir() and ((path / "metadata.yaml").exists() or any(p.suffix in SUFFIXES for p in path.iterdir()))
     )
@@ -236,6 +238,8 @@ class BagSource(StereoSource):
             for message in self.bag.messages([name for name in latched if name in self.bag.topics]):
                 if message.stamp < begin:
                     yield replace(message, topic=names[message.topic], stamp=begin)
+        if "/" + DISPARITY_OFFSET not in self.bag.topics and self.disparity_offset:
+            yield _message(DISPARITY_OFFSET, begin, ros.number(self.disparity_offset))
         held: list[BagMessage] = []
         described: set[str] = set()
         for message in self.bag.messages(names, start=begin):

@@ -12,7 +12,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     make = actions.add_parser("from-kitti", help="write a KITTI drive as a bag that `ros2 bag play` plays")
-    make.add_argument("source", type=Path, help="raw drive, object folder (image_2, image_3, calib) or odometry sequence")
+    make.add_argument("source", type=Path, help="raw drive, object folder (image_2, image_3, calib), odometry")
     make.add_argument("out", type=Path, help="file to write (.mcap, .db3), or a folder with metadata.yaml")
     make.add_argument("--storage", choices=("mcap", "sqlite3"), help="default: by the suffix, mcap for a folder")
     make.add_argument("--compressed", choices=("jpeg", "png"), help="CompressedImage instead of raw pictures")
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     info = actions.add_parser("info", help="say what is in a bag or KITTI folder, and which layout it has")
     info.add_argument("source", type=Path, help="bag or KITTI folder")
-    info.add_argument("--preset", default="auto", help="layout of the bag; default: %(default)s, or see `sicm bag presets`")
+    info.add_argument("--preset", default="auto", help="layout, see `sicm bag presets`; default: %(default)s")
 
     actions.add_parser("presets", help="list the layouts of bags that are known")
 

@@ -1,9 +1,10 @@
 """KITTI's box and ROS's pose of it: one convention, stated here.
 
 KITTI: bottom-face centre (x, y, z) in the optical frame (x right, y down, z forward), dimensions (h, w, l), rotation_y.
-ROS (`vision_msgs/BoundingBox3D`): the box's centre, a quaternion (x, y, z, w) and the size along the box's own axes, which
-point forward (x, along the length), left (y, along the width) and up (z): size = (l, w, h), and a body frame's yaw is
--rotation_y - pi/2. With a = rotation_y / 2 and r = sqrt(1/2) the quaternion is (r cos a, r sin a, -r sin a, r cos a).
+ROS (`vision_msgs/BoundingBox3D`): the box's centre, a quaternion (x, y, z, w) and the size along the box's own axes,
+which point forward (x, along the length), left (y, along the width) and up (z): size = (l, w, h), and a body frame's
+yaw is -rotation_y - pi/2. With a = rotation_y / 2 and r = sqrt(1/2) the quaternion is
+(r cos a, r sin a, -r sin a, r cos a).
 """
 
 from __future__ import annotations

@@ -8,35 +8,38 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 
-import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from vision_msgs.msg import Detection3DArray
 
 from sicm_ros.bags.messages import nanoseconds
 from sicm_ros.bags.presets import PRESETS
 from sicm_ros.bags.stereo import DISPARITY_OFFSET, TF_STATIC, TOLERANCE, open_stereo
-from sicm_ros.errors import InputError, SicmError
+from sicm_ros.errors import InputError
 from sicm_ros.nodes.parameters import Parameter, Parameters
+from sicm_ros.nodes.process import run
+from sicm_ros.nodes.qos import latched, overridable
 
 REPLAY = (
     Parameter("path", "", "bag (.mcap, .db3, .bag or a folder) or KITTI folder (raw drive, object set, odometry)"),
     Parameter("preset", "auto", "layout of the bag's topics; auto finds it", choices=("auto", *PRESETS)),
-    Parameter("left_topic", "", "left image topic of a bag of another layout, with right_topic; empty for the preset's"),
-    Parameter("right_topic", "", "right image topic of a bag of another layout, with left_topic; empty for the preset's"),
+    Parameter("left_topic", "", "left image topic of a bag of another layout; empty for the preset's"),
+    Parameter("right_topic", "", "right image topic of a bag of another layout; empty for the preset's"),
     Parameter("rate", 1.0, "speed relative to that of the recording", "", 0.01, 100.0, fixed=False),
     Parameter("start", 0.0, "where to begin, from the start of the recording", "s", 0.0, 1e6),
     Parameter("loop", False, "begin anew at the end, until stopped", fixed=False),
     Parameter("clock", True, "publish the recording's time on /clock, for nodes with use_sim_time"),
     Parameter("other_topics", False, "play what else is in the bag too, under its own names"),
     Parameter(
-        "wait_for_subscribers", 0.0, "longest wait for subscribers of both images before playing; 0 does not wait", "s",
-        0.0, 3600.0,
-    ),  # fmt: skip
+        "wait_for_subscribers",
+        0.0,
+        "longest wait for subscribers of both images before playing; 0 does not wait",
+        "s",
+        0.0,
+        3600.0,
+    ),
     Parameter("acknowledge", "", "Detection3DArray topic that answers each pair before the next one; empty for none"),
     Parameter("acknowledge_timeout", 10.0, "longest wait for one answer", "s", 0.01, 3600.0),
 )
@@ -47,22 +50,23 @@ SETTLING = 0.5  # seconds between the first sight of a subscriber and its being 
 class ReplayNode(Node):
     """Publishes the messages of a stereo source at the pace of their stamps.
 
-    The player is a thread, so that acknowledgements and parameters are served while it waits. `finished` is set when the
-    last message has been published and, where asked for, answered; `failure` then tells what went wrong, if anything.
+    The player is a thread, so that acknowledgements and parameters are served while it waits. `finished` becomes the
+    exit status when the last message has been published and, where asked for, answered.
     """
 
     def __init__(self, **options) -> None:
         super().__init__("replay", **options)
         self.parameters = Parameters(self, REPLAY)
-        self.finished = threading.Event()
-        self.failure: str | None = None
+        self.finished: int | None = None
         self._stop = threading.Event()
         self._answered = threading.Condition()
         self._expected = 0  # stamp of the left picture whose answer is awaited, nanoseconds; 0 for none
         self._outputs: dict[str, Publisher | None] = {}
         p = self.parameters
         if not p.path:
-            raise InputError("parameter path is empty; expected a bag or a KITTI folder: --ros-args -p path:=drive.mcap")
+            raise InputError(
+                "parameter path is empty; expected a bag or a KITTI folder: --ros-args -p path:=drive.mcap"
+            )
         self._source = open_stereo(p.path, p.preset, p.left_topic, p.right_topic)
         self._time = self.create_publisher(Clock, "/clock", 10) if p.clock else None
         if p.acknowledge:
@@ -71,13 +75,16 @@ class ReplayNode(Node):
         self._player = threading.Thread(target=self._play, name="player", daemon=True)
         self._player.start()
 
-    def destroy_node(self) -> None:
+    def close(self) -> bool:
+        """Ends the player; whether it has ended."""
         self._stop.set()
         with self._answered:
             self._answered.notify_all()
-        self._player.join(timeout=1.5)
-        self._source.close()
-        super().destroy_node()
+        self._player.join(timeout=1.0)
+        ended = not self._player.is_alive()
+        if ended:
+            self._source.close()
+        return ended
 
     def _prepare(self) -> None:
         """The image publishers first, so that those who wait for a camera find it before it plays."""
@@ -99,14 +106,9 @@ class ReplayNode(Node):
                 self.get_logger().warning(f"{topic} is not played: the package of {kind} is not installed here")
                 self._outputs[topic] = None
                 return None
-            latched = topic in (TF_STATIC, DISPARITY_OFFSET)
-            qos = QoSProfile(
-                depth=1 if latched else 10,
-                reliability=ReliabilityPolicy.RELIABLE,
-                durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
-            )
-            overriding = QoSOverridingOptions.with_default_policies()
-            self._outputs[topic] = self.create_publisher(message, topic, qos, qos_overriding_options=overriding)
+            # Reliable serves both kinds of subscribers: best effort, as the encoder's, and reliable, as most others'.
+            qos = latched() if topic in (TF_STATIC, DISPARITY_OFFSET) else QoSProfile(depth=10)
+            self._outputs[topic] = self.create_publisher(message, topic, qos, qos_overriding_options=overridable())
         return self._outputs[topic]
 
     def _on_answer(self, message: Detection3DArray) -> None:
@@ -119,10 +121,10 @@ class ReplayNode(Node):
         try:
             if self._wait_for_subscribers():
                 self._play_all()
+            self.finished = 0
         except Exception as error:
-            self.failure = str(error) or type(error).__name__
-        finally:
-            self.finished.set()
+            self.get_logger().fatal(str(error) or type(error).__name__)
+            self.finished = 2
 
     def _wait_for_subscribers(self) -> bool:
         """Whether to play: at once, or when both pictures have a taker. False if told to stop meanwhile."""
@@ -136,7 +138,9 @@ class ReplayNode(Node):
             if not lonely and not silent:
                 return not self._stop.wait(SETTLING)
             if time.monotonic() > end:
-                what = f"nobody subscribes to {lonely[0]}" if lonely else f"nobody publishes {self.parameters.acknowledge}"
+                what = (
+                    f"nobody subscribes to {lonely[0]}" if lonely else f"nobody publishes {self.parameters.acknowledge}"
+                )
                 raise InputError(f"{what} after {limit:g} s; start the encoder and the decoder, and activate them")
             if self._stop.wait(0.05):
                 return False
@@ -178,7 +182,7 @@ class ReplayNode(Node):
         return pairs, unanswered
 
     def _wait_until(self, moment: float, stamp: int) -> bool:
-        """Sleeps, with /clock going on, until a moment of time.monotonic(); stamp is the drive's time then. False: stop."""
+        """Sleeps until a moment of time.monotonic(), when the drive's time is `stamp`; /clock goes on. False: stop."""
         while not self._stop.is_set():
             left = moment - time.monotonic()
             if self._time:
@@ -245,26 +249,8 @@ def _prefetched(items: Iterable, stop: threading.Event, depth: int = 12) -> Iter
 
 
 def main(args: list[str] | None = None) -> int:
-    """Plays until the end, Ctrl-C or SIGTERM; exit status 1 if something was wrong with the recording."""
-    rclpy.init(args=args)
-    node = None
-    try:
-        node = ReplayNode()
-        while not node.finished.is_set():
-            rclpy.spin_once(node, timeout_sec=0.05)
-        if node.failure:
-            node.get_logger().fatal(node.failure)
-            return 1
-        return 0
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
-    except SicmError as error:
-        rclpy.logging.get_logger("replay").fatal(str(error))
-        return 1
-    finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
+    """Plays until the end, Ctrl-C or SIGTERM; exit status 2 if something is wrong with the recording."""
+    return run(ReplayNode, args)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,82 @@
+"""`sicm demo`: the main job on a bag or a KITTI folder, in one command."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+SUMMARY = "replay a stereo drive through encoder and decoder nodes, and report"
+SHIPPED = Path(__file__).parents[1] / "demo" / "drive.mcap"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", nargs="?", type=Path, help="bag or KITTI folder; default: the drive that ships")
+    parser.add_argument("--data", dest="data_option", type=Path, metavar="DATA", help="the same, as an option")
+    parser.add_argument("--model", default="default", help="name or folder of a model; default: %(default)s")
+    parser.add_argument("--quality", type=float, default=0.5, metavar="0..1", help="default: %(default)s")
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results; default: %(default)s")
+    parser.add_argument(
+        "--rate", type=float, default=1.0, help="speed relative to the recording's, at most; default: %(default)s"
+    )
+    parser.add_argument(
+        "--realtime", action="store_true", help="send pairs at their own pace, whether or not the last one was answered"
+    )
+    parser.add_argument("--preset", default="auto", help="layout of the bag (`sicm bag presets`); default: %(default)s")
+    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag of another layout")
+    parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag of another layout")
+
+
+def run(args: argparse.Namespace) -> int:
+    import json
+    import time
+
+    from rich.console import Console
+
+    from sicm_ros import demo
+    from sicm_ros.bags import open_stereo
+    from sicm_ros.errors import InputError
+
+    if not 0 <= args.quality <= 1:
+        raise InputError(f"--quality {args.quality}; expected 0 to 1")
+    if not 0.01 <= args.rate <= 100:
+        raise InputError(f"--rate {args.rate}; expected 0.01 to 100")
+    data = args.data_option or args.data or SHIPPED
+    console = Console()
+    with open_stereo(data, args.preset, args.left, args.right) as source:
+        first = next(source.pairs(), None)
+        if first is None:
+            raise InputError(f"{data}: no left and right picture in it have the same time")
+        args.out.mkdir(parents=True, exist_ok=True)
+        recording, logs = args.out / "recording.mcap", args.out / "logs"
+        begin = time.monotonic()
+        demo.run_pipeline(
+            source,
+            recording,
+            logs,
+            model=args.model,
+            quality=args.quality,
+            rate=args.rate,
+            paced=not args.realtime,
+            preset=args.preset,
+            topics=(args.left, args.right),
+        )
+        with console.status("writing the report"):
+            result = demo.read_run(recording, source, args.quality, paced=not args.realtime)
+            result.seconds = time.monotonic() - begin
+            facts = result.as_json()
+            (args.out / "summary.json").write_text(json.dumps(facts, indent=2) + "\n")
+            demo.write_report(result, args.out / "report.html")
+            demo.write_output(args.out / "output.mcap", recording, source)
+            recording.unlink()
+    console.print(demo.table(result))
+    for name, what in (
+        ("report.html", "pictures, bytes and latency over time"),
+        ("summary.json", "the same in numbers"),
+        ("output.mcap", "detections, markers and pictures, for Foxglove and RViz"),
+    ):
+        console.print(f"{args.out / name}: {what}", highlight=False)
+    if result.lost:
+        causes = ", ".join(f"{cause} {number}" for cause, number in result.lost.items())
+        console.print(f"[red]lost: {causes}[/red] (logs in {logs})", highlight=False)
+        return 1
+    return 0

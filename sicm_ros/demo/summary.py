@@ -1,0 +1,274 @@
+"""What a run of the pipeline gave: read from the recording alone, no process needs to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sicm_ros.bags import messages as ros
+from sicm_ros.bags.bag import Bag, BagWriter
+from sicm_ros.bags.images import compress
+from sicm_ros.bags.stereo import LEFT, LEFT_INFO, RIGHT, RIGHT_INFO, TOLERANCE, StereoSource
+from sicm_ros.pictures import DETECTION, LABEL, birds_eye, draw_boxes
+
+RATE = 10.0  # Hz: the rate at which kbit/s are stated, KITTI's
+JPEG_QUALITY = 90  # of the pictures that the stream is compared with
+REPORT_JPEG = 82  # of the pictures in the report
+FRAME_WIDTH = 960  # pixels of a picture in the report
+MAX_FRAMES = 120  # pictures in the report; longer drives show every second, third ... pair
+
+
+@dataclass
+class Pair:
+    """What became of one pair.
+
+    Attributes:
+        stamp: of the left picture, nanoseconds.
+        bytes: of the feature message on the wire; None if there was none.
+        latency: seconds from the second picture's publication to the arrival of the detections; None if none came.
+        boxes: detections; None if none came.
+        labels: number of labelled objects; None where the drive has no labels.
+        raw, png, jpeg: bytes of both pictures, raw, as PNG, and as JPEG of JPEG_QUALITY.
+        frame: JPEG of the left picture with its boxes, and of the boxes from above; None if not in the report.
+    """
+
+    stamp: int
+    bytes: int | None = None
+    latency: float | None = None
+    boxes: ros.Boxes | None = None
+    labels: int | None = None
+    raw: int = 0
+    png: int = 0
+    jpeg: int = 0
+    frame: tuple[bytes, bytes] | None = None
+
+
+@dataclass
+class Run:
+    """A run of the pipeline.
+
+    Attributes:
+        source: what was played, as the user named it.
+        pairs: all pairs of the drive, in order.
+        model, fingerprint: of the encoder, as it describes itself; empty if it never did.
+        quality: asked of the encoder.
+        stages: node -> stage -> (median, 95th percentile), milliseconds.
+        dropped: cause -> number of messages and pairs that encoder and decoder gave up.
+        paced: each pair waited for the answer to the one before.
+    """
+
+    source: str
+    pairs: list[Pair]
+    model: str
+    fingerprint: str
+    quality: float
+    stages: dict[str, dict[str, tuple[float, float]]]
+    dropped: dict[str, int]
+    paced: bool = True
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def answered(self) -> list[Pair]:
+        return [p for p in self.pairs if p.boxes is not None]
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Pairs without an answer, by cause; what no node accounts for is `unanswered`."""
+        missing = len(self.pairs) - len(self.answered)
+        causes: dict[str, int] = {}
+        for cause, number in self.dropped.items():
+            counted = min(number, missing)
+            if counted:
+                causes[cause] = counted
+                missing -= counted
+        if missing:
+            causes["unanswered"] = missing
+        return causes
+
+    def latency(self, percent: float) -> float | None:
+        """A percentile of the latency, milliseconds; None where nothing was answered."""
+        values = [p.latency for p in self.pairs if p.latency is not None]
+        return float(np.percentile(values, percent)) * 1e3 if values else None
+
+    def mean(self, name: str) -> float | None:
+        """Mean of `bytes`, `raw`, `png` or `jpeg` over the pairs that have it."""
+        values = [getattr(p, name) for p in self.pairs if getattr(p, name) is not None]
+        return float(np.mean(values)) if values else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of summary.json; None where there is nothing to state."""
+
+        def rounded(value: float | None, digits: int = 1) -> float | None:
+            return None if value is None else round(value, digits)
+
+        size = self.mean("bytes")
+        return {
+            "source": self.source,
+            "pairs_in": len(self.pairs),
+            "pairs_out": len(self.answered),
+            "lost": self.lost,
+            "detections": sum(len(p.boxes) for p in self.answered),
+            "labels": sum(p.labels or 0 for p in self.pairs) if any(p.labels is not None for p in self.pairs) else None,
+            "bytes_per_pair_mean": rounded(size),
+            "bytes_per_pair_max": max((p.bytes for p in self.pairs if p.bytes is not None), default=None),
+            "kbit_per_s": rounded(None if size is None else size * 8 * RATE / 1e3, 2),
+            "raw_bytes_per_pair": rounded(self.mean("raw")),
+            "png_bytes_per_pair": rounded(self.mean("png")),
+            "jpeg90_bytes_per_pair": rounded(self.mean("jpeg")),
+            "latency_ms_p50": rounded(self.latency(50)),
+            "latency_ms_p95": rounded(self.latency(95)),
+            "stages_ms": {
+                node: {stage: {"p50": round(a, 2), "p95": round(b, 2)} for stage, (a, b) in stages.items()}
+                for node, stages in self.stages.items()
+            },
+            "quality": self.quality,
+            "paced": self.paced,
+            "seconds": rounded(self.seconds),
+            "model": self.model,
+            "model_fingerprint": self.fingerprint,
+        }
+
+
+def read_run(recording: Path, source: StereoSource, quality: float, paced: bool = True, pictures: bool = True) -> Run:
+    """Puts a recording (see nodes/recorder.py) and the drive that was played together.
+
+    Args:
+        recording: the bag that the recorder wrote.
+        source: the drive.
+        quality, paced: as the pipeline was run.
+        pictures: draw the frames of the report.
+    """
+    sent: dict[str, dict[int, int]] = {LEFT_INFO: {}, RIGHT_INFO: {}}
+    sizes: dict[int, int] = {}
+    arrivals: dict[int, int] = {}
+    boxes: dict[int, ros.Boxes] = {}
+    reports: dict[str, dict[str, str]] = {}
+    model = fingerprint = ""
+    with Bag(recording) as bag:
+        for m in bag.messages():
+            topic = m.topic.lstrip("/")
+            if topic == "diagnostics":
+                for status in bag.decode(m).status:
+                    reports[status.name.rsplit("/", 1)[-1]] = {v.key: v.value for v in status.values}
+                continue
+            message = bag.decode(m)
+            stamp = ros.stamp_of(message) if hasattr(message, "header") else 0
+            if topic in sent:
+                sent[topic][stamp] = m.stamp
+            elif topic == "features":
+                sizes[stamp] = len(m.data)
+            elif topic == "detections":
+                arrivals[stamp], boxes[stamp] = m.stamp, ros.Boxes(message)
+            elif topic == "codec_description":
+                model, fingerprint = message.model, bytes(message.model_fingerprint).hex()
+    right_stamps = np.array(sorted(sent[RIGHT_INFO]))
+    every = -(-source.count // MAX_FRAMES)
+    pairs = []
+    for index, played in enumerate(source.pairs()):
+        pair = Pair(played.stamp, bytes=sizes.get(played.stamp), boxes=boxes.get(played.stamp))
+        pair.labels = None if played.labels is None else len(played.labels)
+        pair.raw = played.left.nbytes + played.right.nbytes
+        pair.png = sum(len(compress(p, "png")) for p in (played.left, played.right))
+        pair.jpeg = sum(len(compress(p, "jpeg", JPEG_QUALITY)) for p in (played.left, played.right))
+        if pair.boxes is not None:
+            moments = [sent[LEFT_INFO].get(pair.stamp)]
+            if len(right_stamps):
+                nearest = int(right_stamps[np.argmin(np.abs(right_stamps - pair.stamp))])
+                moments.append(sent[RIGHT_INFO][nearest] if abs(nearest - pair.stamp) <= TOLERANCE else None)
+            known = [m for m in moments if m is not None]
+            pair.latency = (arrivals[pair.stamp] - max(known)) / 1e9 if known else None
+        if pictures and index % every == 0:
+            pair.frame = _frame(played, pair.boxes)
+        pairs.append(pair)
+    return Run(
+        source=str(source.path),
+        pairs=pairs,
+        model=model,
+        fingerprint=fingerprint,
+        quality=quality,
+        stages={node: stages for node in ("encoder", "decoder") if (stages := _stages(reports.get(node, {})))},
+        dropped=_dropped(reports.values()),
+        paced=paced,
+    )
+
+
+def _frame(played: Any, boxes: ros.Boxes | None) -> tuple[bytes, bytes]:
+    """JPEGs of the left picture with its boxes, and of the boxes from above."""
+    layers = [(played.labels, LABEL), (boxes, DETECTION)]
+    layers = [(b, colour) for b, colour in layers if b is not None]
+    width = min(FRAME_WIDTH, played.left.shape[1])
+    height = round(played.left.shape[0] * width / played.left.shape[1])
+    picture = cv2.resize(played.left, (width, height), interpolation=cv2.INTER_AREA)
+    for found, colour in layers:
+        picture = draw_boxes(picture, found, played.calibration, colour, captions=colour == DETECTION)
+    above = birds_eye(layers, played.calibration, size=(300, 450))
+    return compress(picture, "jpeg", REPORT_JPEG), compress(above, "jpeg", REPORT_JPEG)
+
+
+def _stages(values: dict[str, str]) -> dict[str, tuple[float, float]]:
+    """Stage -> (median, 95th percentile) in ms, from the keys <stage>_ms and <stage>_ms_p95 of /diagnostics."""
+    return {
+        key.removesuffix("_ms"): (float(value), float(values[f"{key}_p95"]))
+        for key, value in values.items()
+        if key.endswith("_ms") and f"{key}_p95" in values
+    }
+
+
+def _dropped(reports: Any) -> dict[str, int]:
+    causes: dict[str, int] = {}
+    for values in reports:
+        for key, value in values.items():
+            if key.startswith("dropped_") and int(value):
+                causes[key.removeprefix("dropped_")] = causes.get(key.removeprefix("dropped_"), 0) + int(value)
+    return causes
+
+
+def write_output(path: Path, recording: Path, source: StereoSource) -> None:
+    """The results beside what they were made of, on the drive's own time: to open in Foxglove or RViz.
+
+    Pictures are written as JPEG, the nodes' messages as they came.
+    """
+    with BagWriter(path, overwrite=True) as out:
+        for topic, type, stamp, data in _merged(recording, source):
+            out.write(topic, type, stamp, data)
+
+
+def _merged(recording: Path, source: StereoSource) -> Iterator[tuple[str, str, int, bytes]]:
+    rest = {"tf_static", "disparity_offset", "labels", "left/camera_info", "right/camera_info"}
+    rows: list[tuple[int, str, str, bytes]] = []
+    frames = {LEFT: ros.LEFT_FRAME, RIGHT: ros.RIGHT_FRAME}
+    for m in source.messages():
+        if m.topic in (LEFT_INFO, RIGHT_INFO):
+            frames[LEFT if m.topic == LEFT_INFO else RIGHT] = ros.deserialize(m.data, m.type).header.frame_id
+        if m.topic.lstrip("/") in rest:
+            rows.append((m.stamp, "/" + m.topic.lstrip("/"), m.type, m.data))
+    kept = ("/detections", "/markers", "/features", "/codec_description")
+    with Bag(recording) as bag:
+        for m in bag.messages(kept):
+            decoded = bag.decode(m)
+            head = decoded.markers[0] if m.topic == "/markers" else decoded
+            rows.append((ros.stamp_of(head), m.topic, m.type, m.data))
+    rows.sort(key=lambda row: row[0])
+    position = 0
+    for pair in source.pairs():
+        while position < len(rows) and rows[position][0] <= pair.stamp:
+            stamp, topic, type, data = rows[position]
+            yield topic, type, stamp, data
+            position += 1
+        for topic, rgb in ((LEFT, pair.left), (RIGHT, pair.right)):
+            message = ros.compressed_image(rgb, pair.stamp, frames[topic], "jpeg", JPEG_QUALITY)
+            yield f"/{topic}/compressed", message.__msgtype__, pair.stamp, ros.serialize(message)
+    for stamp, topic, type, data in rows[position:]:
+        yield topic, type, stamp, data
+
+
+def reduction(run: Run) -> dict[str, float]:
+    """How many times smaller the stream is than the pictures: `raw`, `png`, `jpeg`."""
+    size = run.mean("bytes")
+    return {name: run.mean(name) / size for name in ("raw", "png", "jpeg")} if size else {}

@@ -1,0 +1,69 @@
+"""What the demo listens with: every small topic of the pipeline into one bag, with the time of each arrival."""
+
+from __future__ import annotations
+
+import importlib
+import time
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+from sicm_ros.bags.bag import BagWriter
+from sicm_ros.errors import InputError
+from sicm_ros.nodes.parameters import Parameter, Parameters
+from sicm_ros.nodes.process import run
+from sicm_ros.nodes.qos import latched
+
+# Pictures stay out: listening to them would slow down what is measured. Their camera_info, sent in the same moment,
+# stands for them.
+TOPICS = {
+    "left/camera_info": "sensor_msgs/msg/CameraInfo",
+    "right/camera_info": "sensor_msgs/msg/CameraInfo",
+    "codec_description": "sicm_ros/msg/CodecDescription",
+    "features": "sicm_ros/msg/CompressedStereoFeatures",
+    "detections": "vision_msgs/msg/Detection3DArray",
+    "markers": "visualization_msgs/msg/MarkerArray",
+    "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
+}
+RECORDER = (Parameter("out", "", "bag to write"),)
+
+
+class RecorderNode(Node):
+    """Writes the topics as they arrive, and a line `<topic> <messages so far>` to standard output for each message."""
+
+    def __init__(self, **options) -> None:
+        super().__init__("recorder", **options)
+        out = Parameters(self, RECORDER).out
+        if not out:
+            raise InputError("parameter out is empty; expected the bag to write")
+        self._bag = BagWriter(out, overwrite=True)
+        self._bag.__enter__()
+        self._counts = dict.fromkeys(TOPICS, 0)
+        for topic, kind in TOPICS.items():
+            package, _, name = kind.split("/")
+            message = getattr(importlib.import_module(f"{package}.msg"), name)
+            qos = latched() if topic == "codec_description" else QoSProfile(depth=100)
+            self.create_subscription(message, topic, self._writer(topic, kind), qos, raw=True)
+        print("listening", flush=True)
+
+    def _writer(self, topic: str, kind: str):
+        def write(data: bytes, info: dict) -> None:
+            arrival = info.get("received_timestamp") or time.time_ns()  # DDS's own time, before Python was woken up
+            self._bag.write("/" + topic.lstrip("/"), kind, arrival, data)
+            self._counts[topic] += 1
+            print(topic, self._counts[topic], flush=True)
+
+        return write
+
+    def close(self) -> None:
+        """Completes the bag."""
+        self._bag.__exit__(None)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Records until Ctrl-C or SIGTERM."""
+    return run(RecorderNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
