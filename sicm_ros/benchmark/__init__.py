@@ -1,0 +1,1 @@
+"""What bits buy: accuracy through the whole chain at a range of rates, ours and others'."""

@@ -1,0 +1,242 @@
+"""`sicm evaluate`: KITTI's own figures of detection files, or of a model on a data set at a range of qualities."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sicm_ros.benchmark.accuracy import Point
+    from sicm_ros.kitti.evaluation import Figures
+
+SUMMARY = "KITTI's AP of detection files, or of a model on a data set at several qualities, with bytes and intervals"
+_EPILOG = """examples:
+  sicm evaluate --labels kitti/training/label_2 --detections results/data --table
+  sicm evaluate kitti --split val --model lite --quality uncompressed 0.3 0.6 --json curve.json --table"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "dataset", nargs="?", type=Path, help="labelled KITTI folder or archives to send through a model"
+    )
+    parser.add_argument("--json", metavar="OUT", help="write the figures there ('-': standard output)")
+    parser.add_argument(
+        "--table", action="store_true", help="print every figure (default without --json: the main ones)"
+    )
+    parser.add_argument("--replicates", type=int, metavar="N", help="resampled sets of frames behind each interval")
+
+    files = parser.add_argument_group("detection files, one a frame")
+    files.add_argument("--labels", type=Path, metavar="DIR", help="label files")
+    files.add_argument("--detections", type=Path, metavar="DIR", help="detection files of the same names")
+
+    chain = parser.add_argument_group("a model on DATASET")
+    chain.add_argument("--model", default="lite", help="name or folder (default: %(default)s)")
+    chain.add_argument(
+        "--quality",
+        nargs="+",
+        type=_quality,
+        default=[0.5],
+        metavar="Q",
+        help="0 to 1, or 'uncompressed'; several make a curve (default: 0.5)",
+    )
+    chain.add_argument("--split", help="frames to take: train, test, val, or a file of names")
+    chain.add_argument("--limit", type=int, metavar="N", help="the first N frames only")
+    chain.add_argument("--device", default="cpu", help="default: %(default)s")
+    chain.add_argument(
+        "--out",
+        type=Path,
+        help="folder of the detections; an interrupted run goes on there (default: runs/evaluate/...)",
+    )
+
+
+def _quality(text: str) -> float | None:
+    if text == "uncompressed":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a number from 0 to 1, or 'uncompressed'")
+    return value
+
+
+def run(args: argparse.Namespace) -> int | None:
+    from sicm_ros.errors import InputError
+
+    if args.replicates is not None and args.replicates < 1:
+        raise InputError(f"--replicates {args.replicates}; expected at least 1")
+    if args.dataset is not None and args.labels is None and args.detections is None:
+        return _of_model(args)
+    if args.dataset is None and args.labels is not None and args.detections is not None:
+        return _of_files(args)
+    raise InputError(
+        "nothing to evaluate; expected --labels DIR and --detections DIR, or a DATASET with --model and --quality"
+    )
+
+
+def _of_files(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from sicm_ros.errors import InputError
+    from sicm_ros.kitti import bootstrap, evaluate, read_labels
+    from sicm_ros.kitti.evaluation import CURVES
+
+    for folder in (args.labels, args.detections):
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder; expected one with a text file for each frame")
+    paths = sorted(args.detections.glob("*.txt"))
+    if not paths:
+        raise InputError(
+            f"{args.detections} holds no .txt; expected a detection file for each frame, empty where none was found"
+        )
+    labels, detections = [], []
+    for path in tqdm(paths, "reading", unit="frame", disable=None, leave=False):
+        label = args.labels / path.name
+        if not label.exists():
+            raise InputError(f"{label} is missing; expected the labels of {path}")
+        labels.append(read_labels(label))
+        detections.append(read_labels(path, scored=True))
+    unread = len(list(args.labels.glob("*.txt"))) - len(paths)
+    if unread:
+        print(f"{len(paths)} frames have a detection file; {unread} with labels alone are left out", file=sys.stderr)
+    figures = evaluate(labels, detections)
+    interval = None
+    if args.replicates:
+        interval = bootstrap(
+            labels,
+            detections,
+            args.replicates,
+            progress=lambda curves: tqdm(curves, "intervals", CURVES, unit="curve", disable=None, leave=False),
+        )
+    _write(args.json, figures)
+    if args.table or not args.json:
+        _print_figures(figures, interval, f"{len(paths)} frames")
+
+
+def _of_model(args: argparse.Namespace) -> None:
+    import sicm_ros
+    from sicm_ros.benchmark.accuracy import measure
+    from sicm_ros.errors import InputError
+    from sicm_ros.kitti import open_kitti
+
+    frames = open_kitti(args.dataset, args.split, labelled=True)[: args.limit]
+    if not frames:
+        raise InputError(f"{args.dataset} has no labelled frame{f' in split {args.split}' if args.split else ''}")
+    model = sicm_ros.load(args.model, device=args.device)
+    description = model.describe()
+    out = args.out or Path("runs/evaluate") / _key(args.dataset, description)
+    points = []
+    folders = []
+    for quality in args.quality:
+        folders.append(out / ("uncompressed" if quality is None else f"quality_{quality:g}"))
+        points.append(measure(model, frames, quality, folders[-1], args.replicates or 200))
+    results = {
+        "dataset": str(args.dataset),
+        "split": args.split,
+        "frames": len(frames),
+        "model": description["name"],
+        "model_fingerprint": description["fingerprint"],
+        "points": [_point(point) for point in points],
+    }
+    _write(args.json, results)
+    if args.json != "-":
+        _write(str(out / "results.json"), results)
+    for folder in folders:  # finished: the next run measures anew
+        (folder / "frames.csv").rename(folder / "sizes.csv")
+    if args.table:
+        for point in points:
+            _print_figures(point.ap, point.interval, _title(point, len(frames)))
+    if args.table or args.json != "-":
+        _print_points(
+            points, f"{description['name']} on {args.dataset}, {len(frames)} frames; 95 % intervals over frames"
+        )
+
+
+def _key(dataset: Path, description: dict) -> str:
+    """Folder name of a model on a data set: another model or data set never finds its detections."""
+    place = hashlib.sha256(str(dataset.resolve()).encode()).hexdigest()[:8]
+    return f"{description['name']}-{description['fingerprint'][:8]}-{dataset.resolve().name}-{place}"
+
+
+def _point(point: Point) -> dict:
+    tree = asdict(point)
+    tree["depth_error_percent_10_to_30_m"] = tree.pop("depth_error")
+    tree["matched_cars_10_to_30_m"] = tree.pop("matched")
+    return tree
+
+
+def _write(path: str | None, tree: dict) -> None:
+    if path == "-":
+        print(json.dumps(tree, indent=1))
+    elif path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(json.dumps(tree, indent=1) + "\n")
+
+
+def _title(point: Point, frames: int) -> str:
+    if point.quality is None:
+        return f"uncompressed, {frames} frames"
+    return f"quality {point.quality:g}, {point.bytes_per_pair:.0f} bytes a pair, {point.bpp:.4f} bpp, {frames} frames"
+
+
+def _cell(value: float, interval: list[float] | None) -> str:
+    return f"{value:.2f}" + (f" [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else "")
+
+
+def _print_figures(figures: Figures, interval: Figures | None, title: str) -> None:
+    """Every class, metric and overlap: AP, and orientation similarity (aos), at 40 and 11 recall points."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in ("class", "metric", "overlap"):
+        table.add_column(name)
+    for name in ("R40 easy", "R40 moderate", "R40 hard", "R11 easy", "R11 moderate", "R11 hard"):
+        table.add_column(name, justify="right")
+    for of_class, metrics in figures.items():
+        for metric, limits in metrics.items():
+            for limit, averages in limits.items():
+                cells = [
+                    _cell(value, interval[of_class][metric][limit][points][level] if interval else None)
+                    for points in ("R40", "R11")
+                    for level, value in enumerate(averages[points])
+                ]
+                table.add_row(of_class, metric, limit, *cells)
+        table.add_section()
+    _console().print(table)
+
+
+def _print_points(points: list[Point], title: str) -> None:
+    """One line a quality: what it costs and the main figures of cars, moderate, 40 recall points."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", caption="Car, moderate, R40", caption_justify="left")
+    for name in ("quality", "bytes a pair", "bpp"):
+        table.add_column(name, justify="right")
+    columns = [("3d", "0.70"), ("bev", "0.70"), ("3d", "0.50"), ("bev", "0.50"), ("bbox", "0.70")]
+    for metric, limit in columns:
+        table.add_column(f"{metric} {limit}", justify="right")
+    table.add_column("depth error, 10 to 30 m", justify="right")
+    for point in points:
+        cells = [
+            _cell(point.ap["Car"][metric][limit]["R40"][1], point.interval["Car"][metric][limit]["R40"][1])
+            for metric, limit in columns
+        ]
+        cost = ["-", "-"] if point.quality is None else [f"{point.bytes_per_pair:.0f}", f"{point.bpp:.4f}"]
+        depth = "-" if point.depth_error is None else f"{point.depth_error:.2f} % of {point.matched} cars"
+        table.add_row("uncompressed" if point.quality is None else f"{point.quality:g}", *cost, *cells, depth)
+    _console().print(table)
+
+
+def _console():
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 200  # a file or pipe has no edge to wrap at
+    return Console(width=width)
