@@ -1,41 +1,366 @@
 """A model as users meet it: a folder in, packets and detections out.
 
-A folder holds `config.yaml` (the network, the name, the licence), `weights.safetensors`, `tables.safetensors` (the integer
-prior) and `MODEL_CARD.md`. No pickle is read, ever.
+A folder holds `config.yaml` (the network, the name, the licence), `weights.safetensors`, `tables.safetensors` (the prior, in
+integers) and `MODEL_CARD.md`. No pickle is read, ever.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 import yaml
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
-from sicm_ros.errors import ModelError
+from sicm_ros.bitstream import FINGERPRINT_BYTES, Packet, identity, pack, unpack
+from sicm_ros.entropy import IntegerPrior
+from sicm_ros.errors import BitstreamError, InputError, ModelError
+from sicm_ros.geometry import Detections, ModelView, StereoCalibration
+from sicm_ros.geometry.boxes import CLASSES, image_boxes
 from sicm_ros.network import MVSFCNet, NetworkConfig
+from sicm_ros.network.detector import STRIDE, Maps, Rigs, candidates, expected_cells
+from sicm_ros.network.quality import LEVELS, quality_level
+from sicm_ros.network.runtime import fastest_type, folded, keep_memory
+from sicm_ros.network.smfc import Features
+from sicm_ros.network.suppression import suppress
 
 MODELS = Path(__file__).parent / "models"
+LATENT_STRIDE = 16
+LEAST_SCORE = 0.05  # detections below are noise; KITTI's curves end before
+MOST_DETECTIONS = 50
+
+_log = logging.getLogger("sicm_ros")
 
 
-def find_model(name_or_folder: str) -> Path:
+@dataclass(frozen=True)
+class Result:
+    """What the remote side knows of a pair.
+
+    Attributes:
+        detections: boxes in the left camera's frame, best first.
+        features: rebuilt features at strides 4, 8 and 16, tensors (2, C, h, w), left view first.
+        disparity: float32 (input height / 4, input width / 4), pixels of the source picture, of the left view.
+        symbols: int32 (2, M, h, w), the latents exactly as they were sent; None for the uncompressed network.
+        header: the packet; None for the uncompressed network.
+        view: where the network's input lies in the source picture.
+        timings: seconds by stage.
+    """
+
+    detections: Detections
+    features: Features
+    disparity: np.ndarray
+    symbols: np.ndarray | None
+    header: Packet | None
+    view: ModelView
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+class Model:
+    """A trained MVSFC-Net with its integer prior. `load` makes one.
+
+    Attributes:
+        name, licence: as its card states them.
+        fingerprint: bytes (8,), of weights, tables and configuration: both sides must have the same.
+        last_timings: seconds by stage of the latest `encode`.
+    """
+
+    def __init__(
+        self, network: MVSFCNet, prior: IntegerPrior, name: str, licence: str, fingerprint: bytes, device: str, card: str = ""
+    ) -> None:
+        keep_memory()
+        self.name, self.licence, self.fingerprint, self.card = name, licence, fingerprint, card
+        self.config = network.config
+        self.device = torch.device(device)
+        self.network = folded(network).to(self.device, memory_format=torch.channels_last)
+        self.prior = prior
+        self.last_timings: dict[str, float] = {}
+        self._type = fastest_type(self.device)
+        self._views: dict[StereoCalibration, ModelView] = {}
+
+    # Vehicle side
+
+    def encode(
+        self,
+        left: np.ndarray,
+        right: np.ndarray,
+        calibration: StereoCalibration,
+        quality: float = 0.5,
+        sequence: int = 0,
+        include_calibration: bool = True,
+    ) -> bytes:
+        """A stereo pair to a packet.
+
+        Args:
+            left, right: uint8 (height, width, 3), RGB, rectified.
+            calibration: of these pictures.
+            quality: 0 (fewest bytes) to 1.
+            sequence: number of the pair; modulo 65536 in the packet.
+            include_calibration: False if the receiver has the calibration.
+
+        Raises:
+            InputError: pictures of another type or size than the calibration's, or a quality out of range.
+        """
+        clock = _Clock()
+        if not 0 <= quality <= 1:
+            raise InputError(f"quality is {quality}; expected 0 to 1")
+        level = quality_level(quality)
+        left_symbols, right_symbols, z = self._symbols(left, right, calibration, level, clock)
+        payload = self.prior.compress(left_symbols, right_symbols, z, level)
+        packet = Packet(
+            self.fingerprint[:FINGERPRINT_BYTES],
+            calibration.width,
+            calibration.height,
+            level,
+            sequence % 65536,
+            identity(calibration),
+            calibration if include_calibration else None,
+            payload,
+        )
+        data = pack(packet)
+        clock.lap("entropy coding")
+        self.last_timings = clock.laps
+        return data
+
+    def bits_map(
+        self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float = 0.5
+    ) -> np.ndarray:
+        """float64 (2, input height / 16, input width / 16): bits that each cell of each view costs."""
+        level = quality_level(quality)
+        return self.prior.bits_map(*self._symbols(left, right, calibration, level, _Clock()), level)
+
+    # Remote side
+
+    def decode(self, data: bytes, calibration: StereoCalibration | None = None) -> Result:
+        """A packet to detections, rebuilt features and disparity.
+
+        Args:
+            data: what `encode` returned.
+            calibration: of the source's pictures; needed if the packet has none.
+
+        Raises:
+            BitstreamError: the packet is damaged, of another model or version, or its calibration is not `calibration`.
+        """
+        clock = _Clock()
+        packet = unpack(data)
+        if packet.fingerprint != self.fingerprint[:FINGERPRINT_BYTES]:
+            raise BitstreamError(
+                f"packet: made by model {packet.fingerprint.hex()}, this is {self.name} "
+                f"({self.fingerprint[:FINGERPRINT_BYTES].hex()}): both sides need the same model"
+            )
+        if packet.calibration is not None:
+            calibration = packet.calibration
+        elif calibration is None:
+            raise BitstreamError("packet: holds no calibration and none was given: wait for the CodecDescription")
+        elif identity(calibration) != packet.calibration_identity:
+            raise BitstreamError("packet: made with another calibration than the one that was given")
+        height, width = self.config.input_height // LATENT_STRIDE, self.config.input_width // LATENT_STRIDE
+        left, right, _ = self.prior.decompress(packet.payload, height, width, packet.quality)
+        symbols = np.stack([left, right])
+        clock.lap("entropy decoding")
+        with self._inference():
+            latents = torch.from_numpy(symbols).to(self.device, torch.float32, memory_format=torch.channels_last)
+            features = self.network.synthesise(latents, self._quality(packet.quality))
+            clock.lap("feature decoder", self.device)
+        return self._analyse(features, calibration, self.network.detector, clock, symbols, packet)
+
+    # Both, and neither
+
+    def detect_uncompressed(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Result:
+        """What the uncompressed network, the teacher, makes of a pair: the ceiling, and the anchors' detector."""
+        clock = _Clock()
+        with self._inference():
+            features = self.network.extract(self._views_of(left, right, calibration))
+            clock.lap("backbone", self.device)
+        return self._analyse(features, calibration, self.network.reference, clock, None, None)
+
+    def describe(self) -> dict:
+        """Name, fingerprint, licence, classes and input size."""
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint.hex(),
+            "licence": self.licence,
+            "classes": list(CLASSES),
+            "backbone": self.config.backbone,
+            "input_width": self.config.input_width,
+            "input_height": self.config.input_height,
+        }
+
+    def view(self, calibration: StereoCalibration) -> ModelView:
+        """Where the network looks in a camera's pictures."""
+        if calibration not in self._views:
+            if len(self._views) > 64:  # a camera that recalibrates for ever must not fill the memory
+                self._views.clear()
+            self._views[calibration] = ModelView.fit(calibration, self.config.input_width, self.config.input_height)
+        return self._views[calibration]
+
+    def warm_up(self) -> None:
+        """One pair of nothing through both sides, so that the first real one is as quick as the others."""
+        calibration = StereoCalibration(700.0, 700.0, 600.0, 170.0, 0.5, 1242, 375)
+        picture = np.zeros((375, 1242, 3), np.uint8)
+        self.decode(self.encode(picture, picture, calibration))
+
+    def _symbols(self, left, right, calibration, level: int, clock: _Clock):
+        with self._inference():
+            views = self._views_of(left, right, calibration)
+            clock.lap("resize")
+            features = self.network.extract(views)
+            clock.lap("backbone", self.device)
+            latents = self.network.analyse(features, self._quality(level)).float()
+            z = self.network.prior.analyse(*latents.chunk(2))
+            symbols = torch.floor(latents + 0.5).to(torch.int32).cpu().numpy()
+            z = None if z is None else torch.floor(z[0] + 0.5).to(torch.int32).cpu().numpy()
+            clock.lap("feature encoder", self.device)
+        return symbols[0], symbols[1], z
+
+    def _views_of(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> torch.Tensor:
+        for side, image in (("left", left), ("right", right)):
+            if image.dtype != np.uint8 or image.shape != (calibration.height, calibration.width, 3):
+                raise InputError(
+                    f"{side} picture is {image.dtype} {image.shape}; expected uint8 ({calibration.height}, "
+                    f"{calibration.width}, 3) as the calibration says"
+                )
+        view = self.view(calibration)
+        pair = np.stack([view.apply(left), view.apply(right)])
+        # A picture in memory is channels-last already: the permuted view is what the network wants.
+        return torch.from_numpy(pair).to(self.device).permute(0, 3, 1, 2).float()
+
+    def _quality(self, level: int) -> torch.Tensor:
+        return torch.tensor([level / LEVELS], device=self.device)
+
+    def _inference(self):
+        return _Inference(self.device, self._type)
+
+    def _analyse(self, features, calibration, detector, clock: _Clock, symbols, packet) -> Result:
+        view = self.view(calibration)
+        rigs = Rigs.of([view.calibration], self.device)
+        with self._inference():
+            maps: Maps = detector(features, rigs)
+            found = candidates(maps, rigs)
+            disparity = expected_cells(maps.matching.float())[0] * (STRIDE * calibration.width / self.config.input_width)
+            disparity = disparity.cpu().numpy()
+            clock.lap("detector", self.device)
+        detections = _detections(found, calibration)
+        clock.lap("boxes")
+        return Result(detections, features, disparity, symbols, packet, view, clock.laps)
+
+
+def _detections(found, calibration: StereoCalibration) -> Detections:
+    classes, scores, location, dimensions, rotation = (
+        getattr(found, name)[0].double().cpu().numpy()
+        for name in ("classes", "scores", "location", "dimensions", "rotation_y")
+    )
+    sane = np.isfinite(location).all(1) & np.isfinite(scores) & (location[:, 2] < 200) & (scores >= LEAST_SCORE)
+    classes, scores, location, dimensions, rotation = (
+        a[sane] for a in (classes.astype(np.int64), scores, location, dimensions, rotation)
+    )
+    kept = suppress(location, dimensions, rotation, scores)[:MOST_DETECTIONS]
+    classes, scores, location, dimensions, rotation = (a[kept] for a in (classes, scores, location, dimensions, rotation))
+    boxes = image_boxes(location, dimensions, rotation, calibration)
+    seen = (boxes[:, 2] - boxes[:, 0] > 1) & (boxes[:, 3] - boxes[:, 1] > 1)
+    return Detections(classes[seen], scores[seen], location[seen], dimensions[seen], rotation[seen], boxes[seen])
+
+
+class _Inference:
+    """No gradients, in the type that is fastest here."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self._contexts = [torch.inference_mode()]
+        if dtype != torch.float32:
+            self._contexts.append(torch.autocast(device.type, dtype))
+
+    def __enter__(self) -> None:
+        for context in self._contexts:
+            context.__enter__()
+
+    def __exit__(self, *error) -> None:
+        for context in reversed(self._contexts):
+            context.__exit__(*error)
+
+
+class _Clock:
+    """Seconds since the last lap, by stage."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str, device: torch.device | None = None) -> None:
+        if device is not None and device.type == "cuda":
+            torch.cuda.synchronize(device)
+        now = time.perf_counter()
+        self.laps[stage] = now - self._last
+        self._last = now
+
+
+def find_model(name_or_folder: str | Path) -> Path:
     """The folder of a model, by path or by the name of one that ships."""
     for folder in (Path(name_or_folder), MODELS / name_or_folder):
         if (folder / "config.yaml").is_file():
             return folder
     names = sorted(p.parent.name for p in MODELS.glob("*/config.yaml"))
-    raise ModelError(f"no model {name_or_folder!r}: neither a folder with config.yaml nor one of {', '.join(names) or 'none'}")
+    raise ModelError(f"no model {str(name_or_folder)!r}: neither a folder with config.yaml nor one of {', '.join(names) or 'none'}")
 
 
-def load_weights(network: MVSFCNet, name_or_folder: str) -> None:
+def load(name_or_folder: str | Path = "default", device: str = "cpu") -> Model:
+    """A model that ships, by name, or of a folder.
+
+    Raises:
+        ModelError: there is no such model, or a file of it is missing, broken or of another version.
+    """
+    folder = find_model(name_or_folder)
+    tree = _read_config(folder)
+    network = MVSFCNet(tree["network"])
+    weights = _read(folder / "weights.safetensors", load_file)
+    try:
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+    except RuntimeError as error:
+        raise ModelError(f"{folder}: weights and config.yaml don't belong together ({str(error).splitlines()[-1].strip()})") from None
+    prior = IntegerPrior(network.config.codec.prior, _read(folder / "tables.safetensors", load_arrays))
+    if tree["licence"] != "free":
+        _log.warning("model %s: licence %s, since it was trained on data under such a licence", tree["name"], tree["licence"])
+    card = folder / "MODEL_CARD.md"
+    text = card.read_text() if card.is_file() else ""
+    return Model(network.eval(), prior, tree["name"], tree["licence"], fingerprint(folder), device, text)
+
+
+def fingerprint(folder: Path) -> bytes:
+    """8 bytes that stand for a model: SHA-256 of weights, tables and network configuration, shortened."""
+    digest = hashlib.sha256()
+    for name in ("weights.safetensors", "tables.safetensors"):
+        digest.update((folder / name).read_bytes())
+    digest.update(json.dumps(json.loads(_read_config(folder)["network"].model_dump_json()), sort_keys=True).encode())
+    return digest.digest()[:8]
+
+
+def _read(path: Path, reader):
+    try:
+        return reader(path)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelError(f"{path}: {error}; fetch the model anew") from None
+
+
+def _read_config(folder: Path) -> dict:
+    try:
+        tree = yaml.safe_load((folder / "config.yaml").read_text())
+        return {"name": str(tree["name"]), "licence": str(tree["licence"]), "network": NetworkConfig.model_validate(tree["network"])}
+    except (OSError, yaml.YAMLError, ValidationError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / 'config.yaml'}: {error}; expected a model of this version") from None
+
+
+def load_weights(network: MVSFCNet, name_or_folder: str | Path) -> None:
     """Copies a model folder's weights into a network of the same backbone; parts of another shape stay as they are."""
     path = find_model(name_or_folder) / "weights.safetensors"
-    try:
-        source = load_file(path)
-    except Exception as error:
-        raise ModelError(f"{path}: {error}; fetch the model anew") from None
+    source = _read(path, load_file)
     own = network.state_dict()
     fitting = {k: v.float() if v.is_floating_point() else v for k, v in source.items() if k in own and own[k].shape == v.shape}
     if not any(k.startswith("backbone.") for k in fitting):
@@ -43,14 +368,22 @@ def load_weights(network: MVSFCNet, name_or_folder: str) -> None:
     network.load_state_dict(fitting, strict=False)
 
 
-def save_model(network: MVSFCNet, folder: Path, name: str, licence: str, trained: dict) -> Path:
-    """Writes a model folder."""
+def save_model(network: MVSFCNet, folder: Path, name: str, licence: str, card: str = "") -> Path:
+    """Writes a model folder: weights in half precision, the prior exported to integers. Returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
-        k: (v.half() if v.is_floating_point() and not k.startswith("prior.") else v).detach().cpu().contiguous().clone()
+        k: (v.half() if v.is_floating_point() else v).detach().cpu().contiguous().clone()
         for k, v in network.state_dict().items()
     }
     save_file(weights, folder / "weights.safetensors")
-    tree = {"name": name, "licence": licence, "trained": trained, "network": json.loads(network.config.model_dump_json())}
+    save_arrays(network.prior.export().arrays(), folder / "tables.safetensors")
+    tree = {"name": name, "licence": licence, "network": json.loads(network.config.model_dump_json())}
     (folder / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+    (folder / "MODEL_CARD.md").write_text(card or f"# {name}\n\nLicence: {licence}. Untrained.\n")
     return folder
+
+
+def create(folder: Path, config: NetworkConfig | None = None, seed: int = 0) -> Path:
+    """An untrained model folder: random weights, a working bitstream. For tests, and to begin a training with."""
+    torch.manual_seed(seed)
+    return save_model(MVSFCNet(config or NetworkConfig()), folder, name="untrained", licence="free")

@@ -1,8 +1,15 @@
-"""How PyTorch is asked to run: memory, threads."""
+"""How PyTorch is asked to run: memory, number types, norms folded away."""
 
 from __future__ import annotations
 
+import copy
 import ctypes
+import time
+from functools import lru_cache
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
@@ -18,4 +25,36 @@ def keep_memory() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, 1 << 30)
     mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
-    mallopt(_M_TOP_PAD, 256 << 20)
+    mallopt(_M_TOP_PAD, 64 << 20)
+
+
+@lru_cache
+def fastest_type(device: torch.device) -> torch.dtype:
+    """float32 or bfloat16, whichever a convolution of ours takes less time in on this device, by trying both."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    layer = nn.Conv2d(48, 48, 3, padding=1).to(memory_format=torch.channels_last)
+    x = torch.randn(1, 48, 24, 108).to(memory_format=torch.channels_last)
+
+    def seconds(dtype: torch.dtype) -> float:
+        runs = []
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            for _ in range(4):
+                start = time.perf_counter()
+                layer(x)
+                runs.append(time.perf_counter() - start)
+        return min(runs[1:])
+
+    return torch.bfloat16 if seconds(torch.bfloat16) < 0.8 * seconds(torch.float32) else torch.float32
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy in evaluation mode whose batch norms are part of the convolutions before them."""
+    network = copy.deepcopy(network).eval()
+    for module in list(network.modules()):
+        if isinstance(module, nn.Sequential):
+            for i in range(len(module) - 1):
+                if isinstance(module[i], nn.Conv2d) and isinstance(module[i + 1], nn.BatchNorm2d):
+                    module[i] = fuse_conv_bn_eval(module[i], module[i + 1])
+                    module[i + 1] = nn.Identity()
+    return network.requires_grad_(False)

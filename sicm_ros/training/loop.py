@@ -191,7 +191,14 @@ def finish(average: MVSFCNet, config: TrainConfig) -> Path:
     if config.stage == "detector":
         average.reference.load_state_dict(average.detector.state_dict())
     licence = "free" if all(source.free for source in config.data) else "non-commercial"
-    return save_model(average, config.out / "model", name=config.name, licence=licence, trained={"stage": config.stage, "steps": config.steps})
+    return save_model(average, config.out / "model", name=config.name, licence=licence, card=_card(config, config.steps))
+
+
+def _card(config: TrainConfig, steps: int) -> str:
+    data = "\n".join(f"- {source.path.name}{f' ({source.split})' if source.split else ''}" for source in config.data)
+    free = all(source.free for source in config.data)
+    note = "free to use" if free else "non-commercial, as is data that it saw (KITTI: CC BY-NC-SA 3.0)"
+    return f"# {config.name}\n\nLicence of the weights: {note}.\n\nStage {config.stage}, {steps} steps of {config.batch} pairs, trained on\n\n{data}\n"
 
 
 def _validate(average: MVSFCNet, config: TrainConfig, step: int, best: float, log: _Log) -> float:
@@ -204,7 +211,7 @@ def _validate(average: MVSFCNet, config: TrainConfig, step: int, best: float, lo
         from sicm_ros.model import save_model
 
         licence = "free" if all(source.free for source in config.data) else "non-commercial"
-        save_model(average, config.out / "best", name=config.name, licence=licence, trained={"stage": config.stage, "steps": step})
+        save_model(average, config.out / "best", name=config.name, licence=licence, card=_card(config, step))
         return score
     return best
 
