@@ -127,6 +127,9 @@ class DecoderNode(ManagedNode):
             if packet.fingerprint != fingerprint[:FINGERPRINT_BYTES] or packet.sequence != message.sequence & 0xFFFF:
                 self.refuse("malformed", "the packet is of another message: its model or its number differs")
                 return False
+            if packet.calibration is None and self._calibration is None:
+                self.refuse("no_description", "a packet without calibration came before any codec_description")
+                return False
             return True
         return False
 

@@ -1,4 +1,4 @@
-"""Pictures of image messages as arrays: our own reader, and cv_bridge, where it is installed, for what only that knows."""
+"""Pictures of image messages as arrays: our own reader, and cv_bridge, if installed, for what only that knows."""
 
 from __future__ import annotations
 

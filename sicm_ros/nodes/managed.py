@@ -15,6 +15,7 @@ from sicm_ros.nodes.parameters import Parameter, Parameters
 from sicm_ros.nodes.process import TURN, stop
 from sicm_ros.nodes.tally import Tally
 
+IMAGES = {"Image", "CompressedImage"}
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 REPEAT = 5.0  # seconds before the log says the same again
 QUICK_END = 1.0  # seconds that the worker is given to finish what it does when the process ends
@@ -173,6 +174,8 @@ class ManagedNode(LifecycleNode):
         new = silent - self._silent
         if new:
             kinds = {self._inputs[topic].msg_type.__name__ for topic in new}
+            if kinds & IMAGES:
+                kinds |= IMAGES  # raw pictures awaited, compressed ones there, or the other way round
             there = [
                 f"{name} ({', '.join(types)})"
                 for name, types in sorted(self.get_topic_names_and_types())

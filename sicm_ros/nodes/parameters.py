@@ -39,8 +39,8 @@ class Parameter:
     def range(self) -> str:
         """What values are allowed, in words."""
         if self.minimum is not None:
-            return f"{self.minimum:g} to {self.maximum:g}"
-        return " or ".join(f"`{c}`" for c in self.choices)
+            return f"{self.minimum:.10g} to {self.maximum:.10g}"
+        return ", ".join(f"`{c}`" for c in self.choices)
 
 
 MODEL = (
@@ -147,15 +147,12 @@ def as_yaml(node: str, table: tuple[Parameter, ...]) -> str:
     """The file config/<node>.yaml: every parameter with its default, text, unit and range."""
     import yaml
 
-    lines = [
-        f"# Parameters of {node}_node, with their defaults. Made by `python -m sicm_ros.nodes.parameters`.",
-        "/**:",
-    ]
-    lines += [f"  {node}:", "    ros__parameters:"]
+    lines = [f"# Parameters of {node}_node, with their defaults. Made by `python -m sicm_ros.nodes.parameters`."]
+    lines += ["/**:", "  ros__parameters:"]
     for p in table:
         notes = "; ".join(n for n in (p.range.replace("`", ""), p.unit and f"unit {p.unit}") if n)
-        lines.append(f"      # {p.text}{f' ({notes})' if notes else ''}.")
-        lines.append(f"      {p.name}: {yaml.safe_dump(p.default, default_flow_style=True).splitlines()[0]}")
+        lines.append(f"    # {p.text}{f' ({notes})' if notes else ''}.")
+        lines.append(f"    {p.name}: {yaml.safe_dump(p.default, default_flow_style=True).splitlines()[0]}")
     return "\n".join(lines) + "\n"
 
 

@@ -27,6 +27,6 @@ def matched_points(disparity: np.ndarray, view: ModelView, max_depth: float) -> 
     # Rows that were padded above or below the picture show nothing.
     inside = (v + view.top > -0.5) & (v + view.top < view.resized_height - 0.5)
     keep = (z >= NEAREST) & (z <= max_depth) & np.isfinite(disparity) & inside[:, None]
-    x = (u[None, :] - c.cx) / c.fx * z
-    y = (v[:, None] - c.cy) / c.fy * z
-    return np.stack([x, y, z], axis=2)[keep]
+    row, column = np.nonzero(keep)
+    z = z[keep]
+    return np.stack([(u[column] - c.cx) / c.fx * z, (v[row] - c.cy) / c.fy * z, z], axis=1)

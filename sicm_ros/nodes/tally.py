@@ -69,7 +69,7 @@ class Tally:
             return sum(self._dropped.values())
 
     def rates(self, now: float) -> tuple[float, float, float, float]:
-        """Of the last seconds: messages/s by the node's clock and by their stamps, kbit/s, and the newest one's delay (s).
+        """Of the last seconds: messages/s by node clock and by stamp, kbit/s, and the newest one's delay in seconds.
 
         The delay is node time less stamp; nan where there was no message.
         """

@@ -1,0 +1,272 @@
+"""The pieces of the nodes that need no ROS: pairing, mailbox, worker, sequence numbers, tally, points, parameters."""
+
+from __future__ import annotations
+
+import math
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sicm_ros.geometry import ModelView, StereoCalibration
+from sicm_ros.nodes.mailbox import Mailbox, Worker
+from sicm_ros.nodes.pairing import StereoPairer
+from sicm_ros.nodes.parameters import DECODER, ENCODER, as_markdown, as_yaml
+from sicm_ros.nodes.points import matched_points
+from sicm_ros.nodes.sequence import MODULUS, Sequence
+from sicm_ros.nodes.tally import Tally
+
+ROOT = Path(__file__).resolve().parents[1]
+MS = 1_000_000
+
+
+class Dropped(list):
+    def __call__(self, cause: str) -> None:
+        self.append(cause)
+
+
+# -- pairing ----------------------------------------------------------------------------------------------------------
+
+
+def test_pictures_stamped_apart_pair_within_the_tolerance():
+    pairer = StereoPairer(10 * MS)
+    assert pairer.add("left", 1000 * MS, "L0") is None
+    assert pairer.add("right", 1009 * MS, "R0") == ("L0", "R0")
+    assert pairer.add("right", 1100 * MS, "R1") is None
+    assert pairer.add("left", 1111 * MS, "L1") is None
+
+
+def test_tolerance_zero_pairs_equal_stamps():
+    pairer = StereoPairer(0)
+    pairer.add("left", 5, "L")
+    assert pairer.add("right", 5, "R") == ("L", "R")
+
+
+def test_the_nearest_partner_is_taken_and_older_ones_are_given_up():
+    dropped = Dropped()
+    pairer = StereoPairer(50 * MS, dropped)
+    pairer.add("left", 0, "old")
+    pairer.add("left", 100 * MS, "near")
+    pairer.add("left", 200 * MS, "newer")
+    assert pairer.add("right", 110 * MS, "R") == ("near", "R")
+    assert dropped == ["unpaired"]
+    assert pairer.add("right", 201 * MS, "R2") == ("newer", "R2")
+
+
+def test_late_pictures_are_counted_not_paired():
+    dropped = Dropped()
+    pairer = StereoPairer(10 * MS, dropped)
+    pairer.add("left", 200 * MS, "L")
+    pairer.add("right", 200 * MS, "R")
+    assert pairer.add("left", 100 * MS, "late") is None
+    assert dropped == ["late"]
+
+
+def test_a_looped_bag_starts_anew():
+    pairer = StereoPairer(10 * MS)
+    for loop in range(3):
+        for frame in range(20):
+            pairer.add("left", frame * 100 * MS, f"L{loop}.{frame}")
+            assert pairer.add("right", frame * 100 * MS + MS, f"R{loop}.{frame}") == (
+                f"L{loop}.{frame}",
+                f"R{loop}.{frame}",
+            )
+
+
+def test_pictures_without_stamps_pair_as_they_come():
+    pairer = StereoPairer(0)
+    for index in range(5):
+        pairer.add("left", 0, index)
+        assert pairer.add("right", 0, index) == (index, index)
+
+
+def test_one_camera_alone_never_fills_the_memory():
+    dropped = Dropped()
+    pairer = StereoPairer(10 * MS, dropped)
+    for frame in range(1000):
+        assert pairer.add("left", frame * 100 * MS, frame) is None
+    assert len(dropped) > 980
+
+
+@given(st.lists(st.tuples(st.sampled_from(["left", "right"]), st.integers(0, 10**10)), max_size=200))
+def test_every_picture_is_paired_dropped_or_waiting(stream):
+    dropped = Dropped()
+    pairer = StereoPairer(20 * MS, dropped)
+    pairs = [p for side, stamp in stream if (p := pairer.add(side, stamp, (side, stamp)))]
+    for left, right in pairs:
+        assert left[0] == "left"
+        assert right[0] == "right"
+        assert abs(left[1] - right[1]) <= 20 * MS
+    waiting = sum(map(len, pairer._waiting.values()))
+    assert 2 * len(pairs) + len(dropped) + waiting == len(stream)
+
+
+# -- mailbox and worker -----------------------------------------------------------------------------------------------
+
+
+def test_a_newer_item_replaces_what_nobody_fetched():
+    mailbox: Mailbox[int] = Mailbox()
+    assert mailbox.put(1) is None
+    assert mailbox.put(2) == 1
+    assert mailbox.take() == 2
+    mailbox.close()
+    assert mailbox.take() is None
+
+
+def test_a_failing_job_is_reported_and_the_next_one_served():
+    done, failed, served = [], [], threading.Event()
+
+    def handle(job: int) -> None:
+        if job == 0:
+            raise ValueError("broken")
+        done.append(job)
+        served.set()
+
+    reported = threading.Event()
+    worker = Worker(lambda: None, handle, lambda error, job: (failed.append((str(error), job)), reported.set()))
+    worker.mailbox.put(0)
+    assert reported.wait(5)
+    worker.mailbox.put(7)
+    assert served.wait(5)
+    assert (done, failed) == ([7], [("broken", 0)])
+    assert worker.close(5)
+
+
+def test_a_failed_preparation_is_kept_for_the_node_to_see():
+    def prepare() -> None:
+        raise ValueError("no model")
+
+    worker = Worker(prepare, print, print)
+    assert worker.ready.wait(5)
+    assert str(worker.error) == "no model"
+    assert worker.close(5)
+
+
+def test_closing_tells_whether_the_worker_is_still_busy():
+    go, busy = threading.Event(), threading.Event()
+    worker = Worker(lambda: None, lambda job: (busy.set(), go.wait(10)), print)
+    worker.mailbox.put(1)
+    assert busy.wait(5)
+    assert not worker.close(0.05)
+    go.set()
+    assert worker.close(5)
+
+
+# -- sequence numbers -------------------------------------------------------------------------------------------------
+
+
+def test_gaps_are_losses_and_the_counter_wraps():
+    sequence = Sequence()
+    assert sequence.check(MODULUS - 2, 1.0) == (0, "")
+    assert sequence.check(MODULUS - 1, 1.1) == (0, "")
+    assert sequence.check(2, 1.4) == (2, "")
+
+
+def test_repeated_and_late_messages_are_not_decoded():
+    sequence = Sequence()
+    sequence.check(10, 1.0)
+    assert sequence.check(10, 1.0) == (0, "repeated")
+    assert sequence.check(12, 1.2) == (1, "")
+    assert sequence.check(11, 1.1) == (0, "late")
+    assert sequence.check(13, 1.3) == (0, "")
+
+
+def test_an_encoder_that_started_anew_is_followed():
+    sequence = Sequence()
+    sequence.check(500, 50.0)
+    assert sequence.check(0, 51.0) == (0, "")
+    assert sequence.check(2, 51.2) == (1, "")
+
+
+# -- tally ------------------------------------------------------------------------------------------------------------
+
+
+def test_drops_are_reported_by_cause_and_in_sum():
+    tally = Tally("received")
+    tally.drop("late", 2)
+    tally.drop("size")
+    report = tally.report()
+    assert (report["received"], report["dropped"], report["dropped_late"], report["dropped_size"]) == (
+        "0",
+        "3",
+        "2",
+        "1",
+    )
+
+
+def test_rates_are_those_of_the_last_seconds():
+    tally = Tally()
+    for index in range(100):
+        tally.message(250, stamp=100 + 0.1 * index, now=0.1 * index + 0.05)
+    by_node, by_stamp, kbit, delay = tally.rates(now=9.95)
+    assert by_node == pytest.approx(10)
+    assert by_stamp == pytest.approx(10)
+    assert kbit == pytest.approx(250 * 8e-3 * 10)
+    assert delay == pytest.approx(0.05 - 100)
+    assert tally.rates(now=60)[:3] == (0, 0, 0)
+    assert math.isnan(tally.rates(now=60)[3])
+
+
+def test_stages_report_median_and_95th_percentile():
+    tally = Tally()
+    for ms in range(1, 101):
+        tally.took("encode", ms * 1e-3)
+    report = tally.report()
+    assert float(report["encode_ms"]) == pytest.approx(50.5)
+    assert float(report["encode_ms_p95"]) == pytest.approx(96)
+
+
+# -- points -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(1242, 375), (1280, 720), (640, 480)])
+def test_points_lie_where_the_picture_shows_them(size: tuple[int, int]):
+    rig = StereoCalibration(700.0, 690.0, size[0] / 2 - 7, size[1] / 2 + 3, 0.54, *size, disparity_offset=0.5)
+    view = ModelView.fit(rig, 864, 192)
+    depth = 17.0
+    disparity = np.full((48, 216), rig.disparity(depth), np.float32)
+    points = matched_points(disparity, view, max_depth=80)
+    np.testing.assert_allclose(points[:, 2], depth, rtol=1e-5)
+    u = rig.fx * points[:, 0] / points[:, 2] + rig.cx
+    v = rig.fy * points[:, 1] / points[:, 2] + rig.cy
+    # The cells cover the full width of the source picture, and rows that exist.
+    cell = size[0] / 216
+    assert u.min() == pytest.approx(cell / 2 - 0.5, abs=0.01)
+    assert u.max() == pytest.approx(size[0] - cell / 2 - 0.5, abs=0.01)
+    assert v.min() > -0.5
+    assert v.max() < size[1] - 0.5
+
+
+def test_what_has_no_depth_is_no_point():
+    rig = StereoCalibration(700.0, 700.0, 431.5, 95.5, 0.54, 864, 192)
+    view = ModelView.fit(rig, 864, 192)
+    disparity = np.array([[np.nan, 0.0, -3.0, rig.disparity(81.0), rig.disparity(79.0), rig.disparity(0.5)]])
+    assert matched_points(disparity, view, max_depth=80.0)[:, 2] == pytest.approx([79.0])
+
+
+# -- parameters -------------------------------------------------------------------------------------------------------
+
+
+def test_yaml_files_and_page_agree_with_the_table():
+    pytest.importorskip("rclpy", reason="the replay node's table lies in its module, which needs rclpy")
+    from sicm_ros.nodes.parameters import tables
+
+    page = (ROOT / "docs" / "nodes.md").read_text()
+    for node, table in tables().items():
+        remedy = "run `python -m sicm_ros.nodes.parameters`"
+        text = (ROOT / "config" / f"{node}.yaml").read_text()
+        assert text == as_yaml(node, table), remedy
+        assert as_markdown(table) in page, remedy
+        assert yaml.safe_load(text)["/**"]["ros__parameters"] == {p.name: p.default for p in table}
+
+
+@pytest.mark.parametrize("table", [ENCODER, DECODER])
+def test_every_number_has_a_range_that_holds_its_default(table):
+    for p in table:
+        assert p.text
+        if isinstance(p.default, (int, float)) and not isinstance(p.default, bool):
+            assert p.minimum <= p.default <= p.maximum, p.name
