@@ -207,7 +207,7 @@ def _frame(played: Any, boxes: ros.Boxes | None) -> tuple[bytes, bytes]:
     picture = cv2.resize(played.left, (width, height), interpolation=cv2.INTER_AREA)
     for found, colour in layers:
         picture = draw_boxes(picture, found, played.calibration, colour, captions=colour == DETECTION)
-    above = birds_eye(layers, played.calibration, size=(300, 450))
+    above = birds_eye(layers, played.calibration, size=(400, 520))
     return compress(picture, "jpeg", REPORT_JPEG), compress(above, "jpeg", REPORT_JPEG)
 
 
