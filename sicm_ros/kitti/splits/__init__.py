@@ -23,7 +23,7 @@ def drive_of(name: str) -> str | None:
 
 
 @lru_cache
-def test_drives() -> frozenset[str]:
+def held_out_drives() -> frozenset[str]:
     """Drives that only tests may see, as shared_frames.yaml states them."""
     text = resources.files("sicm_ros.kitti.splits").joinpath("shared_frames.yaml").read_text()
     return frozenset(yaml.safe_load(text)["test_drives"])
@@ -43,7 +43,7 @@ def split_names(split: str | Path, names: Iterable[str], tree: Tree) -> list[str
         return list(dict.fromkeys(Path(split).read_text().split()))
     drives = {name: drive_of(name) for name in names}
     if split in ("train", "test") and any(drives.values()):
-        tests = test_drives()
+        tests = held_out_drives()
         return [name for name, drive in drives.items() if (drive in tests) == (split == "test")]
     raise InputError(
         f"{tree.root}: no split {str(split)!r}; expected the path of a file of frame names, one that lies in "
