@@ -82,9 +82,10 @@ def parse_calibration(text: str, where: str) -> KittiCalibration:
     found: dict[str, np.ndarray] = {}
     offset = None
     for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
+        words = line.replace(":", " ", 1).split()
+        if not words:
             continue
-        key, *values = line.replace(":", " ", 1).split()
+        key, *values = words
         name = _SPELLINGS.get(key, key)
         if name != "disparity_offset" and name not in _SHAPES:
             continue  # other sets' files hold more than we need
