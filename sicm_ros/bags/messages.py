@@ -9,6 +9,7 @@ import numpy as np
 from sicm_ros.bags.camera_info import camera_info_fields
 from sicm_ros.bags.images import compress
 from sicm_ros.bags.types import typestore
+from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.pose import from_pose, to_pose
 
@@ -24,8 +25,11 @@ def serialize(message: Any) -> bytes:
 
 
 def deserialize(data: bytes, type: str) -> Any:
-    """CDR -> a message object of `package/msg/Name`."""
-    return typestore().deserialize_cdr(data, type)
+    """CDR -> a message object of `package/msg/Name`; InputError if the bytes are no such message."""
+    try:
+        return typestore().deserialize_cdr(data, type)
+    except Exception as error:  # whatever rosbags meets in bytes that it wasn't made for
+        raise InputError(f"{len(data)} bytes are no {type} ({error.__class__.__name__}: {error})") from None
 
 
 def _new(type: str, **fields: Any) -> Any:

@@ -279,7 +279,10 @@ class BagSource(StereoSource):
         return tuple(siblings)
 
     def _first(self, topic: str) -> Any:
-        return self.bag.decode(next(self.bag.messages([topic])))
+        message = next(self.bag.messages([topic]), None)
+        if message is None:
+            raise InputError(f"{self.path}: broken bag: no message of {topic}, though its index counts some")
+        return self.bag.decode(message)
 
     def _fixed_rig(self) -> StereoCalibration | None:
         """The calibration to write instead of the recorded one; None where that one is good."""
