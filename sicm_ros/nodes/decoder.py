@@ -135,14 +135,6 @@ class DecoderNode(ManagedNode):
 
     # -- worker's thread: decode and publish --------------------------------------------------------------------------
 
-    def warm_up(self) -> None:
-        width, height = self.model.describe()["input"]
-        rig = StereoCalibration(0.6 * width, 0.6 * width, width / 2, height / 2, 0.5, width, height)
-        noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-        packet = self.model.encode(noise, noise, rig, 0.5)
-        for _ in range(2):
-            self.model.decode(packet)
-
     def handle(self, job: Job) -> None:
         header = job.message.header
         try:
@@ -151,8 +143,7 @@ class DecoderNode(ManagedNode):
         except BitstreamError as error:
             self.refuse("malformed", str(error))
             return
-        for stage, seconds in result.timings.items():
-            self.tally.took(f"decode_{stage}", seconds)
+        self.took("decode", result.timings)
         self.tally.count("decoded")
         detections = _above(result.detections, self.parameters.min_score)
         self.tally.count("detections", len(detections))

@@ -109,14 +109,6 @@ class EncoderNode(ManagedNode):
 
     # -- worker's thread: encode and publish --------------------------------------------------------------------------
 
-    def warm_up(self) -> None:
-        about = self.model.describe()
-        width, height = about["input"]
-        rig = StereoCalibration(0.6 * width, 0.6 * width, width / 2, height / 2, 0.5, width, height)
-        noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-        for _ in range(2):
-            self.model.encode(noise, noise, rig, self.parameters.quality)
-
     def handle(self, pair: Pair) -> None:
         with self.tally.timed("decode_images"):
             left = rgb(pair.left, self._image_topics["left"])
@@ -145,9 +137,10 @@ class EncoderNode(ManagedNode):
                 right,
                 calibration,
                 quality,
-                sequence=self._sequence & 0xFFFF,
+                sequence=self._sequence,
                 include_calibration=self.parameters.calibration_in_packets,
             )
+        self.took("encode", self.model.last_timings)
         self.tally.count("encoded")
         self._describe(calibration, pair.left.header)
         message = self._features_type(header=pair.left.header, sequence=self._sequence, quality=quality)
@@ -200,15 +193,14 @@ class EncoderNode(ManagedNode):
         if calibration == self._described:
             return
         about = self.model.describe()
-        width, height = about["input"]
         c = calibration
         message = self._description_type(
             header=header,
             model=about["name"],
             format=VERSION,
-            model_width=width,
-            model_height=height,
-            classes=list(about["classes"]),
+            model_width=about["input_width"],
+            model_height=about["input_height"],
+            classes=about["classes"],
             width=c.width,
             height=c.height,
             fx=float(c.fx),

@@ -24,8 +24,7 @@ QUICK_END = 1.0  # seconds that the worker is given to finish what it does when 
 class ManagedNode(LifecycleNode):
     """A lifecycle node with a model: configure loads it, activate subscribes, deactivate unsubscribes.
 
-    Subclasses say what they subscribe to (`subscribe`), how the worker handles a job (`handle`) and how the model is
-    warmed up (`warm_up`).
+    Subclasses say what they subscribe to (`subscribe`) and how the worker handles a job (`handle`).
 
     Attributes:
         parameters: their values of now, by name.
@@ -55,10 +54,6 @@ class ManagedNode(LifecycleNode):
         self.create_timer(1.0, self._tick, clock=self._steady)
 
     # -- what subclasses say ------------------------------------------------------------------------------------------
-
-    def warm_up(self) -> None:
-        """Runs the model once, in the worker's thread, so that the first real job is not the slow one."""
-        raise NotImplementedError
 
     def handle(self, job: Any) -> None:
         """Does one job in the worker's thread."""
@@ -127,7 +122,7 @@ class ManagedNode(LifecycleNode):
         if self.parameters.threads:
             torch.set_num_threads(self.parameters.threads)
         self.model = sicm_ros.load(self.parameters.model, device=self.parameters.device)
-        self.warm_up()
+        self.model.warm_up()  # so that the first real job is not the slow one
         about = self.model.describe()
         self.get_logger().info(f"model {about['name']} ({self.model.fingerprint.hex()}) is loaded and warm")
 
@@ -145,6 +140,11 @@ class ManagedNode(LifecycleNode):
     def _failed(self, error: Exception, job: Any) -> None:
         cause = getattr(error, "cause", "failed")
         self.refuse(cause, str(error) if isinstance(error, SicmError) else repr(error))
+
+    def took(self, prefix: str, stages: dict[str, float]) -> None:
+        """Adds the model's own times, seconds by stage."""
+        for stage, seconds in stages.items():
+            self.tally.took(f"{prefix}_{stage.replace(' ', '_')}", seconds)
 
     def refuse(self, cause: str, text: str) -> None:
         """Counts a drop and says why, at most once in REPEAT seconds per cause."""

@@ -76,7 +76,7 @@ def point_cloud(points: np.ndarray, header: Header) -> PointCloud2:
     data = np.ascontiguousarray(points, "<f4")
     cloud = PointCloud2(header=header, height=1, width=len(data), point_step=12, row_step=12 * len(data), is_dense=True)
     cloud.fields = [PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate("xyz")]
-    cloud.data.frombytes(memoryview(data).cast("B"))
+    cloud.data.frombytes(data.tobytes())
     return cloud
 
 
