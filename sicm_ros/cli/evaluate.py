@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SUMMARY = "KITTI's AP of detection files, or of a model on a data set at several qualities, with bytes and intervals"
 _EPILOG = """examples:
   sicm evaluate --labels kitti/training/label_2 --detections results/data --table
-  sicm evaluate kitti --split val --model lite --quality uncompressed 0.3 0.6 --json curve.json --table"""
+  sicm evaluate kitti --split val --model default --quality uncompressed 0.3 0.6 --json curve.json --table"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--detections", type=Path, metavar="DIR", help="detection files of the same names")
 
     chain = parser.add_argument_group("a model on DATASET")
-    chain.add_argument("--model", default="lite", help="name or folder (default: %(default)s)")
+    chain.add_argument("--model", default="default", help="name or folder (default: %(default)s)")
     chain.add_argument(
         "--quality",
         nargs="+",
