@@ -135,7 +135,7 @@ class DecoderNode(ManagedNode):
 
     # -- worker's thread: decode and publish --------------------------------------------------------------------------
 
-    def handle(self, job: Job) -> None:
+    def work(self, job: Job) -> None:
         header = job.message.header
         try:
             with self.tally.timed("decode"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from sicm_ros.nodes.parameters import ENCODER
 from sicm_ros.nodes.process import run
 
 SMALLEST = 32  # pixels of a picture's side: below it there is nothing to see
+INFO_ATTEMPTS, INFO_WAIT = 6, 0.01  # looks for a camera_info that is late, and seconds between two of them
 INFOS = 32  # camera_info messages of one camera that are kept to find the one with a picture's stamp
 
 
@@ -59,6 +61,7 @@ class EncoderNode(ManagedNode):
         # The tolerance of the pairing is fixed, the pictures before a deactivation are nothing to wait for.
         self._pairer = StereoPairer(round(self.parameters.pair_tolerance * 1e9), self.tally.drop)
         self._infos: dict[str, deque[CameraInfo]] = {side: deque(maxlen=INFOS) for side in SIDES}
+        self._stamped = False  # the last picture had a camera_info of its own stamp
         self._rig: tuple[Any, StereoCalibration] | None = None
         self._described: StereoCalibration | None = None
 
@@ -109,7 +112,7 @@ class EncoderNode(ManagedNode):
 
     # -- worker's thread: encode and publish --------------------------------------------------------------------------
 
-    def handle(self, pair: Pair) -> None:
+    def work(self, pair: Pair) -> None:
         with self.tally.timed("decode_images"):
             left = rgb(pair.left, self._image_topics["left"])
             right = rgb(pair.right, self._image_topics["right"])
@@ -161,13 +164,12 @@ class EncoderNode(ManagedNode):
         """The rig of a pair, from the camera_info with its stamps or else the newest; None where it was refused."""
         infos = []
         for side, picture in (("left", pair.left), ("right", pair.right)):
-            known = list(self._infos[side])
-            if not known:
+            info = self._info_of(side, picture.header.stamp)
+            if info is None:
                 topic = self._info_topics[side]
                 self.refuse("no_calibration", f"nothing on {topic} yet; it is needed beside {self._image_topics[side]}")
                 return None
-            own = [info for info in known if info.header.stamp == picture.header.stamp]
-            infos.append(own[-1] if own else known[-1])
+            infos.append(info)
         offset = self.parameters.disparity_offset or self._offset_heard
         signature = (*((i.width, i.height, tuple(i.d), tuple(i.p)) for i in infos), offset)
         # Compared in words, since a NaN is not equal to itself.
@@ -187,6 +189,22 @@ class EncoderNode(ManagedNode):
                 self.get_logger().info(f"the calibration changed: {rig}")
             self._rig = (signature, rig)
         return self._rig[1]
+
+    def _info_of(self, side: str, stamp: Any) -> CameraInfo | None:
+        """The camera_info with a picture's stamp, or else the newest one.
+
+        Where the picture before had its own, this one's may be some milliseconds late: a changed calibration must not
+        miss the first picture that it belongs to.
+        """
+        for attempt in range(INFO_ATTEMPTS if self._stamped else 1):
+            if attempt:
+                time.sleep(INFO_WAIT)
+            known = self._infos[side].copy()
+            own = [info for info in known if info.header.stamp == stamp]
+            if own:
+                break
+        self._stamped = bool(own)
+        return own[-1] if own else known[-1] if known else None
 
     def _describe(self, calibration: StereoCalibration, header: Any) -> None:
         """Publishes the codec's description if it is new."""

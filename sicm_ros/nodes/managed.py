@@ -24,7 +24,7 @@ QUICK_END = 1.0  # seconds that the worker is given to finish what it does when 
 class ManagedNode(LifecycleNode):
     """A lifecycle node with a model: configure loads it, activate subscribes, deactivate unsubscribes.
 
-    Subclasses say what they subscribe to (`subscribe`) and how the worker handles a job (`handle`).
+    Subclasses say what they subscribe to (`subscribe`) and what the worker does with a job (`work`).
 
     Attributes:
         parameters: their values of now, by name.
@@ -55,7 +55,7 @@ class ManagedNode(LifecycleNode):
 
     # -- what subclasses say ------------------------------------------------------------------------------------------
 
-    def handle(self, job: Any) -> None:
+    def work(self, job: Any) -> None:
         """Does one job in the worker's thread."""
         raise NotImplementedError
 
@@ -74,7 +74,7 @@ class ManagedNode(LifecycleNode):
             self.finished = 0 if stop.is_set() else 2
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._worker = worker = Worker(self._prepare, self._timed_handle, self._failed)
+        self._worker = worker = Worker(self._prepare, self._timed_work, self._failed)
         # The signals' handlers run in this thread, so it must not sleep for long while torch is imported.
         while not worker.ready.wait(TURN):
             if stop.is_set():
@@ -133,9 +133,9 @@ class ManagedNode(LifecycleNode):
         if self._worker is not None and self._worker.mailbox.put(job) is not None:
             self.tally.drop("overtaken")
 
-    def _timed_handle(self, job: Any) -> None:
+    def _timed_work(self, job: Any) -> None:
         with self.tally.timed("total"):
-            self.handle(job)
+            self.work(job)
 
     def _failed(self, error: Exception, job: Any) -> None:
         cause = getattr(error, "cause", "failed")

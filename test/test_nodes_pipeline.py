@@ -1,0 +1,629 @@
+"""Encoder and decoder as real processes over real DDS: every encoding, every bad input, and what comes after each."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import NodeProcess, Peer
+
+from sicm_ros.bags.camera_info import camera_info_fields
+from sicm_ros.bitstream import unpack
+from sicm_ros.geometry import StereoCalibration
+from sicm_ros.network import NetworkConfig
+from sicm_ros.network.config import CodecConfig, DetectorConfig
+
+WIDTH, HEIGHT = 200, 80
+RIG = StereoCalibration(150.0, 150.0, 101.5, 30.25, 0.5, WIDTH, HEIGHT)
+STAMPS = itertools.count(1_000_000_000_000, 100_000_000)  # nanoseconds; 10 Hz
+ONE_THREAD = {"threads": 1}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained model, small enough to be quick; its bitstream is as real as any."""
+    from sicm_ros.model import create
+
+    config = NetworkConfig(
+        input_width=192,
+        input_height=64,
+        codec=CodecConfig(width=16, search=8),
+        detector=DetectorConfig(width=16, matching_width=8, groups=2, disparities=8, head_width=16),
+    )
+    return create(tmp_path_factory.mktemp("model") / "tiny", config)
+
+
+@pytest.fixture(scope="module")
+def bus(ros_installed: None) -> Iterator[Peer]:
+    peer = Peer()
+    yield peer
+    peer.close()
+
+
+@pytest.fixture(scope="module")
+def start(ros_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., NodeProcess]]:
+    """As conftest's start_node, for processes that several tests share."""
+    folder, started = tmp_path_factory.mktemp("logs"), []
+
+    def start(name: str, *arguments: str, **parameters: object) -> NodeProcess:
+        words = ["--ros-args", *arguments]
+        for key, value in (ONE_THREAD | parameters).items():
+            words += ["-p", f"{key}:={str(value).lower() if isinstance(value, bool) else value}"]
+        started.append(NodeProcess(name, folder / f"{name}_{len(started)}.log", words))
+        return started[-1]
+
+    yield start
+    for node in started:
+        node.end()
+
+
+class Diagnostics:
+    """The newest status of each node."""
+
+    def __init__(self, bus: Peer) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        self._bus, self._arrays = bus, bus.listen(DiagnosticArray, "/diagnostics")
+
+    def __call__(self, node: str) -> dict[str, str]:
+        for array in reversed(self._arrays):
+            for status in array.status:
+                if status.name == node:
+                    return {v.key: v.value for v in status.values} | {"message": status.message}
+        return {}
+
+    def number(self, node: str, key: str) -> float:
+        return float(self(node).get(key, 0))
+
+    def wait_for_more(self, node: str, key: str, than: float) -> None:
+        self._bus.wait(lambda: self.number(node, key) > than, 20, f"{key} of {node} above {than}")
+
+
+@pytest.fixture(scope="module")
+def diagnostics(bus: Peer) -> Diagnostics:
+    return Diagnostics(bus)
+
+
+def stamp_message(nanoseconds: int):
+    from builtin_interfaces.msg import Time
+
+    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+
+def scene(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Two pictures with structure, so that the symbols differ from those of another picture."""
+    random = np.random.default_rng(seed)
+    left = cv2.resize(random.integers(0, 256, (10, 25, 3), np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    return left, np.roll(left, -6, axis=1)
+
+
+class Camera:
+    """A stereo camera on the bus."""
+
+    def __init__(self, bus: Peer, left: str, right: str, compressed: bool = False) -> None:
+        from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+        kind, suffix = (CompressedImage, "/compressed") if compressed else (Image, "")
+        self._compressed = compressed
+        self.images = [bus.publisher(kind, topic + suffix) for topic in (left, right)]
+        self.infos = [bus.publisher(CameraInfo, topic.rpartition("/")[0] + "/camera_info") for topic in (left, right)]
+        self._bus = bus
+
+    def wait_for_encoder(self) -> None:
+        self._bus.wait(
+            lambda: all(p.get_subscription_count() for p in (*self.images, *self.infos)),
+            60,
+            "the encoder's subscriptions",
+        )
+
+    def info(self, rig: StereoCalibration, side: str, stamp: int, **changes):
+        from sensor_msgs.msg import CameraInfo
+
+        info = CameraInfo(**(camera_info_fields(rig, side) | changes))
+        info.header.stamp, info.header.frame_id = stamp_message(stamp), f"{side}_optical"
+        return info
+
+    def message(self, picture: np.ndarray, side: str, stamp: int, encoding: str = "rgb8", **changes):
+        from sensor_msgs.msg import CompressedImage, Image
+
+        if self._compressed:
+            image = CompressedImage(format="png")
+            image.data.frombytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+        else:
+            rows = np.ascontiguousarray(picture).reshape(len(picture), -1).view(np.uint8)
+            image = Image(height=len(picture), width=picture.shape[1], encoding=encoding, step=rows.shape[1])
+            image.data.frombytes(rows.tobytes())
+            for key, value in changes.items():
+                setattr(image, key, value)
+        image.header.stamp, image.header.frame_id = stamp_message(stamp), f"{side}_optical"
+        return image
+
+    def send(
+        self, left, right, rig: StereoCalibration | None = RIG, encoding: str = "rgb8", apart: int = 0, **changes
+    ) -> int:
+        """Sends one pair (with its camera_info, if there is a rig); the left picture's stamp in nanoseconds."""
+        stamp = next(STAMPS)
+        if rig is not None:
+            for publisher, side in zip(self.infos, ("left", "right")):
+                publisher.publish(self.info(rig, side, stamp + (apart if side == "right" else 0)))
+        for publisher, side, picture in zip(self.images, ("left", "right"), (left, right)):
+            publisher.publish(
+                self.message(picture, side, stamp + (apart if side == "right" else 0), encoding, **changes)
+            )
+        return stamp
+
+
+def nanoseconds(message) -> int:
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+class Pipeline:
+    """A camera, an encoder, a decoder and everything that they say."""
+
+    def __init__(self, bus: Peer, start: Callable, model: Path, diagnostics: Diagnostics) -> None:
+        from sicm_ros.msg import CodecDescription, CompressedStereoFeatures
+        from vision_msgs.msg import Detection3DArray
+        from visualization_msgs.msg import MarkerArray
+
+        from sicm_ros.nodes import qos
+
+        self.bus, self.diagnostics = bus, diagnostics
+        self.features = bus.listen(CompressedStereoFeatures, "features")
+        self.descriptions = bus.listen(CodecDescription, "codec_description", qos.latched())
+        self.detections = bus.listen(Detection3DArray, "detections")
+        self.markers = bus.listen(MarkerArray, "markers")
+        self.camera = Camera(bus, "left/image_rect_color", "right/image_rect_color")
+        self.sender = bus.publisher(CompressedStereoFeatures, "features", qos.features())
+        self.encoder = start("encoder", model=model)
+        self.decoder = start("decoder", model=model, min_score=0.0)
+        self.camera.wait_for_encoder()
+        bus.wait(lambda: bus.node.count_publishers("detections"), 60, "the decoder")
+        bus.wait(lambda: self.sender.get_subscription_count() >= 2, 60, "the decoder's subscription")
+
+    def features_of(self, stamp: int):
+        return self.bus.wait(
+            lambda: next((m for m in self.features if nanoseconds(m) == stamp), None), 20, f"features of {stamp}"
+        )
+
+    def detections_of(self, stamp: int):
+        return self.bus.wait(
+            lambda: next((m for m in self.detections if nanoseconds(m) == stamp), None), 20, f"detections of {stamp}"
+        )
+
+    def serve_a_good_pair(self, **options):
+        """Sends a pair that nothing is wrong with; its feature message, once the decoder has answered."""
+        stamp = self.camera.send(*scene(), **options)
+        features = self.features_of(stamp)
+        self.detections_of(stamp)
+        return features
+
+
+@pytest.fixture(scope="module")
+def pipeline(bus, start, model, diagnostics) -> Pipeline:
+    return Pipeline(bus, start, model, diagnostics)
+
+
+def test_a_pair_becomes_features_and_detections_with_the_left_pictures_header(pipeline: Pipeline):
+    stamp = pipeline.camera.send(*scene())
+    features, detections = pipeline.features_of(stamp), pipeline.detections_of(stamp)
+    assert features.header.frame_id == detections.header.frame_id == "left_optical"
+    packet = unpack(bytes(features.payload))
+    assert (packet.width, packet.height) == (WIDTH, HEIGHT)
+    assert packet.calibration == RIG
+    description = pipeline.bus.wait(lambda: pipeline.descriptions and pipeline.descriptions[-1])
+    assert bytes(description.model_fingerprint) == bytes(features.model_fingerprint)
+    assert (description.fx, description.baseline, description.width) == (RIG.fx, RIG.baseline, WIDTH)
+    assert list(description.classes) == ["Car", "Pedestrian", "Cyclist"]
+    for detection in detections.detections:
+        assert detection.results[0].hypothesis.class_id in description.classes
+        assert 0 <= detection.results[0].hypothesis.score <= 1
+
+
+def test_pictures_stamped_ten_milliseconds_apart_are_a_pair(pipeline: Pipeline):
+    stamp = pipeline.camera.send(*scene(), apart=10_000_000)
+    pipeline.features_of(stamp)
+
+
+BAYER = {
+    "bayer_rggb8": [[0, 1], [1, 2]],
+    "bayer_bggr8": [[2, 1], [1, 0]],
+    "bayer_gbrg8": [[1, 2], [0, 1]],
+    "bayer_grbg8": [[1, 0], [2, 1]],
+}
+
+
+def as_encoding(rgb: np.ndarray, encoding: str) -> tuple[np.ndarray, dict]:
+    """A picture in another encoding, and the fields of the message that go with it."""
+    match encoding:
+        case "rgb8":
+            return rgb, {}
+        case "rgb8 padded":
+            padded = np.zeros((HEIGHT, WIDTH * 3 + 13), np.uint8)
+            padded[:, : WIDTH * 3] = rgb.reshape(HEIGHT, -1)
+            return padded, {"width": WIDTH, "encoding": "rgb8"}
+        case "bgr8":
+            return rgb[..., ::-1], {}
+        case "rgba8" | "bgra8":
+            alpha = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
+            return np.concatenate([rgb if encoding == "rgba8" else rgb[..., ::-1], alpha], 2), {}
+        case "mono8":
+            return rgb[..., 0], {}
+        case "mono16" | "mono16 big-endian":
+            big = encoding.endswith("endian")
+            deep = (rgb[..., 0].astype(np.uint16) << 8 | 0x5A).astype(">u2" if big else "<u2")
+            return deep, {"encoding": "mono16", "is_bigendian": int(big), "width": WIDTH}
+    tile = np.array(BAYER[encoding])
+    pattern = np.tile(tile, (HEIGHT // 2, WIDTH // 2))
+    return np.take_along_axis(rgb, pattern[..., None], 2)[..., 0], {}
+
+
+COLOUR = ["rgb8 padded", "bgr8", "rgba8", "bgra8"]
+GREY = ["mono8", "mono16", "mono16 big-endian"]
+
+
+@pytest.mark.parametrize("encoding", COLOUR + GREY + list(BAYER))
+def test_every_encoding_shows_the_same_picture(pipeline: Pipeline, encoding: str):
+    left, right = scene(1)
+    if encoding in GREY:
+        left, right = (np.repeat(p[..., :1], 3, 2) for p in (left, right))
+    elif encoding in BAYER:  # areas of one colour: what interpolation gives back exactly, but at the borders
+        left = right = np.broadcast_to(np.array([200, 90, 30], np.uint8), left.shape)
+    (coded_left, changes), (coded_right, _) = as_encoding(left, encoding), as_encoding(right, encoding)
+    name = changes.pop("encoding", encoding)
+    plain = unpack(bytes(pipeline.features_of(pipeline.camera.send(left, right)).payload))
+    other = pipeline.features_of(pipeline.camera.send(coded_left, coded_right, encoding=name, **changes))
+    assert unpack(bytes(other.payload)).payload == plain.payload
+    swapped = pipeline.features_of(pipeline.camera.send(left[..., ::-1], right[..., ::-1]))
+    if encoding in COLOUR:  # an untrained model tells textures apart, areas of one colour hardly
+        assert unpack(bytes(swapped.payload)).payload != plain.payload, (
+            "the picture's colours don't matter to this model"
+        )
+
+
+def break_size(camera: Camera) -> None:
+    left, right = scene()
+    camera.send(left[:60], right[:60])
+
+
+def break_to_one_pixel(camera: Camera) -> None:
+    pixel = np.zeros((1, 1, 3), np.uint8)
+    camera.send(pixel, pixel, StereoCalibration(1.0, 1.0, 0.0, 0.0, 0.5, 1, 1))
+
+
+def break_one_side(camera: Camera) -> None:
+    left, right = scene()
+    camera.send(left, right[:, :100])
+
+
+def break_encoding(camera: Camera) -> None:
+    camera.send(*scene(), encoding="yuv_of_nobody")
+
+
+def break_data(camera: Camera) -> None:
+    left, right = scene()
+    camera.send(left[:10], right[:10], height=HEIGHT)
+
+
+def break_calibration(changes: Callable[[str], dict]) -> Callable[[Camera], None]:
+    def send(camera: Camera) -> None:
+        stamp = next(STAMPS)
+        for publisher, side in zip(camera.infos, ("left", "right")):
+            publisher.publish(camera.info(RIG, side, stamp, **changes(side)))
+        time.sleep(0.05)
+        for publisher, side, picture in zip(camera.images, ("left", "right"), scene()):
+            publisher.publish(camera.message(picture, side, stamp))
+
+    return send
+
+
+NAN = [float("nan"), *camera_info_fields(RIG, "left")["p"][1:]]
+
+
+@pytest.mark.parametrize(
+    ("broken", "cause", "words"),
+    [
+        (break_size, "size", "camera_info says 200 x 80"),
+        (break_to_one_pixel, "size", "is 1 x 1 pixels"),
+        (break_one_side, "size", "right/image_rect_color is 100 x 80"),
+        (break_encoding, "image", "yuv_of_nobody"),
+        (break_data, "image", "bytes do not hold"),
+        (break_calibration(lambda side: {"p": NAN}), "calibration", "nan"),
+        (break_calibration(lambda side: {"d": [0.1, 0, 0, 0, 0.0]}), "calibration", "left/camera_info: distortion"),
+        (break_calibration(lambda side: {"p": camera_info_fields(RIG, "left")["p"]}), "calibration", "baseline"),
+        (break_calibration(lambda side: {"width": 100 if side == "right" else WIDTH}), "calibration", "one size"),
+    ],
+    ids=["size", "1x1", "sizes-differ", "encoding", "data", "nan", "distortion", "no-baseline", "info-sizes-differ"],
+)
+def test_bad_pictures_are_counted_and_the_next_good_pair_is_served(pipeline: Pipeline, broken, cause: str, words: str):
+    key = f"dropped_{cause}"
+    before = pipeline.diagnostics.number("encoder", key)
+    broken(pipeline.camera)
+    pipeline.diagnostics.wait_for_more("encoder", key, before)
+    pipeline.serve_a_good_pair()
+    # Said once in five seconds for each cause, so that a stream of bad pictures doesn't flood the log.
+    if words not in pipeline.encoder.output:
+        time.sleep(5.1)
+        broken(pipeline.camera)
+        pipeline.encoder.wait_for(words)
+    pipeline.serve_a_good_pair()
+
+
+def test_a_calibration_changed_in_mid_stream_is_followed(pipeline: Pipeline):
+    from dataclasses import replace
+
+    pipeline.serve_a_good_pair()
+    other = replace(RIG, fx=175.0, fy=175.0, baseline=0.25)
+    features = pipeline.serve_a_good_pair(rig=other)
+    assert unpack(bytes(features.payload)).calibration == other
+    pipeline.bus.wait(lambda: pipeline.descriptions[-1].fx == 175.0, 10, "a new description")
+    assert unpack(bytes(pipeline.serve_a_good_pair().payload)).calibration == RIG
+
+
+def test_quality_changes_while_the_node_runs_and_nonsense_is_refused(pipeline: Pipeline):
+    from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+    from rcl_interfaces.srv import SetParameters
+
+    def ask(value: float) -> bool:
+        number = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+        request = SetParameters.Request(parameters=[Parameter(name="quality", value=number)])
+        return pipeline.bus.call(SetParameters, "/encoder/set_parameters", request).results[0].successful
+
+    assert ask(1.0)
+    assert unpack(bytes(pipeline.serve_a_good_pair().payload)).quality == 255
+    assert not ask(7.0)
+    assert ask(0.5)
+
+
+# -- what the decoder does with what isn't right ----------------------------------------------------------------------
+
+
+def copy_of(message):
+    from rclpy.serialization import deserialize_message, serialize_message
+
+    return deserialize_message(serialize_message(message), type(message))
+
+
+def with_payload(message, payload: bytes) -> None:
+    while len(message.payload):
+        message.payload.pop()
+    message.payload.frombytes(payload)
+
+
+def truncated(message) -> None:
+    with_payload(message, bytes(message.payload)[:-3])
+
+
+def empty(message) -> None:
+    with_payload(message, b"")
+
+
+def bit_flipped(message) -> None:
+    message.payload[len(message.payload) // 2] ^= 0x10
+
+
+def of_another_packet_version(message) -> None:
+    message.payload[4] = 0xF0 | message.payload[4] & 0x0F
+
+
+def of_another_format(message) -> None:
+    message.format = 99
+
+
+def of_unknown_content(message) -> None:
+    message.content = 200
+
+
+def of_another_model(message) -> None:
+    message.model_fingerprint[0] ^= 0xFF
+
+
+def of_another_number(message) -> None:
+    message.sequence += 5
+
+
+@pytest.mark.parametrize(
+    ("spoil", "cause", "words"),
+    [
+        (truncated, "malformed", "packet"),
+        (empty, "malformed", "packet"),
+        (bit_flipped, "malformed", "packet"),
+        (of_another_packet_version, "malformed", "packet"),
+        (of_another_number, "malformed", "packet"),
+        (of_another_format, "format", "version 99"),
+        (of_unknown_content, "content", "kind 200"),
+        (of_another_model, "wrong_model", "give both the same"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else None,
+)
+def test_bad_messages_are_counted_and_the_next_good_one_is_served(pipeline: Pipeline, spoil, cause: str, words: str):
+    key = f"dropped_{cause}"
+    message = copy_of(pipeline.serve_a_good_pair())
+    before, answered = pipeline.diagnostics.number("decoder", key), len(pipeline.detections)
+    message.sequence += 1
+    with_payload(message, bytes(message.payload))
+    message.header.stamp = stamp_message(next(STAMPS))
+    spoil(message)
+    pipeline.sender.publish(message)
+    pipeline.diagnostics.wait_for_more("decoder", key, before)
+    assert len(pipeline.detections) == answered, "a bad message was answered"
+    pipeline.decoder.wait_for(words)
+    pipeline.serve_a_good_pair()
+
+
+def test_repeated_messages_are_decoded_once_and_gaps_are_counted_as_lost(pipeline: Pipeline):
+    good = pipeline.serve_a_good_pair()
+    before = {k: pipeline.diagnostics.number("decoder", k) for k in ("dropped_repeated", "lost")}
+    pipeline.sender.publish(good)
+    pipeline.diagnostics.wait_for_more("decoder", "dropped_repeated", before["dropped_repeated"])
+    assert sum(nanoseconds(d) == nanoseconds(good) for d in pipeline.detections) == 1
+    # Loss on the link: the decoder sees the message after the next one.
+    from sicm_ros.bitstream import pack
+
+    later = copy_of(good)
+    later.sequence += 3
+    later.header.stamp = stamp_message(next(STAMPS))
+    packet = unpack(bytes(good.payload))
+    with_payload(later, pack(type(packet)(**{**vars(packet), "sequence": later.sequence & 0xFFFF})))
+    pipeline.sender.publish(later)
+    pipeline.detections_of(nanoseconds(later))
+    pipeline.diagnostics.wait_for_more("decoder", "lost", before["lost"] + 1)
+
+
+def test_points_and_birds_eye_view_come_while_somebody_looks(pipeline: Pipeline):
+    from sensor_msgs.msg import Image, PointCloud2
+
+    points, pictures = pipeline.bus.listen(PointCloud2, "points"), pipeline.bus.listen(Image, "bev_image")
+    pipeline.bus.wait(lambda: pipeline.bus.node.count_publishers("points"), 10)
+    pipeline.bus.wait(lambda: (pipeline.serve_a_good_pair(), points and pictures)[1], 20, "points and picture")
+    assert points[-1].header == pictures[-1].header
+    assert pictures[-1].encoding == "rgb8"
+    assert points[-1].header.frame_id == "left_optical"
+
+
+def test_diagnostics_account_for_every_picture_and_message(pipeline: Pipeline):
+    pipeline.serve_a_good_pair()
+    time.sleep(1.5)
+    encoder, decoder = pipeline.diagnostics("encoder"), pipeline.diagnostics("decoder")
+    dropped = {k: int(v) for k, v in encoder.items() if k.startswith("dropped_")}
+    of_pairs = sum(v for k, v in dropped.items() if k not in ("dropped_unpaired", "dropped_late"))
+    assert int(encoder["paired"]) == int(encoder["published"]) + of_pairs
+    assert int(encoder["dropped"]) == sum(dropped.values())
+    assert int(decoder["received"]) == int(decoder["published"]) + int(decoder["dropped"])
+    for key in (
+        "bytes",
+        "kbit_per_s",
+        "encode_ms",
+        "encode_ms_p95",
+        "frame_rate_msg",
+        "current_delay_from_realtime_ms",
+    ):
+        assert key in encoder
+    assert {"decode_ms", "decode_ms_p95", "kbit_per_s", "lost"} <= set(decoder)
+
+
+def test_a_decoder_started_late_gets_the_description_and_serves_the_next_message(
+    pipeline: Pipeline, start, model: Path
+):
+    from vision_msgs.msg import Detection3DArray
+
+    pipeline.serve_a_good_pair()
+    announced = len(pipeline.descriptions)
+    found = pipeline.bus.listen(Detection3DArray, "late_detections")
+    late = start("decoder", "-r", "__node:=late", "-r", "detections:=late_detections", model=model)
+    late.wait_for("the encoder uses model")
+    assert len(pipeline.descriptions) == announced, "the description was sent again, not latched"
+    pipeline.bus.wait(lambda: pipeline.bus.node.count_publishers("late_detections"), 10)
+    stamp = nanoseconds(pipeline.serve_a_good_pair())
+    pipeline.bus.wait(lambda: any(nanoseconds(m) == stamp for m in found), 10, "the late decoder's answer")
+
+
+def test_a_decoder_of_another_model_says_so(pipeline: Pipeline, start, tmp_path: Path):
+    from sicm_ros.model import create
+
+    pipeline.serve_a_good_pair()
+    config = NetworkConfig(input_width=64, input_height=64, codec=CodecConfig(width=8))
+    other = start(
+        "decoder", "-r", "__node:=other", "-r", "detections:=no_detections", model=create(tmp_path / "other", config)
+    )
+    other.wait_for("give both the same `model`")
+    pipeline.serve_a_good_pair()
+
+
+# -- processes of their own -------------------------------------------------------------------------------------------
+
+
+def test_compressed_pictures_and_a_remap_that_moves_camera_info_too(bus: Peer, start, model: Path):
+    from sicm_ros.msg import CompressedStereoFeatures
+
+    topics = {side: f"/kitti/camera_color_{side}/image_raw" for side in ("left", "right")}
+    words = itertools.chain.from_iterable(("-r", f"{side}/image_rect_color:={topic}") for side, topic in topics.items())
+    features = bus.listen(CompressedStereoFeatures, "/vehicle/features")
+    camera = Camera(bus, topics["left"], topics["right"], compressed=True)
+    encoder = start(
+        "encoder", *words, "-r", "__ns:=/vehicle", model=model, compressed=True, topic_timeout=1.0,
+        disparity_offset=0.52,
+    )  # fmt: skip
+    camera.wait_for_encoder()
+    stamp = camera.send(*scene())
+    bus.wait(lambda: features and nanoseconds(features[-1]) == stamp, 20, "features of compressed pictures")
+    assert unpack(bytes(features[-1].payload)).calibration.disparity_offset == pytest.approx(0.52)
+    broken = camera.message(scene()[0], "left", next(STAMPS))
+    while len(broken.data) > 40:
+        broken.data.pop()
+    for publisher in camera.images:
+        publisher.publish(broken)
+    encoder.wait_for("are no picture that OpenCV decodes")
+    stamp = camera.send(*scene())
+    bus.wait(lambda: nanoseconds(features[-1]) == stamp, 20, "features after a broken picture")
+    # Then one camera falls silent.
+    end = time.monotonic() + 15
+    while "nothing on /kitti/camera_color_right" not in encoder.output and time.monotonic() < end:
+        camera.infos[0].publish(camera.info(RIG, "left", next(STAMPS)))
+        camera.images[0].publish(camera.message(scene()[0], "left", next(STAMPS)))
+        time.sleep(0.1)
+    assert (
+        "nothing on /kitti/camera_color_right/camera_info, /kitti/camera_color_right/image_raw/compressed"
+        in encoder.output
+    )
+    assert "/kitti/camera_color_left/image_raw/compressed (sensor_msgs/msg/CompressedImage)" in encoder.output
+
+
+def test_a_lifecycle_without_autostart(bus: Peer, start, model: Path):
+    from lifecycle_msgs.srv import ChangeState, GetState
+    from sicm_ros.msg import CompressedStereoFeatures
+
+    start("encoder", "-r", "__ns:=/managed", model=model, autostart=False)
+    features = bus.listen(CompressedStereoFeatures, "/managed/features")
+    camera = Camera(bus, "/managed/left/image_rect_color", "/managed/right/image_rect_color")
+
+    def change(transition: int) -> bool:
+        request = ChangeState.Request()
+        request.transition.id = transition
+        return bus.call(ChangeState, "/managed/encoder/change_state", request, 60).success
+
+    def state() -> str:
+        return bus.call(GetState, "/managed/encoder/get_state", GetState.Request()).current_state.label
+
+    assert state() == "unconfigured"
+    for _ in range(2):  # the second time after a full way down
+        assert change(1)  # configure
+        assert change(3)  # activate
+        assert state() == "active"
+        camera.wait_for_encoder()
+        stamp = camera.send(*scene())
+        bus.wait(lambda stamp=stamp: features and nanoseconds(features[-1]) == stamp, 20, "features of the active node")
+        assert change(4)  # deactivate
+        bus.wait(lambda: not any(p.get_subscription_count() for p in camera.images), 10, "the end of the subscriptions")
+        assert change(2)  # clean up
+    assert state() == "unconfigured"
+
+
+@pytest.mark.parametrize("node", ["encoder", "decoder"])
+def test_a_missing_model_ends_the_node_with_one_clear_line(start, node: str):
+    process = start(node, model="/no/such/model")
+    assert process.process.wait(60) == 2
+    assert "no model '/no/such/model'" in process.output
+    assert "Traceback" not in process.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("node", ["encoder", "decoder"])
+def test_signals_end_a_node_in_two_seconds_even_while_it_loads(start, model: Path, node: str, number: int):
+    process = start(node, model=model)
+    deadline = time.monotonic() + 30
+    while "sicm" not in Path(f"/proc/{process.process.pid}/cmdline").read_text() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(1.5 if number == signal.SIGINT else 2.5)  # somewhere between imports, loading and warming up
+    assert process.end(number) in (0, -number)
+
+
+def test_sigterm_ends_running_nodes_in_two_seconds(pipeline: Pipeline):
+    pipeline.serve_a_good_pair()
+    assert pipeline.encoder.end(signal.SIGTERM) == 0
+    assert pipeline.decoder.end(signal.SIGTERM) == 0
