@@ -50,8 +50,7 @@ from sicm_ros.entropy.tables import MEAN_STEPS, SCALES
 LEAK = 0.1  # slope of the gradient where a clip holds, so that nothing dies
 WEIGHT_UNIT = 128  # integer weights are their parameter times this
 BIAS_LIMIT = 1 << 21
-ACTIVATION_UNIT = 16  # integer activations for a value of about one
-OUTPUT_UNIT = 4  # of means (quarters) and of scale indices
+UNIT = 16  # integer outputs of a layer for one unit of its bias's parameter
 
 # Typical magnitudes of inputs, for the initialisation alone.
 TYPICAL_SYMBOL, TYPICAL_ACTIVATION, TYPICAL_QUALITY = 0.5, 20.0, 128.0
@@ -120,7 +119,6 @@ class IntegerConv(nn.Module):
         shift: int,
         low: int = 0,
         high: int = ACTIVATION_LIMIT,
-        unit: int = ACTIVATION_UNIT,
         start: float = 0.0,
         gain: float = 1.0,
     ) -> None:
@@ -128,7 +126,6 @@ class IntegerConv(nn.Module):
         inputs: (channels, typical magnitude, largest magnitude, window) of each input.
         outputs: channels of the output.
         shift, low, high: of the rounding.
-        unit: integer outputs for one unit of the bias's parameter.
         start: the bias's initial value.
         gain: initial magnitude of the outputs, in units, for typical inputs.
         """
@@ -140,12 +137,12 @@ class IntegerConv(nn.Module):
         terms = 0
         for channels, typical, largest, (above, below, before, after) in inputs:
             taps = (above + below + 1) * (before + after + 1)
-            deviation = gain * unit * 2**shift / (typical * (channels * taps * len(inputs)) ** 0.5)
+            deviation = gain * UNIT * 2**shift / (typical * (channels * taps * len(inputs)) ** 0.5)
             weight = torch.randn(outputs, channels, above + below + 1, before + after + 1)
             self.weights.append(nn.Parameter(weight * deviation / WEIGHT_UNIT))
             terms += channels * taps * largest
         self.weight_limit = min(WEIGHT_LIMIT, (room - 1) // terms)  # so that sums stay exact, whatever is learnt
-        self.bias_unit = unit << shift
+        self.bias_unit = UNIT << shift
         self.bias = nn.Parameter(torch.full((outputs,), float(start)))
 
     def integer_weights(self) -> list[Tensor]:
@@ -181,12 +178,8 @@ class ContextNetwork(nn.Module):
         hidden = [(config.hidden, TYPICAL_ACTIVATION, ACTIVATION_LIMIT, HERE)]
         self.first = IntegerConv(inputs, config.hidden, FIRST_SHIFT)
         self.second = IntegerConv(hidden, config.hidden, HIDDEN_SHIFT, gain=1.4)
-        self.mean = IntegerConv(
-            hidden, config.channels, OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT, unit=OUTPUT_UNIT, gain=0.1
-        )
-        self.scale = IntegerConv(
-            hidden, config.channels, OUTPUT_SHIFT, 0, SCALES - 1, unit=OUTPUT_UNIT, start=3.0, gain=0.2
-        )
+        self.mean = IntegerConv(hidden, config.channels, OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT, gain=0.03)
+        self.scale = IntegerConv(hidden, config.channels, OUTPUT_SHIFT, 0, SCALES - 1, start=0.75, gain=0.06)
 
     def forward(self, inputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Quality, features, own and left symbols, whichever there are -> means in quarters, scale indices."""
@@ -226,7 +219,7 @@ class StereoPrior(nn.Module):
                 gain=1.4,
             )
             self.z_mean = nn.Parameter(torch.zeros(QUALITY_BUCKETS, config.hyper_channels))
-            self.z_scale = nn.Parameter(torch.full((QUALITY_BUCKETS, config.hyper_channels), 3.0))
+            self.z_scale = nn.Parameter(torch.full((QUALITY_BUCKETS, config.hyper_channels), 0.5))
         self.networks = nn.ModuleList(ContextNetwork(config, step) for step in config.passes())
 
     def analyse(self, left: Tensor, right: Tensor) -> Tensor | None:
@@ -272,8 +265,8 @@ class StereoPrior(nn.Module):
         return mean[bucket][..., None, None], scale[bucket][..., None, None]
 
     def _hyper_integers(self) -> tuple[Tensor, Tensor]:
-        mean = _Clip.apply(_Round.apply(self.z_mean * OUTPUT_UNIT), -MEAN_LIMIT, MEAN_LIMIT)
-        return mean, _Clip.apply(_Round.apply(self.z_scale * OUTPUT_UNIT), 0, SCALES - 1)
+        mean = _Clip.apply(_Round.apply(self.z_mean * UNIT), -MEAN_LIMIT, MEAN_LIMIT)
+        return mean, _Clip.apply(_Round.apply(self.z_scale * UNIT), 0, SCALES - 1)
 
     def _synthesise(self, symbols: Tensor, constant: Tensor, height: int, width: int) -> Tensor:
         """Hyper symbols -> hyper features (B, 2, N, h, w)."""
