@@ -72,6 +72,10 @@ class StereoSource(ABC):
         return LEFT + suffix, RIGHT + suffix
 
     @abstractmethod
+    def types(self, others: bool = False) -> dict[str, str]:
+        """Topic -> type of everything that `messages` may give."""
+
+    @abstractmethod
     def messages(self, start: float = 0.0, others: bool = False) -> Iterator[BagMessage]:
         """Messages from `start` seconds on, in the order of time; relative names but for tf_static.
 
@@ -171,6 +175,10 @@ class KittiSource(StereoSource):
         stamp = getattr(self.frames[index], "stamp", None)
         return EPOCH + index * PERIOD if stamp is None else stamp
 
+    def types(self, others: bool = False) -> dict[str, str]:
+        labels = {LABELS: "vision_msgs/msg/Detection3DArray"} if self.frames[0].labelled else {}
+        return _stereo_types(self) | labels | {TF_STATIC: "tf2_msgs/msg/TFMessage"}
+
     def messages(self, start: float = 0.0, others: bool = False) -> Iterator[BagMessage]:
         first = self.stamp(0)
         described = False
@@ -225,13 +233,22 @@ class BagSource(StereoSource):
     def close(self) -> None:
         self.bag.close()
 
-    def messages(self, start: float = 0.0, others: bool = False) -> Iterator[BagMessage]:
+    def types(self, others: bool = False) -> dict[str, str]:
+        recorded = {name: topic.type for name, topic in self.bag.topics.items()}
+        return _stereo_types(self) | {ours: recorded[name] for name, ours in self._names(others).items()}
+
+    def _names(self, others: bool) -> dict[str, str]:
+        """Topics to be read from the bag -> what they are called here."""
         names = {self._left: self.topics[0], self._right: self.topics[1], TF_STATIC: TF_STATIC, "/labels": LABELS}
         names["/" + DISPARITY_OFFSET] = DISPARITY_OFFSET
         if self._rig is None:
             names |= dict(zip(self._infos, (LEFT_INFO, RIGHT_INFO)))
         if others:
             names |= {name: name for name in self.bag.topics if name not in names and name not in self._infos}
+        return {name: ours for name, ours in names.items() if name in self.bag.topics}
+
+    def messages(self, start: float = 0.0, others: bool = False) -> Iterator[BagMessage]:
+        names = self._names(others)
         begin = self.bag.start + round(start * 1e9)
         latched = (TF_STATIC, "/" + DISPARITY_OFFSET)
         if start > 0:  # what was latched before the start still holds
@@ -308,6 +325,12 @@ class BagSource(StereoSource):
             return 0.0
         width = self._rig.width if self._rig else self._first(self._infos[0]).width
         return self.preset.disparity_offset * width / 1242
+
+
+def _stereo_types(source: StereoSource) -> dict[str, str]:
+    kind = "sensor_msgs/msg/CompressedImage" if source.compressed else "sensor_msgs/msg/Image"
+    infos = dict.fromkeys((LEFT_INFO, RIGHT_INFO), "sensor_msgs/msg/CameraInfo")
+    return dict.fromkeys(source.topics, kind) | infos | {DISPARITY_OFFSET: "std_msgs/msg/Float64"}
 
 
 def _message(topic: str, stamp: int, message: Any) -> BagMessage:

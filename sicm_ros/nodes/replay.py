@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -44,6 +45,7 @@ REPLAY = (
     Parameter("acknowledge_timeout", 10.0, "longest wait for one answer", "s", 0.01, 3600.0),
 )
 CLOCK_STEP = 0.01  # seconds between two messages on /clock
+FLUSHING = 1.0  # seconds that the last messages are given to arrive before the node ends
 SETTLING = 0.5  # seconds between the first sight of a subscriber and its being ready, DDS discovery is not one step
 
 
@@ -87,9 +89,8 @@ class ReplayNode(Node):
         return ended
 
     def _prepare(self) -> None:
-        """The image publishers first, so that those who wait for a camera find it before it plays."""
-        kind = "sensor_msgs/msg/CompressedImage" if self._source.compressed else "sensor_msgs/msg/Image"
-        for topic in self._source.topics:
+        """All publishers before the first message, so that their subscribers have found them by then."""
+        for topic, kind in self._source.types(self.parameters.other_topics).items():
             self._publisher(topic, kind)
         self.get_logger().info(
             f"{self._source.path}: {self._source.count} stereo pairs, layout {self._source.layout}, "
@@ -127,10 +128,10 @@ class ReplayNode(Node):
             self.finished = 2
 
     def _wait_for_subscribers(self) -> bool:
-        """Whether to play: at once, or when both pictures have a taker. False if told to stop meanwhile."""
+        """Whether to play: soon, or when both pictures have a taker. False if told to stop meanwhile."""
         limit = self.parameters.wait_for_subscribers
         if not limit:
-            return True
+            return not self._stop.wait(SETTLING)
         end = time.monotonic() + limit
         while True:
             lonely = [t for t in self._source.topics if not self._outputs[t].get_subscription_count()]
@@ -152,6 +153,9 @@ class ReplayNode(Node):
             pairs, unanswered = pairs + counted, unanswered + missed
             if self._stop.is_set() or not self.parameters.loop:
                 break
+        end = time.monotonic() + FLUSHING
+        for publisher in [] if self._stop.is_set() else filter(None, self._outputs.values()):
+            publisher.wait_for_all_acked(Duration(seconds=max(0.0, end - time.monotonic())))
         lost = f", {unanswered} of them unanswered" if self.parameters.acknowledge else ""
         self.get_logger().info(f"played {pairs} left pictures{lost}")
 
