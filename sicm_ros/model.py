@@ -75,7 +75,14 @@ class Model:
     """
 
     def __init__(
-        self, network: MVSFCNet, prior: IntegerPrior, name: str, licence: str, fingerprint: bytes, device: str, card: str = ""
+        self,
+        network: MVSFCNet,
+        prior: IntegerPrior,
+        name: str,
+        licence: str,
+        fingerprint: bytes,
+        device: str,
+        card: str = "",
     ) -> None:
         keep_memory()
         self.name, self.licence, self.fingerprint, self.card = name, licence, fingerprint, card
@@ -246,7 +253,9 @@ class Model:
         with self._inference():
             maps: Maps = detector(features, rigs)
             found = candidates(maps, rigs)
-            disparity = expected_cells(maps.matching.float())[0] * (STRIDE * calibration.width / self.config.input_width)
+            disparity = expected_cells(maps.matching.float())[0] * (
+                STRIDE * calibration.width / self.config.input_width
+            )
             disparity = disparity.cpu().numpy()
             clock.lap("detector", self.device)
         detections = _detections(found, calibration)
@@ -264,7 +273,9 @@ def _detections(found, calibration: StereoCalibration) -> Detections:
         a[sane] for a in (classes.astype(np.int64), scores, location, dimensions, rotation)
     )
     kept = suppress(location, dimensions, rotation, scores)[:MOST_DETECTIONS]
-    classes, scores, location, dimensions, rotation = (a[kept] for a in (classes, scores, location, dimensions, rotation))
+    classes, scores, location, dimensions, rotation = (
+        a[kept] for a in (classes, scores, location, dimensions, rotation)
+    )
     boxes = image_boxes(location, dimensions, rotation, calibration)
     seen = (boxes[:, 2] - boxes[:, 0] > 1) & (boxes[:, 3] - boxes[:, 1] > 1)
     return Detections(classes[seen], scores[seen], location[seen], dimensions[seen], rotation[seen], boxes[seen])
@@ -308,7 +319,9 @@ def find_model(name_or_folder: str | Path) -> Path:
         if (folder / "config.yaml").is_file():
             return folder
     names = sorted(p.parent.name for p in MODELS.glob("*/config.yaml"))
-    raise ModelError(f"no model {str(name_or_folder)!r}: neither a folder with config.yaml nor one of {', '.join(names) or 'none'}")
+    raise ModelError(
+        f"no model {str(name_or_folder)!r}: neither a folder with config.yaml nor one of {', '.join(names) or 'none'}"
+    )
 
 
 def load(name_or_folder: str | Path = "default", device: str = "cpu") -> Model:
@@ -324,10 +337,14 @@ def load(name_or_folder: str | Path = "default", device: str = "cpu") -> Model:
     try:
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     except RuntimeError as error:
-        raise ModelError(f"{folder}: weights and config.yaml don't belong together ({str(error).splitlines()[-1].strip()})") from None
+        raise ModelError(
+            f"{folder}: weights and config.yaml don't belong together ({str(error).splitlines()[-1].strip()})"
+        ) from None
     prior = IntegerPrior(network.config.codec.prior, _read(folder / "tables.safetensors", load_arrays))
     if tree["licence"] != "free":
-        _log.warning("model %s: licence %s, since it was trained on data under such a licence", tree["name"], tree["licence"])
+        _log.warning(
+            "model %s: licence %s, since it was trained on data under such a licence", tree["name"], tree["licence"]
+        )
     card = folder / "MODEL_CARD.md"
     text = card.read_text() if card.is_file() else ""
     return Model(network.eval(), prior, tree["name"], tree["licence"], fingerprint(folder), device, text)
@@ -352,7 +369,11 @@ def _read(path: Path, reader):
 def _read_config(folder: Path) -> dict:
     try:
         tree = yaml.safe_load((folder / "config.yaml").read_text())
-        return {"name": str(tree["name"]), "licence": str(tree["licence"]), "network": NetworkConfig.model_validate(tree["network"])}
+        return {
+            "name": str(tree["name"]),
+            "licence": str(tree["licence"]),
+            "network": NetworkConfig.model_validate(tree["network"]),
+        }
     except (OSError, yaml.YAMLError, ValidationError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / 'config.yaml'}: {error}; expected a model of this version") from None
 
@@ -362,7 +383,9 @@ def load_weights(network: MVSFCNet, name_or_folder: str | Path) -> None:
     path = find_model(name_or_folder) / "weights.safetensors"
     source = _read(path, load_file)
     own = network.state_dict()
-    fitting = {k: v.float() if v.is_floating_point() else v for k, v in source.items() if k in own and own[k].shape == v.shape}
+    fitting = {
+        k: v.float() if v.is_floating_point() else v for k, v in source.items() if k in own and own[k].shape == v.shape
+    }
     if not any(k.startswith("backbone.") for k in fitting):
         raise ModelError(f"{path}: no weights of a {network.config.backbone} backbone; start from another model")
     network.load_state_dict(fitting, strict=False)

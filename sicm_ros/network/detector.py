@@ -118,7 +118,9 @@ def expected_disparity(logits: Tensor, dim: int = 1) -> Tensor:
 
 def _block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
     )
 
 
@@ -302,11 +304,16 @@ def candidates(maps: Maps, rigs: Rigs, count: int = 60) -> Candidates:
     boxes = boxes_at(maps, index, classes, rigs)
     certainty = 1 - torch.exp(-DEPTH_TOLERANCE / boxes["sigma"])
     scores = scores * certainty
-    order = scores.argsort(1, descending=True, stable=True)
+    order = scores.argsort(dim=1, descending=True, stable=True)
 
     def sort(t: Tensor) -> Tensor:
         return t.gather(1, order if t.dim() == 2 else order[..., None].expand(-1, -1, t.shape[2]))
 
     return Candidates(
-        sort(classes), sort(scores), sort(boxes["location"]), sort(boxes["dimensions"]), sort(boxes["rotation_y"]), sort(boxes["sigma"])
+        sort(classes),
+        sort(scores),
+        sort(boxes["location"]),
+        sort(boxes["dimensions"]),
+        sort(boxes["rotation_y"]),
+        sort(boxes["sigma"]),
     )

@@ -46,7 +46,7 @@ class ContextualTransform(nn.Module):
     is what tells a later layer the sub-cell disparity. The right view is the left one of the mirrored pair.
     """
 
-    KEYS = 16
+    KEYS = 8
 
     def __init__(self, channels: int, disparities: int) -> None:
         super().__init__()
@@ -80,7 +80,9 @@ class StereoEncoderUnit(nn.Module):
         first = 2 if stride < 8 else 1
         second = 2 if stride < 16 else 1
         self.context = (
-            ContextualTransform(channels, max(4, config.search * 4 // stride)) if config.contextual_transform else nn.Identity()
+            ContextualTransform(channels, max(4, config.search * 4 // stride))
+            if config.contextual_transform
+            else nn.Identity()
         )
         self.down = nn.Sequential(
             conv(channels, config.width // 2, 3, first), nn.ReLU(), conv(config.width // 2, config.width, 3, second)
@@ -91,15 +93,19 @@ class StereoEncoderUnit(nn.Module):
 
 
 class StereoDecoderUnit(nn.Module):
-    """SDU: up-sampling by `scale`, contextual transform, and the rebuilt features of one scale."""
+    """SDU: up-sampling by `scale`, contextual transform, and the rebuilt features of one scale.
+
+    At stride 4 there is no transform: what the views say to each other is settled at stride 8, for a quarter of the time.
+    """
 
     def __init__(self, inputs: int, width: int, outputs: int, stride: int, scale: int, config: CodecConfig) -> None:
         super().__init__()
-        self.up = nn.Sequential(conv(inputs, width * scale * scale), nn.PixelShuffle(scale) if scale > 1 else nn.Identity())
-        self.context = (
-            ContextualTransform(width, max(4, config.search * 4 // stride)) if config.contextual_transform else nn.Identity()
+        self.up = nn.Sequential(
+            conv(inputs, width * scale * scale), nn.PixelShuffle(scale) if scale > 1 else nn.Identity()
         )
-        self.refine = ResidualBlock(width)
+        exchanges = config.contextual_transform and stride > 4
+        self.context = ContextualTransform(width, max(4, config.search * 4 // stride)) if exchanges else nn.Identity()
+        self.refine = ResidualBlock(width) if stride > 4 else nn.Sequential(nn.ReLU(), conv(width, width), nn.ReLU())
         self.rebuild = nn.Conv2d(width, outputs, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,7 +160,7 @@ class FeatureDecoder(nn.Module):
             self.enter = nn.ModuleList(conv(share + 1, width) for share in reversed(self.shares))
             inputs = (width, width, width)
         scales = (1, 2, 2) if self.jointly else (1, 2, 4)
-        widths = (width, width // 2, width // 2)
+        widths = (width, width // 2, width // 3)
         self.units = nn.ModuleList(
             StereoDecoderUnit(i, w, c, stride, scale, config)
             for i, w, c, stride, scale in zip(inputs, widths, reversed(channels), (16, 8, 4), scales)

@@ -54,7 +54,12 @@ def _mirrored_labels(labels: Labels, calibration: StereoCalibration) -> Labels:
 
 
 def draw(
-    pair, size: tuple[int, int], base_scale: float, augmentation: Augmentation, rng: np.random.Generator, box_scale: float
+    pair,
+    size: tuple[int, int],
+    base_scale: float,
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+    box_scale: float,
 ) -> Sample:
     """A window of `size` (width, height) of a packed pair.
 

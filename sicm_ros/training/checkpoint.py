@@ -14,7 +14,9 @@ from torch import nn
 from sicm_ros.errors import ModelError
 
 
-def save(path: Path, step: int, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, best: float) -> None:
+def save(
+    path: Path, step: int, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, best: float
+) -> None:
     """Weights, their moving average, the optimiser's state and the step's number."""
     tensors = {f"network/{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"average/{k}": v for k, v in average.state_dict().items()}

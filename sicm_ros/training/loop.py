@@ -129,13 +129,17 @@ def _one_step(module: nn.Module, optimiser, batches, config: TrainConfig) -> dic
     for _ in range(config.accumulate):
         batch = {k: v.to(config.device, non_blocking=True) for k, v in next(batches).items()}
         mixed = (
-            torch.autocast(config.device.split(":")[0], torch.bfloat16) if config.mixed_precision else contextlib.nullcontext()
+            torch.autocast(config.device.split(":")[0], torch.bfloat16)
+            if config.mixed_precision
+            else contextlib.nullcontext()
         )
         with mixed:
             losses = module(batch)
         if not math.isfinite(losses["total"].item()):
             bad = {k: v.item() for k, v in losses.items() if not torch.isfinite(v)}
-            raise TrainingError(f"the loss is not finite ({bad}) on samples {batch['number'].tolist()}; lower learning_rate")
+            raise TrainingError(
+                f"the loss is not finite ({bad}) on samples {batch['number'].tolist()}; lower learning_rate"
+            )
         (losses["total"] / config.accumulate).backward()
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + value.item() / config.accumulate
@@ -191,7 +195,9 @@ def finish(average: MVSFCNet, config: TrainConfig) -> Path:
     if config.stage == "detector":
         average.reference.load_state_dict(average.detector.state_dict())
     licence = "free" if all(source.free for source in config.data) else "non-commercial"
-    return save_model(average, config.out / "model", name=config.name, licence=licence, card=_card(config, config.steps))
+    return save_model(
+        average, config.out / "model", name=config.name, licence=licence, card=_card(config, config.steps)
+    )
 
 
 def _card(config: TrainConfig, steps: int) -> str:

@@ -48,7 +48,7 @@ def focal(logits: Tensor, heat: Tensor, considered: Tensor) -> Tensor:
     """Penalty-reduced focal loss (CornerNet, ECCV 2018) per object; empty cells count only where considered."""
     p = logits.sigmoid().clamp(1e-4, 1 - 1e-4)
     positive = (heat >= 1).to(p.dtype)
-    hit = -(1 - p) ** 2 * p.log() * positive
+    hit = -((1 - p) ** 2) * p.log() * positive
     miss = -(p**2) * (1 - p).log() * (1 - heat) ** 4 * (1 - positive) * considered[:, None]
     return (hit.sum() + miss.sum()) / positive.sum().clamp(min=1)
 
@@ -115,7 +115,9 @@ def task_losses(maps: Maps, target: dict[str, Tensor], rigs: Rigs) -> dict[str, 
     size = mean_size * log_size.clamp(-1, 1).exp()
     x_true = target["location"][..., 0]
     x = x_true * z / z_true
-    true_axis = chosen_axis.detach() + torch.remainder(rotation - chosen_axis.detach() + math.pi / 2, math.pi) - math.pi / 2
+    true_axis = (
+        chosen_axis.detach() + torch.remainder(rotation - chosen_axis.detach() + math.pi / 2, math.pi) - math.pi / 2
+    )
     predicted = _ground_corners(x, z, size[..., 2], size[..., 1], chosen_axis)
     truth = _ground_corners(x_true, z_true, target["dimensions"][..., 2], target["dimensions"][..., 1], true_axis)
     losses["corners"] = mean((predicted - truth).abs().mean((-1, -2)).clamp(max=2.0), known)
@@ -151,7 +153,8 @@ def distillation(rebuilt: tuple[Tensor, ...], teacher: tuple[Tensor, ...]) -> Te
     """Squared error of each scale's rebuilt features over that of naming each channel's mean (1 = nothing known)."""
     total = rebuilt[0].new_zeros(())
     for ours, theirs in zip(rebuilt, teacher):
-        power = theirs.var((0, 2, 3), keepdim=True).clamp(min=1e-6)
+        power = theirs.var((0, 2, 3), keepdim=True)
+        power = torch.maximum(power, 0.1 * power.mean())  # channels that hardly vary say hardly anything
         total = total + ((ours - theirs) ** 2 / power).mean()
     return total / len(rebuilt)
 

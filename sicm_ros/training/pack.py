@@ -49,7 +49,9 @@ def pack(frames: list[StereoFrame], out: Path, width: int, disparities: Path | N
             parts = []
             for image in (frame.left, frame.right):
                 small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-                parts.append(_encoded(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
+                parts.append(
+                    _encoded(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
+                )
             if disparity is not None:
                 small = cv2.resize(disparity, (width, height), interpolation=cv2.INTER_NEAREST)
                 small *= width / frame.calibration.width * DISPARITY_STEPS
@@ -65,7 +67,9 @@ def pack(frames: list[StereoFrame], out: Path, width: int, disparities: Path | N
                     "name": frame.name,
                     "spans": spans,
                     "calibration": asdict(calibration),
-                    "labels": None if labels is None else {k: v.tolist() for k, v in asdict(labels).items() if v is not None},
+                    "labels": None
+                    if labels is None
+                    else {k: v.tolist() for k, v in asdict(labels).items() if v is not None},
                     "scale": width / frame.calibration.width,
                 }
             )

@@ -12,7 +12,13 @@ from sicm_ros.training.augment import Sample
 
 SLOTS = 160  # supervised cells of a sample, at most
 MIN_MATCHED_DISPARITY = 0.8  # pixels of the network's input; less is noise (and its logarithm worse)
-_REACH = ((0, 0, 1.0), (-1, 0, 0.4), (1, 0, 0.4), (0, -1, 0.4), (0, 1, 0.4))  # cells beside the centre, and their weight
+_REACH = (
+    (0, 0, 1.0),
+    (-1, 0, 0.4),
+    (1, 0, 0.4),
+    (0, -1, 0.4),
+    (0, 1, 0.4),
+)  # cells beside the centre, and their weight
 
 
 def depth_extent(location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray) -> np.ndarray:
@@ -102,5 +108,3 @@ def targets(sample: Sample) -> dict[str, np.ndarray]:
             slots["rotation_y"][used] = labels.rotation_y[i]
             used += 1
     return {"heat": heat, "considered": considered, "matching": matching, **slots}
-
-

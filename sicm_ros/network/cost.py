@@ -1,0 +1,76 @@
+"""What each side of the network costs: multiply-accumulates and parameters, counted on a real pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sicm_ros.geometry import StereoCalibration
+from sicm_ros.network.config import NetworkConfig
+from sicm_ros.network.detector import STRIDE, Rigs
+from sicm_ros.network.mvsfc import MVSFCNet
+from sicm_ros.network.smfc import ContextualTransform
+
+VEHICLE = ("backbone", "feature encoder")
+REMOTE = ("feature decoder", "detector")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one pair: multiply-accumulates of convolutions and of matching, and parameters."""
+
+    macs: int
+    parameters: int
+
+
+def _macs(module: nn.Module, output: Tensor) -> int:
+    if isinstance(module, nn.Conv2d):
+        return output.numel() * module.in_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
+    cells = output.numel() // output.shape[1]
+    return cells * module.disparities * 2 * module.KEYS  # scores, and what attention gathers
+
+
+@torch.no_grad()
+def count(config: NetworkConfig) -> dict[str, Cost]:
+    """Stage -> Cost of one stereo pair at the configuration's size; stages as in VEHICLE and REMOTE.
+
+    The prior's integer products, some tens of millions on either side, are not counted.
+    """
+    network = MVSFCNet(config).eval()
+    passed = 0
+
+    def hook(module: nn.Module, _: object, output: Tensor) -> None:
+        nonlocal passed
+        passed += _macs(module, output)
+
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, ContextualTransform)):
+            module.register_forward_hook(hook)
+
+    def stage(run: Callable):
+        nonlocal passed
+        passed = 0
+        return run(), passed
+
+    width, height = config.input_width, config.input_height
+    quality = torch.zeros(1)
+    rigs = Rigs.of([StereoCalibration(700.0, 700.0, width / 2, height / 2, 0.5, width, height)])
+    features, backbone = stage(lambda: network.extract(torch.zeros(2, 3, height, width)))
+    latents, encoder = stage(lambda: network.analyse(features, quality))
+    rebuilt, decoder = stage(lambda: network.synthesise(latents, quality))
+    _, detector = stage(lambda: network.detect(rebuilt, rigs))
+    cells = (height // STRIDE) * (width // STRIDE)
+    detector += cells * config.detector.disparities * config.detector.matching_width
+
+    def parameters(*modules: nn.Module) -> int:
+        return sum(p.numel() for module in modules for p in module.parameters())
+
+    return {
+        "backbone": Cost(backbone, parameters(network.backbone)),
+        "feature encoder": Cost(encoder, parameters(network.encoder, network.gain, network.prior)),
+        "feature decoder": Cost(decoder, parameters(network.decoder)),
+        "detector": Cost(detector, parameters(network.detector)),
+    }

@@ -1,0 +1,275 @@
+"""The network's stages: geometry of matching, symmetry of the views, boxes that come out as they went in."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sicm_ros.entropy import PriorConfig
+from sicm_ros.geometry import ModelView, StereoCalibration
+from sicm_ros.geometry.boxes import CLASSES
+from sicm_ros.kitti import Labels
+from sicm_ros.network import MVSFCNet, NetworkConfig
+from sicm_ros.network.config import CodecConfig
+from sicm_ros.network.cost import REMOTE, VEHICLE, count
+from sicm_ros.network.detector import (
+    HEADING_BINS,
+    MEAN_DIMENSIONS,
+    Maps,
+    Rigs,
+    candidates,
+    disparity_bins,
+    expected_cells,
+)
+from sicm_ros.network.matching import correlate, gather_along_rows, mirror
+from sicm_ros.network.quality import QualityGain, quality_level
+from sicm_ros.network.runtime import folded
+from sicm_ros.network.smfc import ContextualTransform
+from sicm_ros.network.suppression import suppress
+from sicm_ros.training.augment import Sample
+from sicm_ros.training.losses import task_losses
+from sicm_ros.training.targets import targets
+
+SMALL = {"input_width": 128, "input_height": 64}
+
+
+@pytest.fixture(autouse=True)
+def _few_threads():
+    torch.manual_seed(0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@given(st.integers(1, 9), st.sampled_from([1, 2, 4]))
+@settings(max_examples=15, deadline=None)
+def test_correlation_is_the_mean_product_at_each_disparity(disparities, groups):
+    left, right = torch.randn(2, 8, 3, 12), torch.randn(2, 8, 3, 12)
+    volume = correlate(left, right, disparities, groups).view(2, disparities, groups, 3, 12)
+    for d in range(disparities):
+        for g in range(groups):
+            for u in range(12):
+                expected = torch.zeros(2, 3)
+                if u >= d:
+                    expected = (left[:, g::groups, :, u] * right[:, g::groups, :, u - d]).mean(1)
+                torch.testing.assert_close(volume[:, d, g, :, u], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_gathering_with_certain_weights_shifts_the_right_view():
+    right = torch.randn(1, 5, 4, 20)
+    weights = torch.zeros(1, 6, 4, 20)
+    weights[:, 4] = 1
+    gathered = gather_along_rows(weights, right)
+    torch.testing.assert_close(gathered[..., 4:], right[..., :-4])
+    assert gathered[..., :4].abs().max() == 0
+
+
+def test_contextual_transform_treats_views_alike():
+    transform = ContextualTransform(8, 6)
+    torch.nn.init.normal_(transform.merge.weight)
+    left, right = torch.randn(1, 8, 4, 16), torch.randn(1, 8, 4, 16)
+    out_left, out_right = transform(torch.cat([left, right])).chunk(2)
+    mirrored_left, mirrored_right = transform(torch.cat([mirror(right), mirror(left)])).chunk(2)
+    torch.testing.assert_close(mirrored_left, mirror(out_right))
+    torch.testing.assert_close(mirrored_right, mirror(out_left))
+
+
+def test_contextual_transform_looks_along_rows_within_its_range_only():
+    transform = ContextualTransform(8, 5)
+    torch.nn.init.normal_(transform.merge.weight)
+    left, right = torch.randn(1, 8, 6, 20), torch.randn(1, 8, 6, 20)
+    before = transform(torch.cat([left, right]))[:1]
+    changed = right.clone()
+    changed[:, :, 2, 10] += 5
+    difference = (transform(torch.cat([left, changed]))[:1] - before).abs().amax(1)[0]
+    rows, columns = torch.nonzero(difference > 1e-7, as_tuple=True)
+    assert set(rows.tolist()) == {2}
+    assert columns.min() >= 10 and columns.max() <= 14
+
+
+def test_gain_grows_with_quality_for_every_channel():
+    gain = QualityGain(16)
+    with torch.no_grad():
+        gain.steps.normal_()
+    gains = gain(torch.linspace(0, 1, 41))[:, :, 0, 0]
+    assert (gains.diff(dim=0) > 0).all()
+    assert [quality_level(q) for q in (-1, 0, 0.5, 1, 2)] == [0, 0, 128, 255, 255]
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        {},
+        {"scales_jointly": False},
+        {"contextual_transform": False},
+        {"prior": PriorConfig(cross_view=False)},
+        {"prior": PriorConfig(hyperprior=False)},
+        {"prior": PriorConfig(context=False)},
+    ],
+    ids=lambda c: next(iter(c), "full"),
+)
+def test_every_ablation_is_trainable_from_rate_and_task(codec):
+    network = MVSFCNet(NetworkConfig(**SMALL, codec=CodecConfig(**codec)))
+    rigs = Rigs.of([StereoCalibration(300.0, 300.0, 64.0, 30.0, 0.5, 128, 64)])
+    coded = network.code(network.extract(torch.rand(2, 3, 64, 128) * 255), torch.tensor([0.4]), rigs)
+    assert [tuple(f.shape[2:]) for f in coded.features] == [(16, 32), (8, 16), (4, 8)]
+    assert coded.bits.shape == (1,) and coded.bits.item() > 0
+    (coded.bits.sum() + sum(f.square().mean() for f in coded.features)).backward()
+    for name, parameter in network.encoder.named_parameters():
+        assert parameter.grad is not None, name
+
+
+def test_independent_views_share_nothing_without_the_transform():
+    codec = CodecConfig(contextual_transform=False, prior=PriorConfig(cross_view=False))
+    network = MVSFCNet(NetworkConfig(**SMALL, codec=codec)).eval()
+    images = torch.rand(2, 3, 64, 128) * 255
+    other = images.clone()
+    other[1] = torch.rand(3, 64, 128) * 255
+    with torch.no_grad():
+        a, b = (network.analyse(network.extract(x), torch.tensor([0.5])) for x in (images, other))
+    torch.testing.assert_close(a[0], b[0])
+    assert not torch.allclose(a[1], b[1])
+
+
+def test_folding_norms_changes_nothing():
+    network = MVSFCNet(NetworkConfig(**SMALL))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    network.eval()
+    rigs = Rigs.of([StereoCalibration(300.0, 300.0, 64.0, 30.0, 0.5, 128, 64)])
+    with torch.no_grad():
+        features = network.extract(torch.rand(2, 3, 64, 128) * 255)
+        torch.testing.assert_close(
+            folded(network).detect(features, rigs).heat, network.detect(features, rigs).heat, atol=1e-4, rtol=1e-3
+        )
+
+
+def _car(x, y, z, ry, dimensions=(1.5, 1.6, 4.0), name="Car"):
+    return Labels(
+        np.array([name]), np.zeros(1), np.zeros(1, int), np.zeros(1), np.array([[80.0, 40.0, 180.0, 90.0]]),
+        np.array([dimensions]), np.array([[x, y, z]]), np.array([ry]),
+    )  # fmt: skip
+
+
+def _perfect_maps(target, h, w):
+    """The maps that say exactly what the targets ask for, at the centre's cell and nowhere else."""
+    best = target["weight"].argmax()
+    cell, row, column = target["cell"][best], *divmod(int(target["cell"][best]), w)
+    heat = torch.full((1, 3, h, w), -10.0)
+    heat[0, target["class_id"][best], row, column] = 10
+
+    def at(values):
+        out = torch.zeros(1, len(values), h, w)
+        out[0, :, row, column] = torch.as_tensor(values, dtype=torch.float32)
+        return out
+
+    bins = disparity_bins().log()
+    position = float((target["face"][best] - bins[0]) / (bins[1] - bins[0]))
+    logits = np.full(len(bins), -30.0)
+    low = min(int(position), len(bins) - 2)
+    share = min(max(position - low, 1e-6), 1 - 1e-6)
+    logits[low], logits[low + 1] = math.log(1 - share), math.log(share)
+    ry = float(target["rotation_y"][best])
+    axis = ry % math.pi
+    nearest = int(round(axis / (math.pi / HEADING_BINS))) % HEADING_BINS
+    residual = (axis - nearest * math.pi / HEADING_BINS + math.pi / 2) % math.pi - math.pi / 2
+    heading = np.full(HEADING_BINS, -5.0)
+    heading[nearest] = 5
+    front = math.cos(ry - nearest * math.pi / HEADING_BINS)
+    extent = float(target["extent"][best])
+    size = np.log(target["dimensions"][best] / np.array(MEAN_DIMENSIONS)[target["class_id"][best]])
+    assert cell == row * w + column
+    return Maps(
+        heat, at(target["offset"][best]), at(logits), at([math.log(math.expm1(extent))]), at([-4.0]), at(size), at(heading),
+        at(np.full(HEADING_BINS, residual)), at([front]), torch.zeros(1, 24, h, w),
+    )  # fmt: skip
+
+
+@given(
+    st.floats(-6, 6),
+    st.floats(6, 45),
+    st.floats(-math.pi, math.pi),
+    st.sampled_from(CLASSES),
+    st.floats(0.2, 1.0),
+    st.floats(-2, 2),
+)
+@settings(max_examples=60, deadline=None)
+def test_perfect_maps_give_back_the_box(x, z, ry, name, baseline, offset):
+    """Targets and decoding are inverse to each other, whatever the rig."""
+    width, height = 864, 192
+    calibration = StereoCalibration(600.0, 610.0, 420.0, 60.0, baseline, width, height, offset)
+    dimensions = (1.6, 0.9, 2.1) if name != "Car" else (1.5, 1.7, 4.2)
+    picture = np.zeros((height, width, 3), np.uint8)
+    labels = _car(x, 1.6, z, ry, dimensions, name)
+    sample = Sample(picture, picture, np.zeros((height, width), np.float32), calibration, labels)
+    target = targets(sample)
+    if target["weight"].max() == 0 or target["face_known"][target["weight"].argmax()] == 0:
+        return  # outside of the picture, or too near or far for the bins
+    rigs = Rigs.of([calibration])
+    maps = _perfect_maps(target, height // 4, width // 4)
+    found = candidates(maps, rigs, 5)
+    assert found.classes[0, 0] == CLASSES.index(name)
+    np.testing.assert_allclose(found.location[0, 0], [x, 1.6, z], rtol=2e-3, atol=0.03)
+    np.testing.assert_allclose(found.dimensions[0, 0], dimensions, rtol=1e-3)
+    turn = (found.rotation_y[0, 0].item() - ry + math.pi) % (2 * math.pi) - math.pi
+    assert abs(turn) < 1e-3 or abs(abs(turn) - 2 * math.pi) < 1e-3
+    batch = {k: torch.as_tensor(v)[None] for k, v in target.items()}
+    batch["weight"] = (batch["weight"] == 1).float()
+    losses = task_losses(maps, batch, rigs)
+    for term in ("offset", "face", "extent", "depth", "dimensions", "corners"):
+        assert losses[term] < 0.05, term
+
+
+def test_vans_and_hidden_cars_are_not_learnt_as_empty_road():
+    calibration = StereoCalibration(600.0, 600.0, 420.0, 60.0, 0.5, 864, 192)
+    picture = np.zeros((192, 864, 3), np.uint8)
+    for labels in (_car(0, 1.6, 20, 1.57, name="Van"),):
+        target = targets(Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels))
+        assert target["weight"].max() == 0
+        assert target["considered"][15, 30] == 0 and target["considered"][15, 100] == 1
+
+
+def test_expected_disparity_is_not_pulled_by_a_second_peak():
+    logits = torch.full((1, 24, 1, 1), -20.0)
+    logits[0, 5:7] = 4.0
+    logits[0, 20] = 3.5
+    assert expected_cells(logits).item() == pytest.approx(5.5, abs=0.01)
+
+
+def test_suppression_keeps_the_better_of_two_overlapping_boxes_and_parked_neighbours():
+    location = np.array([[0, 1.6, 20.0], [0.3, 1.6, 20.4], [2.4, 1.6, 20.0]])
+    dimensions = np.tile([1.5, 1.7, 4.0], (3, 1))
+    kept = suppress(location, dimensions, np.full(3, np.pi / 2), np.array([0.5, 0.9, 0.3]))
+    assert kept.tolist() == [1, 2]
+
+
+@given(st.integers(300, 2000), st.integers(200, 1500), st.floats(0.2, 0.9))
+@settings(max_examples=30, deadline=None)
+def test_view_keeps_size_and_projects_as_the_camera_does(width, height, horizon):
+    source = StereoCalibration(0.6 * width, 0.6 * width, width / 2, horizon * height, 0.4, width, height)
+    view = ModelView.fit(source, 864, 192)
+    picture = np.zeros((height, width, 3), np.uint8)
+    assert view.apply(picture).shape == (192, 864, 3)
+    point = np.array([1.0, 0.2, 12.0])
+    u = view.calibration.fx * point[0] / point[2] + view.calibration.cx
+    u_source = source.fx * point[0] / point[2] + source.cx
+    assert u == pytest.approx((u_source + 0.5) * 864 / width - 0.5, abs=1e-6)
+    v = view.calibration.fy * point[1] / point[2] + view.calibration.cy
+    v_source = source.fy * point[1] / point[2] + source.cy
+    assert v == pytest.approx((v_source + 0.5) * view.resized_height / height - 0.5 - view.top, abs=1e-6)
+
+
+def test_vehicle_side_is_the_smaller_part():
+    costs = count(NetworkConfig())
+    vehicle = sum(costs[s].macs for s in VEHICLE)
+    remote = sum(costs[s].macs for s in REMOTE)
+    assert vehicle / (vehicle + remote) <= 0.40
+    assert count(NetworkConfig(backbone="resnet34", **SMALL))["backbone"].macs > 0
