@@ -83,8 +83,8 @@ class TrainConfig(_Strict):
     validate_every: int = Field(1000, gt=0)
 
 
-def load_config(source: str, overrides: list[str] = ()) -> TrainConfig:
-    """A configuration by path or by name (of those that ship), with `key=value` (dots reach inside) put over it."""
+def _read_tree(source: str) -> dict[str, Any]:
+    """The configuration as written, over the one that it `extends`."""
     path = Path(source)
     if path.is_file():
         text = path.read_text()
@@ -94,7 +94,19 @@ def load_config(source: str, overrides: list[str] = ()) -> TrainConfig:
             names = sorted(p.name[:-5] for p in resources.files("sicm_ros.training").joinpath("configs").iterdir())
             raise InputError(f"no training configuration {source!r}: neither a file nor one of {', '.join(names)}")
         text = shipped.read_text()
-    tree: dict[str, Any] = yaml.safe_load(text)
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{source}: {error}") from None
+    if not isinstance(tree, dict):
+        raise InputError(f"{source}: expected a mapping of settings")
+    base = tree.pop("extends", None)
+    return {**_read_tree(base), **tree} if base else tree
+
+
+def load_config(source: str, overrides: list[str] = ()) -> TrainConfig:
+    """A configuration by path or by name (of those that ship), with `key=value` (dots reach inside) put over it."""
+    tree = _read_tree(source)
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:

@@ -1,0 +1,130 @@
+"""The training program: every stage to a bitstream and an AP, resumable to the bit, its configurations valid."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import numpy as np
+import pytest
+import torch
+from rendered_drive import write_objects
+from safetensors.torch import load_file
+
+import sicm_ros
+from sicm_ros.errors import InputError
+from sicm_ros.kitti import KittiObjects
+from sicm_ros.training import loop
+from sicm_ros.training.augment import Augmentation, draw
+from sicm_ros.training.config import load_config
+from sicm_ros.training.loop import TrainingError, train
+from sicm_ros.training.samples import TrainingSamples, packed
+
+CONFIGS = sorted(p.name[:-5] for p in resources.files("sicm_ros.training").joinpath("configs").iterdir())
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory):
+    return write_objects(tmp_path_factory.mktemp("drive"), 3)
+
+
+def tiny(drive, tmp_path, name="lite_detector", *more):
+    sets = f"[{{path: {drive}}}]"
+    return load_config(
+        name,
+        [
+            f"data={sets}", "validation=[]", f"out={tmp_path / name}", f"cache={tmp_path / 'packed'}", "start=null",
+            "network.input_width=256", "network.input_height=64", "crop_width=128", "steps=4", "batch=2", "workers=0",
+            "threads=1", "checkpoint_every=2", "validate_every=4", "device=cpu", "mixed_precision=false", *more,
+        ],
+    )  # fmt: skip
+
+
+def test_stages_lead_from_nothing_to_packets_and_ap(drive, tmp_path):
+    detector = train(tiny(drive, tmp_path))
+    codec = train(tiny(drive, tmp_path, "lite_codec", f"start={detector}"))
+    joint = train(tiny(drive, tmp_path, "lite_joint", f"start={codec}", f"validation=[{{path: {drive}}}]"))
+    model = sicm_ros.load(joint)
+    frame = KittiObjects(drive)[0]
+    small, large = (model.encode(frame.left, frame.right, frame.calibration, q) for q in (0.0, 1.0))
+    assert len(small) < len(large)
+    assert model.decode(small).symbols.shape == (2, 32, 4, 16)
+    log = (tmp_path / "lite_joint" / "log.jsonl").read_text()
+    assert '"3d@0.50 q0.2"' in log
+    assert "trained on" in model.card
+
+
+def test_a_killed_training_goes_on_as_if_it_had_not_stopped(drive, tmp_path, monkeypatch):
+    whole = train(tiny(drive, tmp_path, "lite_codec", f"out={tmp_path / 'whole'}"))
+    real, calls = loop._one_step, []
+
+    def dies(*args):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    interrupted = tiny(drive, tmp_path, "lite_codec", f"out={tmp_path / 'interrupted'}")
+    monkeypatch.setattr(loop, "_one_step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(interrupted)
+    monkeypatch.setattr(loop, "_one_step", real)
+    resumed = train(interrupted)
+    a, b = (load_file(folder / "weights.safetensors") for folder in (whole, resumed))
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_samples_named(drive, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "weighted", lambda losses, weights: losses["heat"] * float("nan"))
+    with pytest.raises(TrainingError, match=r"samples \[0, 1\]"):
+        train(tiny(drive, tmp_path))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_configuration_that_ships_runs_two_steps(drive, tmp_path, name, monkeypatch):
+    config = load_config(name)
+    small = [
+        f"data=[{{path: {drive}}}]", "validation=[]", f"out={tmp_path / 'out'}", f"cache={tmp_path / 'packed'}",
+        "crop_width=64", "steps=2", "batch=1", "workers=0", "threads=1", "device=cpu", "mixed_precision=false",
+        "start=null",
+    ]  # fmt: skip
+    short = load_config(name, small)
+    assert short.network == config.network
+    assert (train(short) / "weights.safetensors").is_file()
+
+
+def test_the_same_number_gives_the_same_sample_and_another_gives_another(drive, tmp_path):
+    a, b = (TrainingSamples(tiny(drive, tmp_path)) for _ in range(2))
+    assert torch.equal(a[3]["images"], b[3]["images"])
+    assert not torch.equal(a[3]["images"], a[4]["images"])
+
+
+@pytest.mark.parametrize("mirror", [0.0, 1.0])
+def test_augmented_boxes_stay_on_the_disparity_that_the_pictures_have(drive, tmp_path, mirror):
+    """Whatever is drawn, the wall (10 px of disparity in the drive) is where the sample's calibration says."""
+    config = tiny(drive, tmp_path)
+    pairs = packed(config.data[0], config.cache, 312)
+    augmentation = Augmentation(mirror=mirror, light=0, vertical=0)
+    for seed in range(8):
+        sample = draw(pairs.read(0), (192, 64), 1.0, augmentation, np.random.default_rng(seed), 1.0)
+        zoom = sample.calibration.fx / 180.0
+        expected = 10 * zoom - sample.calibration.disparity_offset  # the shift is told as an offset
+        grey = [image.astype(np.float32).mean(2)[8:-8] for image in (sample.left, sample.right)]
+        costs = []
+        shifts = np.arange(expected - 3, expected + 3.01, 0.25)
+        columns = np.arange(24, 176)
+        for shift in shifts:
+            moved = np.stack([np.interp(columns - shift, np.arange(192), row) for row in grey[1]])
+            costs.append(np.abs(grey[0][:, columns] - moved).mean())
+        assert abs(shifts[int(np.argmin(costs))] - expected) <= 0.3
+
+
+def test_settings_that_make_no_sense_are_refused():
+    with pytest.raises(InputError, match="steps"):
+        load_config("lite_detector", ["steps=0"])
+    with pytest.raises(InputError, match="unknown"):
+        load_config("lite_detector", ["unknown=1"])
+    with pytest.raises(InputError, match="lite_codec"):
+        load_config("nothing")
+    with pytest.raises(InputError, match="key=value"):
+        load_config("lite_codec", ["steps"])
