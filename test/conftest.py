@@ -73,7 +73,7 @@ class Peer:
     def publisher(self, kind: type, topic: str, qos: Any = 10) -> Any:
         return self.node.create_publisher(kind, topic, qos)
 
-    def wait(self, condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
+    def wait(self, condition: Callable[[], Any], seconds: float = 60.0, what: str = "") -> Any:
         """Waits until the condition holds; returns its value, fails the test if that takes too long."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -83,7 +83,7 @@ class Peer:
         topics = [name for name, _ in self.node.get_topic_names_and_types()]
         raise AssertionError(f"waited {seconds} s for {what or condition}; topics: {topics}")
 
-    def call(self, kind: type, service: str, request: Any, seconds: float = 10.0) -> Any:
+    def call(self, kind: type, service: str, request: Any, seconds: float = 60.0) -> Any:
         """Calls a service; returns its response."""
         client = self.node.create_client(kind, service)
         assert client.wait_for_service(seconds), f"no service {service}"
@@ -113,7 +113,7 @@ class NodeProcess:
         self.name, self._log = name, log
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", f"sicm_ros.nodes.{name}", *arguments],
+                [sys.executable, "-m", "sicm_ros.nodes", name, *arguments],
                 cwd=ROOT,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -125,7 +125,7 @@ class NodeProcess:
     def output(self) -> str:
         return self._log.read_text()
 
-    def wait_for(self, text: str, seconds: float = 30.0) -> None:
+    def wait_for(self, text: str, seconds: float = 60.0) -> None:
         """Waits until the node has said something; fails the test if it ends before, or doesn't."""
         end = time.monotonic() + seconds
         while text not in self.output:
@@ -133,17 +133,18 @@ class NodeProcess:
             assert time.monotonic() < end, f"{self.name} did not say {text!r} in {seconds} s:\n{self.output}"
             time.sleep(0.02)
 
-    def end(self, number: int = signal.SIGINT, seconds: float = END) -> int:
+    def end(self, number: int = signal.SIGINT) -> int:
         """Sends a signal; the exit status. Fails the test if the node takes too long or leaves a traceback."""
         if self.process.poll() is None:
             self.process.send_signal(number)
+        seconds = END * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # others may have the processors
         try:
             status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
             raise AssertionError(
-                f"{self.name} did not end in {seconds} s after signal {number}:\n{self.output}"
+                f"{self.name} did not end in {seconds:.1f} s after signal {number}:\n{self.output}"
             ) from None
         assert "Traceback" not in self.output, self.output
         return status

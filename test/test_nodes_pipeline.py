@@ -82,7 +82,7 @@ class Diagnostics:
         return float(self(node).get(key, 0))
 
     def wait_for_more(self, node: str, key: str, than: float) -> None:
-        self._bus.wait(lambda: self.number(node, key) > than, 20, f"{key} of {node} above {than}")
+        self._bus.wait(lambda: self.number(node, key) > than, what=f"{key} of {node} above {than}")
 
 
 @pytest.fixture(scope="module")
@@ -183,17 +183,17 @@ class Pipeline:
         self.encoder = start("encoder", model=model)
         self.decoder = start("decoder", model=model, min_score=0.0)
         self.camera.wait_for_encoder()
-        bus.wait(lambda: bus.node.count_publishers("detections"), 60, "the decoder")
-        bus.wait(lambda: self.sender.get_subscription_count() >= 2, 60, "the decoder's subscription")
+        bus.wait(lambda: bus.node.count_publishers("detections"), what="the decoder")
+        bus.wait(lambda: self.sender.get_subscription_count() >= 2, what="the decoder's subscription")
 
     def features_of(self, stamp: int):
         return self.bus.wait(
-            lambda: next((m for m in self.features if nanoseconds(m) == stamp), None), 20, f"features of {stamp}"
+            lambda: next((m for m in self.features if nanoseconds(m) == stamp), None), what=f"features of {stamp}"
         )
 
     def detections_of(self, stamp: int):
         return self.bus.wait(
-            lambda: next((m for m in self.detections if nanoseconds(m) == stamp), None), 20, f"detections of {stamp}"
+            lambda: next((m for m in self.detections if nanoseconds(m) == stamp), None), what=f"detections of {stamp}"
         )
 
     def serve_a_good_pair(self, **options):
@@ -361,7 +361,7 @@ def test_a_calibration_changed_in_mid_stream_is_followed(pipeline: Pipeline):
     other = replace(RIG, fx=175.0, fy=175.0, baseline=0.25)
     features = pipeline.serve_a_good_pair(rig=other)
     assert unpack(bytes(features.payload)).calibration == other
-    pipeline.bus.wait(lambda: pipeline.descriptions[-1].fx == 175.0, 10, "a new description")
+    pipeline.bus.wait(lambda: pipeline.descriptions[-1].fx == 175.0, what="a new description")
     assert unpack(bytes(pipeline.serve_a_good_pair().payload)).calibration == RIG
 
 
@@ -479,8 +479,8 @@ def test_points_and_birds_eye_view_come_while_somebody_looks(pipeline: Pipeline)
     from sensor_msgs.msg import Image, PointCloud2
 
     points, pictures = pipeline.bus.listen(PointCloud2, "points"), pipeline.bus.listen(Image, "bev_image")
-    pipeline.bus.wait(lambda: pipeline.bus.node.count_publishers("points"), 10)
-    pipeline.bus.wait(lambda: (pipeline.serve_a_good_pair(), points and pictures)[1], 20, "points and picture")
+    pipeline.bus.wait(lambda: pipeline.bus.node.count_publishers("points"))
+    pipeline.bus.wait(lambda: (pipeline.serve_a_good_pair(), points and pictures)[1], what="points and picture")
     assert points[-1].header == pictures[-1].header
     assert pictures[-1].encoding == "rgb8"
     assert points[-1].header.frame_id == "left_optical"
@@ -518,9 +518,9 @@ def test_a_decoder_started_late_gets_the_description_and_serves_the_next_message
     late = start("decoder", "-r", "__node:=late", "-r", "detections:=late_detections", model=model)
     late.wait_for("the encoder uses model")
     assert len(pipeline.descriptions) == announced, "the description was sent again, not latched"
-    pipeline.bus.wait(lambda: pipeline.bus.node.count_publishers("late_detections"), 10)
+    pipeline.bus.wait(lambda: pipeline.bus.node.count_publishers("late_detections"))
     stamp = nanoseconds(pipeline.serve_a_good_pair())
-    pipeline.bus.wait(lambda: any(nanoseconds(m) == stamp for m in found), 10, "the late decoder's answer")
+    pipeline.bus.wait(lambda: any(nanoseconds(m) == stamp for m in found), what="the late decoder's answer")
 
 
 def test_a_decoder_of_another_model_says_so(pipeline: Pipeline, start, tmp_path: Path):
@@ -551,7 +551,7 @@ def test_compressed_pictures_and_a_remap_that_moves_camera_info_too(bus: Peer, s
     )  # fmt: skip
     camera.wait_for_encoder()
     stamp = camera.send(*scene())
-    bus.wait(lambda: features and nanoseconds(features[-1]) == stamp, 20, "features of compressed pictures")
+    bus.wait(lambda: features and nanoseconds(features[-1]) == stamp, what="features of compressed pictures")
     assert unpack(bytes(features[-1].payload)).calibration.disparity_offset == pytest.approx(0.52)
     broken = camera.message(scene()[0], "left", next(STAMPS))
     while len(broken.data) > 40:
@@ -560,7 +560,7 @@ def test_compressed_pictures_and_a_remap_that_moves_camera_info_too(bus: Peer, s
         publisher.publish(broken)
     encoder.wait_for("are no picture that OpenCV decodes")
     stamp = camera.send(*scene())
-    bus.wait(lambda: nanoseconds(features[-1]) == stamp, 20, "features after a broken picture")
+    bus.wait(lambda: nanoseconds(features[-1]) == stamp, what="features after a broken picture")
     # Then one camera falls silent.
     end = time.monotonic() + 15
     while "nothing on /kitti/camera_color_right" not in encoder.output and time.monotonic() < end:
@@ -585,7 +585,7 @@ def test_a_lifecycle_without_autostart(bus: Peer, start, model: Path):
     def change(transition: int) -> bool:
         request = ChangeState.Request()
         request.transition.id = transition
-        return bus.call(ChangeState, "/managed/encoder/change_state", request, 60).success
+        return bus.call(ChangeState, "/managed/encoder/change_state", request).success
 
     def state() -> str:
         return bus.call(GetState, "/managed/encoder/get_state", GetState.Request()).current_state.label
@@ -597,30 +597,38 @@ def test_a_lifecycle_without_autostart(bus: Peer, start, model: Path):
         assert state() == "active"
         camera.wait_for_encoder()
         stamp = camera.send(*scene())
-        bus.wait(lambda stamp=stamp: features and nanoseconds(features[-1]) == stamp, 20, "features of the active node")
+        bus.wait(
+            lambda stamp=stamp: features and nanoseconds(features[-1]) == stamp, what="features of the active node"
+        )
         assert change(4)  # deactivate
-        bus.wait(lambda: not any(p.get_subscription_count() for p in camera.images), 10, "the end of the subscriptions")
+        bus.wait(
+            lambda: not any(p.get_subscription_count() for p in camera.images), what="the end of the subscriptions"
+        )
         assert change(2)  # clean up
     assert state() == "unconfigured"
 
 
-@pytest.mark.parametrize("node", ["encoder", "decoder"])
-def test_a_missing_model_ends_the_node_with_one_clear_line(start, node: str):
-    process = start(node, model="/no/such/model")
-    assert process.process.wait(60) == 2
+def test_a_missing_model_ends_the_node_with_one_clear_line(start):
+    process = start("decoder", model="/no/such/model")
+    assert process.process.wait(100) == 2
     assert "no model '/no/such/model'" in process.output
     assert "Traceback" not in process.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("node", ["encoder", "decoder"])
+def catches_sigterm(pid: int) -> bool:
+    """Whether a process is past Python's own start and our handlers are in place."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(status["SigCgt"], 16) & 1 << (signal.SIGTERM - 1))
+
+
+@pytest.mark.parametrize(("node", "number"), [("encoder", signal.SIGINT), ("decoder", signal.SIGTERM)])
 def test_signals_end_a_node_in_two_seconds_even_while_it_loads(start, model: Path, node: str, number: int):
     process = start(node, model=model)
-    deadline = time.monotonic() + 30
-    while "sicm" not in Path(f"/proc/{process.process.pid}/cmdline").read_text() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while not catches_sigterm(process.process.pid) and time.monotonic() < deadline:
         time.sleep(0.01)
-    time.sleep(1.5 if number == signal.SIGINT else 2.5)  # somewhere between imports, loading and warming up
-    assert process.end(number) in (0, -number)
+    time.sleep(1.0)  # somewhere between imports, loading and warming up
+    assert process.end(number) == 0
 
 
 def test_sigterm_ends_running_nodes_in_two_seconds(pipeline: Pipeline):

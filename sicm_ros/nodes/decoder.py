@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from rclpy.serialization import serialize_message
@@ -177,10 +177,10 @@ def _seconds(stamp: Any) -> float:
     return stamp.sec + stamp.nanosec * 1e-9
 
 
-def main(args: list[str] | None = None) -> int:
-    """Runs the node until it is told to stop; its exit status."""
-    return run(DecoderNode, args)
+def main(args: list[str] | None = None) -> NoReturn:
+    """Runs the node until it is told to stop."""
+    run(DecoderNode, args)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from rclpy.serialization import serialize_message
@@ -237,10 +237,10 @@ def _nanoseconds(stamp: Any) -> int:
     return stamp.sec * 10**9 + stamp.nanosec
 
 
-def main(args: list[str] | None = None) -> int:
-    """Runs the node until it is told to stop; its exit status."""
-    return run(EncoderNode, args)
+def main(args: list[str] | None = None) -> NoReturn:
+    """Runs the node until it is told to stop."""
+    run(EncoderNode, args)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -44,6 +44,7 @@ class ManagedNode(LifecycleNode):
         self._heard: dict[
             str, float
         ] = {}  # topic -> seconds of the steady clock when something last came, or was awaited
+        self._ever_heard: set[str] = set()
         self._silent: set[str] = set()
         self._said: dict[str, float] = {}
         self._drops_before = 0
@@ -89,7 +90,7 @@ class ManagedNode(LifecycleNode):
         result = super().on_activate(state)
         self._inputs = self.subscribe()
         self._heard = dict.fromkeys(self._inputs, self._steady_now())
-        self._silent = set()
+        self._ever_heard, self._silent = set(), set()
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -157,6 +158,7 @@ class ManagedNode(LifecycleNode):
     def heard(self, topic: str) -> None:
         """Notes that something came on an input."""
         self._heard[topic] = self._steady_now()
+        self._ever_heard.add(topic)
 
     # -- diagnostics --------------------------------------------------------------------------------------------------
 
@@ -171,9 +173,12 @@ class ManagedNode(LifecycleNode):
         """Says once which inputs have been silent for `topic_timeout`, and which topics there are."""
         now = self._steady_now()
         silent = {t for t in self._inputs if now - self._heard.get(t, now) >= self.parameters.topic_timeout}
-        new = silent - self._silent
-        if new:
-            kinds = {self._inputs[topic].msg_type.__name__ for topic in new}
+        fell_silent = {topic for topic in silent - self._silent if topic in self._ever_heard}
+        never_came = silent - self._silent - fell_silent
+        if fell_silent:
+            self.get_logger().warning(f"nothing more on {', '.join(sorted(fell_silent))}")
+        if never_came:
+            kinds = {self._inputs[topic].msg_type.__name__ for topic in never_came}
             if kinds & IMAGES:
                 kinds |= IMAGES  # raw pictures awaited, compressed ones there, or the other way round
             there = [
@@ -181,10 +186,9 @@ class ManagedNode(LifecycleNode):
                 for name, types in sorted(self.get_topic_names_and_types())
                 if any(t.rpartition("/")[2] in kinds for t in types) and self.count_publishers(name)
             ]
-            named = ", ".join(sorted(new))
             self.get_logger().error(
-                f"nothing on {named} for {self.parameters.topic_timeout:g} s; topics of that type that are published: "
-                f"{', '.join(there) or 'none'}; remap the inputs or start the sender"
+                f"nothing on {', '.join(sorted(never_came))} for {self.parameters.topic_timeout:g} s; topics of that "
+                f"type that are published: {', '.join(there) or 'none'}; remap the inputs or start the sender"
             )
         self._silent = silent
 

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -32,11 +32,11 @@ def start(node: str) -> int:
     return importlib.import_module(f"sicm_ros.nodes.{node}").main()
 
 
-def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
+def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoReturn:
     """Makes a node and serves it until a signal comes, or until its `finished` attribute is an exit status.
 
-    `node.started()`, if it has one, is called once the node is served; `node.close()` at the end. Returns the exit
-    status: 0 after a signal, 2 after a SicmError, whose text is said in one line.
+    `node.started()`, if it has one, is called once the node is served; `node.close()` at the end. Ends the
+    process with status 0 after a signal, 2 after a SicmError, whose text is said in one line.
     """
     catch_signals()
 
@@ -66,13 +66,11 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
             node.get_logger().fatal(str(error))
     except (ExternalShutdownException, KeyboardInterrupt):
         pass
-    idle = node is None or getattr(node, "close", lambda: True)() is not False
-    if node is not None and idle:
+    # A worker that is inside torch can't be interrupted; its node is then left as it is.
+    if node is not None and getattr(node, "close", lambda: True)() is not False:
         node.destroy_node()
     rclpy.try_shutdown()
-    if not idle:
-        # A thread is still inside torch, which can't be interrupted, and unloading libraries under it would crash.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status or 0)
-    return status or 0
+    # Everything is said and closed. Unloading torch's libraries would only take time, and crash under a busy worker.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status or 0)
