@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from rosbags.rosbag2 import Reader
 from sicm_ros.bags import PRESETS, Bag, BagWriter, from_kitti, open_stereo
 from sicm_ros.bags import messages as ros
 from sicm_ros.bags.camera_info import stereo_calibration
-from sicm_ros.bags.stereo import BagSource
+from sicm_ros.bags.stereo import EPOCH, BagSource
 from sicm_ros.bags.types import typestore
 from sicm_ros.cli import main
 from sicm_ros.errors import CalibrationError, InputError
@@ -54,6 +55,31 @@ def test_a_drive_comes_back_from_its_bag(drive, tmp_path, name, storage, compres
         np.testing.assert_allclose(pair.labels.location, frame.labels.location)
         np.testing.assert_allclose(pair.labels.dimensions, frame.labels.dimensions)
         np.testing.assert_allclose(pair.labels.rotation_y, frame.labels.rotation_y)
+
+
+def test_raw_drives_and_odometry_keep_their_times(drive, tmp_path):
+    """The same pictures in KITTI's two other layouts."""
+    raw = tmp_path / "2011_09_26"
+    sequence = tmp_path / "sequences/04"
+    for number, camera in (("2", "image_02"), ("3", "image_03")):
+        shutil.copytree(drive / f"image_{number}", raw / "2011_09_26_drive_0001_sync" / camera / "data")
+        shutil.copytree(drive / f"image_{number}", sequence / f"image_{number}")
+        times = "".join(f"2011-09-26 13:02:25.{i + 1}00000000\n" for i in range(PAIRS))
+        (raw / "2011_09_26_drive_0001_sync" / camera / "timestamps.txt").write_text(times)
+    calibration = (drive / "calib/000000.txt").read_text()
+    cameras = calibration.replace("P2:", "P_rect_02:").replace("P3:", "P_rect_03:").replace("R0_rect", "R_rect_00")
+    (raw / "calib_cam_to_cam.txt").write_text(cameras)
+    (sequence / "calib.txt").write_text(calibration)
+    (sequence / "times.txt").write_text("".join(f"{0.105 * i:e}\n" for i in range(PAIRS)))
+    for source, first, step in ((raw, 1317042145_100000000, 100_000_000), (sequence, EPOCH, 105_000_000)):
+        out = tmp_path / f"{source.name}.mcap"
+        assert from_kitti(source, out, progress=False) == PAIRS
+        with open_stereo(out) as bag:
+            pairs = list(bag.pairs())
+        assert [p.stamp for p in pairs] == [first + i * step for i in range(PAIRS)]
+        assert pairs[0].calibration.baseline == pytest.approx(BASELINE)
+        assert pairs[0].labels is None
+        np.testing.assert_array_equal(pairs[1].right, KittiObjects(drive)[1].right)
 
 
 def test_camera_info_is_conformant_to_ros_stereo(drive, tmp_path):

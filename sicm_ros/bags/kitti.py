@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from sicm_ros.bags.bag import BagWriter
 from sicm_ros.bags.stereo import KittiSource
-from sicm_ros.kitti import KittiObjects, StereoFrame
-
-
-def open_kitti(path: str | Path) -> Sequence[StereoFrame]:
-    """The frames of a raw drive, an object folder or an odometry sequence, whichever it is."""
-    return KittiObjects(path)
+from sicm_ros.kitti import open_kitti
 
 
 def from_kitti(

@@ -145,7 +145,7 @@ def open_stereo(path: str | Path, preset: str = "auto", left: str = "", right: s
     )
     if is_bag:
         return BagSource(path, preset, left, right)
-    from sicm_ros.bags.kitti import open_kitti
+    from sicm_ros.kitti import open_kitti
 
     return KittiSource(path, open_kitti(path))
 
@@ -172,18 +172,26 @@ class KittiSource(StereoSource):
 
     def stamp(self, index: int) -> int:
         """Stamp of a frame's pictures, nanoseconds."""
-        stamp = getattr(self.frames[index], "stamp", None)
-        return EPOCH + index * PERIOD if stamp is None else stamp
+        stamp = self.frames[index].stamp
+        if stamp is None:
+            return EPOCH + index * PERIOD
+        return stamp if stamp > EPOCH // 2 else EPOCH + stamp  # odometry counts from the sequence's start
 
     def types(self, others: bool = False) -> dict[str, str]:
-        labels = {LABELS: "vision_msgs/msg/Detection3DArray"} if self.frames[0].labelled else {}
+        labelled = any(frame.labelled for frame in self.frames)
+        labels = {LABELS: "vision_msgs/msg/Detection3DArray"} if labelled else {}
         return _stereo_types(self) | labels | {TF_STATIC: "tf2_msgs/msg/TFMessage"}
 
     def messages(self, start: float = 0.0, others: bool = False) -> Iterator[BagMessage]:
-        first = self.stamp(0)
+        first, last = self.stamp(0), 0
         described = False
         for index in range(len(self.frames)):
             stamp = self.stamp(index)
+            if stamp <= last:
+                raise InputError(
+                    f"{self.path}: time goes back at {self.frames[index].name}: it holds several drives, name one"
+                )
+            last = stamp
             if stamp < first + start * 1e9:
                 continue
             frame = self.frames[index]

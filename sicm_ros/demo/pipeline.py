@@ -21,7 +21,7 @@ from sicm_ros.bags.stereo import LEFT, RIGHT, StereoSource
 from sicm_ros.errors import DependencyError, SicmError
 
 START = "import sys; from sicm_ros.nodes.process import start; sys.exit(start({node!r}))"
-READY = 180.0  # seconds that loading and warming up a model may take at most
+READY = 300.0  # seconds that loading and warming up a model may take at most
 GRACE = 3.0  # seconds for a node to end by itself
 LAST_REPORT = 2.5  # seconds in which the nodes' next /diagnostics is sure to come
 
