@@ -1,7 +1,7 @@
 """Errors that a person can act on.
 
-Every error of this package derives from `SicmError`; the subclass says what the caller can do about it, the message names
-the thing, its value, what was expected and the remedy.
+Every error of this package derives from `SicmError`; the subclass says what the caller can do about it, the message
+names the thing, its value, what was expected and the remedy.
 """
 
 

@@ -1,7 +1,7 @@
 """A model as users meet it: a folder in, packets and detections out.
 
-A folder holds `config.yaml` (the network, the name, the licence), `weights.safetensors`, `tables.safetensors` (the prior, in
-integers) and `MODEL_CARD.md`. No pickle is read, ever.
+A folder holds `config.yaml` (the network, the name, the licence), `weights.safetensors`, `tables.safetensors` (the
+prior, in integers) and `MODEL_CARD.md`. No pickle is read, ever.
 """
 
 from __future__ import annotations

@@ -90,7 +90,8 @@ def test_contextual_transform_looks_along_rows_within_its_range_only():
     difference = (transform(torch.cat([left, changed]))[:1] - before).abs().amax(1)[0]
     rows, columns = torch.nonzero(difference > 1e-7, as_tuple=True)
     assert set(rows.tolist()) == {2}
-    assert columns.min() >= 10 and columns.max() <= 14
+    assert columns.min() >= 10
+    assert columns.max() <= 14
 
 
 def test_gain_grows_with_quality_for_every_channel():
@@ -119,7 +120,8 @@ def test_every_ablation_is_trainable_from_rate_and_task(codec):
     rigs = Rigs.of([StereoCalibration(300.0, 300.0, 64.0, 30.0, 0.5, 128, 64)])
     coded = network.code(network.extract(torch.rand(2, 3, 64, 128) * 255), torch.tensor([0.4]), rigs)
     assert [tuple(f.shape[2:]) for f in coded.features] == [(16, 32), (8, 16), (4, 8)]
-    assert coded.bits.shape == (1,) and coded.bits.item() > 0
+    assert coded.bits.shape == (1,)
+    assert coded.bits.item() > 0
     (coded.bits.sum() + sum(f.square().mean() for f in coded.features)).backward()
     for name, parameter in network.encoder.named_parameters():
         assert parameter.grad is not None, name
@@ -179,7 +181,7 @@ def _perfect_maps(target, h, w):
     logits[low], logits[low + 1] = math.log(1 - share), math.log(share)
     ry = float(target["rotation_y"][best])
     axis = ry % math.pi
-    nearest = int(round(axis / (math.pi / HEADING_BINS))) % HEADING_BINS
+    nearest = round(axis / (math.pi / HEADING_BINS)) % HEADING_BINS
     residual = (axis - nearest * math.pi / HEADING_BINS + math.pi / 2) % math.pi - math.pi / 2
     heading = np.full(HEADING_BINS, -5.0)
     heading[nearest] = 5
@@ -234,7 +236,8 @@ def test_vans_and_hidden_cars_are_not_learnt_as_empty_road():
     for labels in (_car(0, 1.6, 20, 1.57, name="Van"),):
         target = targets(Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels))
         assert target["weight"].max() == 0
-        assert target["considered"][15, 30] == 0 and target["considered"][15, 100] == 1
+        assert target["considered"][15, 30] == 0
+        assert target["considered"][15, 100] == 1
 
 
 def test_expected_disparity_is_not_pulled_by_a_second_peak():

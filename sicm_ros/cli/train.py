@@ -9,7 +9,7 @@ SUMMARY = "train a stage: a configuration by name or path, with key=value put ov
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="name of a configuration that ships (lite_detector, ...) or path of a YAML file")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over the configuration's, dots reach inside")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings; dots reach inside")
 
 
 def run(args: argparse.Namespace) -> int:

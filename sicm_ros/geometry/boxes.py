@@ -79,7 +79,11 @@ NEAR = 0.1  # metres: what lies nearer is cut off before it is projected
 
 
 def image_boxes(
-    location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray, calibration: StereoCalibration, clip: bool = True
+    location: np.ndarray,
+    dimensions: np.ndarray,
+    rotation_y: np.ndarray,
+    calibration: StereoCalibration,
+    clip: bool = True,
 ) -> np.ndarray:
     """Left, top, right, bottom (N, 4) of the boxes' projections, pixels, clipped to the image unless told not to.
 

@@ -15,7 +15,8 @@ class StereoCalibration:
     """A rectified stereo pair.
 
     The frame is the left camera's optical frame: x right, y down, z forward, metres. A point (x, y, z) is seen at
-    u = fx x / z + cx, v = fy y / z + cy in the left image and, in the right one, in the same row, `disparity` further left:
+    u = fx x / z + cx, v = fy y / z + cy in the left image and, in the right one, in the same row, `disparity` pixels
+    further left:
 
         z = fx * baseline / (disparity + disparity_offset)
 
@@ -41,14 +42,16 @@ class StereoCalibration:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not math.isfinite(getattr(self, field.name)):
-                raise CalibrationError(f"calibration: {field.name} is {getattr(self, field.name)}; expected a finite number")
+            value = getattr(self, field.name)
+            if not math.isfinite(value):
+                raise CalibrationError(f"calibration: {field.name} is {value}; expected a finite number")
         for name in ("fx", "fy", "baseline"):
             if getattr(self, name) <= 0:
                 raise CalibrationError(f"calibration: {name} is {getattr(self, name)}; expected a positive number")
         for name in ("width", "height"):
-            if not 1 <= getattr(self, name) <= MAX_IMAGE_SIDE:
-                raise CalibrationError(f"calibration: {name} is {getattr(self, name)}; expected 1 to {MAX_IMAGE_SIDE} pixels")
+            value = getattr(self, name)
+            if not 1 <= value <= MAX_IMAGE_SIDE:
+                raise CalibrationError(f"calibration: {name} is {value}; expected 1 to {MAX_IMAGE_SIDE} pixels")
 
     def depth(self, disparity):
         """Depth in metres of a disparity in pixels (number or array); disparities of nothing give infinity or less."""
@@ -79,7 +82,7 @@ class StereoCalibration:
     def mirrored(self) -> StereoCalibration:
         """The calibration after both images were mirrored and exchanged, so that left is left again.
 
-        The left view of the mirrored pair is the mirrored right view, whose principal point lies disparity_offset to the
-        right of the left one's.
+        The left view of the mirrored pair is the mirrored right view, whose principal point lies disparity_offset to
+        the right of the left one's.
         """
         return replace(self, cx=self.width - 1 - (self.cx + self.disparity_offset))

@@ -1,4 +1,4 @@
-"""The window of the picture that the network looks at: any image size in, the model's size out, calibration following."""
+"""The window of the picture that the network looks at: any image size in, the model's size out."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Stereo feature extraction: pictures to features at strides 4, 8 and 16, weights shared by both views.
 
-Batch norms are folded into the convolutions once, when ImageNet weights are read: their statistics are those of a million
-pictures, better than any that small batches could estimate, and a network without them is a third faster to train on a CPU.
+Batch norms are folded into the convolutions once, when ImageNet weights are read: their statistics are those of a
+million pictures, better than any that small batches could estimate, and a network without them is a third faster to
+train on a CPU.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ STRIDES = (4, 8, 16)
 
 
 class SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow's SAME, which EfficientNet-Lite was trained with: more at the right and below."""
+    """A convolution padded as TensorFlow's SAME, as EfficientNet-Lite was trained: more at the right and below."""
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]

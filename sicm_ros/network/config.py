@@ -17,7 +17,8 @@ class CodecConfig(_Frozen):
     """Stereo multi-scale feature compression (SMFC).
 
     Attributes:
-        scales_jointly: fuse the scales into one latent per view (the paper); otherwise each scale has a latent of its own.
+        scales_jointly: fuse the scales into one latent per view (the paper); otherwise each scale has a latent of its
+            own.
         contextual_transform: exchange information between the views in encoder and decoder.
         width: channels of the fused features at stride 16.
         search: widest disparity, in cells of stride 4, that the contextual transform looks at.

@@ -2,9 +2,9 @@
 
     features -> pyramid (both views) -> group-wise correlation -> aggregation -> centre head (CenterNet) -> boxes
 
-Depth is never regressed from appearance alone: the head names a disparity, and fx, the baseline and the disparity offset of
-the rig that took the pair turn it into metres. What matching sees is the face of a car that looks at the camera, so the
-head names that face's disparity, and how far behind it the centre lies.
+Depth is never regressed from appearance alone: the head names a disparity, and fx, the baseline and the disparity
+offset of the rig that took the pair turn it into metres. What matching sees is the face of a car that looks at the
+camera, so the head names that face's disparity, and how far behind it the centre lies.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ def expected_cells(matching: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Boxes of a batch at K centres each, in the network's camera frame (which is the left camera's), tensors (B, K, ...).
+    """Boxes of a batch at K centres each, in the left camera's frame, tensors (B, K, ...).
 
     Attributes:
         classes, scores: of each candidate.
@@ -298,7 +298,7 @@ def candidates(maps: Maps, rigs: Rigs, count: int = 60) -> Candidates:
     """
     heat = maps.heat.float().sigmoid()
     peaks = heat * (F.max_pool2d(heat, 3, 1, 1) == heat)
-    b, c, h, w = peaks.shape
+    _, c, h, w = peaks.shape
     scores, flat = peaks.flatten(1).topk(min(count, c * h * w))
     classes, index = flat // (h * w), flat % (h * w)
     boxes = boxes_at(maps, index, classes, rigs)

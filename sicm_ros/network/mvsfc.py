@@ -33,8 +33,8 @@ class Coded:
 class MVSFCNet(nn.Module):
     """Stereo feature extraction, SMFC, and visual analysis.
 
-    Vehicle: `extract` -> `analyse`; remote: `synthesise` -> `detect`. Both views of B pairs travel as one batch of 2B, left
-    views first.
+    Vehicle: `extract` -> `analyse`; remote: `synthesise` -> `detect`. Both views of B pairs travel as one batch of 2B,
+    left views first.
     """
 
     def __init__(self, config: NetworkConfig) -> None:

@@ -6,8 +6,8 @@
 
     y^ --SDU--> f2^ --SDU--> f1^ --SDU--> f0^          (the decoder mirrors it)
 
-SEU and SDU are the paper's stereo encoder and decoder unit (arXiv 2502.14190, section III). Both views of a batch travel as
-one tensor (2B, C, H, W), left views first, so that a layer that treats them alike is called once.
+SEU and SDU are the paper's stereo encoder and decoder unit (arXiv 2502.14190, section III). Both views of a batch
+travel as one tensor (2B, C, H, W), left views first, so that a layer that treats them alike is called once.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ class ResidualBlock(nn.Module):
 class ContextualTransform(nn.Module):
     """Bi-directional contextual transform between rectified views.
 
-    Each position of a view looks along its own row of the other view, over the disparities that a camera in front of the
-    scene can have, and nowhere else. It takes what it finds there (attention), and how well each disparity matches, which
-    is what tells a later layer the sub-cell disparity. The right view is the left one of the mirrored pair.
+    Each position of a view looks along its own row of the other view, over the disparities that a camera in front of
+    the scene can have, and nowhere else. It takes what it finds there (attention), and how well each disparity
+    matches, which is what tells a later layer the sub-cell disparity. The right view is the left one of the mirrored
+    pair.
     """
 
     KEYS = 8
@@ -95,7 +96,8 @@ class StereoEncoderUnit(nn.Module):
 class StereoDecoderUnit(nn.Module):
     """SDU: up-sampling by `scale`, contextual transform, and the rebuilt features of one scale.
 
-    At stride 4 there is no transform: what the views say to each other is settled at stride 8, for a quarter of the time.
+    At stride 4 there is no transform: what the views say to each other is settled at stride 8, for a quarter of the
+    time.
     """
 
     def __init__(self, inputs: int, width: int, outputs: int, stride: int, scale: int, config: CodecConfig) -> None:

@@ -1,8 +1,8 @@
 """One training sample: a window of a pair, with everything that geometry moves moved along.
 
-What is augmented is what differs between rigs and days: zoom, window, mirror (with the views exchanged), light and noise
-(mostly alike, slightly unlike in the two views), a vertical misalignment, and a horizontal shift of the right view, which
-is a change of the rig's disparity offset and therefore told to the network.
+What is augmented is what differs between rigs and days: zoom, window, mirror (with the views exchanged), light and
+noise (mostly alike, slightly unlike in the two views), a vertical misalignment, and a horizontal shift of the right
+view, which is a change of the rig's disparity offset and therefore told to the network.
 """
 
 from __future__ import annotations
@@ -112,7 +112,9 @@ def draw(
 
 
 def _window(labels, calibration, zoom, width, height, augmentation, rng) -> tuple[int, int]:
-    """Upper left corner of the window in the zoomed picture: its rows around the horizon, its columns often on an object."""
+    """Upper left corner of the window in the zoomed picture: its rows around the horizon, its columns often on an
+    object.
+    """
     cx, cy = (calibration.cx + 0.5) * zoom - 0.5, (calibration.cy + 0.5) * zoom - 0.5
     full_width = calibration.width * zoom
     spare = full_width - width
@@ -132,8 +134,10 @@ def _window(labels, calibration, zoom, width, height, augmentation, rng) -> tupl
 
 
 def _right_disparity(disparity: np.ndarray) -> np.ndarray:
-    """Disparity as the right view sees it: every pixel of the left one moved to its match, the nearest surface winning."""
-    h, w = disparity.shape
+    """Disparity as the right view sees it: every pixel of the left one moved to its match, the nearest surface
+    winning.
+    """
+    w = disparity.shape[1]
     rows, columns = np.nonzero(disparity > 0)
     values = disparity[rows, columns]
     order = np.argsort(values, kind="stable")  # near ones last, so that they overwrite

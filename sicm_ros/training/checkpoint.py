@@ -1,4 +1,6 @@
-"""Checkpoints: everything that a run needs to go on as if it had not stopped. Safetensors, written atomically, no pickle."""
+"""Checkpoints: everything that a run needs to go on as if it had not stopped. Safetensors, written atomically, no
+pickle.
+"""
 
 from __future__ import annotations
 

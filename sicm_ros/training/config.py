@@ -39,16 +39,13 @@ class TrainConfig(_Strict):
     """A stage.
 
     Attributes:
-        stage: detector (uncompressed features), codec (rate, task, distillation; backbone fixed), or joint (everything).
-        name: of the model that comes out.
-        start: model folder whose weights it starts from; ImageNet's backbone without one.
-        out: folder of checkpoints, log and the finished model.
-        data, validation: where pairs come from; validation is never trained on.
-        steps, batch: how long, and how many pairs a step sees.
-        accumulate: backward passes a step.
-        crop_width: columns of a training window, pixels.
-        packed_scale: size of packed pictures over the network's input.
-        rate: bits per pixel are weighted with exp of a line from rate[0] at quality 0 to rate[1] at quality 1.
+        stage: detector (uncompressed features), codec (rate, task, distillation; backbone fixed), or joint
+            (everything). name: of the model that comes out. start: model folder whose weights it starts from;
+            ImageNet's backbone without one. out: folder of checkpoints, log and the finished model. data, validation:
+            where pairs come from; validation is never trained on. steps, batch: how long, and how many pairs a step
+            sees. accumulate: backward passes a step. crop_width: columns of a training window, pixels. packed_scale:
+            size of packed pictures over the network's input. rate: bits per pixel are weighted with exp of a line from
+            rate[0] at quality 0 to rate[1] at quality 1.
     """
 
     stage: Literal["detector", "codec", "joint"]

@@ -68,7 +68,7 @@ def train(config: TrainConfig) -> Path:
             if config.validation and (step % config.validate_every == 0 or step == config.steps):
                 best = _validate(average, config, step, best, log)
     progress.close()
-    return finish(average, config) if rank == 0 else config.out
+    return _save(average, config, "model", config.steps) if rank == 0 else config.out / "model"
 
 
 def start_network(config: TrainConfig) -> MVSFCNet:
@@ -188,23 +188,25 @@ def _average(average: nn.Module, network: nn.Module, config: TrainConfig, step: 
             ours.copy_(theirs)
 
 
-def finish(average: MVSFCNet, config: TrainConfig) -> Path:
+def _save(average: MVSFCNet, config: TrainConfig, folder: str, steps: int) -> Path:
     """The averaged weights as a model folder."""
     from sicm_ros.model import save_model
 
-    if config.stage == "detector":
+    if config.stage == "detector":  # its detector sees uncompressed features: it is the reference as well
         average.reference.load_state_dict(average.detector.state_dict())
     licence = "free" if all(source.free for source in config.data) else "non-commercial"
-    return save_model(
-        average, config.out / "model", name=config.name, licence=licence, card=_card(config, config.steps)
-    )
+    return save_model(average, config.out / folder, config.name, licence, _card(config, steps))
 
 
 def _card(config: TrainConfig, steps: int) -> str:
-    data = "\n".join(f"- {source.path.name}{f' ({source.split})' if source.split else ''}" for source in config.data)
+    names = (f"{source.path.name} ({source.split})" if source.split else source.path.name for source in config.data)
+    data = "\n".join(f"- {name}" for name in names)
     free = all(source.free for source in config.data)
     note = "free to use" if free else "non-commercial, as is data that it saw (KITTI: CC BY-NC-SA 3.0)"
-    return f"# {config.name}\n\nLicence of the weights: {note}.\n\nStage {config.stage}, {steps} steps of {config.batch} pairs, trained on\n\n{data}\n"
+    return (
+        f"# {config.name}\n\nLicence of the weights: {note}.\n\n"
+        f"Stage {config.stage}, {steps} steps of {config.batch} pairs, trained on\n\n{data}\n"
+    )
 
 
 def _validate(average: MVSFCNet, config: TrainConfig, step: int, best: float, log: _Log) -> float:
@@ -214,10 +216,7 @@ def _validate(average: MVSFCNet, config: TrainConfig, step: int, best: float, lo
     log.validation(step, figures)
     score = figures["score"]
     if score > best:
-        from sicm_ros.model import save_model
-
-        licence = "free" if all(source.free for source in config.data) else "non-commercial"
-        save_model(average, config.out / "best", name=config.name, licence=licence, card=_card(config, step))
+        _save(average, config, "best", step)
         return score
     return best
 

@@ -160,7 +160,9 @@ def distillation(rebuilt: tuple[Tensor, ...], teacher: tuple[Tensor, ...]) -> Te
 
 
 def map_distillation(student: Maps, teacher: Maps) -> Tensor:
-    """What the uncompressed network sees in this pair, matched cell by cell: its heat, and where its matching is sure."""
+    """What the uncompressed network sees in this pair, matched cell by cell: its heat, and where its matching is
+    sure.
+    """
     heat = teacher.heat.sigmoid()
     attention = heat.amax(1, keepdim=True)
     seen = F.binary_cross_entropy_with_logits(student.heat, heat, reduction="none")

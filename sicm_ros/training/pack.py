@@ -34,7 +34,8 @@ def pack(frames: list[StereoFrame], out: Path, width: int, disparities: Path | N
     """Writes frames to out/pairs.bin and out/index.json, pictures resized to `width` pixels.
 
     Args:
-        disparities: folder of 16-bit PNGs (disparity * 256, 0 unknown) named after the frames, for frames without their own.
+        disparities: folder of 16-bit PNGs (disparity * 256, 0 unknown) named after the frames, for frames without
+            their own.
     """
     out.mkdir(parents=True, exist_ok=True)
     found = {p.stem: p for p in disparities.rglob("*.png")} if disparities else {}
@@ -78,7 +79,9 @@ def pack(frames: list[StereoFrame], out: Path, width: int, disparities: Path | N
 
 
 class PackedPairs:
-    """Pairs of a packed folder: `read(i)` -> left, right (uint8 RGB), disparity or None, calibration, labels or None."""
+    """Pairs of a packed folder: `read(i)` -> left, right (uint8 RGB), disparity or None, calibration, labels or
+    None.
+    """
 
     def __init__(self, folder: Path) -> None:
         try:

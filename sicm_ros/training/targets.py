@@ -44,9 +44,10 @@ def _splat(heat: np.ndarray, u: int, v: int, radius_u: float, radius_v: float) -
 def targets(sample: Sample) -> dict[str, np.ndarray]:
     """Arrays for the losses.
 
-    heat (3, h, w); considered (h, w), 0 where nothing may be learnt from an empty cell (vans, DontCare, hidden objects);
-    matching (h, w), disparity in cells of stride 4, 0 unknown; and, for SLOTS cells: cell, class_id, weight (0 unused),
-    offset (2), face (log disparity, pixels), face_known, extent (m), location (3), dimensions (3), rotation_y.
+    heat (3, h, w); considered (h, w), 0 where nothing may be learnt from an empty cell (vans, DontCare, hidden
+    objects); matching (h, w), disparity in cells of stride 4, 0 unknown; and, for SLOTS cells: cell, class_id, weight
+    (0 unused), offset (2), face (log disparity, pixels), face_known, extent (m), location (3), dimensions (3),
+    rotation_y.
     """
     calibration, labels = sample.calibration, sample.labels
     h, w = calibration.height // STRIDE, calibration.width // STRIDE
@@ -78,7 +79,7 @@ def targets(sample: Sample) -> dict[str, np.ndarray]:
         x, y, z = labels.location[i]
         learnable = name in CLASSES and labels.occluded[i] <= 2 and z > 2 and labels.has_box[i]
         if learnable:
-            height, width, length = labels.dimensions[i]
+            height = labels.dimensions[i, 0]
             u = (calibration.fx * x / z + calibration.cx + 0.5) / STRIDE
             v = (calibration.fy * (y - height / 2) / z + calibration.cy + 0.5) / STRIDE
             column, row = math.floor(u), math.floor(v)

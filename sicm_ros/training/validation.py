@@ -1,4 +1,6 @@
-"""How good a network is while it trains: KITTI's own figures on whole pictures, uncompressed and through real packets."""
+"""How good a network is while it trains: KITTI's own figures on whole pictures, uncompressed and through real
+packets.
+"""
 
 from __future__ import annotations
 
