@@ -1,1 +1,1 @@
-"""A stereo world to train and test in: rendered, or real pairs with cars put in."""
+"""A rendered stereo world in KITTI's format, with exact labels."""

@@ -11,7 +11,7 @@ from sicm_ros.geometry.boxes import corners, wrap_angle
 from sicm_ros.kitti import Labels
 from sicm_ros.synth.compose.layer import Box, Layer
 from sicm_ros.synth.compose.placement import outline, project, truncation
-from sicm_ros.synth.compose.scene import Scene, filled, rays
+from sicm_ros.synth.compose.scene import Scene, rays
 
 SHADOW_REACH = 0.35  # metres beyond the footprint where the shade of the car's body has faded to a third
 # Visible shares at which KITTI's annotators seem to pass from "visible" to "partly" to "largely occluded"; what shows
@@ -43,12 +43,16 @@ def compose(scene: Scene, layers: list[Layer], shade: float = 0.55) -> Compositi
     images, owners, silhouettes = [], [], np.zeros(len(layers))
     disparity = scene.disparities[0].copy()
     for view in (0, 1):
-        plane = scene.ground_disparity(view)
-        behind = filled(scene.disparities[view], plane)
+        plane = scene.ground_disparities[view]
+        behind = scene.full_disparities[view]
         on_ground = np.abs(behind - plane) < 1.5
         image = scene.images[view].astype(np.float32)
         for layer in layers:
-            _shadow(image, layer.box, scene, view, plane, on_ground, shade)
+            _contact_shadow(image, layer.box, scene, view, plane, on_ground, shade)
+            sprite = layer.views[view]
+            if sprite.shade is not None:
+                place, own = sprite.window(*plane.shape)
+                image[place] *= np.where(on_ground[place], sprite.shade[own], 1)[..., None]
         owner = np.full(plane.shape, -1, np.int32)
         for i in order:
             sprite = layers[i].views[view]
@@ -80,7 +84,7 @@ def _hidden(behind: np.ndarray, plane: np.ndarray, disparity: np.ndarray) -> np.
     return cv2.GaussianBlur(clean.astype(np.float32), (0, 0), 0.7)
 
 
-def _shadow(
+def _contact_shadow(
     image: np.ndarray, box: Box, scene: Scene, view: int, plane: np.ndarray, on_ground: np.ndarray, shade: float
 ) -> None:
     """Darkens the ground below and around a box, in place."""
@@ -178,7 +182,7 @@ def _covered_share(scene: Scene, index: int, covered: np.ndarray) -> float:
     disparity = scene.disparities[0][window]
     depth = calibration.depth(np.maximum(disparity, 0.5))
     own = (disparity > 0) & (depth > z.min() - 0.7) & (depth < z.max() + 0.7)
-    own &= disparity - scene.ground_disparity(0)[window] > 0.5
+    own &= disparity - scene.ground_disparities[0][window] > 0.5
     if own.sum() < 0.1 * own.size:
         own[:] = True
     return float(covered[window][own].mean())

@@ -126,7 +126,7 @@ def _cut(scene: Scene, index: int) -> Cutout | None:
 
 def ground_light(scene: Scene, location: np.ndarray) -> float:
     """Median brightness, 0 to 255, of the left view's ground near a place, or of all ground where that is hidden."""
-    disparity, ground = scene.disparities[0], scene.ground_disparity(0)
+    disparity, ground = scene.disparities[0], scene.ground_disparities[0]
     is_ground = (disparity > 0) & (np.abs(disparity - ground) < 1)
     grey = cv2.cvtColor(scene.images[0], cv2.COLOR_RGB2GRAY)
     depth = scene.calibration.depth(np.maximum(ground, 0.5))

@@ -7,19 +7,24 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
 from sicm_ros.errors import InputError
+from sicm_ros.geometry.boxes import wrap_angle
 from sicm_ros.kitti import KittiCalibration, KittiObjects, write_labels
 from sicm_ros.synth.compose.composition import Composition, compose
 from sicm_ros.synth.compose.cutout import Cutout, cutouts, ground_light
-from sicm_ros.synth.compose.layer import Layer, Sprite
+from sicm_ros.synth.compose.layer import Box, Layer, Sprite
 from sicm_ros.synth.compose.placement import Stage
 from sicm_ros.synth.compose.scene import Scene
 from sicm_ros.synth.sgbm import sgbm_disparity, write_disparity
+
+if TYPE_CHECKING:
+    from sicm_ros.synth.renderer import Light
 
 JPEG_QUALITY = 95
 
@@ -33,6 +38,9 @@ class Recipe:
         attempts: places that are tried for each.
         nearer, farther: least and largest ratio of a real car's new depth to its old one.
         turn: largest change of a real car's bearing, radians; what its sides show changes little within it.
+        rendered: share of rendered cars among those put in, 0 to 1.
+        vans: share of vans among the rendered ones.
+        crossing: share of the rendered cars that stand across the road, besides those whose heading is uniform.
     """
 
     cars: float = 3.0
@@ -40,6 +48,9 @@ class Recipe:
     nearer: float = 0.85
     farther: float = 1.7
     turn: float = 0.6
+    rendered: float = 0.0
+    vans: float = 0.07
+    crossing: float = 0.35
 
 
 def rarity(cars: Sequence[Cutout]) -> np.ndarray:
@@ -52,9 +63,15 @@ def rarity(cars: Sequence[Cutout]) -> np.ndarray:
 
 def composed(scene: Scene, cars: Sequence[Cutout], recipe: Recipe, rng: np.random.Generator) -> Composition:
     """A scene with randomly chosen cars at random places that are free."""
-    stage, layers = Stage(scene), []
+    stage, layers, light = Stage(scene), [], None
     for _ in range(1 + rng.poisson(max(recipe.cars - 1, 0))):
-        layer = _real_car(stage, cars, recipe, rng)
+        if rng.random() < recipe.rendered:
+            from sicm_ros.synth.compose.rendered import random_light  # panda3d only where it is asked for
+
+            light = light or random_light(rng)  # one sun a scene
+            layer = _rendered_car(stage, light, recipe, rng)
+        else:
+            layer = _real_car(stage, cars, recipe, rng)
         if layer is not None:
             stage.add(layer.box)
             layers.append(layer)
@@ -84,10 +101,36 @@ def _real_car(stage: Stage, cars: Sequence[Cutout], recipe: Recipe, rng: np.rand
     return None
 
 
+def _rendered_car(stage: Stage, light: Light, recipe: Recipe, rng: np.random.Generator) -> Layer | None:
+    """A rendered car at a free place, lit like the ground there; None where no place was found."""
+    from sicm_ros.synth.compose.rendered import random_cameras, rendered
+    from sicm_ros.synth.vehicles import car_kind, car_size
+
+    scene = stage.scene
+    calibration = scene.calibration
+    for _ in range(recipe.attempts):
+        van = rng.random() < recipe.vans
+        kind = str(rng.choice(["van", "minibus"])) if van else car_kind(rng)
+        # Near cars are rarer on streets, but they teach the most: depths are uniform in their logarithm.
+        z = np.exp(rng.uniform(np.log(6.0), np.log(55.0)))
+        x = (rng.uniform(0, calibration.width) - calibration.cx) / calibration.fx * z
+        angle = rng.uniform(-np.pi, np.pi)
+        if rng.random() < recipe.crossing:
+            angle = rng.choice([0.0, np.pi]) + rng.normal(0, 0.3)
+        place = np.array([x, scene.ground_y(x, z), z])
+        box = Box("Van" if van else "Car", place, car_size(kind, rng), float(wrap_angle(angle)))
+        if not stage.fits(box):
+            continue
+        layer = rendered(box, kind, light, random_cameras(rng), calibration, rng)
+        if layer is not None:
+            return _lit(layer, ground_light(scene, place), rng)
+    return None
+
+
 def _lit(layer: Layer, light: float, rng: np.random.Generator) -> Layer:
     """The car as bright as the ground where it now stands asks for, half believed: grounds differ in colour, too."""
     gain = 1.0 if layer.ground_light is None else (light / max(layer.ground_light, 1)) ** 0.5
-    gain = float(np.clip(gain, 0.6, 1.6) * np.exp(rng.normal(0, 0.08)))
+    gain = float(np.clip(gain, 0.6, 1.7) * np.exp(rng.normal(0, 0.08)))
     return replace(layer, views=tuple(_brighter(sprite, gain) for sprite in layer.views))
 
 

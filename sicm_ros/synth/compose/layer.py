@@ -16,6 +16,7 @@ class Sprite:
         colour: float32 (h, w, 3), RGB, 0 to 255.
         alpha: float32 (h, w), share of the pixel that the car covers.
         depth: float32 (h, w), metres along the optical axis; meaningful where alpha > 0.
+        shade: float32 (h, w), share of its light that the ground keeps in the car's cast shadow; None for none.
     """
 
     top: int
@@ -23,6 +24,7 @@ class Sprite:
     colour: np.ndarray
     alpha: np.ndarray
     depth: np.ndarray
+    shade: np.ndarray | None = None
 
     def window(self, height: int, width: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """Where the sprite lies in a picture of that size, and which part of the sprite that is (both may be empty)."""
@@ -59,7 +61,7 @@ class Layer:
         box: where it stands.
         views: left and right Sprite.
         source: where it comes from, for the record.
-        ground_light: median brightness of the ground where the car was taken, 0 to 255; None for a rendered one.
+        ground_light: brightness of the ground under the light that fell on the car, 0 to 255; None if unknown.
     """
 
     box: Box

@@ -24,13 +24,14 @@ class Stage:
         self.scene = scene
         boxed = scene.labels.has_box
         labels = scene.labels
-        self.boxes = [
-            Box(str(labels.names[i]), labels.location[i], labels.dimensions[i], float(labels.rotation_y[i]))
-            for i in np.flatnonzero(boxed)
-        ]
+        self._boxes: list[Box] = []
+        self._outlines: list[np.ndarray] = []
+        for i in np.flatnonzero(boxed):
+            angle = float(labels.rotation_y[i])
+            self.add(Box(str(labels.names[i]), labels.location[i], labels.dimensions[i], angle))
         self._vague = labels.image_boxes[~boxed]
         self._disparity = scene.disparities[0]
-        self._ground = scene.ground_disparity(0)
+        self._ground = scene.ground_disparities[0]
         columns, rows = rays(scene.calibration, 0)
         self._z = scene.calibration.depth(np.maximum(self._disparity, 0.5))
         self._x, self._y = columns[None] * self._z, rows[:, None] * self._z
@@ -38,7 +39,8 @@ class Stage:
 
     def add(self, box: Box) -> None:
         """Takes the place of a box."""
-        self.boxes.append(box)
+        self._boxes.append(box)
+        self._outlines.append(outline(box, self.scene.calibration))
 
     def fits(self, box: Box) -> bool:
         """Whether a car can stand there: in the picture, on free ground, touching nothing."""
@@ -52,8 +54,7 @@ class Stage:
     def _covers(self, box: Box) -> bool:
         """Whether the box would leave too little to be seen of another one, or another one of it."""
         mine, distance = outline(box, self.scene.calibration), np.linalg.norm(box.location)
-        for other in self.boxes:
-            theirs = outline(other, self.scene.calibration)
+        for other, theirs in zip(self._boxes, self._outlines, strict=True):
             farther = theirs if np.linalg.norm(other.location) > distance else mine
             area = (farther[2] - farther[0]) * (farther[3] - farther[1])
             shared = np.minimum(mine[2:], theirs[2:]) - np.maximum(mine[:2], theirs[:2])
@@ -63,7 +64,7 @@ class Stage:
 
     def _collides(self, box: Box) -> bool:
         mine = footprint(box, CLEARANCE)
-        for other in self.boxes:
+        for other in self._boxes:
             reach = (np.hypot(*box.dimensions[1:]) + np.hypot(*other.dimensions[1:])) / 2 + CLEARANCE
             if np.hypot(*(box.location - other.location)[[0, 2]]) < reach:
                 area, _ = cv2.intersectConvexConvex(mine, footprint(other, 0.0))

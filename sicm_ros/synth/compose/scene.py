@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -74,9 +75,15 @@ class Scene:
         nx, ny, nz, h = self.ground
         return (h - nx * np.asarray(x) - nz * np.asarray(z)) / ny
 
-    def ground_disparity(self, view: int) -> np.ndarray:
-        """float32 (H, W): disparity of the ground plane at each pixel of a view; negative above the horizon."""
-        return plane_disparity(self.ground, self.calibration, view)
+    @cached_property
+    def ground_disparities(self) -> np.ndarray:
+        """float32 (2, H, W): disparity of the ground plane at each pixel of each view; negative above the horizon."""
+        return np.stack([plane_disparity(self.ground, self.calibration, view) for view in (0, 1)])
+
+    @cached_property
+    def full_disparities(self) -> np.ndarray:
+        """float32 (2, H, W): disparities without holes, see `filled`."""
+        return np.stack([filled(self.disparities[view], self.ground_disparities[view]) for view in (0, 1)])
 
 
 def rays(calibration: StereoCalibration, view: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,40 @@
+"""`sicm synth`: renders a stereo data set in KITTI's format."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+SUMMARY = "render a stereo world in KITTI's object format, with exact labels and disparity"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, help="folder to write; a run that was stopped goes on where it was")
+    parser.add_argument("--frames", type=int, default=1000, metavar="N", help="stereo pairs (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="the same seed gives the same files")
+    parser.add_argument("--sequences", type=int, default=1, metavar="LEN", help="drives of LEN frames at 10 Hz instead of single frames")
+    parser.add_argument("--workers", type=int, default=2, metavar="K", help="processes (default %(default)s)")
+    parser.add_argument("--baseline", type=float, nargs=2, metavar=("LO", "HI"), help="metres; KITTI's 0.533 if not given")
+    parser.add_argument("--focal", type=float, nargs=2, metavar=("LO", "HI"), help="pixels; KITTI's 721.5 if not given")
+    parser.add_argument("--camera-height", type=float, nargs=2, metavar=("LO", "HI"), help="metres; KITTI's 1.65 if not given")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="pixels; KITTI's 1242 375 if not given")
+    parser.add_argument("--jpeg", type=int, metavar="Q", help="JPEG of that quality instead of PNG: a tenth of the space")
+    parser.add_argument("--preview", action="store_true", help="write OUT/preview.jpg as well: pairs, boxes, disparity, from above")
+
+
+def run(args: argparse.Namespace) -> None:
+    from sicm_ros.synth.dataset import Recipe, generate
+
+    given = {name: tuple(getattr(args, name)) for name in ("baseline", "focal", "camera_height") if getattr(args, name)}
+    if args.size:
+        given |= {"width": args.size[0], "height": args.size[1]}
+    recipe = Recipe(args.frames, args.seed, args.sequences, jpeg=args.jpeg, **given)
+    with tqdm(total=recipe.frames, unit="pair", desc=f"rendering into {args.out}") as bar:
+        for done in generate(recipe, args.out, args.workers):
+            bar.update(done)
+    if args.preview:
+        from sicm_ros.synth.sheet import contact_sheet
+
+        print(contact_sheet(args.out, args.out / "preview.jpg"))

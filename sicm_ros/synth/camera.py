@@ -1,0 +1,85 @@
+"""From rendered light to what a cheap industrial camera delivers: contrast, colour cast, blur, noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera's response; the two of a rig differ a little.
+
+    gamma: exponent upon the rendered square root of light; contrast: 0 none, 1 a full smoothstep; black: level cut off;
+    gains: of red, green, blue; blur: sigma of a Gaussian, pixels; noise: deviation, grey levels; vignette: loss in the corners.
+    """
+
+    gamma: float = 1.0
+    contrast: float = 0.4
+    black: float = 0.02
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    blur: float = 0.5
+    noise: float = 2.0
+    vignette: float = 0.1
+
+    @classmethod
+    def any(cls, rng: np.random.Generator) -> Camera:
+        return cls(
+            gamma=float(rng.uniform(0.9, 1.2)),
+            contrast=float(rng.uniform(0.05, 0.6)),
+            black=float(rng.uniform(0.0, 0.04)),
+            gains=tuple(np.exp(rng.normal(0, 0.03, 3))),
+            blur=float(rng.uniform(0.35, 0.75)),
+            noise=float(rng.uniform(1.0, 4.0)),
+            vignette=float(rng.uniform(0, 0.25)),
+        )
+
+    def twin(self, rng: np.random.Generator) -> Camera:
+        """The other camera of the rig."""
+        return replace(
+            self,
+            gamma=self.gamma * float(np.exp(rng.normal(0, 0.01))),
+            gains=tuple(np.asarray(self.gains) * np.exp(rng.normal(0, 0.015, 3) + rng.normal(0, 0.02))),
+            blur=float(np.clip(self.blur + rng.normal(0, 0.08), 0.3, 0.9)),
+        )
+
+    def develop(self, picture: np.ndarray, rng: np.random.Generator, exposure: float = 1.0) -> np.ndarray:
+        """uint8 (H, W, 3) square root of light -> uint8 (H, W, 3) picture; `exposure` multiplies the former."""
+        level = np.linspace(0, 1, 256)
+        curves = []
+        for gain in self.gains:
+            c = np.clip((level * exposure * np.sqrt(gain) - self.black) / (1 - self.black), 0, 1) ** self.gamma
+            curves.append((1 - self.contrast) * c + self.contrast * c * c * (3 - 2 * c))
+        table = np.rint(np.stack(curves, -1) * 255).astype(np.uint8)[None]
+        picture = cv2.LUT(np.ascontiguousarray(picture), table)
+        height, width = picture.shape[:2]
+        if self.vignette > 0.02:
+            picture = cv2.multiply(picture, _falloff(height, width, round(self.vignette, 2)), dtype=cv2.CV_8U)
+        picture = cv2.GaussianBlur(picture, (3, 3), self.blur)
+        tile = _noise()
+        y, x = rng.integers(0, 64, 2)
+        noise = np.tile(tile, (height // 256 + 2, width // 256 + 2, 1))[y : y + height, x : x + width]
+        if rng.random() < 0.5:
+            noise = noise[::-1]
+        if rng.random() < 0.5:
+            noise = noise[:, ::-1]
+        return cv2.scaleAdd(noise.astype(np.float32), self.noise / 32, picture.astype(np.float32)).round().clip(0, 255).astype(np.uint8)
+
+
+@cache
+def _noise() -> np.ndarray:
+    """int8 (256, 256, 3), deviation 32, a little smoothed as by demosaicking."""
+    rng = np.random.default_rng(4)
+    field = rng.normal(size=(256, 256, 3)) + 0.7 * rng.normal(size=(256, 256, 1))
+    field = field + 0.5 * np.roll(field, 1, 0) + 0.5 * np.roll(field, 1, 1)
+    return np.clip(32 * field / field.std(), -127, 127).astype(np.int8)
+
+
+@cache
+def _falloff(height: int, width: int, strength: float) -> np.ndarray:
+    y, x = np.mgrid[0:height, 0:width]
+    r = ((x - width / 2) ** 2 + (y - height / 2) ** 2) / (width**2 / 4 + height**2 / 4)
+    return np.repeat((1 - strength * r)[..., None], 3, -1).astype(np.float64)

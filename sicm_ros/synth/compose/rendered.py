@@ -1,0 +1,154 @@
+"""Rendered cars as layers: any heading, kind and colour, as both cameras of a scene would see them.
+
+The renderer draws a window around the car at several times the picture's resolution; its light is averaged down to the
+picture's pixels and goes through a camera's response, blur and noise. A patch of ground is drawn along: it says how
+bright the light is, so that car and scene can be matched, and where the car's shadow falls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.boxes import corners
+from sicm_ros.synth.camera import Camera
+from sicm_ros.synth.compose.layer import Box, Layer, Sprite
+from sicm_ros.synth.compose.placement import project
+from sicm_ros.synth.mesh import Mesh, Surface, merge, quad
+from sicm_ros.synth.renderer import Light, Pose, Renderer
+from sicm_ros.synth.skins import Skin, skins
+from sicm_ros.synth.vehicles import car
+
+WINDOW = (1024, 512)  # pixels that the renderer draws of each view
+SURROUNDINGS = 2.5  # metres of ground around the car that are drawn along
+MAX_SAMPLING = 2  # times the picture's resolution, each way
+CAR, GROUND = 1, 2  # identities
+ASPHALT = (0.12, 0.12, 0.118)  # albedo, linear light
+
+
+@lru_cache(maxsize=1)
+def _renderer() -> Renderer:
+    return Renderer(*WINDOW, skins())
+
+
+def random_cameras(rng: np.random.Generator) -> tuple[Camera, Camera]:
+    """Responses of a rig's cameras; noise as in KITTI's pictures, which are little compressed and well lit."""
+    left = replace(Camera.any(rng), noise=float(rng.uniform(0.8, 2.0)), vignette=0.0)
+    return left, left.twin(rng)
+
+
+def random_light(rng: np.random.Generator) -> Light:
+    """Sun and sky of one picture: from high and clear to a closed sheet of clouds."""
+    overcast = float(rng.choice([0.0, rng.uniform(0.2, 1.0)], p=[0.6, 0.4]))
+    sun = np.array([2.6, 2.4, 2.1]) * rng.uniform(0.6, 1.1) * (1 - 0.9 * overcast)
+    return Light(
+        azimuth=rng.uniform(-np.pi, np.pi),
+        elevation=rng.uniform(0.35, 1.0),
+        sun=tuple(sun),
+        overcast=overcast,
+        ambient=rng.uniform(0.4, 0.8),
+        haze=0.0,
+        seed=rng.random(),
+    )
+
+
+def rendered(
+    box: Box,
+    kind: str,
+    light: Light,
+    cameras: Sequence[Camera],
+    calibration: StereoCalibration,
+    rng: np.random.Generator,
+) -> Layer | None:
+    """A car of a kind of sicm_ros.synth.vehicles that fills a box, as a rig's two cameras see it under a light.
+
+    None where it is too near to be drawn.
+    """
+    window = _window(box, calibration)
+    if window is None:
+        return None
+    left, top, right, bottom, sampling = window
+    view = calibration.resized(calibration.width * sampling, calibration.height * sampling)
+    view = view.cropped(left * sampling, top * sampling, *WINDOW)
+    # The ground is the world's, at height 0; the camera hangs as high above it as the box lies below the camera.
+    height = float(box.location[1])
+    renderer = _renderer()
+    renderer.load(_car_on_floor(box, kind, rng), eye=(0.0, 0.0, height))
+    drawn = renderer.render(view, Pose(position=(0.0, 0.0, height)), light)
+
+    used = slice(0, (bottom - top) * sampling), slice(0, (right - left) * sampling)
+    sprites, brightness = [], []
+    for index, (picture, camera) in enumerate(zip((drawn.left, drawn.right), cameras, strict=True)):
+        name, depth = drawn.identity[index][used], drawn.depth[index][used]
+        light_here = (picture[used][..., :3] * np.float32(1 / 255)) ** 2
+        car_here, floor_here = (name == CAR).astype(np.float32), (name == GROUND).astype(np.float32)
+        planes = [light_here[..., i] * car_here for i in range(3)]
+        planes += [np.where(name == CAR, depth, 0), car_here, floor_here, light_here[..., 1] * floor_here]
+        # The right view's principal point lies disparity_offset further right.
+        means = _averaged(planes, index * calibration.disparity_offset * sampling, sampling)
+        cover, floor = means[..., 4], means[..., 5]
+
+        paint = _continued(means[..., :3], cover)
+        depth = np.maximum(_continued(means[..., 3:4], cover)[..., 0], 1.0)  # far from the car nothing is known
+        colour = camera.develop(np.rint(255 * np.sqrt(paint)).clip(0, 255).astype(np.uint8), rng)
+        alpha = cv2.GaussianBlur(cover, (3, 3), camera.blur)
+        # The floor beside the car against the brightest of it, which the sun reaches.
+        seen = floor > 0.5
+        floor_light = np.sqrt(means[..., 6] / np.maximum(floor, 1e-3))
+        lit = float(np.percentile(floor_light[seen], 90)) if seen.any() else 0.4
+        shade = np.where(seen, floor_light / max(lit, 1e-3), 1.0).clip(0, 1).astype(np.float32)
+        grey = camera.develop(np.full((8, 8, 3), np.clip(255 * lit, 0, 255), np.uint8), rng)
+        brightness.append(float(grey.mean()))
+        shade = cv2.GaussianBlur(shade, (0, 0), 0.8)
+        sprites.append(Sprite(top, left, colour.astype(np.float32), alpha, depth, shade))
+    return Layer(box, tuple(sprites), f"rendered {kind}", float(np.mean(brightness)))
+
+
+def _car_on_floor(box: Box, kind: str, rng: np.random.Generator) -> Mesh:
+    """The car where its box stands and the ground around it, in the renderer's axes: x ahead, y left, z up."""
+    x, _, z = box.location
+    yaw = -np.pi / 2 - box.rotation_y
+    body = car(kind, box.dimensions, rng).placed((z, -x, 0.0), yaw, identity=CAR)
+    reach = 2 * (max(box.dimensions[1:]) + 2 * SURROUNDINGS)
+    asphalt = {"tint": (*ASPHALT, 1.0), "skin": Skin.PLAIN, "surface": Surface.MATT}
+    floor = quad((z - reach / 2, -x - reach / 2, -0.005), (reach, 0, 0), (0, reach, 0), **asphalt)
+    return merge([body, floor.placed((0, 0, 0), identity=GROUND)])
+
+
+def _window(box: Box, calibration: StereoCalibration) -> tuple[int, int, int, int, int] | None:
+    """Left, top, right, bottom of what is drawn, in pixels of the picture, and the samples that each gets each way."""
+    grown = box.dimensions + np.array([0.3, 2 * SURROUNDINGS, 2 * SURROUNDINGS])
+    points = corners(box.location[None], grown[None], np.array([box.rotation_y]))[0]
+    points = points[points[:, 2] > 2.0]
+    own = corners(box.location[None], box.dimensions[None] * 1.1, np.array([box.rotation_y]))[0]
+    if own[:, 2].min() < 2.0:
+        return None
+    pixels = np.concatenate([project(p, calibration, view) for view in (0, 1) for p in (points, own)])
+    left, top = np.floor(pixels.min(0)).astype(int) - 2
+    right, bottom = np.ceil(pixels.max(0)).astype(int) + 3
+    left, right = max(left, -8), min(right, calibration.width + 8)
+    top, bottom = max(top, -8), min(bottom, calibration.height + 8)
+    sampling = min(WINDOW[0] // max(right - left, 1), WINDOW[1] // max(bottom - top, 1), MAX_SAMPLING)
+    return (left, top, right, bottom, sampling) if sampling >= 1 and right > left and bottom > top else None
+
+
+def _averaged(planes: Sequence[np.ndarray], shift: float, sampling: int) -> np.ndarray:
+    """float32 (h, w, C): pixels as means of sampling x sampling samples, moved to the right by `shift` samples."""
+    height, width = planes[0].shape
+    move = np.array([[1, 0, shift], [0, 1, 0]], np.float32)
+    if shift:
+        planes = [cv2.warpAffine(p, move, (width, height), borderMode=cv2.BORDER_REPLICATE) for p in planes]
+    size = width // sampling, height // sampling
+    return np.dstack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes])
+
+
+def _continued(weighted: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    """float32 (h, w, C): what was weighted by its cover as it is, and continued some pixels beyond the edge."""
+    wide = [cv2.GaussianBlur(np.ascontiguousarray(plane), (0, 0), 2.0) for plane in np.moveaxis(weighted, 2, 0)]
+    around = np.dstack(wide) / np.maximum(cv2.GaussianBlur(cover, (0, 0), 2.0), 1e-6)[..., None]
+    return np.where((cover > 0.3)[..., None], weighted / np.maximum(cover, 1e-6)[..., None], around).astype(np.float32)

@@ -1,0 +1,143 @@
+"""Writing rendered frames as a KITTI object data set, on several processes; every frame depends on its number alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sicm_ros.errors import InputError
+from sicm_ros.geometry import StereoCalibration
+from sicm_ros.synth.scene import CAMERA_HEIGHT, KITTI, Frame, any_scene
+
+FOLDERS = ("image_2", "image_3", "calib", "label_2", "disparity")
+PERIOD = 0.1  # seconds between the frames of a sequence, as KITTI's
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to render.
+
+    frames: how many pairs; sequences: frames of one drive (1: every frame its own scene); jpeg: quality, None for PNG.
+    baseline, focal, camera_height: metres, pixels, metres; each scene draws from the range. Names count from `first`.
+    """
+
+    frames: int
+    seed: int = 0
+    sequences: int = 1
+    baseline: tuple[float, float] = (KITTI.baseline, KITTI.baseline)
+    focal: tuple[float, float] = (KITTI.fx, KITTI.fx)
+    camera_height: tuple[float, float] = (CAMERA_HEIGHT, CAMERA_HEIGHT)
+    width: int = KITTI.width
+    height: int = KITTI.height
+    jpeg: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "sequences"):
+            if getattr(self, name) < 1:
+                raise InputError(f"synth: {name} is {getattr(self, name)}; expected at least 1")
+        for name, low, high in (("baseline", 0.05, 2.0), ("focal", 50, 10000), ("camera_height", 0.3, 5.0)):
+            a, b = getattr(self, name)
+            if not low <= a <= b <= high:
+                raise InputError(f"synth: {name} {a} to {b}; expected a range within {low} to {high}, lower end first")
+        if self.jpeg is not None and not 1 <= self.jpeg <= 100:
+            raise InputError(f"synth: JPEG quality {self.jpeg}; expected 1 to 100")
+
+    def scenes(self) -> int:
+        return -(-self.frames // self.sequences)
+
+    def rig(self, rng: np.random.Generator) -> tuple[StereoCalibration, float]:
+        """A calibration and a camera height from the ranges."""
+        focal = float(rng.uniform(*self.focal))
+        sx, sy = self.width / KITTI.width, self.height / KITTI.height
+        calibration = replace(
+            KITTI, fx=focal, fy=focal, cx=(KITTI.cx + 0.5) * sx - 0.5, cy=(KITTI.cy + 0.5) * sy - 0.5,
+            baseline=float(rng.uniform(*self.baseline)), width=self.width, height=self.height,
+        )  # fmt: skip
+        return calibration, float(rng.uniform(*self.camera_height))
+
+
+def calibration_text(k: StereoCalibration) -> str:
+    """A KITTI calibration file; camera 0 is the left camera. The last line is ours: what to add to a measured disparity."""
+    left = f"{k.fx:.12e} 0 {k.cx:.12e} 0 0 {k.fy:.12e} {k.cy:.12e} 0 0 0 1 0"
+    right = f"{k.fx:.12e} 0 {k.cx:.12e} {-k.fx * k.baseline:.12e} 0 {k.fy:.12e} {k.cy:.12e} 0 0 0 1 0"
+    return (
+        f"P0: {left}\nP1: {right}\nP2: {left}\nP3: {right}\nR0_rect: 1 0 0 0 1 0 0 0 1\n"
+        "Tr_velo_to_cam: 0 -1 0 0 0 0 -1 -0.08 1 0 0 -0.27\nTr_imu_to_velo: 1 0 0 -0.81 0 1 0 0.32 0 0 1 -0.8\n"
+        f"disparity_offset: {k.disparity_offset:.6f}\n"
+    )
+
+
+def write_frame(frame: Frame, folder: Path, name: str, jpeg: int | None) -> None:
+    """One pair with all that belongs to it."""
+    suffix, options = (".png", [cv2.IMWRITE_PNG_COMPRESSION, 3]) if jpeg is None else (".jpg", [cv2.IMWRITE_JPEG_QUALITY, jpeg])
+    for where, image in (("image_2", frame.left), ("image_3", frame.right)):
+        _write(folder / where / (name + suffix), cv2.imencode(suffix, image[..., ::-1], options)[1])
+    disparity = np.rint(np.clip(frame.disparity * 256, 0, 65535)).astype(np.uint16)
+    _write(folder / "disparity" / f"{name}.png", cv2.imencode(".png", disparity, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
+    (folder / "calib" / f"{name}.txt").write_text(calibration_text(frame.calibration))
+    (folder / "label_2" / f"{name}.txt").write_text("".join(label.line() + "\n" for label in frame.labels))
+
+
+def _write(path: Path, data: np.ndarray) -> None:
+    path.write_bytes(data.tobytes())
+
+
+_renderer = None
+
+
+def _render_scene(task: tuple[Recipe, Path, int]) -> int:
+    """Renders one scene's frames that aren't there yet; returns how many frames it holds."""
+    global _renderer
+    from sicm_ros.synth.renderer import Renderer
+    from sicm_ros.synth.skins import skins
+
+    recipe, folder, number = task
+    first = number * recipe.sequences
+    count = min(recipe.sequences, recipe.frames - first)
+    names = [f"{first + i:06d}" for i in range(count)]
+    if all((folder / "label_2" / f"{name}.txt").exists() for name in names):
+        return count
+    if _renderer is None or (_renderer.width, _renderer.height) != (recipe.width, recipe.height):
+        _renderer = Renderer(recipe.width, recipe.height, skins())
+    rng = np.random.default_rng((recipe.seed, number))
+    calibration, camera_height = recipe.rig(rng)
+    scene = any_scene(rng, calibration, camera_height, 0.0 if recipe.sequences == 1 else count * PERIOD)
+    for i, name in enumerate(names):
+        noise = np.random.default_rng((recipe.seed, number, i))
+        write_frame(scene.render(_renderer, i * PERIOD, noise), folder, name, recipe.jpeg)
+    return count
+
+
+def _polite(threads: str) -> None:
+    os.environ["LP_NUM_THREADS"] = threads
+    cv2.setNumThreads(1)
+
+
+def generate(recipe: Recipe, folder: Path, workers: int = 1) -> Iterator[int]:
+    """Renders a data set, yielding the number of frames done since the last time; goes on where it was stopped.
+
+    The files are the same whatever `workers` is.
+
+    Raises:
+        InputError: the folder can't be written.
+        DependencyError: panda3d or OpenGL is missing.
+    """
+    try:
+        for name in FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: can't be written ({error.strerror})") from None
+    tasks = [(recipe, folder, number) for number in range(recipe.scenes())]
+    if workers <= 1:
+        _polite("1")
+        yield from map(_render_scene, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers, initializer=_polite, initargs=("1",)) as pool:
+        yield from pool.imap_unordered(_render_scene, tasks, chunksize=1)

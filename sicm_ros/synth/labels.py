@@ -1,0 +1,114 @@
+"""KITTI's annotations of a rendered frame: boxes, truncation and occlusion from the pixels that are seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.boxes import project, wrap_angle
+from sicm_ros.synth.mesh import Mesh
+from sicm_ros.synth.renderer import Pose
+
+# Visible share of the pixels that would be seen if nothing stood before: KITTI's fully visible, partly, largely occluded.
+FULLY, PARTLY, LEAST = 0.80, 0.45, 0.10
+SMALLEST_HEIGHT, SMALLEST_AREA = 9, 40  # pixels; what is less becomes DontCare
+NEAR = 0.3  # metres
+GRID = 48  # cells
+
+
+@dataclass(frozen=True)
+class Label:
+    """One line of label_2; the frame is the left camera's optical frame."""
+
+    kind: str
+    truncation: float
+    occlusion: int
+    alpha: float
+    box: tuple[float, float, float, float]
+    dimensions: tuple[float, float, float]
+    location: tuple[float, float, float]
+    rotation_y: float
+
+    def line(self) -> str:
+        numbers = [self.alpha, *self.box, *self.dimensions, *self.location, self.rotation_y]
+        return f"{self.kind} {self.truncation:.2f} {self.occlusion} " + " ".join(f"{number:.4f}" for number in numbers)
+
+
+def dont_care(box) -> Label:
+    return Label("DontCare", -1, -1, -10, tuple(box), (-1, -1, -1), (-1000, -1000, -1000), -10)
+
+
+def silhouette(mesh: Mesh, pose: Pose, calibration: StereoCalibration) -> tuple[np.ndarray, float] | None:
+    """A mesh seen alone: its outline's box (left, top, right, bottom; not clipped) and how many pixels of the picture it fills.
+
+    The area is counted on a grid of about 48 cells a side: large triangles are filled, small ones dotted in.
+    None if it is wholly behind the camera or outside the picture.
+    """
+    points = pose.to_optical(mesh.positions)
+    before = points[:, 2] > NEAR
+    if not before.any():
+        return None
+    pixels = project(np.where(before[:, None], points, [0, 0, 1.0]), calibration)
+    outline = pixels[before]
+    box = np.concatenate([outline.min(0), outline.max(0)])
+    clipped = box.clip([0, 0, 0, 0], [calibration.width - 1, calibration.height - 1] * 2)
+    if (clipped[2:] <= clipped[:2]).any():
+        return None
+    cell = max((clipped[2:] - clipped[:2]).max() / GRID, 0.25)
+    corners = (pixels[mesh.triangles[before[mesh.triangles].all(1)]] - clipped[:2]) / cell
+    columns, rows = np.ceil((clipped[2:] - clipped[:2]) / cell).astype(int)
+    mask = np.zeros((rows, columns), np.uint8)
+    (ax, ay), (bx, by) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    area = np.abs(ax * by - ay * bx)
+    for triangle in np.rint(np.clip(corners[area > 3.0] - 0.5, -2000, 2000) * 16).astype(np.int32):
+        cv2.fillConvexPoly(mask, triangle, 255, cv2.LINE_8, 4)
+    small = corners[(area <= 3.0) & (area > 0.01)]
+    dots = np.concatenate([small.mean(1), small[:, 0], small[:, 1], small[:, 2]])
+    dots = dots[((dots >= 0) & (dots < [columns, rows])).all(1)].astype(np.int64)
+    mask[dots[:, 1], dots[:, 0]] = 255
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    return box, float((mask > 0).sum()) * cell * cell
+
+
+def annotate(
+    kind: str, size, position, yaw: float, identity: int, mesh: Mesh, seen: np.ndarray, pose: Pose, calibration: StereoCalibration
+) -> Label | None:
+    """The label of one object, DontCare if too little of it is seen, None if nothing is.
+
+    Args:
+        size: height, width, length; position (3,) of its ground point and yaw: in the world.
+        identity: its number in `seen`, int (H, W): whose pixel is whose in the left picture.
+        mesh: as placed in the world.
+    """
+    mine = seen == identity
+    visible = int(np.count_nonzero(mine))
+    if visible < 12:
+        return None
+    outline = silhouette(mesh, pose, calibration)
+    if outline is None:
+        return None
+    whole, alone = outline
+    width, height = calibration.width, calibration.height
+    box = np.array([max(whole[0], 0), max(whole[1], 0), min(whole[2], width - 1), min(whole[3], height - 1)])
+    location = pose.to_optical(np.asarray(position))
+    share = visible / max(alone, visible)
+    if share < LEAST or visible < SMALLEST_AREA or box[3] - box[1] < SMALLEST_HEIGHT or location[2] < 0.5:
+        rows, columns = np.where(mine)
+        return dont_care((columns.min(), rows.min(), columns.max(), rows.max()))
+    area = (whole[2] - whole[0]) * (whole[3] - whole[1])
+    truncation = float(np.clip(1 - (box[2] - box[0]) * (box[3] - box[1]) / max(area, 1e-6), 0, 1))
+    forward = pose.rotation() @ [np.cos(yaw), np.sin(yaw), 0]
+    rotation_y = float(np.arctan2(-forward[2], forward[0]))
+    return Label(
+        kind=kind,
+        truncation=truncation,
+        occlusion=0 if share > FULLY else 1 if share > PARTLY else 2,
+        alpha=float(wrap_angle(rotation_y - np.arctan2(location[0], location[2]))),
+        box=tuple(float(v) for v in box),
+        dimensions=tuple(float(v) for v in size),
+        location=tuple(float(v) for v in location),
+        rotation_y=rotation_y,
+    )
