@@ -298,6 +298,7 @@ def test_drives_are_never_divided_between_training_and_tests(tmp_path):
     (tmp_path / "frames" / "label_2" / "2011_09_26_0101_0000000447.txt").unlink()
     assert open_kitti(tmp_path, split="test").names == [names[0], names[2]]  # unlabelled frames of test drives too
     assert open_kitti(tmp_path, split="train").names == [names[1], names[3]]
+    assert open_kitti(tmp_path, split="2011_09_26_0011,2011_09_26_0101").names == names[1:3]
 
 
 def test_what_is_missing_or_contradictory_is_named(tmp_path):

@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="Q",
         help="0 to 1, or 'uncompressed'; several make a curve (default: 0.5)",
     )
-    chain.add_argument("--split", help="frames to take: train, test, val, or a file of names")
+    chain.add_argument("--split", help="frames to take: train, test, val, a file of names, or drives")
     chain.add_argument("--limit", type=int, metavar="N", help="the first N frames only")
     chain.add_argument("--device", default="cpu", help="default: %(default)s")
     chain.add_argument(

@@ -133,8 +133,8 @@ class KittiFrames(Sequence[StereoFrame]):
 
     Args:
         root: folder or zip archive, or a Tree that was opened before.
-        split: name of an index file in the data set (`ImageSets/<split>.txt`), path of one, or 'train' or 'test' of
-            frames named after their drive (splits/shared_frames.yaml).
+        split: name of an index file in the data set (`ImageSets/<split>.txt`), path of one, or 'train', 'test' or
+            drives, of frames named after their drive (splits/shared_frames.yaml).
         names: the frames to take, in this order.
         labelled: True leaves out frames without labels.
 

@@ -33,7 +33,8 @@ def split_names(split: str | Path, names: Iterable[str], tree: Tree) -> list[str
     """Names of a split's frames, in its order.
 
     split is the name of an index file of the data set (`ImageSets/<split>.txt`: one frame name a line), the path of
-    one, or 'train' or 'test' for frames named after their drive. Raises InputError if it is none of them.
+    one or, for frames named after their drive, 'train', 'test' or drives (`2011_09_26_0009,2011_09_26_0057`). Raises
+    InputError if it is none of them.
     """
     for path in tree:
         place = PurePosixPath(path)
@@ -45,7 +46,10 @@ def split_names(split: str | Path, names: Iterable[str], tree: Tree) -> list[str
     if split in ("train", "test") and any(drives.values()):
         tests = held_out_drives()
         return [name for name, drive in drives.items() if (drive in tests) == (split == "test")]
+    wanted = set(str(split).split(","))
+    if wanted <= set(drives.values()):
+        return [name for name, drive in drives.items() if drive in wanted]
     raise InputError(
         f"{tree.root}: no split {str(split)!r}; expected the path of a file of frame names, one that lies in "
-        f"{tree.root / 'ImageSets'}, or 'train' or 'test' for frames named <date>_<drive>_<frame>"
+        f"{tree.root / 'ImageSets'}, or 'train', 'test' or drives for frames named <date>_<drive>_<frame>"
     )
