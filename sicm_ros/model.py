@@ -190,6 +190,15 @@ class Model:
             clock.lap("backbone", self.device)
         return self._analyse(features, calibration, self.network.reference, clock, None, None)
 
+    def extract(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Features:
+        """Features of a pair at strides 4, 8 and 16, before any coding: tensors (2, C, h, w), left view first."""
+        with self._inference():
+            return self.network.extract(self._views_of(left, right, calibration))
+
+    def detect_features(self, features: Features, calibration: StereoCalibration) -> Result:
+        """What the uncompressed network makes of features as `extract` gives them, however they travelled."""
+        return self._analyse(features, calibration, self.network.reference, _Clock(), None, None)
+
     def describe(self) -> dict:
         """Name, fingerprint, licence, classes and input size."""
         return {

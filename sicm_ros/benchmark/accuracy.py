@@ -5,7 +5,7 @@ frame -> model.encode -> bytes -> model.decode -> detections (KITTI file) -> AP 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -101,9 +101,30 @@ def measure(
             sizes[frame.name] = size, size * 8 / (2 * width * height)
             done.write(f"{frame.name},{size},{sizes[frame.name][1]!r}\n")
             done.flush()
+    return judge(frames, sizes, folder / "detections", quality, replicates, progress)
+
+
+def judge(
+    frames: Sequence[StereoFrame],
+    sizes: Mapping[str, tuple[float, float]],
+    detections: Path,
+    quality: float | None,
+    replicates: int = 200,
+    progress: bool = True,
+) -> Point:
+    """The figures of detections that lie in files.
+
+    Args:
+        frames: labelled ones.
+        sizes: frame's name -> bytes and bits per pixel that it took.
+        detections: folder of `<frame>.txt`, KITTI's format.
+        quality: what the codec was told; None for the uncompressed network.
+        replicates: resampled sets of frames behind the intervals.
+    """
+    name = "uncompressed" if quality is None else f"quality {quality:g}"
     labels = [frame.labels for frame in frames]
     found = [
-        read_labels(folder / "detections" / f"{frame.name}.txt", scored=True).moved(frame.source.left_origin_shift)
+        read_labels(detections / f"{frame.name}.txt", scored=True).moved(frame.source.left_origin_shift)
         for frame in frames
     ]
     errors = np.concatenate([depth_errors(*pair) for pair in zip(labels, found)])
