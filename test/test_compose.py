@@ -133,15 +133,17 @@ def drawn(box: Box, colour=(40, 180, 70), seed: int = 3) -> Layer:
     return Layer(box, tuple(views), "drawn")
 
 
-def misalignment(images: np.ndarray, box: Box, rig: StereoCalibration, mask: np.ndarray, reach: float = 3.0) -> float:
-    """By how many pixels the two views' disparity exceeds that of the box's surface, by photometric alignment."""
-    depth, _ = entered(box, 0, rig)
+def misalignment(
+    images: np.ndarray, box: Box, rig: StereoCalibration, mask: np.ndarray, surface: np.ndarray | None = None
+) -> float:
+    """By how many pixels the views' disparity exceeds that of the box (or a given surface), photometrically."""
+    depth = entered(box, 0, rig)[0] if surface is None else surface
     inner = cv2.erode(mask.astype(np.uint8), np.ones((5, 5))) > 0
     v, u = np.nonzero(inner & np.isfinite(depth))
     v, u = v[:: len(v) // 20000 + 1], u[:: len(u) // 20000 + 1]
     left, right = (cv2.GaussianBlur(cv2.cvtColor(i, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), 1) for i in images)
     expected = rig.disparity(depth[v, u])
-    shifts = np.arange(-reach, reach + 0.05, 0.1)
+    shifts = np.arange(-3.0, 3.05, 0.1)
     costs = []
     for shift in shifts:
         columns = (u - expected - shift).astype(np.float32)[None]
@@ -213,7 +215,7 @@ def test_mirroring_twice_changes_nothing_and_once_keeps_cars_on_their_pixels():
         box = Box("Car", once.labels.location[i], CAR, once.labels.rotation_y[i])
         depth, _ = entered(box, 0, once.calibration)
         assert abs(misalignment(once.images, box, once.calibration, np.isfinite(depth))) < 0.1
-    ground = once.ground_disparity(0)
+    ground = once.ground_disparities[0]
     road = (np.abs(ground - once.disparities[0]) < 0.02)[120:]
     assert road.mean() > 0.6
 
@@ -443,13 +445,68 @@ def test_folders_without_labels_are_refused(street, tmp_path):
         write_dataset(bare, tmp_path / "out", frames=1, seed=0)
 
 
+# Rendered cars --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def renderer():
+    """Skips where nothing can be rendered; the renderer is made once, since its textures take seconds."""
+    pytest.importorskip("panda3d", reason="panda3d is not installed: pip install 'sicm-ros[synth]'")
+    from sicm_ros.errors import DependencyError
+    from sicm_ros.synth.compose import rendered
+
+    try:
+        rendered._renderer()
+    except DependencyError as error:
+        pytest.skip(str(error))
+    return rendered
+
+
+@pytest.mark.parametrize(("x", "z", "angle"), [(-2, 12, 0.2), (2.5, 16, 1.5), (0.5, 9, -2.3)])
+def test_a_rendered_car_fills_its_box_and_agrees_in_both_views(renderer, x, z, angle):
+    rng = np.random.default_rng(4)
+    box = standing(x, z, angle)
+    layer = renderer.rendered(box, "hatchback", renderer.random_light(rng), renderer.random_cameras(rng), RIG, rng)
+    empty = world([])
+    composition = compose(empty, [layer])
+    drawn_box = composition.labels.image_boxes[0]
+    whole = labelled([box]).image_boxes[0]
+    assert np.abs(drawn_box - whole).max() < 0.12 * (whole[2] - whole[0]), "mirrors may stick out a little"
+    sprite = layer.views[0]
+    mask, depth = np.zeros((RIG.height, RIG.width), bool), np.full((RIG.height, RIG.width), np.inf)
+    place, own = sprite.window(*mask.shape)
+    mask[place], depth[place] = sprite.alpha[own] > 0.95, sprite.depth[own]
+    nearest, _ = entered(box, 0)
+    inner = (cv2.erode(mask.astype(np.uint8), np.ones((5, 5))) > 0) & np.isfinite(nearest)
+    assert (depth[inner] > nearest[inner] - 0.1).mean() > 0.98, "no surface before the box"
+    surface = np.where(inner, depth, np.inf)
+    assert abs(misalignment(composition.images, box, RIG, inner, surface=surface)) < 0.1
+
+
+def test_a_rendered_car_too_near_to_be_drawn_is_left_out(renderer):
+    rng = np.random.default_rng(0)
+    arguments = renderer.random_light(rng), renderer.random_cameras(rng), RIG, rng
+    assert renderer.rendered(standing(0, 2.5, 1.57), "sedan", *arguments) is None
+
+
+def test_rendered_cars_are_the_same_for_the_same_seed(renderer):
+    scene = world([])
+    cars = [exact_cutout(standing(0, 12, 1.5))]
+    recipe = Recipe(cars=2, rendered=1.0)
+    one, other = (composed(scene, cars, recipe, np.random.default_rng(8)) for _ in range(2))
+    assert one.sources == other.sources
+    assert one.sources
+    assert all("rendered" in source for source in one.sources)
+    assert np.array_equal(one.images, other.images)
+
+
 # Real frames ----------------------------------------------------------------------------------------------------------
 
 
 def test_real_cars_set_down_elsewhere_align_as_they_did_where_they_were(kitti):
     """The distance between a car's surface and its box, in disparity, is the same in metres at the new place."""
     frames = KittiObjects(kitti, split="train", labelled=True)
-    assert not {splits.drive_of(name) for name in frames.names} & splits.test_drives()
+    assert not {splits.drive_of(name) for name in frames.names} & splits.held_out_drives()
     chosen = [name for name in frames.names if "_0015_" in name or "_0028_" in name][:8:2]
     scenes = [Scene.of(frames.frame(name)) for name in chosen]
     cars = [car for scene in scenes for car in cutouts(scene)]

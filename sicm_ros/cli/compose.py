@@ -15,6 +15,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (default: %(default)s)")
     parser.add_argument("--split", help="frames to take: 'train' of frames named after their drive, or an index file")
     parser.add_argument("--cars", type=float, default=3.0, help="mean number of cars put in (default: %(default)s)")
+    parser.add_argument(
+        "--rendered", type=float, default=0.0, help="share of them that is rendered, 0 to 1 (default: %(default)s)"
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     parser.add_argument("--png", action="store_true", help="lossless pictures, four times as large")
     parser.add_argument("--disparity-only", action="store_true", help="write each pair's disparity as a 16-bit PNG")
@@ -32,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
         args.frames,
         args.seed,
         args.split,
-        Recipe(cars=args.cars),
+        Recipe(cars=args.cars, rendered=args.rendered),
         args.workers,
         jpeg=not args.png,
     )

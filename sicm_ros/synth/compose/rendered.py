@@ -89,8 +89,7 @@ def rendered(
         car_here, floor_here = (name == CAR).astype(np.float32), (name == GROUND).astype(np.float32)
         planes = [light_here[..., i] * car_here for i in range(3)]
         planes += [np.where(name == CAR, depth, 0), car_here, floor_here, light_here[..., 1] * floor_here]
-        # The right view's principal point lies disparity_offset further right.
-        means = _averaged(planes, index * calibration.disparity_offset * sampling, sampling)
+        means = _averaged(planes, sampling)
         cover, floor = means[..., 4], means[..., 5]
 
         paint = _continued(means[..., :3], cover)
@@ -137,14 +136,11 @@ def _window(box: Box, calibration: StereoCalibration) -> tuple[int, int, int, in
     return (left, top, right, bottom, sampling) if sampling >= 1 and right > left and bottom > top else None
 
 
-def _averaged(planes: Sequence[np.ndarray], shift: float, sampling: int) -> np.ndarray:
-    """float32 (h, w, C): pixels as means of sampling x sampling samples, moved to the right by `shift` samples."""
+def _averaged(planes: Sequence[np.ndarray], sampling: int) -> np.ndarray:
+    """float32 (h, w, C): pixels as means of sampling x sampling samples."""
     height, width = planes[0].shape
-    move = np.array([[1, 0, shift], [0, 1, 0]], np.float32)
-    if shift:
-        planes = [cv2.warpAffine(p, move, (width, height), borderMode=cv2.BORDER_REPLICATE) for p in planes]
     size = width // sampling, height // sampling
-    return np.dstack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes])
+    return np.dstack([cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_AREA) for plane in planes])
 
 
 def _continued(weighted: np.ndarray, cover: np.ndarray) -> np.ndarray:
