@@ -345,6 +345,7 @@ class Renderer:
             "shadow_matrix": shadow,
         }
         right = pose.rotation()[0]
+        right_skew = (right_skew[0] + calibration.disparity_offset, right_skew[1])
         for index, (shift, skew) in enumerate(((0.0, (0.0, 0.0)), (calibration.baseline, right_skew))):
             matrix = _eye_matrix(calibration, pose, shift, skew)
             eye = np.asarray(pose.position) + shift * right

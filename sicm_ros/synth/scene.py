@@ -101,7 +101,7 @@ def any_light(rng: np.random.Generator) -> Light:
     horizon = rng.uniform(0.55, 1.25) * np.array([0.9, 0.97, 1.05])
     return Light(
         azimuth=float(rng.uniform(-np.pi, np.pi)), elevation=elevation, sun=tuple(sun), zenith=tuple(zenith), horizon=tuple(horizon),
-        ambient=float(rng.uniform(0.28, 0.55) * (1 + 0.8 * overcast)), haze=float(rng.exponential(0.0007)), overcast=overcast,
+        ambient=float(rng.uniform(0.33, 0.65) * (1 + 0.7 * overcast)), haze=float(rng.exponential(0.0007)), overcast=overcast,
         exposure=float(0.8 * (1 + 0.6 * overcast)), skyline=float(rng.uniform(0.08, 0.45)), seed=float(rng.random()),
     )  # fmt: skip
 

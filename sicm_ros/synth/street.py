@@ -189,6 +189,14 @@ def _ground(street: Street, rng: np.random.Generator) -> list[Mesh]:
                     g.strip(s0, s1, near, near + side * 0.14, height + 0.004, **{**kerb, "scale": 1.0})
     if c is not None:
         g.strip(c.start, c.end, -150, 150, 0.0, columns=30, **asphalt)
+        for t0, t1, height, _ in strips:  # kerbs along the side street
+            if height > 0.01:
+                for s, facing in ((c.start, 1), (c.end, -1)):
+                    t = np.linspace(t0, t1, 2 if abs(t1 - t0) < 30 else 5)
+                    x, y = street.point(np.full_like(t, s), t)
+                    points = np.stack([g.lift(x, y, -0.02), g.lift(x, y, height)], 1)
+                    uv = np.stack([np.repeat(t[:, None], 2, 1), np.tile([0.3, 0.0], (len(t), 1))], -1)
+                    g.parts.append(build(points, np.tile([facing, 0, 0], (2 * len(t), 1)), uv, grid_triangles(len(t), 2), **kerb))
 
     line = dict(skin=Skin.MARKING, surface=Surface.CUTOUT, tint=rng.uniform(0.75, 1.0) * np.ones(3))
     marked = street.style != "residential" or rng.random() < 0.45
@@ -356,7 +364,7 @@ def _house(rng, length: float, deep: float, storeys: int) -> Mesh:
         if rng.random() < 0.5:
             parts.append(quad((x, -0.04, 0), (1.1, 0, 0), (0, 0, 2.15), (0.3, 1), normal=(0, -1, 0), tint=rng.uniform(0.03, 0.5, 3), skin=Skin.PLANKS))
         else:
-            parts.append(quad((x, -0.04, 0), (2.4, 0, 0), (0, 0, 2.2), (1, 1), normal=(0, -1, 0), tint=rng.uniform(0.1, 0.8) * np.ones(3), skin=int(rng.choice([Skin.CARGO, Skin.PANE]))))
+            parts.append(quad((x, -0.04, 0), (2.4, 0, 0), (0, 0, 2.2), (1, 1), normal=(0, -1, 0), tint=rng.uniform(0.1, 0.8) * np.ones(3), skin=int(rng.choice([Skin.PLANKS, Skin.PANE, Skin.GRILLE, Skin.CONCRETE]))))
     return merge(parts)
 
 

@@ -11,6 +11,9 @@ from sicm_ros.synth.mesh import Mesh
 from sicm_ros.synth.street import BEHIND, Street
 
 
+COARSE = 28.0  # metres; beyond, cars have fewer triangles
+
+
 @dataclass
 class Actor:
     """Something with a label.
@@ -71,16 +74,17 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
 class _Crowd:
     """Actors that don't stand in each other."""
 
-    def __init__(self, street: Street, rng: np.random.Generator) -> None:
-        self.street, self.rng, self.actors = street, rng, []
+    def __init__(self, street: Street, rng: np.random.Generator, moving: bool) -> None:
+        self.street, self.rng, self.moving, self.actors = street, rng, moving, []
         self._taken = [np.array([[3.0, 1.2], [3.0, -1.2], [-3.5, -1.2], [-3.5, 1.2]])]  # our own car
 
     def add(self, kind: str, s: float, t: float, turn: float, speed: float = 0.0, along: bool = False) -> bool:
         rng = self.rng
+        near = s < COARSE or self.moving
         if kind == "Car":
-            mesh, size = vehicles.any_car(rng)
+            mesh, size = vehicles.any_car(rng, fine=near)
         elif kind == "Van":
-            mesh, size = vehicles.any_car(rng, van=True)
+            mesh, size = vehicles.any_car(rng, van=True, fine=near)
         elif kind == "Truck":
             size = np.array([rng.uniform(2.7, 3.8), rng.uniform(2.3, 2.7), rng.choice([rng.uniform(5.5, 8.5), rng.uniform(9, 14)])])
             mesh = vehicles.truck(size, rng)
@@ -104,7 +108,7 @@ class _Crowd:
 
 def populate(street: Street, rng: np.random.Generator, moving: bool = False) -> list[Actor]:
     """Fills a street with traffic; `moving` gives speeds that suit an ego car that drives on."""
-    crowd = _Crowd(street, rng)
+    crowd = _Crowd(street, rng, moving)
     turn = lambda deviation: float(deviation * rng.normal())  # noqa: E731
     far = 95.0
 

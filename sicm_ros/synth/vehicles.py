@@ -60,10 +60,10 @@ class Profile:
 
 
 PROFILES = {
-    "hatchback": Profile(0.24, (0.43, 0.90), 0.975, 0.49, 0.62, 0.62, 0.61, (0.19, 0.83), (0.585,), (0.30, 0.90)),
-    "compact": Profile(0.20, (0.40, 0.93), 0.985, 0.48, 0.60, 0.64, 0.60, (0.17, 0.85), (0.60, 0.80), (0.26, 0.93)),
-    "sedan": Profile(0.27, (0.44, 0.70), 0.86, 0.47, 0.61, 0.67, 0.62, (0.19, 0.80), (0.555,), (0.33, 0.83)),
-    "estate": Profile(0.26, (0.43, 0.93), 0.985, 0.47, 0.61, 0.62, 0.61, (0.19, 0.80), (0.545, 0.75), (0.32, 0.94)),
+    "hatchback": Profile(0.24, (0.43, 0.90), 0.975, 0.52, 0.65, 0.62, 0.61, (0.19, 0.83), (0.585,), (0.30, 0.90)),
+    "compact": Profile(0.20, (0.40, 0.93), 0.985, 0.52, 0.64, 0.64, 0.60, (0.17, 0.85), (0.60, 0.80), (0.26, 0.93)),
+    "sedan": Profile(0.27, (0.44, 0.70), 0.86, 0.51, 0.65, 0.69, 0.62, (0.19, 0.80), (0.555,), (0.33, 0.83)),
+    "estate": Profile(0.26, (0.43, 0.93), 0.985, 0.50, 0.645, 0.63, 0.61, (0.19, 0.80), (0.545, 0.75), (0.32, 0.94)),
     "suv": Profile(
         0.25, (0.41, 0.91), 0.97, 0.54, 0.64, 0.62, 0.63, (0.19, 0.82), (0.55, 0.76), (0.30, 0.91), 0.44, 0.20
     ),
@@ -152,13 +152,14 @@ def _varied(profile: Profile, rng: np.random.Generator) -> Profile:
 class _Body:
     """The loft: stations along the length, half a ring of points each, mirrored."""
 
-    def __init__(self, profile: Profile, size: np.ndarray) -> None:
-        self.profile = p = profile
+    def __init__(self, profile: Profile, size: np.ndarray, fine: bool = True) -> None:
+        self.profile, self.fine = profile, fine
+        p = profile
         self.height, self.width, self.length = h, w, l = size
         ends = [*p.windows, p.cowl, *p.roof, p.tail]
         sides = [q + d for q in p.pillars for d in (-0.008, 0.008)]
-        regular = np.linspace(0, 1, 61)
-        nose = np.array([0.002, 0.006, 0.012, 0.02, 0.03])
+        regular = np.linspace(0, 1, 47 if fine else 20)
+        nose = np.array([0.002, 0.007, 0.015, 0.03] if fine else [0.004, 0.02])
         self.s = s = np.unique(np.clip(np.concatenate([regular, nose, 1 - nose, ends, sides]), 0, 1))
         self.top = _smooth(
             s,
@@ -171,7 +172,7 @@ class _Body:
         self.belt = np.minimum(belt, self.top - 0.035 * h)
         # Plan: full in the middle, drawn in at both ends as a superellipse.
         a, b = np.clip(1 - s / max(p.round_nose * 1.6, 0.02), 0, 1), np.clip(1 - (1 - s) / max(p.round_tail * 1.8, 0.02), 0, 1)
-        self.half = w / 2 * (1 - 0.26 * a**2.6) * (1 - 0.16 * b**2.6) * (1 - 0.012 * np.cos(2 * np.pi * s))
+        self.half = w / 2 * (1 - 0.22 * a**2.8) * (1 - 0.16 * b**2.6) * (1 - 0.012 * np.cos(2 * np.pi * s))
         self.half *= w / 2 / self.half.max()
         self.radius = p.wheel * h / 2
         self.sill = np.full_like(s, p.sill * h)
@@ -235,8 +236,9 @@ class _Body:
             previous = (self.x[station], width)
         return found
 
-    def patch(self, y_range, z_range, front: bool, lift: float = 0.006, columns: int = 7, rows: int = 3, **material) -> Mesh:
+    def patch(self, y_range, z_range, front: bool, lift: float = 0.006, **material) -> Mesh:
         """A decal on the nose or the tail."""
+        columns, rows = (6, 3) if self.fine else (3, 2)
         z, y = np.meshgrid(np.linspace(*z_range, rows), np.linspace(*y_range, columns), indexing="ij")
         x = self.end_x(y, z, front) + (lift if front else -lift)
         points = np.stack([x, y, z], -1)
@@ -246,17 +248,17 @@ class _Body:
         return build(points, normals, np.stack([u, v], -1), grid_triangles(rows, columns), **material)
 
 
-def _wheel(radius: float, width: float, side: float, skin: int) -> Mesh:
+def _wheel(radius: float, width: float, side: float, skin: int, sides: int = 20) -> Mesh:
     """A wheel around the y axis, its face towards `side`."""
     tyre = tube(
         [(0, -width / 2, 0), (0, -width / 2 + 0.02, 0), (0, width / 2 - 0.02, 0), (0, width / 2, 0)],
-        [radius * 0.93, radius, radius, radius * 0.93], 20, (6, 4), ends=False, tint=(1, 1, 1, 0.6), skin=Skin.TYRE,
+        [radius * 0.93, radius, radius, radius * 0.93], sides, (6, 4), ends=False, tint=(1, 1, 1, 0.6), skin=Skin.TYRE,
     )  # fmt: skip
-    angle = np.linspace(0, 2 * np.pi, 21)
-    rim = np.stack([radius * 0.97 * np.cos(angle), np.full(21, side * (width / 2 + 0.002)), radius * 0.97 * np.sin(angle)], -1)
+    angle = np.linspace(0, 2 * np.pi, sides + 1)
+    rim = np.stack([radius * 0.97 * np.cos(angle), np.full(sides + 1, side * (width / 2 + 0.002)), radius * 0.97 * np.sin(angle)], -1)
     points = np.concatenate([[[0, side * (width / 2 - 0.015), 0]], rim])
     uv = np.concatenate([[[0.5, 0.5]], 0.5 + 0.495 * np.stack([np.cos(angle), np.sin(angle)], -1)])
-    fan = [[0, i, i + 1] for i in range(1, 21)]
+    fan = [[0, i, i + 1] for i in range(1, sides + 1)]
     normals = np.tile([0, side, 0], (len(points), 1)) + 0.25 * np.concatenate([[[0, 0, 0]], rim / radius * [1, 0, 1]])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     face = build(points, normals, uv, fan, tint=(1, 1, 1, 0.8), skin=skin, surface=Surface.MATT, gloss=0.25)
@@ -289,20 +291,23 @@ def _panel_lines(body: _Body, colour) -> list[Mesh]:
     return parts
 
 
-def car(kind: str, size, rng: np.random.Generator, colour=None, gloss: float | None = None) -> Mesh:
+def car(
+    kind: str, size, rng: np.random.Generator, colour=None, gloss: float | None = None, fine: bool = True
+) -> Mesh:
     """A car or van that fills its box exactly.
 
     Args:
         kind: a key of PROFILES.
         size: height, width, length, metres.
         rng: decides details (and colour, gloss if not given: linear-light RGB, 0 to 1).
+        fine: False for a car that is only seen from afar: a third of the triangles.
 
     Returns:
         Mesh, nose towards x, standing on z = 0 about the origin.
     """
     size = np.asarray(size, np.float64)
     profile = _varied(PROFILES[kind], rng)
-    body = _Body(profile, size)
+    body = _Body(profile, size, fine)
     h, w, l = size
     if colour is None:
         colour, gloss = paint(rng)
@@ -379,7 +384,7 @@ def car(kind: str, size, rng: np.random.Generator, colour=None, gloss: float | N
         station = int(np.abs(body.s - axle).argmin())
         for side in (-1, 1):
             y = side * (body.half[station] * 0.96 - track / 2)
-            turned = _wheel(body.radius, track, side, rim)
+            turned = _wheel(body.radius, track, side, rim, 20 if fine else 10)
             parts.append(turned.placed((l * (0.5 - axle), y, body.radius)))
 
     parts += _panel_lines(body, colour)
@@ -394,26 +399,26 @@ def car(kind: str, size, rng: np.random.Generator, colour=None, gloss: float | N
 
 
 @cache
-def _model(number: int) -> tuple[str, Mesh, tuple[float, float, float]]:
+def _model(number: int, fine: bool = True) -> tuple[str, Mesh, tuple[float, float, float]]:
     """Kind, mesh and size of the car of that number; the same in every process."""
     rng = np.random.default_rng((number, 77))
     kind = ("van" if rng.random() < 0.65 else "minibus") if number % VAN_EVERY == 0 else car_kind(rng)
     size = car_size(kind, rng)
-    return kind, car(kind, size, rng, (1, 1, 1), 0.5), tuple(size)
+    return kind, car(kind, size, rng, (1, 1, 1), 0.5, fine), tuple(size)
 
 
 MODELS, VAN_EVERY = 180, 10
 
 
-def any_car(rng: np.random.Generator, van: bool = False) -> tuple[Mesh, np.ndarray]:
-    """A car (or van) of a random model, stretched a little and painted, and its height, width and length.
+def any_car(rng: np.random.Generator, van: bool = False, fine: bool = True) -> tuple[Mesh, np.ndarray]:
+    """A car (or van) of any body, stretched a little and painted, and its height, width and length.
 
     Building a body takes long; a process builds each of MODELS bodies once.
     """
     number = int(rng.integers(MODELS // VAN_EVERY)) * VAN_EVERY
     if not van:
         number += int(rng.integers(1, VAN_EVERY))
-    _, mesh, size = _model(number)
+    _, mesh, size = _model(number, fine)
     stretch = np.exp(np.array([0.03, 0.02, 0.04]) * np.clip(rng.normal(size=3), -2, 2))
     colour, gloss = paint(rng)
     mesh = mesh.transformed(np.diag(stretch[[2, 1, 0]]))
@@ -541,7 +546,7 @@ def truck(size, rng: np.random.Generator) -> Mesh:
     for axle in axles:
         for side in (-1, 1):
             parts.append(_wheel(0.48, 0.3, side, Skin.RIM + int(rng.integers(RIMS))).placed((axle, side * (w / 2 - 0.17), 0.48)))
-    return _fitted(merge(parts), h, w, l)
+    return fitted(merge(parts), h, w, l)
 
 
 def _cargo_box(length, width, height, centre, colour) -> Mesh:
@@ -581,10 +586,10 @@ def tram(size, rng: np.random.Generator, wheels: bool = False) -> Mesh:
         for axle in (l / 2 - 2.6, -l / 2 + 3.0):
             for side in (-1, 1):
                 parts.append(_wheel(0.48, 0.3, side, Skin.RIM).placed((axle, side * (w / 2 - 0.145), 0.48)))
-    return _fitted(merge(parts), h, w, l)
+    return fitted(merge(parts), h, w, l)
 
 
-def _fitted(mesh: Mesh, height: float, width: float, length: float) -> Mesh:
+def fitted(mesh: Mesh, height: float, width: float, length: float) -> Mesh:
     """The mesh stretched to fill its box exactly, standing on z = 0 about the origin."""
     low, high = mesh.positions.min(0), mesh.positions.max(0)
     scale = np.array([length, width, height]) / (high - low)
