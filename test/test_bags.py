@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rendered_drive import BASELINE, CX, CY, FX, HEIGHT, WIDTH, write_objects
+from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
 
 from sicm_ros.bags import PRESETS, Bag, BagWriter, from_kitti, open_stereo
 from sicm_ros.bags import messages as ros
@@ -187,6 +189,32 @@ def test_bags_of_kitti_become_conformant_stereo(tmp_path, name):
     assert calibration.fx == pytest.approx(721.5377)
     assert all(list(info.d) == [0] * 5 and info.k[0] == pytest.approx(721.5377) for info in infos)
     assert infos[0].header.frame_id == "camera_left"
+
+
+def test_the_original_kitti2bag_wrote_ros1_bags(tmp_path):
+    store = get_typestore(Stores.ROS1_NOETIC)
+    picture = np.arange(375 * 1242 * 3, dtype=np.uint8)
+    with Ros1Writer(tmp_path / "kitti.bag") as bag:
+        for side, p3 in (("left", 44.85728), ("right", -339.5242)):
+            time = store.types["builtin_interfaces/msg/Time"](sec=1317042145, nanosec=5)
+            header = store.types["std_msgs/msg/Header"](seq=0, stamp=time, frame_id=f"camera_{side}")
+            image = store.types["sensor_msgs/msg/Image"](header, 375, 1242, "bgr8", 0, 3726, picture)
+            new = _kitti_info(side, 0, p3)
+            roi = store.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+            info = store.types["sensor_msgs/msg/CameraInfo"](
+                header, 375, 1242, "plumb_bob", D=new.d, K=new.k, R=new.r, P=new.p, binning_x=0, binning_y=0, roi=roi
+            )
+            for name, message in (("image_raw", image), ("camera_info", info)):
+                connection = bag.add_connection(
+                    f"/kitti/camera_color_{side}/{name}", message.__msgtype__, typestore=store
+                )
+                bag.write(connection, 10**18, store.serialize_ros1(message, message.__msgtype__))
+    with open_stereo(tmp_path / "kitti.bag") as source:
+        assert source.layout == "kitti2bag"
+        (pair,) = source.pairs()
+    assert pair.stamp == 1317042145_000000005
+    assert pair.calibration.baseline == pytest.approx(0.5327, abs=1e-4)
+    np.testing.assert_array_equal(pair.left, picture.reshape(375, 1242, 3)[..., ::-1])
 
 
 def test_a_pair_of_topics_of_no_known_layout_is_found_by_name(tmp_path):

@@ -201,13 +201,11 @@ class KittiSource(StereoSource):
                 yield _message(DISPARITY_OFFSET, stamp, ros.number(frame.calibration.disparity_offset))
             if frame.labels is not None:
                 yield _message(LABELS, stamp, ros.labels_message(frame.labels, stamp, ros.LEFT_FRAME))
-            sides = (
-                ("left", LEFT_INFO, self.topics[0], frame.left, ros.LEFT_FRAME),
-                ("right", RIGHT_INFO, self.topics[1], frame.right, ros.RIGHT_FRAME),
-            )
-            for side, info_topic, topic, picture, frame_id in sides:
-                yield _message(info_topic, stamp, ros.camera_info(frame.calibration, side, stamp, frame_id))
-                yield _message(topic, stamp, self._picture(picture, stamp, frame_id))
+            # Both calibrations first: who has both pictures can go to work.
+            for side, topic, frame_id in (("left", LEFT_INFO, ros.LEFT_FRAME), ("right", RIGHT_INFO, ros.RIGHT_FRAME)):
+                yield _message(topic, stamp, ros.camera_info(frame.calibration, side, stamp, frame_id))
+            yield _message(self.topics[0], stamp, self._picture(frame.left, stamp, ros.LEFT_FRAME))
+            yield _message(self.topics[1], stamp, self._picture(frame.right, stamp, ros.RIGHT_FRAME))
 
     def _picture(self, rgb: np.ndarray, stamp: int, frame_id: str) -> Any:
         if self._format is None:

@@ -17,13 +17,13 @@ from pathlib import Path
 import yaml
 from tqdm import tqdm
 
-from sicm_ros.bags.stereo import LEFT, RIGHT, StereoSource
+from sicm_ros.bags.stereo import LEFT_INFO, RIGHT_INFO, StereoSource
 from sicm_ros.errors import DependencyError, SicmError
 
 START = "import sys; from sicm_ros.nodes.process import start; sys.exit(start({node!r}))"
 READY = 300.0  # seconds that loading and warming up a model may take at most
 GRACE = 3.0  # seconds for a node to end by itself
-LAST_REPORT = 2.5  # seconds in which the nodes' next /diagnostics is sure to come
+LAST_REPORT = 3.0  # seconds in which the nodes' next /diagnostics is sure to come
 
 
 class PipelineError(SicmError):
@@ -55,10 +55,8 @@ class _Process:
     def complaint(self) -> str:
         """The last lines of the log, in one line."""
         text = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
-        said = [line for line in text if "FATAL" in line or "ERROR" in line or line.startswith("sicm_ros:")] or text[
-            -3:
-        ]
-        return " / ".join(said[-3:]) or "it said nothing"
+        said = [line for line in text if "FATAL" in line or "ERROR" in line or line.startswith("sicm_ros:")]
+        return " / ".join(said[-2:] or text[-1:]) or "it said nothing"
 
 
 def run_pipeline(
@@ -94,58 +92,80 @@ def run_pipeline(
     """
     _check_ros()
     logs.mkdir(parents=True, exist_ok=True)
+    # Both at work at once share the processor; a network with more threads than idle cores waits for itself.
+    shared = {"model": model, "threads": max(1, len(os.sched_getaffinity(0)) // 2)}
     encoder = {
-        "model": model,
+        **shared,
         "quality": float(quality),
         "compressed": source.compressed,
     }
-    suffix = "/compressed" if source.compressed else ""
-    for topic in (LEFT, RIGHT):
+    for topic in (*source.topics, LEFT_INFO, RIGHT_INFO):
         # A raw picture is some twenty datagrams; between processes, best effort would lose pictures to full buffers.
-        encoder[f"qos_overrides./{topic}{suffix}.subscription.reliability"] = "reliable"
+        encoder[f"qos_overrides./{topic}.subscription.reliability"] = "reliable"
     replay = {
         "path": str(source.path.resolve()),
         "preset": preset,
         "left_topic": topics[0],
         "right_topic": topics[1],
         "rate": float(rate),
-        "wait_for_subscribers": READY,
+        "wait_for_subscribers": 60.0,
         "acknowledge": "detections" if paced else "",
         "acknowledge_timeout": float(answer_timeout),
     }
     with _processes(logs) as start:
         recorder = start("recorder", {"out": str(recording.resolve())})
-        recorder.follow()
-        _expect(recorder, "listening", 30.0)
-        nodes = [start("decoder", {"model": model}), start("encoder", encoder)]
-        player = start("replay", replay)
-        watched = [recorder, *nodes]
-        answered = 0
-        reports = 0
-        finished: float | None = None
-        with tqdm(total=source.count, unit="pair", desc="waiting for the nodes", disable=not progress) as bar:
-            while True:
-                try:
-                    topic, count = recorder.lines.get(timeout=0.1).split()
-                except queue.Empty:
-                    topic, count = "", "0"
-                if topic == "detections":
-                    answered = int(count)
-                    bar.set_description("encoded, sent, decoded", refresh=False)
-                    bar.update(answered - bar.n)
-                reports += topic == "/diagnostics" and finished is not None
-                for process in watched:
-                    if process.ended:
-                        raise PipelineError(f"{process.name} ended: {process.complaint()} ({process.log})")
-                if finished is None and player.ended:
-                    if player.popen.returncode:
-                        raise PipelineError(f"replay: {player.complaint()}")
-                    finished = time.monotonic()
-                if finished is not None and not topic:
-                    waited = time.monotonic() - finished
-                    # Each node reports once a second: two further reports hold the last pair's times and counts.
-                    if (answered >= source.count and reports >= 3) or waited > LAST_REPORT:
-                        return
+        _expect("listening", recorder, [recorder], 60.0)
+        nodes = [recorder, start("decoder", shared), start("encoder", encoder)]
+        with tqdm(total=source.count, unit="pair", desc="loading the model", disable=not progress) as bar:
+            _expect("ready", recorder, nodes, READY)
+            bar.set_description("encoded, sent, decoded")
+            _follow(recorder, nodes, start("replay", replay), source.count, bar)
+
+
+def _follow(recorder: _Process, nodes: list[_Process], player: _Process, pairs: int, bar: tqdm) -> None:
+    """Until the player has ended and the nodes have reported what they did until then."""
+    answered = reports = 0
+    finished: float | None = None
+    while True:
+        topic, _, count = (_line(recorder) or "").partition(" ")
+        if topic == "detections":
+            answered = int(count)
+            bar.update(answered - bar.n)
+        reports += topic == "/diagnostics" and finished is not None
+        _check(nodes)
+        if finished is None and player.ended:
+            if player.popen.returncode:
+                raise PipelineError(f"replay: {player.complaint()}")
+            finished = time.monotonic()
+        if finished is not None:
+            # Each node reports once a second: four further reports hold the last pair's times and counts of both.
+            done = answered >= pairs and reports >= 4
+            if done or (not topic and time.monotonic() - finished > LAST_REPORT):
+                return
+
+
+def _line(process: _Process) -> str | None:
+    """The next line of its standard output; None if there is none for a moment."""
+    try:
+        return process.lines.get(timeout=0.1)
+    except queue.Empty:
+        return None
+
+
+def _check(processes: list[_Process]) -> None:
+    for process in processes:
+        if process.ended:
+            raise PipelineError(f"{process.name} ended: {process.complaint()} ({process.log})")
+
+
+def _expect(line: str, of: _Process, alive: list[_Process], timeout: float) -> None:
+    """Waits for a line of a process, while others have to live."""
+    end = time.monotonic() + timeout
+    while (said := _line(of)) != line:
+        _check(alive)
+        if said is None and time.monotonic() > end:
+            last = alive[-1]
+            raise PipelineError(f"not {line} after {timeout:g} s; {last.name} says: {last.complaint()} ({last.log})")
 
 
 def _check_ros() -> None:
@@ -167,6 +187,7 @@ def _processes(logs: Path) -> Iterator:
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "RCUTILS_COLORIZED_OUTPUT": "0",
         "PYTHONUNBUFFERED": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",  # no spinning on a core that the next process needs
     }
     started: list[_Process] = []
 
@@ -178,9 +199,7 @@ def _processes(logs: Path) -> Iterator:
         with log.open("w") as stream:
             popen = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stream, text=True)
         started.append(_Process(node, popen, log))
-        if node != "recorder":
-            # Nothing reads the others' standard output; an unread pipe would stop them when it is full.
-            started[-1].follow()
+        started[-1].follow()  # an unread pipe would stop a process when it is full
         return started[-1]
 
     try:
@@ -195,15 +214,3 @@ def _processes(logs: Path) -> Iterator:
             except subprocess.TimeoutExpired:
                 process.popen.kill()
                 process.popen.wait()
-
-
-def _expect(process: _Process, line: str, timeout: float) -> None:
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        try:
-            if process.lines.get(timeout=0.1) == line:
-                return
-        except queue.Empty:
-            if process.ended:
-                break
-    raise PipelineError(f"{process.name} did not become ready: {process.complaint()} ({process.log})")

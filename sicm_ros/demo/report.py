@@ -16,8 +16,7 @@ STAGE_NAMES = {
     "decode_images": "pictures from messages",
     "encode": "features and bitstream",
     "publish": "publish",
-    "since_arrival": "from arrival to publication",
-    "total": "whole job",
+    "since_arrival": "whole, from arrival to publication",
     "decode": "bitstream to detections",
 }
 
@@ -99,8 +98,10 @@ def _sizes(run: Run) -> str:
 
 
 def stage_name(stage: str) -> str:
-    """A stage in words; parts of decoding keep their own names."""
-    return STAGE_NAMES.get(stage, stage.removeprefix("decode_").replace("_", " "))
+    """A stage in words; parts of encoding and decoding are set in."""
+    if stage in STAGE_NAMES:
+        return STAGE_NAMES[stage]
+    return "· " + stage.removeprefix("encode_").removeprefix("decode_").replace("_", " ")
 
 
 def _stages(run: Run) -> str:
@@ -109,6 +110,7 @@ def _stages(run: Run) -> str:
         f"<td class=n>{median:,.1f}</td><td class=n>{p95:,.1f}</td></tr>"
         for node, stages in run.stages.items()
         for stage, (median, p95) in stages.items()
+        if stage != "total"  # since_arrival holds it and the wait before it
     )
     return f"<table><tr><th>node</th><th>stage</th><th class=n>median</th><th class=n>p95</th></tr>{rows}</table>"
 

@@ -29,6 +29,8 @@ def table(run: Run) -> Group:
     times.add_column("p95", justify="right")
     for node, stages in run.stages.items():
         for stage, (median, p95) in stages.items():
+            if stage == "total":  # since_arrival holds it and the wait before it
+                continue
             times.add_row(node, stage_name(stage), f"{median:,.1f}", f"{p95:,.1f}")
         times.add_section()
     if facts["latency_ms_p50"] is not None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import time
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from sicm_ros.bags.bag import BagWriter
+from sicm_ros.bags.stereo import LEFT, RIGHT
 from sicm_ros.errors import InputError
 from sicm_ros.nodes.parameters import Parameter, Parameters
 from sicm_ros.nodes.process import run
@@ -29,7 +31,11 @@ RECORDER = (Parameter("out", "", "bag to write"),)
 
 
 class RecorderNode(Node):
-    """Writes the topics as they arrive, and a line `<topic> <messages so far>` to standard output for each message."""
+    """Writes the topics as they arrive, and says so on standard output.
+
+    A line `<topic> <messages so far>` for each message, and before them `listening` once it records and `ready` once
+    the pipeline is: an encoder waits for pictures and a decoder for features.
+    """
 
     def __init__(self, **options) -> None:
         super().__init__("recorder", **options)
@@ -44,7 +50,15 @@ class RecorderNode(Node):
             message = getattr(importlib.import_module(f"{package}.msg"), name)
             qos = latched() if topic == "codec_description" else QoSProfile(depth=100)
             self.create_subscription(message, topic, self._writer(topic, kind), qos, raw=True)
+        self._waiting = self.create_timer(0.1, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
         print("listening", flush=True)
+
+    def _look(self) -> None:
+        # Both nodes subscribe when their models are loaded; the recorder itself is one subscriber of the features.
+        pictures = [self.count_subscribers(t) + self.count_subscribers(f"{t}/compressed") for t in (LEFT, RIGHT)]
+        if all(pictures) and self.count_subscribers("features") > 1:
+            self.destroy_timer(self._waiting)
+            print("ready", flush=True)
 
     def _writer(self, topic: str, kind: str):
         def write(data: bytes, info: dict) -> None:

@@ -17,7 +17,7 @@ from vision_msgs.msg import Detection3DArray
 
 from sicm_ros.bags.messages import nanoseconds
 from sicm_ros.bags.presets import PRESETS
-from sicm_ros.bags.stereo import DISPARITY_OFFSET, TF_STATIC, TOLERANCE, open_stereo
+from sicm_ros.bags.stereo import DISPARITY_OFFSET, LEFT_INFO, RIGHT_INFO, TF_STATIC, TOLERANCE, open_stereo
 from sicm_ros.errors import InputError
 from sicm_ros.nodes.parameters import Parameter, Parameters
 from sicm_ros.nodes.process import run
@@ -45,6 +45,7 @@ REPLAY = (
     Parameter("acknowledge_timeout", 10.0, "longest wait for one answer", "s", 0.01, 3600.0),
 )
 CLOCK_STEP = 0.01  # seconds between two messages on /clock
+DISCOVERY = 2.0  # seconds that subscribers of camera_info are waited for, who needn't come
 FLUSHING = 1.0  # seconds that the last messages are given to arrive before the node ends
 SETTLING = 0.5  # seconds between the first sight of a subscriber and its being ready, DDS discovery is not one step
 
@@ -137,6 +138,12 @@ class ReplayNode(Node):
             lonely = [t for t in self._source.topics if not self._outputs[t].get_subscription_count()]
             silent = self.parameters.acknowledge and not self.count_publishers(self.parameters.acknowledge)
             if not lonely and not silent:
+                # Who wants pictures may want camera_info, which DDS discovers by itself.
+                infos = [self._outputs[topic] for topic in (LEFT_INFO, RIGHT_INFO)]
+                settled = time.monotonic() + DISCOVERY
+                while time.monotonic() < settled and not all(p.get_subscription_count() for p in infos):
+                    if self._stop.wait(0.05):
+                        return False
                 return not self._stop.wait(SETTLING)
             if time.monotonic() > end:
                 what = (
