@@ -24,8 +24,8 @@ class QualityGain(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.coarsest = nn.Parameter(torch.full((channels,), 0.0))
-        # softplus(0.3) = 0.85 a step: over the range of qualities a factor of 70 between steps of quantisation
-        self.steps = nn.Parameter(torch.full((ANCHORS - 1, channels), 0.3))
+        # softplus(-0.4) = 0.5 a step: over the range of qualities a factor of 13 between steps of quantisation
+        self.steps = nn.Parameter(torch.full((ANCHORS - 1, channels), -0.4))
 
     def forward(self, quality: Tensor) -> Tensor:
         """Quality (B,) in [0, 1] -> gains (B, channels, 1, 1)."""
