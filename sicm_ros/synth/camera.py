@@ -28,11 +28,11 @@ class Camera:
     @classmethod
     def any(cls, rng: np.random.Generator) -> Camera:
         return cls(
-            gamma=float(rng.uniform(0.9, 1.2)),
-            contrast=float(rng.uniform(0.05, 0.6)),
+            gamma=float(rng.uniform(0.85, 1.1)),
+            contrast=float(rng.uniform(0.4, 1.0)),
             black=float(rng.uniform(0.0, 0.04)),
             gains=tuple(np.exp(rng.normal(0, 0.03, 3))),
-            blur=float(rng.uniform(0.35, 0.75)),
+            blur=float(rng.uniform(0.5, 0.85)),
             noise=float(rng.uniform(1.0, 4.0)),
             vignette=float(rng.uniform(0, 0.25)),
         )
@@ -43,7 +43,7 @@ class Camera:
             self,
             gamma=self.gamma * float(np.exp(rng.normal(0, 0.01))),
             gains=tuple(np.asarray(self.gains) * np.exp(rng.normal(0, 0.015, 3) + rng.normal(0, 0.02))),
-            blur=float(np.clip(self.blur + rng.normal(0, 0.08), 0.3, 0.9)),
+            blur=float(np.clip(self.blur + rng.normal(0, 0.08), 0.3, 1.0)),
         )
 
     def develop(self, picture: np.ndarray, rng: np.random.Generator, exposure: float = 1.0) -> np.ndarray:
@@ -58,7 +58,7 @@ class Camera:
         height, width = picture.shape[:2]
         if self.vignette > 0.02:
             picture = cv2.multiply(picture, _falloff(height, width, round(self.vignette, 2)), dtype=cv2.CV_8U)
-        picture = cv2.GaussianBlur(picture, (3, 3), self.blur)
+        picture = cv2.GaussianBlur(picture, (5, 5), self.blur)
         tile = _noise()
         y, x = rng.integers(0, 64, 2)
         noise = np.tile(tile, (height // 256 + 2, width // 256 + 2, 1))[y : y + height, x : x + width]

@@ -13,9 +13,10 @@ from sicm_ros.synth.mesh import Mesh
 from sicm_ros.synth.renderer import Pose
 
 # Visible share of the pixels that would be seen if nothing stood before: KITTI's fully visible, partly, largely occluded.
-FULLY, PARTLY, LEAST = 0.80, 0.45, 0.10
+FULLY, PARTLY, LEAST = 0.80, 0.45, 0.12
 SMALLEST_HEIGHT, SMALLEST_AREA = 9, 40  # pixels; what is less becomes DontCare
 NEAR = 0.3  # metres
+FARTHEST = 80.0  # metres; what is farther becomes DontCare, as KITTI's laser saw little of it
 GRID = 48  # cells
 
 
@@ -95,7 +96,7 @@ def annotate(
     box = np.array([max(whole[0], 0), max(whole[1], 0), min(whole[2], width - 1), min(whole[3], height - 1)])
     location = pose.to_optical(np.asarray(position))
     share = visible / max(alone, visible)
-    if share < LEAST or visible < SMALLEST_AREA or box[3] - box[1] < SMALLEST_HEIGHT or location[2] < 0.5:
+    if share < LEAST or visible < SMALLEST_AREA or box[3] - box[1] < SMALLEST_HEIGHT or not 0.5 < location[2] < FARTHEST:
         rows, columns = np.where(mine)
         return dont_care((columns.min(), rows.min(), columns.max(), rows.max()))
     area = (whole[2] - whole[0]) * (whole[3] - whole[1])

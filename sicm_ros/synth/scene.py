@@ -94,15 +94,15 @@ def any_light(rng: np.random.Generator) -> Light:
     overcast = float(rng.choice([rng.uniform(0, 0.25), rng.uniform(0.25, 0.7), rng.uniform(0.7, 1.0)], p=[0.6, 0.2, 0.2]))
     elevation = float(np.radians(rng.uniform(16, 62)))
     warmth = np.clip(1.1 - elevation, 0, 1) * 0.35
-    strength = rng.uniform(2.2, 3.4) * (1 - 0.9 * max(overcast - 0.3, 0) / 0.7)
+    strength = rng.uniform(2.6, 4.2) * (1 - 0.9 * max(overcast - 0.3, 0) / 0.7)
     sun = strength * np.array([1.05, 1.0 - 0.3 * warmth, 0.95 - 0.8 * warmth])
-    blue = rng.uniform(0.0, 1.0) * (1 - overcast)
-    zenith = rng.uniform(0.6, 1.1) * (np.array([0.32, 0.55, 0.95]) * blue + np.array([0.75, 0.82, 0.9]) * (1 - blue))
-    horizon = rng.uniform(0.55, 1.25) * np.array([0.9, 0.97, 1.05])
+    blue = rng.uniform(0.35, 1.0) * (1 - overcast)
+    zenith = rng.uniform(0.6, 1.1) * (np.array([0.25, 0.5, 1.05]) * blue + np.array([0.75, 0.82, 0.9]) * (1 - blue))
+    horizon = rng.uniform(0.5, 1.2) * np.array([0.86, 0.96, 1.1])
     return Light(
         azimuth=float(rng.uniform(-np.pi, np.pi)), elevation=elevation, sun=tuple(sun), zenith=tuple(zenith), horizon=tuple(horizon),
-        ambient=float(rng.uniform(0.33, 0.65) * (1 + 0.7 * overcast)), haze=float(rng.exponential(0.0007)), overcast=overcast,
-        exposure=float(0.8 * (1 + 0.6 * overcast)), skyline=float(rng.uniform(0.08, 0.45)), seed=float(rng.random()),
+        ambient=float(rng.uniform(0.33, 0.62) * (1 + 0.6 * overcast)), haze=float(rng.exponential(0.0007)), overcast=overcast,
+        exposure=float(0.7 * (1 + 0.8 * overcast)), skyline=float(rng.uniform(0.08, 0.45)), seed=float(rng.random()),
     )  # fmt: skip
 
 
@@ -121,5 +121,5 @@ def any_scene(
     return Scene(
         street, build_street(street, rng), actors, any_light(rng), (camera, camera.twin(rng)), calibration,
         camera_height + float(rng.normal(0, 0.04)), speed, tuple(rng.normal(0, [0.022, 0.012, 0.008])), tuple(rng.normal(0, [0.04, 0.12])),
-        float(rng.uniform(95, 145)),
+        float(rng.uniform(105, 160)),
     )  # fmt: skip

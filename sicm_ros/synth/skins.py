@@ -204,6 +204,21 @@ def _body(rng) -> np.ndarray:
     return image
 
 
+def _interior(rng) -> np.ndarray:
+    """What is seen through a car's windows: darkness, seats, the far windows' light, a dashboard at the foot."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE
+    grey = 0.10 + 0.04 * fractal(rng, 2.2)
+    through = np.clip(0.3 + 0.25 * fractal(rng, 2.0), 0.05, 0.9)  # daylight from the other side
+    grey = np.where((np.abs(y - 0.36) < 0.2) & (np.abs(x - 0.5) < 0.42), 0.55 * through, grey)
+    for centre in (0.28, 0.72):
+        seat = (((x - centre) / 0.13) ** 4 + ((y - 0.62) / 0.3) ** 4 < 1) | (((x - centre) / 0.07) ** 2 + ((y - 0.27) / 0.11) ** 2 < 1)
+        grey = np.where(seat, 0.09 + 0.02 * fractal(rng, 1.5), grey)
+    grey = np.where(((x - 0.5) / 0.05) ** 2 + ((y - 0.12) / 0.05) ** 2 < 1, 0.05, grey)
+    grey = np.where(y > 0.88, 0.2 + 0.05 * fractal(rng, 1.2), grey)
+    grey = cv2.GaussianBlur(np.clip(grey, 0.02, 1), (0, 0), 4)
+    return np.clip(grey + 0.01 * fractal(rng, 0.4), 0.01, 1)
+
+
 def _rim(rng) -> np.ndarray:
     """A wheel seen along its axle: tyre, rim, spokes."""
     image = np.full((SIZE, SIZE, 3), 0.09)
@@ -381,8 +396,7 @@ def skins() -> np.ndarray:
     layers[Skin.HEADLAMP] = _lamp(rng, rear=False)
     layers[Skin.TAILLAMP] = _lamp(rng, rear=True)
     layers[Skin.PLATE] = _plate(rng)
-    pane = 0.1 + 0.05 * fractal(rng, 2.2) + 0.06 * (np.linspace(0, 1, SIZE)[:, None] > 0.55)
-    layers[Skin.PANE] = _skin(np.clip(pane, 0.02, 1), alpha=1.0)
+    layers[Skin.PANE] = _skin(_interior(rng))
     layers[Skin.TYRE] = _skin(np.clip(0.2 + 0.05 * fractal(rng, 0.6) + 0.05 * (np.arange(SIZE) % 24 < 8)[None], 0, 1), alpha=0.0)
     layers[Skin.CLOTH] = _skin(np.clip(0.85 + 0.08 * fractal(rng, 1.8, stretch=0.5, low=3) + 0.03 * fractal(rng, 0.4), 0, 1))
     layers[Skin.FACE] = _skin(np.clip(0.9 + 0.03 * fractal(rng, 1.0), 0, 1))

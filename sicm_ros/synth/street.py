@@ -181,12 +181,13 @@ def _ground(street: Street, rng: np.random.Generator) -> list[Mesh]:
     for s0, s1 in pieces:
         for t0, t1, height, material in strips:
             g.strip(s0, s1, t0, t1, height, rng=rng, columns=2 if abs(t1 - t0) < 30 else 5, **material)
-            if height > 0.05 and min(abs(t0), abs(t1)) < 25:
+            if height > 0.01 and min(abs(t0), abs(t1)) < 25:
                 side = np.sign(t1 - t0)
                 near = t0
-                if not any(abs(q[1] - near) < 1e-6 and q[2] > 0.05 for q in strips):
-                    g.kerb(s0, s1, near, 0.0, height, -side, **kerb)
-                    g.strip(s0, s1, near, near + side * 0.14, height + 0.004, **{**kerb, "scale": 1.0})
+                if not any(abs(q[1] - near) < 1e-6 and q[2] > 0.01 for q in strips):
+                    g.kerb(s0, s1, near, -0.02, height, -side, **kerb)
+                    if height > 0.05:
+                        g.strip(s0, s1, near, near + side * 0.14, height + 0.004, **{**kerb, "scale": 1.0})
     if c is not None:
         g.strip(c.start, c.end, -150, 150, 0.0, columns=30, **asphalt)
         for t0, t1, height, _ in strips:  # kerbs along the side street

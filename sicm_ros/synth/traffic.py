@@ -110,12 +110,12 @@ def populate(street: Street, rng: np.random.Generator, moving: bool = False) -> 
     """Fills a street with traffic; `moving` gives speeds that suit an ego car that drives on."""
     crowd = _Crowd(street, rng, moving)
     turn = lambda deviation: float(deviation * rng.normal())  # noqa: E731
-    far = 95.0
+    far = 85.0
 
     def motor() -> str:
         return str(rng.choice(["Car", "Van", "Truck", "Misc"], p=[0.86, 0.09, 0.035, 0.015]))
 
-    busy = rng.choice([0.35, 0.8, 1.3], p=[0.3, 0.4, 0.3])
+    busy = rng.choice([0.2, 0.5, 1.1], p=[0.35, 0.4, 0.25])
     pace = rng.uniform(6, 13)
     c = street.crossing
     for t, direction in street.lanes:
@@ -133,13 +133,13 @@ def populate(street: Street, rng: np.random.Generator, moving: bool = False) -> 
     ):
         if not depth:
             continue
-        occupied = rng.uniform(0.2, 0.9)
+        occupied = rng.choice([rng.uniform(0.1, 0.4), rng.uniform(0.4, 0.95)])
         against = 0.25 if side > 0 else 0.05
         step = 2.55 if across else 5.6
         start = rng.uniform(0, step) - 2
         parked = 0
-        for s in np.arange(start, 75, step):
-            if rng.random() > occupied or parked > 8 or (c is not None and c.start - 3 < s < c.end + 3):
+        for s in np.arange(start, rng.uniform(20, 65), step):
+            if rng.random() > occupied or parked > 6 or (c is not None and c.start - 3 < s < c.end + 3):
                 continue
             kind = "Van" if rng.random() < 0.08 else "Car"
             if across:
@@ -151,17 +151,17 @@ def populate(street: Street, rng: np.random.Generator, moving: bool = False) -> 
             parked += crowd.add(kind, s + rng.normal(0, 0.25), t, heading + turn(0.04))
 
     if c is not None:  # cars that cross, turn or wait
-        for _ in range(rng.poisson(2.6)):
+        for _ in range(rng.poisson(2.3)):
             s = rng.uniform(c.start + 1.2, c.end - 1.2)
-            t = float(np.clip(rng.normal(0, 13), -45, 45))
+            t = float(np.clip(rng.normal(0, 15), -45, 45))
             sign = -1.0 if s > 0.5 * (c.start + c.end) else 1.0  # keep right: the far half goes left... seen from us
             heading = -sign * np.pi / 2 if rng.random() < 0.95 else sign * np.pi / 2
             if street.right - 2 < t < street.left + 2 and rng.random() < 0.6:
                 heading = rng.uniform(-np.pi, np.pi)
             crowd.add(motor(), s, t, heading + turn(0.12), speed=rng.uniform(3, 9))
     # Cars in yards, drives and car parks, turning round, askew: any heading.
-    for _ in range(rng.poisson(1.6)):
-        s = rng.uniform(6, 48)
+    for _ in range(rng.poisson(1.5)):
+        s = rng.uniform(6, 46)
         if rng.random() < 0.5:
             t = rng.uniform(-0.28, 0.28) * (s + 14)
         else:

@@ -172,11 +172,11 @@ class _Body:
         self.belt = np.minimum(belt, self.top - 0.035 * h)
         # Plan: full in the middle, drawn in at both ends as a superellipse.
         a, b = np.clip(1 - s / max(p.round_nose * 1.6, 0.02), 0, 1), np.clip(1 - (1 - s) / max(p.round_tail * 1.8, 0.02), 0, 1)
-        self.half = w / 2 * (1 - 0.22 * a**2.8) * (1 - 0.16 * b**2.6) * (1 - 0.012 * np.cos(2 * np.pi * s))
+        self.half = w / 2 * (1 - 0.17 * a**3) * (1 - 0.12 * b**3) * (1 - 0.012 * np.cos(2 * np.pi * s))
         self.half *= w / 2 / self.half.max()
         self.radius = p.wheel * h / 2
         self.sill = np.full_like(s, p.sill * h)
-        self.sill += 0.05 * h * (a**2 + b**2)
+        self.sill += 0.02 * h * (a**2 + b**2)
         for axle in p.axles:
             reach = (self.radius * 1.13) ** 2 - ((s - axle) * l) ** 2
             arch = self.radius + np.sqrt(np.maximum(reach, 0))
@@ -345,9 +345,13 @@ def car(
     kind_of = np.concatenate([kinds.ravel(), kinds.ravel()])
     assert len(triangles) == 2 * cells
     uv = np.stack([points[..., 0] / l + 0.5, 1 - points[..., 2] / h], -1)
+    # Windscreen and rear window show the inside of the car, side windows what is behind them.
+    pane = np.stack([points[..., 1] / w + 0.5, 1 - (points[..., 2] / h - profile.belt) / (1 - profile.belt)], -1)
+    across = (np.abs(np.arange(ring) - ring // 2) <= 2)[None, :, None]
+    pane = np.where(across, pane, np.stack([uv[..., 0] * 2.3, pane[..., 1]], -1))
     shade = np.clip(0.45 + 0.9 * points[..., 2] / h, 0, 1)  # low parts see less sky
     parts = []
-    tinted = rng.choice([0.02, 0.05, 0.09])
+    tinted = rng.choice([0.25, 0.5, 0.8])
     materials = (
         dict(tint=colour, skin=Skin.BODY, surface=Surface.PAINT, gloss=gloss),
         dict(tint=(tinted, tinted * 1.05, tinted * 1.1), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0),
@@ -360,7 +364,7 @@ def car(
         used, index = np.unique(chosen, return_inverse=True)
         tint = np.concatenate([np.tile(material["tint"], (len(used), 1)), shade.reshape(-1, 1)[used]], 1)
         parts.append(
-            build(points.reshape(-1, 3)[used], normals.reshape(-1, 3)[used], uv.reshape(-1, 2)[used], index.reshape(-1, 3),
+            build(points.reshape(-1, 3)[used], normals.reshape(-1, 3)[used], (pane if number == 1 else uv).reshape(-1, 2)[used], index.reshape(-1, 3),
                   **{**material, "tint": tint})
         )  # fmt: skip
 
@@ -469,7 +473,7 @@ def _rear(body: _Body, profile: Profile, colour, gloss, kind: str, rng) -> list[
     if kind == "van" and rng.random() < 0.6:
         for side in (-1, 1):
             y = (side * 0.04 * w, side * 0.38 * w)
-            parts.append(body.patch(y, (0.58 * h, 0.86 * h), False, tint=(0.03, 0.03, 0.035), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0))
+            parts.append(body.patch(y, (0.58 * h, 0.86 * h), False, tint=(0.5, 0.5, 0.55), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0))
     if kind in ("van", "minibus"):
         parts.append(body.patch((-0.006, 0.006), (0.2 * h, 0.9 * h), False, lift=0.008, tint=BLACK, skin=Skin.PLAIN))
     bumper = profile.sill * h + 0.12 * h
@@ -516,7 +520,7 @@ def truck(size, rng: np.random.Generator) -> Mesh:
     face = np.array([[x - dx, y, z] for dx, z in profile for y in np.linspace(-w * 0.48, w * 0.48, 5)]).reshape(len(profile), 5, 3)
     parts = []
     rows = [(0, 2, dict(tint=colour, skin=Skin.BODY, surface=Surface.PAINT, gloss=gloss)),
-            (2, 3, dict(tint=(0.03, 0.03, 0.035), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0)),
+            (2, 3, dict(tint=(0.5, 0.5, 0.55), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0)),
             (3, 4, dict(tint=colour, skin=Skin.BODY, surface=Surface.PAINT, gloss=gloss))]  # fmt: skip
     for first, last, material in rows:
         sheet = face[first : last + 1]
@@ -530,7 +534,7 @@ def truck(size, rng: np.random.Generator) -> Mesh:
         parts.append(build(outline, np.tile([0, side, 0], (len(outline), 1)), np.zeros((len(outline), 2)) + 0.3, fan, tint=colour,
                            skin=Skin.BODY, surface=Surface.PAINT, gloss=gloss))  # fmt: skip
         window = quad((x - 0.2 * cab, side * (w * 0.48 + 0.01), cab_height * 0.6), (-0.45 * cab, 0, 0), (0, 0, cab_height * 0.27),
-                      normal=(0, side, 0), tint=(0.03, 0.03, 0.03), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0)  # fmt: skip
+                      normal=(0, side, 0), tint=(0.5, 0.5, 0.5), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0)  # fmt: skip
         parts.append(window)
         lamp = quad((x + 0.005, side * w * 0.28, 0.65), (0, side * w * 0.16, 0), (0, 0, 0.2), normal=(1, 0, 0.1), skin=Skin.HEADLAMP,
                     surface=Surface.LAMP, gloss=1.0)  # fmt: skip
@@ -575,7 +579,7 @@ def tram(size, rng: np.random.Generator, wheels: bool = False) -> Mesh:
         parts.append(quad((side * l / 2, -side * w / 2, floor), (0, side * w, 0), (0, 0, h - floor), (0.5, 1), normal=(side, 0, 0),
                           tint=colour, skin=Skin.TRAM, gloss=0.3))  # fmt: skip
         parts.append(quad((side * (l / 2 + 0.01), -side * w * 0.43, h * 0.45), (0, side * w * 0.86, 0), (0, 0, h * 0.38), normal=(side, 0, 0.1),
-                          tint=(0.03, 0.03, 0.035), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0))  # fmt: skip
+                          tint=(0.5, 0.5, 0.55), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0))  # fmt: skip
         lamp = Skin.HEADLAMP if side > 0 else Skin.TAILLAMP
         for left in (-1, 1):
             parts.append(quad((side * (l / 2 + 0.01), left * w * 0.28, 0.7), (0, left * w * 0.14, 0), (0, 0, 0.2), normal=(side, 0, 0),
