@@ -20,6 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     parser.add_argument("--png", action="store_true", help="lossless pictures, four times as large")
+    parser.add_argument(
+        "--preview", action="store_true", help="write OUTPUT/preview.jpg as well: pairs, boxes, disparity"
+    )
     parser.add_argument("--disparity-only", action="store_true", help="write each pair's disparity as a 16-bit PNG")
 
 
@@ -39,3 +42,7 @@ def run(args: argparse.Namespace) -> None:
         args.workers,
         jpeg=not args.png,
     )
+    if args.preview:
+        from sicm_ros.synth.sheet import contact_sheet
+
+        print(contact_sheet(args.output, args.output / "preview.jpg"))

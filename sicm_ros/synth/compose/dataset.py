@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -181,7 +182,7 @@ def write_disparities(source: str | Path, output: str | Path, split: str | None 
 
 @dataclass(frozen=True)
 class _Job:
-    """All that a worker needs, shared by fork."""
+    """All that a worker needs."""
 
     output: Path
     scenes: list[tuple[Scene, KittiCalibration]]
@@ -222,7 +223,8 @@ def _run(job: _Job, frames: int, workers: int) -> Iterator[str]:
     if workers <= 1:
         yield from map(job.write, range(frames))
         return
-    with ProcessPoolExecutor(workers, initializer=_adopt, initargs=(job,)) as pool:
+    fresh = multiprocessing.get_context("spawn")  # a fork could inherit a lock that some thread holds
+    with ProcessPoolExecutor(workers, fresh, initializer=_adopt, initargs=(job,)) as pool:
         yield from pool.map(_write, range(frames), chunksize=4)
 
 
