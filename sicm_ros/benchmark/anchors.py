@@ -144,9 +144,14 @@ class PictureCodec:
                 own |= {"pred-struct": 1}
             group = ["-g", "1"] if intra else ["-g", "-1"]
             return [*options, "-crf", f"{quality:g}", *group, "-svtav1-params", _joined(own), "-f", "obu"]
-        own = {"intraperiod": 1, "gopsize": 1} if intra else {"intraperiod": 0, "picreordering": 0} if long else {}
-        parameters = ["-vvenc-params", _joined(own)] if own else []
-        return [*options, "-qp", f"{quality:g}", "-qpa", "0", *parameters, "-f", "vvc"]
+        own = {"accessunitdelimiter": 0}
+        if intra:
+            own |= {"intraperiod": 1, "gopsize": 1}
+        else:  # unless told, VVenC codes the second picture first, and the left one, which matters most, worst
+            own |= {"poc0idr": 1}
+        if long:
+            own |= {"picreordering": 0, "decodingrefreshtype": "none", "intraperiod": -1, "gopsize": 8}
+        return [*options, "-qp", f"{quality:g}", "-qpa", "0", "-vvenc-params", _joined(own), "-f", "vvc"]
 
 
 def _joined(parameters: dict[str, object]) -> str:

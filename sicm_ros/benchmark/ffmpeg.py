@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from sicm_ros.errors import DependencyError, InputError
 
 RATE = 10  # Hz, of stereo pairs, as KITTI's
+OUTPUT = "OUTPUT"
 
 
 class Run(NamedTuple):
@@ -53,23 +53,28 @@ def run(arguments: Sequence[str], data: bytes | np.ndarray, what: str) -> Run:
     """Runs ffmpeg with data as its standard input.
 
     Args:
-        arguments: everything but the executable.
+        arguments: everything but the executable; OUTPUT stands for where the output goes.
         data: what it reads from `pipe:0`.
         what: for the error, such as "libvvenc".
 
     Raises:
         InputError: it failed; the message has its last words.
     """
-    # Files, not pipes: a pipe would give the picture in bits of 64 kB and be timed with it.
+    # Files, not pipes: a pipe would give the picture in bits of 64 kB and be timed with it. The output has a descriptor of
+    # its own, since VVenC prints warnings to standard output.
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as sink, tempfile.TemporaryFile() as words:
         source.write(np.ascontiguousarray(data).data if isinstance(data, np.ndarray) else data)
         source.flush()
         source.seek(0)
         process = subprocess.Popen(
-            [executable(), "-hide_banner", "-nostdin", "-loglevel", "error", *arguments],
+            [
+                *(executable(), "-hide_banner", "-nostdin", "-loglevel", "error"),
+                *(f"pipe:{sink.fileno()}" if word == OUTPUT else word for word in arguments),
+            ],
             stdin=source,
-            stdout=sink,
+            stdout=words,
             stderr=words,
+            pass_fds=(sink.fileno(),),
             env=os.environ | {"SVT_LOG": "1"},  # errors alone
         )
         try:
@@ -91,49 +96,53 @@ def encode(pictures: np.ndarray, options: Sequence[str], threads: int, rate: flo
     """Frames to a bitstream.
 
     Args:
-        pictures: uint8 (N, height, width, 3) RGB, or uint16 (N, height, width), grey of 10 bits.
-        options: from "-c:v" to "-f", so that the stream goes to standard output.
+        pictures: uint8 (N, height, width, 3) RGB, or uint16 (N, height, width) luma of 10 bits, both sides even.
+        options: from "-c:v" to "-f", a raw bitstream's.
         threads: of the encoder.
         rate: frames a second, which some encoders place key frames by.
     """
     height, width = pictures.shape[1:3]
-    pixels = "rgb24" if pictures.dtype == np.uint8 else "gray10le"
-    source = ["-f", "rawvideo", "-pix_fmt", pixels, "-s", f"{width}x{height}", "-r", f"{rate:g}", "-i", "pipe:0"]
-    return run([*source, "-threads", str(threads), *options, "pipe:1"], pictures, options[1])
+    colour = pictures.dtype == np.uint8
+    if not colour:  # chroma of nothing, since VVenC knows no grey; handed over as it is coded, so that no range is scaled
+        chroma = np.full((len(pictures), height * width // 2), 512, np.uint16)
+        pictures = np.concatenate([pictures.reshape(len(pictures), -1), chroma], 1)
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24" if colour else "yuv420p10le", "-s", f"{width}x{height}"]
+    source += ["-r", f"{rate:g}", "-i", "pipe:0", "-threads", str(threads)]
+    return run([*source, *options, OUTPUT], pictures, options[1])
 
 
-def decode(stream: bytes, form: str, threads: int, pixels: str = "rgb24", decoder: str | None = None) -> np.ndarray:
-    """A bitstream to frames: uint8 (N, height, width, 3) RGB, or uint16 (N, height, width) of pixels "gray10le"."""
+def decode(stream: bytes, form: str, threads: int, decoder: str | None = None) -> np.ndarray:
+    """A bitstream to frames, uint8 (N, height, width, 3) RGB."""
+    # Portable pixmaps carry their size.
+    return _pixmaps(_decode(stream, form, threads, decoder, ["-pix_fmt", "rgb24", "-f", "image2pipe", "-c:v", "ppm"]))
+
+
+def decode_luma(stream: bytes, form: str, threads: int, width: int, height: int) -> np.ndarray:
+    """A bitstream of 10 bits to its luma, uint16 (N, height, width)."""
+    raw = _decode(stream, form, threads, None, ["-pix_fmt", "yuv420p10le", "-f", "rawvideo"])
+    frames = np.frombuffer(raw, "<u2")
+    size = height * width * 3 // 2
+    if len(frames) % size:
+        raise InputError(f"decoder of {form}: {len(raw)} bytes; expected frames of {width} x {height}")
+    return frames.reshape(-1, size)[:, : height * width].reshape(-1, height, width)
+
+
+def _decode(stream: bytes, form: str, threads: int, decoder: str | None, sink: list[str]) -> bytes:
     source = ["-threads", str(threads), *(["-c:v", decoder] if decoder else []), "-f", form, "-i", "pipe:0"]
-    # Portable pixmaps carry their size. Every frame once: a decoder's idea of time must neither drop nor repeat one.
-    sink = ["-fps_mode", "passthrough", "-pix_fmt", pixels, "-f", "image2pipe"]
-    sink += ["-c:v", "ppm" if pixels == "rgb24" else "pgm", "pipe:1"]
-    output = run([*source, *sink], stream, f"decoder of {form}").output
-    return _pixmaps(output)
+    # Every frame once: a decoder's idea of time must neither drop nor repeat one.
+    return run([*source, "-fps_mode", "passthrough", *sink, OUTPUT], stream, f"decoder of {form}").output
 
 
 def _pixmaps(data: bytes) -> np.ndarray:
-    """Binary PPM or PGM files, one after the other -> frames."""
-    frames, at = [], 0
-    while at < len(data):
-        fields = data[at : at + 64].split(None, 4)[:4]
-        kind, width, height, most = fields[0], int(fields[1]), int(fields[2]), int(fields[3])
-        at += data[at : at + 64].index(fields[3], len(kind) + 1 + len(fields[1]) + 1 + len(fields[2])) + len(fields[3])
-        at += 1
-        shape = (height, width, 3) if kind == b"P6" else (height, width)
-        type = np.dtype(np.uint8) if most < 256 else np.dtype(">u2")
-        count = int(np.prod(shape))
-        frames.append(np.frombuffer(data, type, count, at).reshape(shape).astype(type.newbyteorder("=")))
-        at += count * type.itemsize
-    return np.stack(frames)
+    """Binary PPM files of one size, one after the other -> frames."""
+    kind, width, height, most = data[:64].split(None, 4)[:4]  # "P6", size, 255, each followed by one white space
+    head = len(kind) + len(width) + len(height) + len(most) + 4
+    shape = int(height), int(width), 3
+    files = np.frombuffer(data, np.uint8).reshape(-1, head + int(np.prod(shape)))
+    return files[:, head:].reshape(-1, *shape)
 
 
 def version() -> str:
     """First line of `ffmpeg -version`."""
     done = subprocess.run([executable(), "-version"], capture_output=True, text=True)
     return done.stdout.splitlines()[0].split(" Copyright")[0]
-
-
-def name() -> str:
-    """File name of the executable, without its place."""
-    return Path(executable()).name
