@@ -64,9 +64,16 @@ def identity(calibration: StereoCalibration) -> int:
 def _calibration_block(calibration: StereoCalibration) -> bytes:
     c = calibration
     try:
-        return _CALIBRATION.pack(c.fx, c.fy, c.cx, c.cy, c.baseline, c.disparity_offset)
-    except OverflowError:
+        block = _CALIBRATION.pack(c.fx, c.fy, c.cx, c.cy, c.baseline, c.disparity_offset)
+        _read_calibration(block, c.width, c.height)
+    except (OverflowError, CalibrationError):
         raise CalibrationError(f"calibration: a value is beyond the range of float32: {c}") from None
+    return block
+
+
+def _read_calibration(block: bytes, width: int, height: int) -> StereoCalibration:
+    fx, fy, cx, cy, baseline, disparity_offset = _CALIBRATION.unpack_from(block)
+    return StereoCalibration(fx, fy, cx, cy, baseline, width, height, disparity_offset)
 
 
 def pack(packet: Packet) -> bytes:
@@ -139,9 +146,8 @@ def unpack(data: bytes) -> Packet:
     if flags & HAS_CALIBRATION:
         if len(body) < CALIBRATION_BYTES:
             raise BitstreamError("packet: ends within its calibration")
-        fx, fy, cx, cy, baseline, disparity_offset = _CALIBRATION.unpack_from(body)
         try:
-            calibration = StereoCalibration(fx, fy, cx, cy, baseline, width, height, disparity_offset)
+            calibration = _read_calibration(body, width, height)
         except CalibrationError as error:
             raise BitstreamError(f"packet: {error}") from None
         if identity(calibration) != calibration_identity:

@@ -48,9 +48,11 @@ from sicm_ros.entropy.likelihood import bits, build_tables
 from sicm_ros.entropy.tables import MEAN_STEPS, SCALES
 
 LEAK = 0.1  # slope of the gradient where a clip holds, so that nothing dies
-WEIGHT_UNIT = 128  # integer weights are their parameter times this
+# Integers per unit of a parameter: so that parameters are about as large as those of the networks around them, and one
+# learning rate suits all.
+WEIGHT_UNIT = 1024
+BIAS_UNIT = 64  # in steps of the output
 BIAS_LIMIT = 1 << 21
-UNIT = 16  # integer outputs of a layer for one unit of its bias's parameter
 
 # Typical magnitudes of inputs, for the initialisation alone.
 TYPICAL_SYMBOL, TYPICAL_ACTIVATION, TYPICAL_QUALITY = 0.5, 20.0, 128.0
@@ -127,7 +129,7 @@ class IntegerConv(nn.Module):
         outputs: channels of the output.
         shift, low, high: of the rounding.
         start: the bias's initial value.
-        gain: initial magnitude of the outputs, in units, for typical inputs.
+        gain: initial magnitude of the outputs, in typical activations, for typical inputs.
         """
         super().__init__()
         self.shift, self.low, self.high = shift, low, high
@@ -137,12 +139,12 @@ class IntegerConv(nn.Module):
         terms = 0
         for channels, typical, largest, (above, below, before, after) in inputs:
             taps = (above + below + 1) * (before + after + 1)
-            deviation = gain * UNIT * 2**shift / (typical * (channels * taps * len(inputs)) ** 0.5)
+            deviation = gain * TYPICAL_ACTIVATION * 2**shift / (typical * (channels * taps * len(inputs)) ** 0.5)
             weight = torch.randn(outputs, channels, above + below + 1, before + after + 1)
             self.weights.append(nn.Parameter(weight * deviation / WEIGHT_UNIT))
             terms += channels * taps * largest
         self.weight_limit = min(WEIGHT_LIMIT, (room - 1) // terms)  # so that sums stay exact, whatever is learnt
-        self.bias_unit = UNIT << shift
+        self.bias_unit = BIAS_UNIT << shift
         self.bias = nn.Parameter(torch.full((outputs,), float(start)))
 
     def integer_weights(self) -> list[Tensor]:
@@ -179,7 +181,7 @@ class ContextNetwork(nn.Module):
         self.first = IntegerConv(inputs, config.hidden, FIRST_SHIFT)
         self.second = IntegerConv(hidden, config.hidden, HIDDEN_SHIFT, gain=1.4)
         self.mean = IntegerConv(hidden, config.channels, OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT, gain=0.03)
-        self.scale = IntegerConv(hidden, config.channels, OUTPUT_SHIFT, 0, SCALES - 1, start=0.75, gain=0.06)
+        self.scale = IntegerConv(hidden, config.channels, OUTPUT_SHIFT, 0, SCALES - 1, start=12 / BIAS_UNIT, gain=0.05)
 
     def forward(self, inputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Quality, features, own and left symbols, whichever there are -> means in quarters, scale indices."""
@@ -219,7 +221,7 @@ class StereoPrior(nn.Module):
                 gain=1.4,
             )
             self.z_mean = nn.Parameter(torch.zeros(QUALITY_BUCKETS, config.hyper_channels))
-            self.z_scale = nn.Parameter(torch.full((QUALITY_BUCKETS, config.hyper_channels), 0.5))
+            self.z_scale = nn.Parameter(torch.full((QUALITY_BUCKETS, config.hyper_channels), 8 / BIAS_UNIT))
         self.networks = nn.ModuleList(ContextNetwork(config, step) for step in config.passes())
 
     def analyse(self, left: Tensor, right: Tensor) -> Tensor | None:
@@ -265,8 +267,8 @@ class StereoPrior(nn.Module):
         return mean[bucket][..., None, None], scale[bucket][..., None, None]
 
     def _hyper_integers(self) -> tuple[Tensor, Tensor]:
-        mean = _Clip.apply(_Round.apply(self.z_mean * UNIT), -MEAN_LIMIT, MEAN_LIMIT)
-        return mean, _Clip.apply(_Round.apply(self.z_scale * UNIT), 0, SCALES - 1)
+        mean = _Clip.apply(_Round.apply(self.z_mean * BIAS_UNIT), -MEAN_LIMIT, MEAN_LIMIT)
+        return mean, _Clip.apply(_Round.apply(self.z_scale * BIAS_UNIT), 0, SCALES - 1)
 
     def _synthesise(self, symbols: Tensor, constant: Tensor, height: int, width: int) -> Tensor:
         """Hyper symbols -> hyper features (B, 2, N, h, w)."""
