@@ -1,4 +1,4 @@
-"""Codecs of pictures to compare with: each a real encoder that gives real bytes, and a decoder that gives pictures back.
+"""Codecs of pictures to compare with: real encoders that give bytes, and decoders that give pictures back.
 
 | codec | encoder | decoder | stream |
 |---|---|---|---|
@@ -10,8 +10,8 @@
 | svtav1 | SVT-AV1, 10 bits | dav1d | one stream of AV1 OBUs a pair |
 | vvc | VVenC, 10 bits | ffmpeg's vvc | one VVC stream a pair |
 
-Raw bitstreams, no container, no information messages: what is counted is what a receiver needs. Encoders are asked for the
-least squared error, as MPEG's anchors for machines are, since what flatters the eye costs bits and helps no detector.
+Raw bitstreams, no container, no information messages: what is counted is what a receiver needs. Encoders are asked for
+the least squared error, as MPEG's anchors for machines are, since what flatters the eye costs bits and helps no detector.
 Their quality: JPEG and WebP 0 (least) to 100, JPEG XL a distance 0 (best) to 15, the others a quantiser 0 (best) to 63
 (x265: 51).
 """
@@ -164,6 +164,6 @@ def _jpeg(picture: np.ndarray, quality: float) -> bytes:
 
 
 def _even(pictures: np.ndarray) -> np.ndarray:
-    """Height and width made even, as 4:2:0 asks for, by repeating the last row and column; the receiver cuts them off."""
+    """Height and width made even, for 4:2:0, by repeating the last row and column; the receiver cuts them off."""
     _, height, width, _ = pictures.shape
     return np.pad(pictures, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), "edge")

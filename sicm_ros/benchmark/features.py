@@ -1,8 +1,8 @@
 """MPEG's way with features: uncompressed, quantised to 10 bits, tiled into pictures, coded by a video codec.
 
-    features of three scales and both views -> 10 bits -> one picture a view -> VVC, the right view predicted from the left
+    features of three scales and both views -> 10 bits -> a picture a view -> VVC, right view predicted from left
 
-(MPEG, feature anchor of Video Coding for Machines, ISO/IEC JTC 1/SC 29/WG 2 N00078; there with one view.)
+(The feature anchor of MPEG's Video Coding for Machines, there with one view.)
 """
 
 from __future__ import annotations

@@ -103,7 +103,9 @@ def encode(pictures: np.ndarray, options: Sequence[str], threads: int, rate: flo
     """
     height, width = pictures.shape[1:3]
     colour = pictures.dtype == np.uint8
-    if not colour:  # chroma of nothing, since VVenC knows no grey; handed over as it is coded, so that no range is scaled
+    if (
+        not colour
+    ):  # chroma of nothing, since VVenC knows no grey; handed over as it is coded, so that no range is scaled
         chroma = np.full((len(pictures), height * width // 2), 512, np.uint16)
         pictures = np.concatenate([pictures.reshape(len(pictures), -1), chroma], 1)
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24" if colour else "yuv420p10le", "-s", f"{width}x{height}"]

@@ -1,0 +1,214 @@
+"""Every way from frames to detections that a benchmark compares, behind one interface.
+
+    frames -> encode -> streams (bytes, all that a receiver gets) -> detect -> detections in the source camera's frame
+
+A coder takes groups of frames: one frame, or a sequence where it codes video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+
+from sicm_ros.benchmark.anchors import PictureCodec
+from sicm_ros.benchmark.features import FeatureCodec
+from sicm_ros.errors import InputError, ModelError
+from sicm_ros.geometry import Detections, ModelView, StereoCalibration
+from sicm_ros.geometry.boxes import image_boxes
+
+if TYPE_CHECKING:
+    from sicm_ros.model import Model
+
+
+Found = list[list[Detections]]
+"""Of each detector, of each frame."""
+
+
+class Pair(Protocol):
+    """What a coder needs of a frame (kitti.StereoFrame, bags.StereoPair)."""
+
+    left: np.ndarray
+    right: np.ndarray
+    calibration: StereoCalibration
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A pair as a decoder rebuilt it: uint8 (height, width, 3) RGB, and the calibration of these pictures."""
+
+    left: np.ndarray
+    right: np.ndarray
+    calibration: StereoCalibration
+
+
+class Coder(Protocol):
+    """One way to code groups of frames.
+
+    Attributes:
+        suffixes: of the files of a group's streams.
+    """
+
+    suffixes: tuple[str, ...]
+
+    def encode(self, frames: Sequence[Pair]) -> list[bytes]:
+        """Frames of a group to streams, one for each suffix."""
+
+    def detect(self, frames: Sequence[Pair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
+        """What each detector finds in each frame, from the streams and the frames' calibration alone."""
+
+
+@dataclass(frozen=True)
+class Uncompressed:
+    """Pictures as they are: the ceiling."""
+
+    suffixes: tuple[str, ...] = ()
+
+    def encode(self, frames: Sequence[Pair]) -> list[bytes]:
+        return []
+
+    def detect(self, frames: Sequence[Pair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
+        return [_detected(detector, frames) for detector in detectors]
+
+
+@dataclass(frozen=True)
+class Ours:
+    """Our packets, each with its calibration, so that it decodes by itself; `detectors` is the model, once more."""
+
+    model: Model
+    quality: float
+    suffixes: tuple[str, ...] = ("sicm",)
+
+    def encode(self, frames: Sequence[Pair]) -> list[bytes]:
+        (frame,) = frames
+        return [self.model.encode(frame.left, frame.right, frame.calibration, self.quality)]
+
+    def detect(self, frames: Sequence[Pair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
+        return [[detector.decode(streams[0]).detections] for detector in detectors]
+
+
+@dataclass(frozen=True)
+class CodedPictures:
+    """A codec of pictures, at the camera's size or at that of the detector's input (width, height)."""
+
+    codec: PictureCodec
+    quality: float
+    input_size: tuple[int, int] | None = None
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        suffix = self.codec.suffix
+        stills = self.codec.codec in ("jpeg", "webp", "jxl", "avif")
+        return (f"left.{suffix}", f"right.{suffix}") if stills else (suffix,)
+
+    def encode(self, frames: Sequence[Pair]) -> list[bytes]:
+        pictures = []
+        for frame in frames:
+            view = self._view(frame.calibration)
+            pictures += [frame.left, frame.right] if view is None else [view.apply(frame.left), view.apply(frame.right)]
+        if len({picture.shape for picture in pictures}) > 1:
+            raise InputError("pictures of a sequence differ in size; a video has one")
+        return self.codec.encode(np.stack(pictures), self.quality)
+
+    def decode(self, frames: Sequence[Pair], streams: list[bytes]) -> list[Pictures]:
+        """The pairs as a receiver sees them."""
+        calibrations = [self._calibration(frame.calibration) for frame in frames]
+        decoded = self.codec.decode(streams, calibrations[0].width, calibrations[0].height)
+        if len(decoded) != 2 * len(frames):
+            raise InputError(f"{self.codec.codec}: {len(decoded)} pictures decoded; expected {2 * len(frames)}")
+        return [Pictures(decoded[2 * i], decoded[2 * i + 1], k) for i, k in enumerate(calibrations)]
+
+    def detect(self, frames: Sequence[Pair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
+        pairs = self.decode(frames, streams)
+        sources = [frame.calibration for frame in frames]
+        return [
+            [_in_source(found, source) for found, source in zip(_detected(detector, pairs), sources)]
+            for detector in detectors
+        ]
+
+    def _view(self, calibration: StereoCalibration) -> ModelView | None:
+        return None if self.input_size is None else ModelView.fit(calibration, *self.input_size)
+
+    def _calibration(self, calibration: StereoCalibration) -> StereoCalibration:
+        view = self._view(calibration)
+        return calibration if view is None else view.calibration
+
+
+@dataclass(frozen=True)
+class CodedFeatures:
+    """Features of our uncompressed network, coded as MPEG's feature anchor does; `detectors` is that network."""
+
+    model: Model
+    codec: FeatureCodec
+    quality: float
+    suffixes: tuple[str, ...] = ("ranges", "266")
+
+    def encode(self, frames: Sequence[Pair]) -> list[bytes]:
+        (frame,) = frames
+        return self.codec.encode(self.model.extract(frame.left, frame.right, frame.calibration), self.quality)
+
+    def detect(self, frames: Sequence[Pair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
+        import torch
+
+        (frame,) = frames
+        found = []
+        for detector in detectors:
+            config = detector.config
+            shapes = tuple(
+                (channels, config.input_height // stride, config.input_width // stride)
+                for channels, stride in zip(detector.network.backbone.channels, (4, 8, 16))
+            )
+            features = tuple(
+                torch.from_numpy(scale).to(detector.device, memory_format=torch.channels_last)
+                for scale in self.codec.decode(streams, shapes)
+            )
+            found.append([detector.detect_features(features, frame.calibration).detections])
+        return found
+
+
+@runtime_checkable
+class LearnedCodec(Protocol):
+    """A model that codes stereo pictures, such as one with a bi-directional contextual transform (BCSIC)."""
+
+    def encode_pictures(
+        self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float
+    ) -> bytes:
+        """A pair, uint8 RGB, to a packet."""
+
+    def decode_pictures(self, data: bytes) -> tuple[np.ndarray, np.ndarray, StereoCalibration]:
+        """A packet to the pair as rebuilt, and the calibration of these pictures."""
+
+
+@dataclass(frozen=True)
+class LearnedPictures:
+    """A learned codec of stereo pictures, which a detector looks at."""
+
+    model: LearnedCodec
+    quality: float
+    suffixes: tuple[str, ...] = ("sicp",)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, LearnedCodec):
+            name = getattr(self.model, "name", type(self.model).__name__)
+            raise ModelError(f"model {name} gives back no pictures; expected one that was trained as a picture codec")
+
+    def encode(self, frames: Sequence[Pair]) -> list[bytes]:
+        (frame,) = frames
+        return [self.model.encode_pictures(frame.left, frame.right, frame.calibration, self.quality)]
+
+    def detect(self, frames: Sequence[Pair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
+        (frame,) = frames
+        pairs = [Pictures(*self.model.decode_pictures(streams[0]))]
+        return [[_in_source(_detected(d, pairs)[0], frame.calibration)] for d in detectors]
+
+
+def _detected(detector: Model, pairs: Sequence[Pair]) -> list[Detections]:
+    return [detector.detect_uncompressed(p.left, p.right, p.calibration).detections for p in pairs]
+
+
+def _in_source(detections: Detections, calibration: StereoCalibration) -> Detections:
+    """Boxes found in another cut of the picture: the same in space, projected into the camera's own."""
+    boxes = image_boxes(detections.location, detections.dimensions, detections.rotation_y, calibration)
+    return replace(detections, image_boxes=boxes)

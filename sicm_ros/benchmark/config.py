@@ -1,0 +1,148 @@
+"""What a benchmark run consists of: typed, validated, read from YAML."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sicm_ros.benchmark.anchors import RANGES, STILL
+from sicm_ros.errors import InputError
+
+Quality = float
+Size = Literal["full", "input"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Rendered(_Frozen):
+    """A data set that `sicm synth` renders: frames, drives of so many frames (1: single frames), and seed."""
+
+    frames: int = Field(ge=2)
+    sequences: int = Field(1, ge=1)
+    seed: int = 7
+
+
+class DatasetConfig(_Frozen):
+    """Labelled frames.
+
+    Attributes:
+        what: for people: what these frames are, where from.
+        path: KITTI folder or archives; None where `--data NAME=PATH` must give it, or where it is rendered.
+        split: train, test, val or a file of names; None for all.
+        rendered: to be rendered into the run's folder instead.
+        limit: the first so many frames.
+        video: frames of one sequence, for the anchors that code video; 0 leaves those out.
+    """
+
+    what: str = ""
+    path: Path | None = None
+    split: str | None = None
+    rendered: Rendered | None = None
+    limit: int | None = Field(None, ge=1)
+    video: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DatasetConfig:
+        if self.path is not None and self.rendered is not None:
+            raise ValueError("path and rendered are both given; expected one of them")
+        return self
+
+
+class AnchorConfig(_Frozen):
+    """An anchor: a codec of pictures, or of features, at several qualities. Its curve is the best of all its variants.
+
+    Attributes:
+        codec: of benchmark.anchors, "features" (benchmark.features), or "learned" (benchmark.coders.LearnedCodec).
+        model: folder of a learned codec's model.
+        mode: views by themselves, right predicted from left, or low-delay video of whole sequences.
+        presets: of the encoder; each is a variant. Empty: the codec's own.
+        qualities: picture size ("full", or "input", the detector's own) -> values of the codec's own quality. Each size
+            is a variant. Of features: "input" alone.
+    """
+
+    codec: Literal["jpeg", "webp", "jxl", "avif", "x265", "svtav1", "vvc", "features", "learned"]
+    model: Path | None = None
+    mode: Literal["intra", "two_view", "video"] = "intra"
+    presets: tuple[str, ...] = ()
+    qualities: dict[Size, tuple[Quality, ...]]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> AnchorConfig:
+        if self.codec in (*STILL, "features", "learned") and self.mode != "intra":
+            raise ValueError(f"{self.codec} knows one mode; expected intra, which is the default")
+        if self.codec == "features" and set(self.qualities) != {"input"}:
+            raise ValueError("features have the size of the detector's input; expected qualities: {input: [...]}")
+        if (self.codec == "learned") != (self.model is not None):
+            raise ValueError("a learned codec needs model, the folder of its weights, and no other codec has one")
+        low, high = (0, 1) if self.codec == "learned" else RANGES.get(self.codec, RANGES["vvc"])
+        for values in self.qualities.values():
+            for value in values:
+                if not low <= value <= high:
+                    raise ValueError(f"{self.codec}: quality {value:g}; expected {low} to {high}")
+        return self
+
+
+class SpeedConfig(_Frozen):
+    """How `times` is measured: pairs, and how often each is coded by each codec in turn."""
+
+    pairs: int = Field(3, ge=1)
+    repeats: int = Field(5, ge=1)
+
+
+class BenchmarkConfig(_Frozen):
+    """A whole run.
+
+    Attributes:
+        model: name or folder of ours; its uncompressed detector looks at what the anchors' decoders give.
+        detectors: folders of further models whose uncompressed detectors look at the anchors' pictures too, such as one
+            that was fine-tuned on pictures from codecs; the better counts.
+        qualities: of ours, 0 to 1.
+        ablations: name -> folder of a model that lacks something.
+        datasets: name -> frames; the first is the headline's.
+        anchors: name in results.json -> anchor.
+        replicates: resampled sets of frames behind the intervals.
+    """
+
+    model: str = "default"
+    detectors: tuple[Path, ...] = ()
+    qualities: tuple[float, ...] = Field(min_length=1)
+    ablations: dict[str, Path] = {}
+    datasets: dict[str, DatasetConfig] = Field(min_length=1)
+    anchors: dict[str, AnchorConfig] = {}
+    replicates: int = Field(200, ge=1)
+    speed: SpeedConfig = SpeedConfig()
+
+    @model_validator(mode="after")
+    def _names(self) -> BenchmarkConfig:
+        for name in (*self.datasets, *self.anchors, *self.ablations):
+            if not name.replace("_", "").replace("-", "").isalnum():
+                raise ValueError(f"name {name!r}; expected letters, digits, - and _: it becomes a folder")
+        for quality in self.qualities:
+            if not 0 <= quality <= 1:
+                raise ValueError(f"quality {quality:g} of ours; expected 0 to 1")
+        return self
+
+
+def load_config(source: str | Path) -> BenchmarkConfig:
+    """A configuration that ships, by name, or of a file. InputError names what is wrong with it."""
+    shipped = resources.files("sicm_ros.benchmark").joinpath("configs")
+    path = Path(source)
+    if not path.is_file():
+        names = sorted(p.name[:-5] for p in shipped.iterdir() if p.name.endswith(".yaml"))
+        if str(source) not in names:
+            raise InputError(f"no configuration {str(source)!r}: neither a file nor one of {', '.join(names)}")
+        path = shipped.joinpath(f"{source}.yaml")
+    try:
+        return BenchmarkConfig.model_validate(yaml.safe_load(path.read_text()))
+    except yaml.YAMLError as error:
+        raise InputError(f"{source}: not YAML ({' '.join(str(error).split())})") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "configuration"
+        raise InputError(f"{source}: {where}: {first['msg']}") from None
