@@ -7,18 +7,21 @@ detections, labels, boxes of messages. Pictures are uint8 (height, width, 3) RGB
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from sicm_ros.geometry import StereoCalibration
+from sicm_ros.errors import InputError
+from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.geometry.boxes import NEAR, corners, project
 
 DETECTION, LABEL = (228, 40, 44), (38, 112, 255)  # RGB: detections are red, labels blue, everywhere
 _EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
 _SHIFT = 4  # fractional bits of OpenCV's line coordinates
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+FAINT = 25.0  # metres beyond which boxes are drawn in thin lines, not to hide what they hold
 _FAR = 1e4  # pixels outside the picture beyond which a line isn't followed
 
 
@@ -63,7 +66,8 @@ def draw_boxes(
     points = corners(boxes.location, boxes.dimensions, boxes.rotation_y) if len(boxes.location) else []
     for index in order:  # nearest last
         box = points[index]
-        lines = [(box[a], box[b], thickness) for a, b in _EDGES]
+        weight = thickness if box[:, 2].min() < FAINT else 1
+        lines = [(box[a], box[b], weight) for a, b in _EDGES]
         lines += [(box[0], box[5], 1), (box[1], box[4], 1)]  # the front: corners 0, 1 and above them 4, 5
         for a, b, weight in lines:
             if max(a[2], b[2]) < NEAR:
@@ -129,3 +133,48 @@ def birds_eye(
             middle = (outline[0] + outline[2]) / 2
             _segment(canvas, middle, (outline[0] + outline[1]) / 2, colour, 2)  # from the middle to the front
     return canvas
+
+
+def read_picture(path: str | Path) -> np.ndarray:
+    """A picture file as uint8 (height, width, 3), RGB; InputError if there is none that OpenCV can read."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR) if Path(path).is_file() else None
+    if picture is None:
+        raise InputError(f"{path}: not a picture that can be read; expected a PNG or JPEG file")
+    return picture[..., ::-1].copy()
+
+
+def write_picture(path: str | Path, picture: np.ndarray) -> None:
+    """Writes uint8 (height, width, 3), RGB, in the format of the path's suffix."""
+    try:
+        written = cv2.imwrite(str(path), picture[..., ::-1])
+    except cv2.error:
+        written = False
+    if not written:
+        raise InputError(f"{path}: can't be written; expected an existing folder and a suffix such as .png or .jpg")
+
+
+def heat_map(values: np.ndarray, most: float | None = None) -> np.ndarray:
+    """Values (h, w), 0 to `most` (default: the largest), as colours, uint8 (h, w, 3): dark for 0, yellow for most."""
+    most = float(values.max()) if most is None else most
+    scaled = np.clip(values / most, 0, 1) if most > 0 else np.zeros(values.shape)
+    return cv2.applyColorMap((scaled * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1].copy()
+
+
+def window_overlay(picture: np.ndarray, values: np.ndarray, view: ModelView, most: float | None = None) -> np.ndarray:
+    """What the network says of each cell of its window (bits, disparity), over a greyed copy of the picture.
+
+    Args:
+        picture: source picture, uint8 (height, width, 3).
+        values: (h, w), one for each cell of the window, shown in the colours of `heat_map`.
+        view: where the window lies in the picture.
+        most: what the brightest colour stands for (default: the largest value).
+    """
+    drawn = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) // 2
+    height, width = picture.shape[:2]
+    scale = height / view.resized_height
+    top, bottom = (round(row * scale) for row in (view.top, view.top + view.calibration.height))
+    colours = cv2.resize(heat_map(values, most), (width, max(bottom - top, 1)), interpolation=cv2.INTER_NEAREST)
+    first, last = max(top, 0), min(bottom, height)
+    window = colours[first - top : last - top]
+    drawn[first:last] = np.clip(drawn[first:last].astype(np.int32) + window * 2 // 3, 0, 255)
+    return drawn

@@ -212,6 +212,6 @@ def test_twenty_thousand_damaged_packets_do_no_harm():
         slowest = max(slowest, time.thread_time() - started)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert refused + decoded == 21_000
-    assert decoded > 100
+    assert decoded > 50
     assert slowest < 1.0
     assert grown < 16 << 10  # KiB

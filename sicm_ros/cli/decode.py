@@ -1,0 +1,120 @@
+"""`sicm decode`: a packet to 3D detections."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+SUMMARY = "decode a packet to 3D detections"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("packet", type=Path, metavar="IN.sicm", help="what `sicm encode` wrote")
+    parser.add_argument("--model", default="default", help="name or folder, the encoder's (default: %(default)s)")
+    parser.add_argument(
+        "--calib",
+        type=Path,
+        metavar="KITTI.txt",
+        help="the source's calibration: for packets without one, and to have --kitti in KITTI's frame",
+    )
+    parser.add_argument("--device", default="cpu", help="default: %(default)s")
+    parser.add_argument(
+        "--kitti",
+        type=Path,
+        metavar="OUT.txt",
+        help="KITTI detection file: in the left camera's frame, or with --calib in camera 0's, as KITTI's are",
+    )
+    parser.add_argument("--json", metavar="OUT.json", help="header, detections, times ('-': standard output)")
+    parser.add_argument(
+        "--picture", type=Path, metavar="OUT.png", help="boxes over the decoded disparity, and seen from above"
+    )
+    parser.add_argument("--left", type=Path, help="for --picture: draw over this left picture instead")
+
+
+def run(args: argparse.Namespace) -> None:
+    from sicm_ros import load
+    from sicm_ros.bitstream import unpack
+    from sicm_ros.errors import InputError
+    from sicm_ros.kitti.calibration import read_calibration
+    from sicm_ros.kitti.labels import write_detections
+
+    try:
+        data = args.packet.read_bytes()
+    except OSError as error:
+        raise InputError(f"{args.packet}: {error.strerror}; expected a packet that `sicm encode` wrote") from None
+    header = unpack(data)
+    source = read_calibration(args.calib) if args.calib else None
+    calibration = header.calibration or (source.stereo(header.width, header.height) if source else None)
+    result = load(args.model, args.device).decode(data, calibration)
+    try:
+        if args.kitti:
+            write_detections(args.kitti, result.detections, source.left_origin_shift if source else (0.0, 0.0, 0.0))
+        if args.json:
+            text = json.dumps(_report(result), indent=2) + "\n"
+            sys.stdout.write(text) if args.json == "-" else Path(args.json).write_text(text)
+    except OSError as error:
+        raise InputError(f"{error.filename}: {error.strerror}; expected a file that can be written") from None
+    if args.picture:
+        _draw(args, result, calibration)
+    if args.json != "-":
+        _print(result.detections)
+
+
+def _print(detections) -> None:
+    print(f"{len(detections)} objects" + (": x right, y down, z ahead, metres" if len(detections) else ""))
+    for name, score, (x, y, z), (height, width, length), turn in zip(
+        detections.names,
+        detections.scores,
+        detections.location,
+        detections.dimensions,
+        detections.rotation_y,
+        strict=True,
+    ):
+        print(
+            f"{name:<11}{score:5.2f}   at {x:7.2f} {y:6.2f} {z:6.2f}   "
+            f"h w l {height:5.2f} {width:5.2f} {length:5.2f}   rotation_y {turn:5.2f}"
+        )
+
+
+def _report(result) -> dict:
+    header, found = result.header, result.detections
+    return {
+        "packet": {
+            "bytes": header.size,
+            "width": header.width,
+            "height": header.height,
+            "quality": header.quality / 255,
+            "sequence": header.sequence,
+        },
+        "detections": [
+            {
+                "class": name,
+                "score": float(found.scores[i]),
+                "location": found.location[i].tolist(),
+                "dimensions": found.dimensions[i].tolist(),
+                "rotation_y": float(found.rotation_y[i]),
+                "image_box": found.image_boxes[i].tolist(),
+            }
+            for i, name in enumerate(found.names)
+        ],
+        "seconds": result.timings,
+    }
+
+
+def _draw(args: argparse.Namespace, result, calibration) -> None:
+    import cv2
+    import numpy as np
+
+    from sicm_ros.pictures import DETECTION, birds_eye, draw_boxes, read_picture, window_overlay, write_picture
+
+    if args.left:
+        picture = read_picture(args.left)
+    else:
+        black = np.zeros((calibration.height, calibration.width, 3), np.uint8)
+        picture = window_overlay(black, np.clip(result.disparity, 0, None), result.view)
+    drawn = draw_boxes(picture, result.detections, calibration, captions=True)
+    above = birds_eye([(result.detections, DETECTION)], calibration)
+    above = cv2.resize(above, (round(above.shape[1] * drawn.shape[0] / above.shape[0]), drawn.shape[0]))
+    write_picture(args.picture, np.concatenate([drawn, above], axis=1))
