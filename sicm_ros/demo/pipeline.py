@@ -23,7 +23,7 @@ from sicm_ros.errors import DependencyError, SicmError
 START = "import sys; from sicm_ros.nodes.process import start; sys.exit(start({node!r}))"
 READY = 300.0  # seconds that loading and warming up a model may take at most
 GRACE = 3.0  # seconds for a node to end by itself
-LAST_REPORT = 3.0  # seconds in which the nodes' next /diagnostics is sure to come
+QUIET = 5.0  # seconds of silence after the last picture in which an answer would have come
 
 
 class PipelineError(SicmError):
@@ -126,12 +126,15 @@ def _follow(recorder: _Process, nodes: list[_Process], player: _Process, pairs: 
     """Until the player has ended and the nodes have reported what they did until then."""
     answered = reports = 0
     finished: float | None = None
+    moved = time.monotonic()  # when something but a report last came
     while True:
         topic, _, count = (_line(recorder) or "").partition(" ")
         if topic == "detections":
             answered = int(count)
             bar.update(answered - bar.n)
         reports += topic == "/diagnostics" and finished is not None
+        if topic and topic != "/diagnostics":
+            moved = time.monotonic()
         _check(nodes)
         if finished is None and player.ended:
             if player.popen.returncode:
@@ -140,7 +143,7 @@ def _follow(recorder: _Process, nodes: list[_Process], player: _Process, pairs: 
         if finished is not None:
             # Each node reports once a second: four further reports hold the last pair's times and counts of both.
             done = answered >= pairs and reports >= 4
-            if done or (not topic and time.monotonic() - finished > LAST_REPORT):
+            if done or time.monotonic() - max(finished, moved) > QUIET:
                 return
 
 
