@@ -14,7 +14,8 @@ class Camera:
     """A camera's response; the two of a rig differ a little.
 
     gamma: exponent upon the rendered square root of light; contrast: 0 none, 1 a full smoothstep; black: level cut off;
-    gains: of red, green, blue; blur: sigma of a Gaussian, pixels; noise: deviation, grey levels; vignette: loss in the corners.
+    gains: of red, green, blue; blur: sigma of a Gaussian, pixels; noise: deviation, grey levels;
+    vignette: loss in the corners.
     """
 
     gamma: float = 1.0
@@ -66,7 +67,12 @@ class Camera:
             noise = noise[::-1]
         if rng.random() < 0.5:
             noise = noise[:, ::-1]
-        return cv2.scaleAdd(noise.astype(np.float32), self.noise / 32, picture.astype(np.float32)).round().clip(0, 255).astype(np.uint8)
+        return (
+            cv2.scaleAdd(noise.astype(np.float32), self.noise / 32, picture.astype(np.float32))
+            .round()
+            .clip(0, 255)
+            .astype(np.uint8)
+        )
 
 
 @cache

@@ -56,14 +56,20 @@ class Recipe:
         focal = float(rng.uniform(*self.focal))
         sx, sy = self.width / KITTI.width, self.height / KITTI.height
         calibration = replace(
-            KITTI, fx=focal, fy=focal, cx=(KITTI.cx + 0.5) * sx - 0.5, cy=(KITTI.cy + 0.5) * sy - 0.5,
-            baseline=float(rng.uniform(*self.baseline)), width=self.width, height=self.height,
-        )  # fmt: skip
+            KITTI,
+            fx=focal,
+            fy=focal,
+            cx=(KITTI.cx + 0.5) * sx - 0.5,
+            cy=(KITTI.cy + 0.5) * sy - 0.5,
+            baseline=float(rng.uniform(*self.baseline)),
+            width=self.width,
+            height=self.height,
+        )
         return calibration, float(rng.uniform(*self.camera_height))
 
 
 def calibration_text(k: StereoCalibration) -> str:
-    """A KITTI calibration file; camera 0 is the left camera. The last line is ours: what to add to a measured disparity."""
+    """A KITTI calibration file; camera 0 is the left one. The last line is ours: what to add to a measured disparity."""
     left = f"{k.fx:.12e} 0 {k.cx:.12e} 0 0 {k.fy:.12e} {k.cy:.12e} 0 0 0 1 0"
     right = f"{k.fx:.12e} 0 {k.cx:.12e} {-k.fx * k.baseline:.12e} 0 {k.fy:.12e} {k.cy:.12e} 0 0 0 1 0"
     return (
@@ -75,7 +81,9 @@ def calibration_text(k: StereoCalibration) -> str:
 
 def write_frame(frame: Frame, folder: Path, name: str, jpeg: int | None) -> None:
     """One pair with all that belongs to it."""
-    suffix, options = (".png", [cv2.IMWRITE_PNG_COMPRESSION, 3]) if jpeg is None else (".jpg", [cv2.IMWRITE_JPEG_QUALITY, jpeg])
+    suffix, options = (
+        (".png", [cv2.IMWRITE_PNG_COMPRESSION, 3]) if jpeg is None else (".jpg", [cv2.IMWRITE_JPEG_QUALITY, jpeg])
+    )
     for where, image in (("image_2", frame.left), ("image_3", frame.right)):
         _write(folder / where / (name + suffix), cv2.imencode(suffix, image[..., ::-1], options)[1])
     disparity = np.rint(np.clip(frame.disparity * 256, 0, 65535)).astype(np.uint16)

@@ -12,7 +12,8 @@ from sicm_ros.geometry.boxes import project, wrap_angle
 from sicm_ros.synth.mesh import Mesh
 from sicm_ros.synth.renderer import Pose
 
-# Visible share of the pixels that would be seen if nothing stood before: KITTI's fully visible, partly, largely occluded.
+# Visible share of the pixels that would be seen if nothing stood before: KITTI's fully visible, partly and largely
+# occluded; less is DontCare.
 FULLY, PARTLY, LEAST = 0.80, 0.45, 0.12
 SMALLEST_HEIGHT, SMALLEST_AREA = 9, 40  # pixels; what is less becomes DontCare
 NEAR = 0.3  # metres
@@ -43,7 +44,7 @@ def dont_care(box) -> Label:
 
 
 def silhouette(mesh: Mesh, pose: Pose, calibration: StereoCalibration) -> tuple[np.ndarray, float] | None:
-    """A mesh seen alone: its outline's box (left, top, right, bottom; not clipped) and how many pixels of the picture it fills.
+    """A mesh seen alone: its outline's box (left, top, right, bottom; not clipped) and how many pixels it fills.
 
     The area is counted on a grid of about 48 cells a side: large triangles are filled, small ones dotted in.
     None if it is wholly behind the camera or outside the picture.
@@ -75,7 +76,15 @@ def silhouette(mesh: Mesh, pose: Pose, calibration: StereoCalibration) -> tuple[
 
 
 def annotate(
-    kind: str, size, position, yaw: float, identity: int, mesh: Mesh, seen: np.ndarray, pose: Pose, calibration: StereoCalibration
+    kind: str,
+    size,
+    position,
+    yaw: float,
+    identity: int,
+    mesh: Mesh,
+    seen: np.ndarray,
+    pose: Pose,
+    calibration: StereoCalibration,
 ) -> Label | None:
     """The label of one object, DontCare if too little of it is seen, None if nothing is.
 
@@ -96,7 +105,12 @@ def annotate(
     box = np.array([max(whole[0], 0), max(whole[1], 0), min(whole[2], width - 1), min(whole[3], height - 1)])
     location = pose.to_optical(np.asarray(position))
     share = visible / max(alone, visible)
-    if share < LEAST or visible < SMALLEST_AREA or box[3] - box[1] < SMALLEST_HEIGHT or not 0.5 < location[2] < FARTHEST:
+    if (
+        share < LEAST
+        or visible < SMALLEST_AREA
+        or box[3] - box[1] < SMALLEST_HEIGHT
+        or not 0.5 < location[2] < FARTHEST
+    ):
         rows, columns = np.where(mine)
         return dont_care((columns.min(), rows.min(), columns.max(), rows.max()))
     area = (whole[2] - whole[0]) * (whole[3] - whole[1])

@@ -64,7 +64,9 @@ class Mesh:
         vertices[:, NORMAL] = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
         return Mesh(vertices, self.triangles)
 
-    def dyed(self, tint=None, *, skin: int | None = None, surface: int | None = None, gloss: float | None = None) -> Mesh:
+    def dyed(
+        self, tint=None, *, skin: int | None = None, surface: int | None = None, gloss: float | None = None
+    ) -> Mesh:
         """The mesh with another tint, skin, surface or gloss."""
         vertices = self.vertices.copy()
         if tint is not None:
@@ -151,10 +153,22 @@ def quad(corner, along, up, uv_size=(1.0, 1.0), normal=None, **material) -> Mesh
 
 
 # A unit cube about the origin: corners, normals, and which two of x, y, z run along u and v.
-_FACES = [((1, 0, 0), (0, 1, 0), (0, 0, 1)), ((-1, 0, 0), (0, -1, 0), (0, 0, 1)), ((0, 1, 0), (-1, 0, 0), (0, 0, 1)),
-          ((0, -1, 0), (1, 0, 0), (0, 0, 1)), ((0, 0, 1), (1, 0, 0), (0, 1, 0)), ((0, 0, -1), (1, 0, 0), (0, -1, 0))]  # fmt: skip
+_FACES = [
+    ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    ((-1, 0, 0), (0, -1, 0), (0, 0, 1)),
+    ((0, 1, 0), (-1, 0, 0), (0, 0, 1)),
+    ((0, -1, 0), (1, 0, 0), (0, 0, 1)),
+    ((0, 0, 1), (1, 0, 0), (0, 1, 0)),
+    ((0, 0, -1), (1, 0, 0), (0, -1, 0)),
+]
 _CUBE = np.array(
-    [[np.array(n) / 2 + su * np.array(u) / 2 + sv * np.array(v) / 2 for su, sv in ((-1, -1), (1, -1), (1, 1), (-1, 1))] for n, u, v in _FACES]
+    [
+        [
+            np.array(n) / 2 + su * np.array(u) / 2 + sv * np.array(v) / 2
+            for su, sv in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+        ]
+        for n, u, v in _FACES
+    ]
 ).reshape(-1, 3)
 _CUBE_NORMALS = np.repeat(np.array([n for n, _, _ in _FACES], np.float64), 4, 0)
 _CUBE_UV = np.tile([[0.0, 1], [1, 1], [1, 0], [0, 0]], (6, 1))
@@ -165,7 +179,13 @@ _CUBE_TRIANGLES = (4 * np.arange(6)[:, None, None] + _QUAD).reshape(-1, 3).astyp
 def box(size, centre=(0, 0, 0), uv_scale: float = 1.0, **material) -> Mesh:
     """An axis-aligned box; its faces' uv are metres times uv_scale."""
     size = np.asarray(size, np.float64)
-    return build(_CUBE * size + np.asarray(centre), _CUBE_NORMALS, _CUBE_UV * size[_CUBE_AXES] * uv_scale, _CUBE_TRIANGLES, **material)
+    return build(
+        _CUBE * size + np.asarray(centre),
+        _CUBE_NORMALS,
+        _CUBE_UV * size[_CUBE_AXES] * uv_scale,
+        _CUBE_TRIANGLES,
+        **material,
+    )
 
 
 def tube(points, radii, sides: int = 8, uv_scale=(1.0, 1.0), ends: bool = True, **material) -> Mesh:

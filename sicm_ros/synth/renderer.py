@@ -31,7 +31,7 @@ SAMPLES = 0  # per pixel, for smooth edges
 
 @dataclass(frozen=True)
 class Pose:
-    """The left camera in the world: position (x forward, y left, z up, metres), and yaw, pitch (nose up), roll, radians."""
+    """The left camera in the world: position (x forward, y left, z up, metres); yaw, pitch (nose up), roll, radians."""
 
     position: tuple[float, float, float] = (0.0, 0.0, 1.65)
     yaw: float = 0.0
@@ -266,9 +266,7 @@ class Renderer:
             buffer.set_clear_active(plane, True)
             buffer.set_clear_value(plane, (0, 0, 0, 0))
         inputs = {"skins": skins, "shadow": shadow}
-        self._passes["colour"] = [
-            self._camera(buffer, region, colour, inputs) for region in ((0, 0.5), (0.5, 1))
-        ]
+        self._passes["colour"] = [self._camera(buffer, region, colour, inputs) for region in ((0, 0.5), (0.5, 1))]
 
     def _camera(self, buffer, region, programs, inputs):
         core = self.core
@@ -324,9 +322,7 @@ class Renderer:
             geometry.add_primitive(primitive)
             node.add_geom(geometry)
 
-    def render(
-        self, calibration: StereoCalibration, pose: Pose, light: Light, right_skew=(0.0, 0.0)
-    ) -> Rendering:
+    def render(self, calibration: StereoCalibration, pose: Pose, light: Light, right_skew=(0.0, 0.0)) -> Rendering:
         """Draws the loaded mesh.
 
         `right_skew` moves the right picture by so many pixels (x, y), as a rig that was not rectified perfectly does.

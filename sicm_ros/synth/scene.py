@@ -22,7 +22,8 @@ CAMERA_HEIGHT = 1.65
 class Frame:
     """A stereo pair with its truth.
 
-    left, right: uint8 (H, W, 3) RGB; disparity: float32 (H, W), pixels, 0 where nothing is (sky); labels: of the left view.
+    left, right: uint8 (H, W, 3) RGB; disparity: float32 (H, W), pixels, 0 where nothing is (sky);
+    labels: of the left view.
     """
 
     left: np.ndarray
@@ -76,22 +77,34 @@ class Scene:
         for actor, position, yaw, number, mesh in placed:
             if not pixels[number]:
                 continue
-            label = annotate(actor.kind, actor.size, position, yaw, number, mesh, seen.identity[0], pose, self.calibration)
+            label = annotate(
+                actor.kind, actor.size, position, yaw, number, mesh, seen.identity[0], pose, self.calibration
+            )
             if label is not None:
                 labels.append(label)
         depth = seen.depth[0]
         disparity = np.where(depth > 0, self.calibration.disparity(np.maximum(depth, 0.1)), 0).astype(np.float32)
         left, right = self.cameras
-        bright = self.brightness / max(float(seen.left[::4, ::4][depth[::4, ::4] > 0].mean()), 1.0) if (depth > 0).any() else 1.0
+        bright = (
+            self.brightness / max(float(seen.left[::4, ::4][depth[::4, ::4] > 0].mean()), 1.0)
+            if (depth > 0).any()
+            else 1.0
+        )
         gain = float(np.clip(bright, 0.6, 3.0))
         return Frame(
-            left.develop(seen.left[..., :3], rng, gain), right.develop(seen.right[..., :3], rng, gain), disparity, self.calibration, labels
+            left.develop(seen.left[..., :3], rng, gain),
+            right.develop(seen.right[..., :3], rng, gain),
+            disparity,
+            self.calibration,
+            labels,
         )
 
 
 def any_light(rng: np.random.Generator) -> Light:
     """Weather and exposure of a day."""
-    overcast = float(rng.choice([rng.uniform(0, 0.25), rng.uniform(0.25, 0.7), rng.uniform(0.7, 1.0)], p=[0.6, 0.2, 0.2]))
+    overcast = float(
+        rng.choice([rng.uniform(0, 0.25), rng.uniform(0.25, 0.7), rng.uniform(0.7, 1.0)], p=[0.6, 0.2, 0.2])
+    )
     elevation = float(np.radians(rng.uniform(16, 62)))
     warmth = np.clip(1.1 - elevation, 0, 1) * 0.35
     strength = rng.uniform(2.6, 4.2) * (1 - 0.9 * max(overcast - 0.3, 0) / 0.7)
@@ -100,14 +113,38 @@ def any_light(rng: np.random.Generator) -> Light:
     zenith = rng.uniform(0.6, 1.1) * (np.array([0.25, 0.5, 1.05]) * blue + np.array([0.75, 0.82, 0.9]) * (1 - blue))
     horizon = rng.uniform(0.5, 1.2) * np.array([0.86, 0.96, 1.1])
     return Light(
-        azimuth=float(rng.uniform(-np.pi, np.pi)), elevation=elevation, sun=tuple(sun), zenith=tuple(zenith), horizon=tuple(horizon),
-        ambient=float(rng.uniform(0.33, 0.62) * (1 + 0.6 * overcast)), haze=float(rng.exponential(0.0007)), overcast=overcast,
-        exposure=float(0.7 * (1 + 0.8 * overcast)), skyline=float(rng.uniform(0.08, 0.45)), seed=float(rng.random()),
-    )  # fmt: skip
+        azimuth=float(rng.uniform(-np.pi, np.pi)),
+        elevation=elevation,
+        sun=tuple(sun),
+        zenith=tuple(zenith),
+        horizon=tuple(horizon),
+        ambient=float(rng.uniform(0.33, 0.62) * (1 + 0.6 * overcast)),
+        haze=float(rng.exponential(0.0007)),
+        overcast=overcast,
+        exposure=float(0.7 * (1 + 0.8 * overcast)),
+        skyline=float(rng.uniform(0.08, 0.45)),
+        seed=float(rng.random()),
+    )
+
+
+def _meets_us(actor: Actor, street: Street, speed: float, duration: float) -> bool:
+    """Whether an actor comes so near within the drive that we would have to brake."""
+    for time in np.arange(0, duration, 0.2):
+        where, _ = actor.at(street, time)
+        x, y = street.point(speed * time, 0.0)
+        along, across = where[0] - float(x), where[1] - float(y)
+        if -3 < along < 4.5 + actor.size[2] / 2 and abs(across) < 1.3 + max(
+            actor.size[1] / 2, actor.size[2] / 2 * abs(np.sin(actor.yaw))
+        ):
+            return True
+    return False
 
 
 def any_scene(
-    rng: np.random.Generator, calibration: StereoCalibration = KITTI, camera_height: float = CAMERA_HEIGHT, duration: float = 0.0
+    rng: np.random.Generator,
+    calibration: StereoCalibration = KITTI,
+    camera_height: float = CAMERA_HEIGHT,
+    duration: float = 0.0,
 ) -> Scene:
     """A random scene; with a duration in seconds, one that we drive through."""
     speed = float(rng.uniform(4, 12)) if duration else 0.0
@@ -117,9 +154,18 @@ def any_scene(
         for actor in actors:
             if actor.along and abs(actor.yaw) < np.pi / 2 and actor.kind not in ("Cyclist", "Pedestrian"):
                 actor.speed = max(speed * float(rng.uniform(0.95, 1.1)), 1.0)
+        actors = [actor for actor in actors if not _meets_us(actor, street, speed, duration)]
     camera = Camera.any(rng)
     return Scene(
-        street, build_street(street, rng), actors, any_light(rng), (camera, camera.twin(rng)), calibration,
-        camera_height + float(rng.normal(0, 0.04)), speed, tuple(rng.normal(0, [0.022, 0.012, 0.008])), tuple(rng.normal(0, [0.04, 0.12])),
+        street,
+        build_street(street, rng),
+        actors,
+        any_light(rng),
+        (camera, camera.twin(rng)),
+        calibration,
+        camera_height + float(rng.normal(0, 0.04)),
+        speed,
+        tuple(rng.normal(0, [0.022, 0.012, 0.008])),
+        tuple(rng.normal(0, [0.04, 0.12])),
         float(rng.uniform(105, 160)),
-    )  # fmt: skip
+    )

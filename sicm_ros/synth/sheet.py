@@ -12,9 +12,13 @@ from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import corners, project
 
 COLOURS = {  # RGB
-    "Car": (60, 220, 60), "Van": (60, 190, 220), "Truck": (230, 150, 40), "Pedestrian": (240, 70, 70), "Cyclist": (230, 70, 230),
+    "Car": (60, 220, 60),
+    "Van": (60, 190, 220),
+    "Truck": (230, 150, 40),
+    "Pedestrian": (240, 70, 70),
+    "Cyclist": (230, 70, 230),
     "DontCare": (130, 130, 130),
-}  # fmt: skip
+}
 OTHER = (230, 230, 60)
 WIDTH = 620  # pixels of a picture on the sheet
 REACH = 60.0  # metres shown from above
@@ -44,7 +48,10 @@ def _row(folder: Path, name: str) -> np.ndarray:
     disparity = cv2.imread(str(folder / "disparity" / f"{name}.png"), cv2.IMREAD_UNCHANGED) / 256
     drawn = _boxes(left.copy(), labels, calibration)
     height = round(left.shape[0] * WIDTH / left.shape[1])
-    parts = [cv2.resize(image, (WIDTH, height), interpolation=cv2.INTER_AREA) for image in (drawn, right, _coloured(disparity))]
+    parts = [
+        cv2.resize(image, (WIDTH, height), interpolation=cv2.INTER_AREA)
+        for image in (drawn, right, _coloured(disparity))
+    ]
     return np.concatenate([*parts, _from_above(labels, calibration, height)], 1)
 
 
@@ -80,7 +87,16 @@ def _boxes(image: np.ndarray, labels, calibration: StereoCalibration) -> np.ndar
             pixels = project(points, calibration).round().astype(int).clip(-5000, 5000).tolist()
             for a, b in _EDGES:
                 cv2.line(image, pixels[a], pixels[b], colour, 1, cv2.LINE_AA)
-        cv2.putText(image, f"{values[12]:.0f} m, {int(values[1])}", (left, max(top - 4, 12)), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
+        cv2.putText(
+            image,
+            f"{values[12]:.0f} m, {int(values[1])}",
+            (left, max(top - 4, 12)),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.42,
+            colour,
+            1,
+            cv2.LINE_AA,
+        )
     return image
 
 

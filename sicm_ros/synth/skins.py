@@ -61,7 +61,9 @@ class Skin(IntEnum):
 LAYERS = Skin.RIM + RIMS
 
 
-def fractal(rng: np.random.Generator, slope: float, size: int = SIZE, stretch: float = 1.0, low: float = 1.0) -> np.ndarray:
+def fractal(
+    rng: np.random.Generator, slope: float, size: int = SIZE, stretch: float = 1.0, low: float = 1.0
+) -> np.ndarray:
     """Tileable noise (size, size) with power falling as frequency^-slope, mean 0, deviation 1; `low` cuts off below."""
     fy = np.fft.fftfreq(size)[:, None] * size * stretch
     fx = np.fft.rfftfreq(size)[None] * size
@@ -88,7 +90,11 @@ def _asphalt(rng, age: float) -> np.ndarray:
     if age > 0.5:
         seams = np.zeros(grey.shape, np.uint8)
         for _ in range(7):
-            walk = np.cumsum(rng.normal(0, 7, (40, 2)), axis=0) + rng.uniform(0, SIZE, 2) + np.arange(40)[:, None] * rng.normal(0, 6, 2)
+            walk = (
+                np.cumsum(rng.normal(0, 7, (40, 2)), axis=0)
+                + rng.uniform(0, SIZE, 2)
+                + np.arange(40)[:, None] * rng.normal(0, 6, 2)
+            )
             cv2.polylines(seams, [walk.astype(np.int32)], False, 255, int(rng.integers(1, 4)), cv2.LINE_AA)
         skin[..., :3] *= 1 - 0.45 * (seams / 255.0)[..., None]
     return skin
@@ -98,7 +104,7 @@ def _slabs(rng, rows: int, columns: int, joint: int, stagger: bool) -> np.ndarra
     grey = 0.55 + 0.05 * fractal(rng, 0.5, low=10) + 0.03 * fractal(rng, 2.4)
     h, w = SIZE // rows, SIZE // columns
     for row in range(rows):
-        shift = (w // 2 if stagger and row % 2 else 0)
+        shift = w // 2 if stagger and row % 2 else 0
         for column in range(-1, columns + 1):
             x0, x1 = column * w + shift, (column + 1) * w + shift
             grey[row * h : (row + 1) * h, max(x0, 0) : max(min(x1, SIZE), 0)] += rng.normal(0, 0.035)
@@ -154,7 +160,12 @@ def _forest(rng) -> np.ndarray:
 
 def _facade(rng) -> np.ndarray:
     """Two storeys of about 3 m and two or three bays of windows; alpha marks what takes the wall's colour."""
-    plaster = 0.8 + 0.025 * fractal(rng, 0.6, low=10) + 0.03 * fractal(rng, 2.2) - 0.04 * np.abs(fractal(rng, 1.8, stretch=0.2))
+    plaster = (
+        0.8
+        + 0.025 * fractal(rng, 0.6, low=10)
+        + 0.03 * fractal(rng, 2.2)
+        - 0.04 * np.abs(fractal(rng, 1.8, stretch=0.2))
+    )
     kind = rng.integers(3)
     if kind == 1:  # bricks
         for row in range(0, SIZE, 12):
@@ -174,7 +185,12 @@ def _facade(rng) -> np.ndarray:
             reveal = int(rng.integers(4, 10))
             image[y - reveal : y + h + reveal, x - reveal : x + w + reveal, :3] = frame * 0.95
             image[y - reveal : y + h + reveal, x - reveal : x + w + reveal, 3] = 0.2
-            pane = 0.13 + 0.1 * rng.random() + 0.25 * np.linspace(1, 0, h)[:, None] * rng.random() + 0.03 * fractal(rng, 1.5)[:h, :w]
+            pane = (
+                0.13
+                + 0.1 * rng.random()
+                + 0.25 * np.linspace(1, 0, h)[:, None] * rng.random()
+                + 0.03 * fractal(rng, 1.5)[:h, :w]
+            )
             if rng.random() < 0.35:  # curtains
                 pane[:, : w // 4] = pane[:, -w // 4 :] = 0.6
             if rng.random() < 0.2:  # a blind half down
@@ -189,8 +205,8 @@ def _facade(rng) -> np.ndarray:
             if shutters:
                 for side in (x - reveal - w // 2, x + w + reveal):
                     lo, hi = max(side, 0), min(side + w // 2, SIZE)
-                    image[y:y + h, lo:hi, :3] = 0.35 + 0.08 * (np.arange(h) // 7 % 2)[:, None, None]
-                    image[y:y + h, lo:hi, 3] = 0.6
+                    image[y : y + h, lo:hi, :3] = 0.35 + 0.08 * (np.arange(h) // 7 % 2)[:, None, None]
+                    image[y : y + h, lo:hi, 3] = 0.6
         if kind == 2:  # a ledge between storeys
             image[storey * tall : storey * tall + 14, :, :3] *= 0.72
     return image
@@ -211,7 +227,9 @@ def _interior(rng) -> np.ndarray:
     through = np.clip(0.3 + 0.25 * fractal(rng, 2.0), 0.05, 0.9)  # daylight from the other side
     grey = np.where((np.abs(y - 0.36) < 0.2) & (np.abs(x - 0.5) < 0.42), 0.55 * through, grey)
     for centre in (0.28, 0.72):
-        seat = (((x - centre) / 0.13) ** 4 + ((y - 0.62) / 0.3) ** 4 < 1) | (((x - centre) / 0.07) ** 2 + ((y - 0.27) / 0.11) ** 2 < 1)
+        seat = (((x - centre) / 0.13) ** 4 + ((y - 0.62) / 0.3) ** 4 < 1) | (
+            ((x - centre) / 0.07) ** 2 + ((y - 0.27) / 0.11) ** 2 < 1
+        )
         grey = np.where(seat, 0.09 + 0.02 * fractal(rng, 1.5), grey)
     grey = np.where(((x - 0.5) / 0.05) ** 2 + ((y - 0.12) / 0.05) ** 2 < 1, 0.05, grey)
     grey = np.where(y > 0.88, 0.2 + 0.05 * fractal(rng, 1.2), grey)
@@ -272,7 +290,9 @@ def _plate(rng) -> np.ndarray:
     letters = "".join(rng.choice(list("ABEFHKLMNRSTUWXZ"), 3))
     small = np.full((120, SIZE, 3), 0.9)
     small[:, :44] = [0.1, 0.2, 0.65]
-    _text(small, f"{letters[0]}{letters[1]} {letters[2]}{rng.integers(100, 999)}", (60, 95), 3.0, (0.05, 0.05, 0.05), 14)
+    _text(
+        small, f"{letters[0]}{letters[1]} {letters[2]}{rng.integers(100, 999)}", (60, 95), 3.0, (0.05, 0.05, 0.05), 14
+    )
     image = cv2.resize(small, (SIZE, SIZE))
     image[:16] = image[-16:] = 0.1
     return _skin(image, alpha=0.0)
@@ -353,32 +373,36 @@ def _cargo(rng) -> np.ndarray:
 def skins() -> np.ndarray:
     """uint8 (LAYERS, SIZE, SIZE, 4), always the same."""
     rng = np.random.default_rng(20130901)
-    layers = np.zeros((LAYERS, SIZE, SIZE, 4))
-    layers[Skin.NOISE, ..., 0] = 0.5 + 0.2 * fractal(rng, 2.0)
-    layers[Skin.NOISE, ..., 1] = 0.5 + 0.2 * fractal(rng, 1.2)
-    layers[Skin.CLOUDS] = _skin(0.5 + 0.2 * fractal(rng, 2.8))
-    layers[Skin.PLAIN] = _skin(0.97 + 0.015 * fractal(rng, 0.6))
-    layers[Skin.ASPHALT] = _asphalt(rng, 0.1)
-    layers[Skin.OLD_ASPHALT] = _asphalt(rng, 1.0)
-    layers[Skin.PAVEMENT] = _slabs(rng, 8, 8, 5, stagger=True)
-    layers[Skin.COBBLES] = _slabs(rng, 32, 24, 4, stagger=True)
-    layers[Skin.GRASS] = _grass(rng)
-    layers[Skin.GRAVEL] = _skin(0.5 + 0.09 * fractal(rng, 0.6, low=8) + 0.04 * fractal(rng, 2.2), (1.0, 0.92, 0.8))
-    layers[Skin.FIELD] = _grass(rng)
-    layers[Skin.BARK] = _skin(np.clip(0.36 + 0.12 * fractal(rng, 0.9, stretch=0.15, low=4), 0.03, 1), (1.0, 0.9, 0.78))
+    layers = np.zeros((LAYERS, SIZE, SIZE, 4), np.uint8)
+
+    def paint(layer: int, image: np.ndarray) -> None:
+        layers[layer] = np.rint(np.clip(image, 0, 1) * 255)
+
+    smooth, rough = 0.5 + 0.2 * fractal(rng, 2.0), 0.5 + 0.2 * fractal(rng, 1.2)
+    paint(Skin.NOISE, np.stack([smooth, rough, rough, smooth], -1))
+    paint(Skin.CLOUDS, _skin(0.5 + 0.2 * fractal(rng, 2.8)))
+    paint(Skin.PLAIN, _skin(0.97 + 0.015 * fractal(rng, 0.6)))
+    paint(Skin.ASPHALT, _asphalt(rng, 0.1))
+    paint(Skin.OLD_ASPHALT, _asphalt(rng, 1.0))
+    paint(Skin.PAVEMENT, _slabs(rng, 8, 8, 5, stagger=True))
+    paint(Skin.COBBLES, _slabs(rng, 32, 24, 4, stagger=True))
+    paint(Skin.GRASS, _grass(rng))
+    paint(Skin.GRAVEL, _skin(0.5 + 0.09 * fractal(rng, 0.6, low=8) + 0.04 * fractal(rng, 2.2), (1.0, 0.92, 0.8)))
+    paint(Skin.FIELD, _grass(rng))
+    paint(Skin.BARK, _skin(np.clip(0.36 + 0.12 * fractal(rng, 0.9, stretch=0.15, low=4), 0.03, 1), (1.0, 0.9, 0.78)))
     tiles = 0.6 + 0.06 * fractal(rng, 0.6, low=6) + 0.04 * fractal(rng, 2.0)
     tiles *= 1 - 0.35 * (np.arange(SIZE) % 32 < 6)[:, None]
     tiles *= 1 - 0.15 * (np.arange(SIZE) % 26 < 4)[None]
-    layers[Skin.ROOF] = _skin(tiles)
-    layers[Skin.CONCRETE] = _skin(0.62 + 0.04 * fractal(rng, 0.7, low=6) + 0.04 * fractal(rng, 2.3, stretch=0.4))
+    paint(Skin.ROOF, _skin(tiles))
+    paint(Skin.CONCRETE, _skin(0.62 + 0.04 * fractal(rng, 0.7, low=6) + 0.04 * fractal(rng, 2.3, stretch=0.4)))
     planks = 0.6 + 0.09 * fractal(rng, 1.0, stretch=0.08, low=3)
     planks *= 1 - 0.7 * (np.arange(SIZE) % 64 < 5)[None]
-    layers[Skin.PLANKS] = _skin(planks, (1.0, 0.88, 0.72))
+    paint(Skin.PLANKS, _skin(planks, (1.0, 0.88, 0.72)))
     wires = (np.arange(SIZE)[:, None] + np.arange(SIZE)[None]) % 32 < 4
     wires |= (np.arange(SIZE)[:, None] - np.arange(SIZE)[None]) % 32 < 4
     wires[:20] = True
     wires[:, :16] = True
-    layers[Skin.MESH_FENCE] = _skin(np.full((SIZE, SIZE), 0.45), (0.9, 1.0, 0.92), wires)
+    paint(Skin.MESH_FENCE, _skin(np.full((SIZE, SIZE), 0.45), (0.9, 1.0, 0.92), wires))
     blades = np.zeros((SIZE, SIZE), np.uint8)
     shades = np.full((SIZE, SIZE, 3), [0.4, 0.45, 0.2])
     for _ in range(260):
@@ -387,31 +411,36 @@ def skins() -> np.ndarray:
         tone = np.array([0.42, 0.5, 0.2]) * rng.uniform(0.5, 1.4) * (1 + 0.15 * rng.normal(size=3))
         cv2.fillPoly(blades, [blade], 255)
         cv2.fillPoly(shades, [blade], tone.tolist())
-    layers[Skin.TUFT] = _skin(shades, alpha=blades / 255)
-    layers[Skin.FOREST] = _forest(rng)
-    layers[Skin.BODY] = _body(rng)
+    paint(Skin.TUFT, _skin(shades, alpha=blades / 255))
+    paint(Skin.FOREST, _forest(rng))
+    paint(Skin.BODY, _body(rng))
     bars = 0.08 + 0.25 * (np.arange(SIZE) % 64 < 14)[:, None] * np.ones((1, SIZE))
     bars[:24] = bars[-24:] = 0.5
-    layers[Skin.GRILLE] = _skin(bars + 0.02 * fractal(rng, 1.0), alpha=0.0)
-    layers[Skin.HEADLAMP] = _lamp(rng, rear=False)
-    layers[Skin.TAILLAMP] = _lamp(rng, rear=True)
-    layers[Skin.PLATE] = _plate(rng)
-    layers[Skin.PANE] = _skin(_interior(rng))
-    layers[Skin.TYRE] = _skin(np.clip(0.2 + 0.05 * fractal(rng, 0.6) + 0.05 * (np.arange(SIZE) % 24 < 8)[None], 0, 1), alpha=0.0)
-    layers[Skin.CLOTH] = _skin(np.clip(0.85 + 0.08 * fractal(rng, 1.8, stretch=0.5, low=3) + 0.03 * fractal(rng, 0.4), 0, 1))
-    layers[Skin.FACE] = _skin(np.clip(0.9 + 0.03 * fractal(rng, 1.0), 0, 1))
-    layers[Skin.CARGO] = _cargo(rng)
-    layers[Skin.TRAM] = _tram(rng)
-    layers[Skin.SIGNS] = _signs(rng)
+    paint(Skin.GRILLE, _skin(bars + 0.02 * fractal(rng, 1.0), alpha=0.0))
+    paint(Skin.HEADLAMP, _lamp(rng, rear=False))
+    paint(Skin.TAILLAMP, _lamp(rng, rear=True))
+    paint(Skin.PLATE, _plate(rng))
+    paint(Skin.PANE, _skin(_interior(rng)))
+    paint(
+        Skin.TYRE,
+        _skin(np.clip(0.2 + 0.05 * fractal(rng, 0.6) + 0.05 * (np.arange(SIZE) % 24 < 8)[None], 0, 1), alpha=0.0),
+    )
+    paint(
+        Skin.CLOTH, _skin(np.clip(0.85 + 0.08 * fractal(rng, 1.8, stretch=0.5, low=3) + 0.03 * fractal(rng, 0.4), 0, 1))
+    )
+    paint(Skin.FACE, _skin(np.clip(0.9 + 0.03 * fractal(rng, 1.0), 0, 1)))
+    paint(Skin.CARGO, _cargo(rng))
+    paint(Skin.TRAM, _tram(rng))
+    paint(Skin.SIGNS, _signs(rng))
     worn = 0.82 + 0.06 * fractal(rng, 0.6, low=8)
-    layers[Skin.MARKING] = _skin(worn, alpha=fractal(rng, 1.2, low=3) < 1.9)
+    paint(Skin.MARKING, _skin(worn, alpha=fractal(rng, 1.2, low=3) < 1.9))
     streaks = np.abs(fractal(rng, 1.9, low=3))
-    layers[Skin.CRACKS] = _skin(0.22 + 0.03 * fractal(rng, 0.5), alpha=streaks < 0.05)
+    paint(Skin.CRACKS, _skin(0.22 + 0.03 * fractal(rng, 0.5), alpha=streaks < 0.05))
     hues = ([0.36, 0.47, 0.17], [0.28, 0.42, 0.18], [0.42, 0.46, 0.2], [0.55, 0.47, 0.2])
     for i in range(LEAVES):
-        layers[Skin.LEAF + i] = _leaves(rng, int(rng.integers(420, 620)), hues[i], 0.08, 1.0)
+        paint(Skin.LEAF + i, _leaves(rng, int(rng.integers(420, 620)), hues[i], 0.08, 1.0))
     for i in range(FACADES):
-        layers[Skin.FACADE + i] = _facade(rng)
+        paint(Skin.FACADE + i, _facade(rng))
     for i in range(RIMS):
-        layers[Skin.RIM + i] = _rim(rng)
-    return np.rint(np.clip(layers, 0, 1) * 255).astype(np.uint8)
+        paint(Skin.RIM + i, _rim(rng))
+    return layers

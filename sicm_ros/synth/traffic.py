@@ -1,4 +1,4 @@
-"""Who is on the street: cars parked, driving, oncoming and crossing, vans, lorries, trams, people on foot and on wheels."""
+"""Who is on the street: cars parked, driving, oncoming, crossing; vans, lorries, trams; people on foot and on wheels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from sicm_ros.synth import people, vehicles
 from sicm_ros.synth.mesh import Mesh
 from sicm_ros.synth.street import BEHIND, Street
-
 
 COARSE = 28.0  # metres; beyond, cars have fewer triangles
 
@@ -53,8 +52,8 @@ class Actor:
 
     def footprint(self, margin: float = 0.0) -> np.ndarray:
         """(4, 2) corners on the ground at time 0."""
-        _, w, l = self.size
-        a = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * [l / 2 + margin, w / 2 + margin]
+        _, w, length = self.size
+        a = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * [length / 2 + margin, w / 2 + margin]
         c, s = np.cos(self.yaw), np.sin(self.yaw)
         return a @ np.array([[c, s], [-s, c]]) + [self.x, self.y]
 
@@ -86,7 +85,9 @@ class _Crowd:
         elif kind == "Van":
             mesh, size = vehicles.any_car(rng, van=True, fine=near)
         elif kind == "Truck":
-            size = np.array([rng.uniform(2.7, 3.8), rng.uniform(2.3, 2.7), rng.choice([rng.uniform(5.5, 8.5), rng.uniform(9, 14)])])
+            size = np.array(
+                [rng.uniform(2.7, 3.8), rng.uniform(2.3, 2.7), rng.choice([rng.uniform(5.5, 8.5), rng.uniform(9, 14)])]
+            )
             mesh = vehicles.truck(size, rng)
         elif kind == "Tram":
             size = np.array([3.4, rng.uniform(2.3, 2.6), rng.uniform(12, 24)])
@@ -177,7 +178,13 @@ def populate(street: Street, rng: np.random.Generator, moving: bool = False) -> 
             if rng.random() < 0.7:
                 crowd.add("Car", s, t0 + 0.3 * rng.normal(), heading + turn(0.04) + rng.choice([0, np.pi]))
     if rng.random() < 0.06:
-        crowd.add("Tram", rng.uniform(15, 70), street.left + rng.uniform(2, 5), rng.choice([0, np.pi]), speed=rng.uniform(0, 10))
+        crowd.add(
+            "Tram",
+            rng.uniform(15, 70),
+            street.left + rng.uniform(2, 5),
+            rng.choice([0, np.pi]),
+            speed=rng.uniform(0, 10),
+        )
 
     for _ in range(rng.poisson(1.1 if street.style != "country" else 0.15)):  # people on pavements, some in groups
         side = rng.choice([-1, 1])
@@ -188,12 +195,27 @@ def populate(street: Street, rng: np.random.Generator, moving: bool = False) -> 
             crowd.add("Pedestrian", s + rng.normal(0, 0.7), t, heading + turn(0.2), speed=rng.uniform(0.7, 1.7))
     if rng.random() < 0.25:  # someone crosses
         t = rng.uniform(street.right, street.left)
-        crowd.add("Pedestrian", rng.uniform(7, 35), t, rng.choice([-1, 1]) * np.pi / 2 + turn(0.3), speed=rng.uniform(0.8, 1.6))
+        crowd.add(
+            "Pedestrian",
+            rng.uniform(7, 35),
+            t,
+            rng.choice([-1, 1]) * np.pi / 2 + turn(0.3),
+            speed=rng.uniform(0.8, 1.6),
+        )
     for _ in range(rng.poisson(0.55)):
         if rng.random() < 0.75:
             t, direction = street.lanes[rng.integers(len(street.lanes))]
             offset = -direction * 1.1
-            crowd.add("Cyclist", rng.uniform(7, 50), t + offset, (0 if direction > 0 else np.pi) + turn(0.06), rng.uniform(3, 6), along=True)
+            crowd.add(
+                "Cyclist",
+                rng.uniform(7, 50),
+                t + offset,
+                (0 if direction > 0 else np.pi) + turn(0.06),
+                rng.uniform(3, 6),
+                along=True,
+            )
         else:
-            crowd.add("Cyclist", rng.uniform(7, 40), rng.uniform(-12, 12), rng.uniform(-np.pi, np.pi), rng.uniform(2, 5))
+            crowd.add(
+                "Cyclist", rng.uniform(7, 40), rng.uniform(-12, 12), rng.uniform(-np.pi, np.pi), rng.uniform(2, 5)
+            )
     return [a for a in crowd.actors if a.x > BEHIND]

@@ -1,9 +1,9 @@
 """Cars, vans, trucks and trams, lofted from a side profile and a plan, each one different.
 
-A body is a row of cross-sections along its length. The upper edge of the sections follows bonnet, windscreen, roof, rear
-window and boot; the lower edge rises over the wheels; a section has a side that bulges, a shoulder, a greenhouse leaning
-in and a rounded roof rail. Which face is glass, pillar or paint follows from where it lies. Bodies fill the box that they
-are asked to fill exactly; only mirrors stick out, as KITTI's annotators left them.
+A body is a row of cross-sections along its length. The upper edge of the sections follows bonnet, windscreen, roof,
+rear window and boot; the lower edge rises over the wheels; a section has a side that bulges, a shoulder, a greenhouse
+leaning in and a rounded roof rail. Which face is glass, pillar or paint follows from where it lies. Bodies fill the box
+that they are asked to fill exactly; only mirrors stick out, as KITTI's annotators left them.
 """
 
 from __future__ import annotations
@@ -68,31 +68,95 @@ PROFILES = {
         0.25, (0.41, 0.91), 0.97, 0.54, 0.64, 0.62, 0.63, (0.19, 0.82), (0.55, 0.76), (0.30, 0.91), 0.44, 0.20
     ),
     "coupe": Profile(
-        0.30, (0.48, 0.66), 0.88, 0.49, 0.64, 0.70, 0.66, (0.20, 0.80), (0.66,), (0.36, 0.84), 0.46, 0.14, 0.12, 0.08, 0.34
+        0.30,
+        (0.48, 0.66),
+        0.88,
+        0.49,
+        0.64,
+        0.70,
+        0.66,
+        (0.20, 0.80),
+        (0.66,),
+        (0.36, 0.84),
+        0.46,
+        0.14,
+        0.12,
+        0.08,
+        0.34,
     ),
     "mpv": Profile(0.18, (0.37, 0.93), 0.985, 0.47, 0.59, 0.60, 0.57, (0.18, 0.82), (0.52, 0.74), (0.24, 0.94), 0.37),
     "van": Profile(
-        0.15, (0.31, 0.96), 0.99, 0.42, 0.52, 0.55, 0.52, (0.18, 0.78), (0.44,), (0.20, 0.44), 0.32, 0.14, 0.07, 0.02, 0.12
+        0.15,
+        (0.31, 0.96),
+        0.99,
+        0.42,
+        0.52,
+        0.55,
+        0.52,
+        (0.18, 0.78),
+        (0.44,),
+        (0.20, 0.44),
+        0.32,
+        0.14,
+        0.07,
+        0.02,
+        0.12,
     ),
     "minibus": Profile(
-        0.14, (0.30, 0.96), 0.99, 0.40, 0.51, 0.53, 0.51, (0.18, 0.76), (0.40, 0.66), (0.19, 0.95), 0.32, 0.14, 0.07, 0.02, 0.14
+        0.14,
+        (0.30, 0.96),
+        0.99,
+        0.40,
+        0.51,
+        0.53,
+        0.51,
+        (0.18, 0.76),
+        (0.40, 0.66),
+        (0.19, 0.95),
+        0.32,
+        0.14,
+        0.07,
+        0.02,
+        0.14,
     ),
 }
-CAR_SHARES = {"hatchback": 0.28, "compact": 0.17, "sedan": 0.19, "estate": 0.17, "suv": 0.07, "coupe": 0.04, "mpv": 0.08}
+CAR_SHARES = {
+    "hatchback": 0.28,
+    "compact": 0.17,
+    "sedan": 0.19,
+    "estate": 0.17,
+    "suv": 0.07,
+    "coupe": 0.04,
+    "mpv": 0.08,
+}
 # KITTI's means and deviations of height, width, length per kind, so that all Cars together have its 1.53, 1.63, 3.88.
 _SIZES = {
-    "hatchback": (1.48, 1.63, 3.83), "compact": (1.50, 1.57, 3.45), "sedan": (1.44, 1.68, 4.25),
-    "estate": (1.48, 1.67, 4.30), "suv": (1.72, 1.73, 4.25), "coupe": (1.36, 1.66, 4.0), "mpv": (1.68, 1.68, 4.15),
-    "van": (2.25, 1.92, 5.15), "minibus": (2.0, 1.86, 4.8),
-}  # fmt: skip
+    "hatchback": (1.48, 1.63, 3.83),
+    "compact": (1.50, 1.57, 3.45),
+    "sedan": (1.44, 1.68, 4.25),
+    "estate": (1.48, 1.67, 4.30),
+    "suv": (1.72, 1.73, 4.25),
+    "coupe": (1.36, 1.66, 4.0),
+    "mpv": (1.68, 1.68, 4.15),
+    "van": (2.25, 1.92, 5.15),
+    "minibus": (2.0, 1.86, 4.8),
+}
 
 # Linear light. Silver, greys, black and white are what drives past.
 _PAINTS = (
-    ((0.45, 0.46, 0.47), 0.9, 0.20), ((0.17, 0.175, 0.18), 0.8, 0.15), ((0.06, 0.062, 0.066), 0.7, 0.09),
-    ((0.012, 0.012, 0.014), 0.5, 0.17), ((0.72, 0.72, 0.70), 0.2, 0.10), ((0.02, 0.035, 0.11), 0.7, 0.08),
-    ((0.06, 0.13, 0.30), 0.8, 0.05), ((0.30, 0.015, 0.012), 0.4, 0.07), ((0.13, 0.008, 0.012), 0.6, 0.03),
-    ((0.02, 0.06, 0.03), 0.6, 0.02), ((0.24, 0.20, 0.14), 0.8, 0.03), ((0.55, 0.38, 0.03), 0.2, 0.01),
-)  # fmt: skip
+    ((0.45, 0.46, 0.47), 0.9, 0.20),
+    ((0.17, 0.175, 0.18), 0.8, 0.15),
+    ((0.06, 0.062, 0.066), 0.7, 0.09),
+    ((0.012, 0.012, 0.014), 0.5, 0.17),
+    ((0.72, 0.72, 0.70), 0.2, 0.10),
+    ((0.02, 0.035, 0.11), 0.7, 0.08),
+    ((0.06, 0.13, 0.30), 0.8, 0.05),
+    ((0.30, 0.015, 0.012), 0.4, 0.07),
+    ((0.13, 0.008, 0.012), 0.6, 0.03),
+    ((0.02, 0.06, 0.03), 0.6, 0.02),
+    ((0.24, 0.20, 0.14), 0.8, 0.03),
+    ((0.55, 0.38, 0.03), 0.2, 0.01),
+)
 
 
 def car_kind(rng: np.random.Generator) -> str:
@@ -108,7 +172,9 @@ def car_size(kind: str, rng: np.random.Generator) -> np.ndarray:
 
 def paint(rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """A colour (linear light) and its gloss: metallic where high."""
-    colour, gloss, _ = _PAINTS[rng.choice(len(_PAINTS), p=np.array([p[2] for p in _PAINTS]) / sum(p[2] for p in _PAINTS))]
+    colour, gloss, _ = _PAINTS[
+        rng.choice(len(_PAINTS), p=np.array([p[2] for p in _PAINTS]) / sum(p[2] for p in _PAINTS))
+    ]
     colour = np.asarray(colour) * np.exp(0.18 * rng.normal()) * np.exp(0.05 * rng.normal(size=3))
     return np.clip(colour, 0.006, 0.85), float(np.clip(gloss + 0.15 * rng.normal(), 0.1, 1))
 
@@ -155,34 +221,53 @@ class _Body:
     def __init__(self, profile: Profile, size: np.ndarray, fine: bool = True) -> None:
         self.profile, self.fine = profile, fine
         p = profile
-        self.height, self.width, self.length = h, w, l = size
+        self.height, self.width, self.length = h, w, length = size
         ends = [*p.windows, p.cowl, *p.roof, p.tail]
         sides = [q + d for q in p.pillars for d in (-0.008, 0.008)]
         regular = np.linspace(0, 1, 47 if fine else 20)
         nose = np.array([0.002, 0.007, 0.015, 0.03] if fine else [0.004, 0.02])
         self.s = s = np.unique(np.clip(np.concatenate([regular, nose, 1 - nose, ends, sides]), 0, 1))
-        self.top = _smooth(
-            s,
-            [(-0.05, p.nose * 0.9), (0.0, p.nose * 0.94), (0.03, p.nose), (p.cowl, p.bonnet), (p.roof[0], 0.985),
-             (0.5 * sum(p.roof), 1.0), (p.roof[1], 0.965), (p.tail, p.boot), (0.985, p.boot - 0.02), (1.05, p.boot - 0.06)],
-            0.055,
-        ) * h  # fmt: skip
+        self.top = (
+            _smooth(
+                s,
+                [
+                    (-0.05, p.nose * 0.9),
+                    (0.0, p.nose * 0.94),
+                    (0.03, p.nose),
+                    (p.cowl, p.bonnet),
+                    (p.roof[0], 0.985),
+                    (0.5 * sum(p.roof), 1.0),
+                    (p.roof[1], 0.965),
+                    (p.tail, p.boot),
+                    (0.985, p.boot - 0.02),
+                    (1.05, p.boot - 0.06),
+                ],
+                0.055,
+            )
+            * h
+        )
         self.top *= h / self.top.max()
-        belt = _smooth(s, [(0, p.nose * 0.86), (p.cowl, p.belt - 0.02), (p.windows[1], p.belt + 0.03), (1, p.belt)], 0.08) * h
+        belt = (
+            _smooth(s, [(0, p.nose * 0.86), (p.cowl, p.belt - 0.02), (p.windows[1], p.belt + 0.03), (1, p.belt)], 0.08)
+            * h
+        )
         self.belt = np.minimum(belt, self.top - 0.035 * h)
         # Plan: full in the middle, drawn in at both ends as a superellipse.
-        a, b = np.clip(1 - s / max(p.round_nose * 1.6, 0.02), 0, 1), np.clip(1 - (1 - s) / max(p.round_tail * 1.8, 0.02), 0, 1)
+        a, b = (
+            np.clip(1 - s / max(p.round_nose * 1.6, 0.02), 0, 1),
+            np.clip(1 - (1 - s) / max(p.round_tail * 1.8, 0.02), 0, 1),
+        )
         self.half = w / 2 * (1 - 0.17 * a**3) * (1 - 0.12 * b**3) * (1 - 0.012 * np.cos(2 * np.pi * s))
         self.half *= w / 2 / self.half.max()
         self.radius = p.wheel * h / 2
         self.sill = np.full_like(s, p.sill * h)
         self.sill += 0.02 * h * (a**2 + b**2)
         for axle in p.axles:
-            reach = (self.radius * 1.13) ** 2 - ((s - axle) * l) ** 2
+            reach = (self.radius * 1.13) ** 2 - ((s - axle) * length) ** 2
             arch = self.radius + np.sqrt(np.maximum(reach, 0))
             self.sill = np.where(reach > 0, np.maximum(self.sill, arch), self.sill)
         self.sill = np.minimum(self.sill, self.belt - 0.03 * h)
-        self.x = l * (0.5 - s)
+        self.x = length * (0.5 - s)
         self.ring = self._rings()
 
     def _rings(self) -> np.ndarray:
@@ -252,10 +337,18 @@ def _wheel(radius: float, width: float, side: float, skin: int, sides: int = 20)
     """A wheel around the y axis, its face towards `side`."""
     tyre = tube(
         [(0, -width / 2, 0), (0, -width / 2 + 0.02, 0), (0, width / 2 - 0.02, 0), (0, width / 2, 0)],
-        [radius * 0.93, radius, radius, radius * 0.93], sides, (6, 4), ends=False, tint=(1, 1, 1, 0.6), skin=Skin.TYRE,
-    )  # fmt: skip
+        [radius * 0.93, radius, radius, radius * 0.93],
+        sides,
+        (6, 4),
+        ends=False,
+        tint=(1, 1, 1, 0.6),
+        skin=Skin.TYRE,
+    )
     angle = np.linspace(0, 2 * np.pi, sides + 1)
-    rim = np.stack([radius * 0.97 * np.cos(angle), np.full(sides + 1, side * (width / 2 + 0.002)), radius * 0.97 * np.sin(angle)], -1)
+    rim = np.stack(
+        [radius * 0.97 * np.cos(angle), np.full(sides + 1, side * (width / 2 + 0.002)), radius * 0.97 * np.sin(angle)],
+        -1,
+    )
     points = np.concatenate([[[0, side * (width / 2 - 0.015), 0]], rim])
     uv = np.concatenate([[[0.5, 0.5]], 0.5 + 0.495 * np.stack([np.cos(angle), np.sin(angle)], -1)])
     fan = [[0, i, i + 1] for i in range(1, sides + 1)]
@@ -276,9 +369,16 @@ def _panel_lines(body: _Body, colour) -> list[Mesh]:
             ring = body.ring[station][1:6]
             x = body.x[station]
             a = np.stack([np.full(5, x - 0.007), side * (ring[:, 0] + 0.003), ring[:, 1]], -1)
-            points = np.stack([a, a + [0.014, 0, 0]], 1)
+            points = np.stack([a, [*a, 0.014, 0, 0]], 1)
             parts.append(
-                build(points, np.tile([0, side, 0], (10, 1)), np.zeros((10, 2)), grid_triangles(5, 2), tint=BLACK, skin=Skin.PLAIN)
+                build(
+                    points,
+                    np.tile([0, side, 0], (10, 1)),
+                    np.zeros((10, 2)),
+                    grid_triangles(5, 2),
+                    tint=BLACK,
+                    skin=Skin.PLAIN,
+                )
             )
         for place in doors[1:]:
             station = int(np.abs(s - (place - 0.035)).argmin())
@@ -286,14 +386,19 @@ def _panel_lines(body: _Body, colour) -> list[Mesh]:
             z = body.belt[station] - 0.07 * body.height
             y = side * (np.interp(z, ring[:6, 1], ring[:6, 0]) + 0.012)
             parts.append(
-                box((0.15, 0.02, 0.03), (body.x[station], y, z), tint=colour * 0.7, skin=Skin.PLAIN, surface=Surface.PAINT, gloss=0.4)
+                box(
+                    (0.15, 0.02, 0.03),
+                    (body.x[station], y, z),
+                    tint=colour * 0.7,
+                    skin=Skin.PLAIN,
+                    surface=Surface.PAINT,
+                    gloss=0.4,
+                )
             )
     return parts
 
 
-def car(
-    kind: str, size, rng: np.random.Generator, colour=None, gloss: float | None = None, fine: bool = True
-) -> Mesh:
+def car(kind: str, size, rng: np.random.Generator, colour=None, gloss: float | None = None, fine: bool = True) -> Mesh:
     """A car or van that fills its box exactly.
 
     Args:
@@ -308,7 +413,7 @@ def car(
     size = np.asarray(size, np.float64)
     profile = _varied(PROFILES[kind], rng)
     body = _Body(profile, size, fine)
-    h, w, l = size
+    h, w, length = size
     if colour is None:
         colour, gloss = paint(rng)
     colour = np.asarray(colour, np.float64)
@@ -344,7 +449,7 @@ def car(
     cells = (stations - 1) * (ring - 1)
     kind_of = np.concatenate([kinds.ravel(), kinds.ravel()])
     assert len(triangles) == 2 * cells
-    uv = np.stack([points[..., 0] / l + 0.5, 1 - points[..., 2] / h], -1)
+    uv = np.stack([points[..., 0] / length + 0.5, 1 - points[..., 2] / h], -1)
     # Windscreen and rear window show the inside of the car, side windows what is behind them.
     pane = np.stack([points[..., 1] / w + 0.5, 1 - (points[..., 2] / h - profile.belt) / (1 - profile.belt)], -1)
     across = (np.abs(np.arange(ring) - ring // 2) <= 2)[None, :, None]
@@ -353,9 +458,9 @@ def car(
     parts = []
     tinted = rng.choice([0.25, 0.5, 0.8])
     materials = (
-        dict(tint=colour, skin=Skin.BODY, surface=Surface.PAINT, gloss=gloss),
-        dict(tint=(tinted, tinted * 1.05, tinted * 1.1), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0),
-        dict(tint=(0.02, 0.02, 0.022), skin=Skin.PLAIN, surface=Surface.PAINT, gloss=0.15),
+        {"tint": colour, "skin": Skin.BODY, "surface": Surface.PAINT, "gloss": gloss},
+        {"tint": (tinted, tinted * 1.05, tinted * 1.1), "skin": Skin.PANE, "surface": Surface.GLASS, "gloss": 1.0},
+        {"tint": (0.02, 0.02, 0.022), "skin": Skin.PLAIN, "surface": Surface.PAINT, "gloss": 0.15},
     )
     for number, material in enumerate(materials):
         chosen = triangles[kind_of == number]
@@ -364,9 +469,14 @@ def car(
         used, index = np.unique(chosen, return_inverse=True)
         tint = np.concatenate([np.tile(material["tint"], (len(used), 1)), shade.reshape(-1, 1)[used]], 1)
         parts.append(
-            build(points.reshape(-1, 3)[used], normals.reshape(-1, 3)[used], (pane if number == 1 else uv).reshape(-1, 2)[used], index.reshape(-1, 3),
-                  **{**material, "tint": tint})
-        )  # fmt: skip
+            build(
+                points.reshape(-1, 3)[used],
+                normals.reshape(-1, 3)[used],
+                (pane if number == 1 else uv).reshape(-1, 2)[used],
+                index.reshape(-1, 3),
+                **{**material, "tint": tint},
+            )
+        )
 
     for station, sign in ((0, 1), (-1, -1)):  # close nose and tail
         outline = points[station]
@@ -375,28 +485,44 @@ def car(
         fan = [[0, i, i + 1] for i in range(1, len(outline))] + [[0, len(outline), 1]]
         flat = np.tile([sign, 0, 0.05], (len(disc), 1))
         parts.append(
-            build(disc, flat, np.full((len(disc), 2), 0.5), fan, tint=(*colour, 0.7), skin=Skin.BODY, surface=Surface.PAINT, gloss=gloss)
+            build(
+                disc,
+                flat,
+                np.full((len(disc), 2), 0.5),
+                fan,
+                tint=(*colour, 0.7),
+                skin=Skin.BODY,
+                surface=Surface.PAINT,
+                gloss=gloss,
+            )
         )
 
     # The dark underside and wheel wells.
     low = float(profile.sill * h)
-    parts.append(box((l * 0.8, w * 0.8, body.radius * 1.6), (0, 0, low + body.radius * 0.8), tint=(*BLACK, 0.1), skin=Skin.PLAIN))
+    parts.append(
+        box(
+            (length * 0.8, w * 0.8, body.radius * 1.6),
+            (0, 0, low + body.radius * 0.8),
+            tint=(*BLACK, 0.1),
+            skin=Skin.PLAIN,
+        )
+    )
 
     rim = Skin.RIM + int(rng.integers(RIMS))
-    track = 0.205 if l > 3.7 else 0.18
+    track = 0.205 if length > 3.7 else 0.18
     for axle in profile.axles:
         station = int(np.abs(body.s - axle).argmin())
         for side in (-1, 1):
             y = side * (body.half[station] * 0.96 - track / 2)
             turned = _wheel(body.radius, track, side, rim, 20 if fine else 10)
-            parts.append(turned.placed((l * (0.5 - axle), y, body.radius)))
+            parts.append(turned.placed((length * (0.5 - axle), y, body.radius)))
 
     parts += _panel_lines(body, colour)
     parts += _front(body, profile, colour, gloss, rng) + _rear(body, profile, colour, gloss, kind, rng)
     solid = merge(parts)
 
     low, high = solid.positions.min(0), solid.positions.max(0)
-    scale = np.array([l, w, h]) / (high - low)
+    scale = np.array([length, w, h]) / (high - low)
     offset = -np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]]) * scale
     solid = solid.transformed(np.diag(scale), offset)
     return merge([solid, *_mirrors(body, colour, gloss, rng)])
@@ -443,19 +569,28 @@ def _front(body: _Body, profile: Profile, colour, gloss, rng) -> list[Mesh]:
         y = (side * inner, side * outer)
         parts.append(body.patch(y, (z0, z1), True, skin=Skin.HEADLAMP, surface=Surface.LAMP, gloss=1.0))
     grille = rng.uniform(0.6, 0.95) * inner
-    parts.append(body.patch((-grille, grille), (z0 + 0.02, z1 - 0.02), True, skin=Skin.GRILLE, surface=Surface.PAINT, gloss=0.3))
+    parts.append(
+        body.patch((-grille, grille), (z0 + 0.02, z1 - 0.02), True, skin=Skin.GRILLE, surface=Surface.PAINT, gloss=0.3)
+    )
     intake = w * rng.uniform(0.22, 0.4)
     bottom = profile.sill * h + 0.06 * h
     parts.append(body.patch((-intake, intake), (bottom, bottom + rng.uniform(0.07, 0.12) * h), True, skin=Skin.GRILLE))
     plate = bottom + rng.uniform(0.13, 0.17) * h
     parts.append(
-        quad((body.end_x(np.zeros(1), np.array([plate]), True)[0] + 0.012, -0.26, plate - 0.055), (0, 0.52, 0), (0, 0, 0.11),
-             normal=(1, 0, 0), skin=Skin.PLATE)
-    )  # fmt: skip
+        quad(
+            (body.end_x(np.zeros(1), np.array([plate]), True)[0] + 0.012, -0.26, plate - 0.055),
+            (0, 0.52, 0),
+            (0, 0, 0.11),
+            normal=(1, 0, 0),
+            skin=Skin.PLATE,
+        )
+    )
     if rng.random() < 0.5:
         for side in (-1, 1):
             y = (side * (intake + 0.03), side * (intake + 0.17))
-            parts.append(body.patch(y, (bottom + 0.01, bottom + 0.1), True, skin=Skin.HEADLAMP, surface=Surface.LAMP, gloss=1.0))
+            parts.append(
+                body.patch(y, (bottom + 0.01, bottom + 0.1), True, skin=Skin.HEADLAMP, surface=Surface.LAMP, gloss=1.0)
+            )
     return parts
 
 
@@ -473,15 +608,33 @@ def _rear(body: _Body, profile: Profile, colour, gloss, kind: str, rng) -> list[
     if kind == "van" and rng.random() < 0.6:
         for side in (-1, 1):
             y = (side * 0.04 * w, side * 0.38 * w)
-            parts.append(body.patch(y, (0.58 * h, 0.86 * h), False, tint=(0.5, 0.5, 0.55), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0))
+            parts.append(
+                body.patch(
+                    y,
+                    (0.58 * h, 0.86 * h),
+                    False,
+                    tint=(0.5, 0.5, 0.55),
+                    skin=Skin.PANE,
+                    surface=Surface.GLASS,
+                    gloss=1.0,
+                )
+            )
     if kind in ("van", "minibus"):
         parts.append(body.patch((-0.006, 0.006), (0.2 * h, 0.9 * h), False, lift=0.008, tint=BLACK, skin=Skin.PLAIN))
     bumper = profile.sill * h + 0.12 * h
     if rng.random() < 0.5:
         parts.append(
-            body.patch((-0.45 * w, 0.45 * w), (bumper - 0.03 * h, bumper + 0.05 * h), False, lift=0.012, tint=(0.02, 0.02, 0.022),
-                       skin=Skin.PLAIN, surface=Surface.PAINT, gloss=0.2)
-        )  # fmt: skip
+            body.patch(
+                (-0.45 * w, 0.45 * w),
+                (bumper - 0.03 * h, bumper + 0.05 * h),
+                False,
+                lift=0.012,
+                tint=(0.02, 0.02, 0.022),
+                skin=Skin.PLAIN,
+                surface=Surface.PAINT,
+                gloss=0.2,
+            )
+        )
     plate = rng.choice([bumper + 0.02, low + 0.3 * (high - low)])
     x = min(body.end_x(np.zeros(2), np.array([plate - 0.05, plate + 0.05]), False)) - 0.014
     parts.append(quad((x, 0.26, plate - 0.055), (0, -0.52, 0), (0, 0, 0.11), normal=(-1, 0, 0), skin=Skin.PLATE))
@@ -489,7 +642,16 @@ def _rear(body: _Body, profile: Profile, colour, gloss, kind: str, rng) -> list[
         y = w * rng.uniform(0.12, 0.3)
         z = plate + 0.11
         parts.append(
-            body.patch((-y, y), (z, z + 0.03), False, lift=0.012, tint=(0.3, 0.3, 0.3), skin=Skin.PLAIN, surface=Surface.PAINT, gloss=0.9)
+            body.patch(
+                (-y, y),
+                (z, z + 0.03),
+                False,
+                lift=0.012,
+                tint=(0.3, 0.3, 0.3),
+                skin=Skin.PLAIN,
+                surface=Surface.PAINT,
+                gloss=0.9,
+            )
         )
     return parts
 
@@ -500,97 +662,226 @@ def _mirrors(body: _Body, colour, gloss, rng) -> list[Mesh]:
     z = body.belt[station] + 0.05
     return [
         ellipsoid(
-            (body.x[station], side * (body.half[station] + 0.08), z), (0.06, 0.1, 0.065), 6, 8,
-            tint=tint, skin=Skin.PLAIN, surface=Surface.PAINT, gloss=gloss,
-        )  # fmt: skip
+            (body.x[station], side * (body.half[station] + 0.08), z),
+            (0.06, 0.1, 0.065),
+            6,
+            8,
+            tint=tint,
+            skin=Skin.PLAIN,
+            surface=Surface.PAINT,
+            gloss=gloss,
+        )
         for side in (-1, 1)
     ]
 
 
 def truck(size, rng: np.random.Generator) -> Mesh:
     """A lorry with a cab and a cargo box; fills its box (height, width, length) exactly."""
-    h, w, l = (float(v) for v in size)
-    cab = min(2.2, 0.3 * l)
+    h, w, length = (float(v) for v in size)
+    cab = min(2.2, 0.3 * length)
     colour, gloss = paint(rng)
     cargo = np.clip(rng.choice([0.75, 0.6, 0.2, 0.1]) * np.exp(0.2 * rng.normal(size=3)), 0.02, 0.85)
     floor = 1.0
     cab_height = min(h * rng.uniform(0.8, 0.98), 3.0)
-    x = l / 2
-    profile = [(0, 0.45), (0.05, 1.3), (0.12 * cab, cab_height * 0.62), (0.32 * cab, cab_height * 0.97), (cab, cab_height)]
-    face = np.array([[x - dx, y, z] for dx, z in profile for y in np.linspace(-w * 0.48, w * 0.48, 5)]).reshape(len(profile), 5, 3)
+    x = length / 2
+    profile = [
+        (0, 0.45),
+        (0.05, 1.3),
+        (0.12 * cab, cab_height * 0.62),
+        (0.32 * cab, cab_height * 0.97),
+        (cab, cab_height),
+    ]
+    face = np.array([[x - dx, y, z] for dx, z in profile for y in np.linspace(-w * 0.48, w * 0.48, 5)]).reshape(
+        len(profile), 5, 3
+    )
     parts = []
-    rows = [(0, 2, dict(tint=colour, skin=Skin.BODY, surface=Surface.PAINT, gloss=gloss)),
-            (2, 3, dict(tint=(0.5, 0.5, 0.55), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0)),
-            (3, 4, dict(tint=colour, skin=Skin.BODY, surface=Surface.PAINT, gloss=gloss))]  # fmt: skip
+    rows = [
+        (0, 2, {"tint": colour, "skin": Skin.BODY, "surface": Surface.PAINT, "gloss": gloss}),
+        (2, 3, {"tint": (0.5, 0.5, 0.55), "skin": Skin.PANE, "surface": Surface.GLASS, "gloss": 1.0}),
+        (3, 4, {"tint": colour, "skin": Skin.BODY, "surface": Surface.PAINT, "gloss": gloss}),
+    ]
     for first, last, material in rows:
         sheet = face[first : last + 1]
         normal = np.cross(sheet[-1, 0] - sheet[0, 0], [0, -1.0, 0])
         normal /= np.linalg.norm(normal)
-        parts.append(build(sheet, np.tile(normal, (sheet.shape[0] * 5, 1)), np.zeros((sheet.shape[0] * 5, 2)) + 0.3,
-                           grid_triangles(sheet.shape[0], 5), **material))  # fmt: skip
+        parts.append(
+            build(
+                sheet,
+                np.tile(normal, (sheet.shape[0] * 5, 1)),
+                np.zeros((sheet.shape[0] * 5, 2)) + 0.3,
+                grid_triangles(sheet.shape[0], 5),
+                **material,
+            )
+        )
     for side in (-1, 1):
         outline = np.array([[x - dx, side * w * 0.48, z] for dx, z in [*profile, (cab, 0.45)]])
         fan = [[0, i, i + 1] for i in range(1, len(outline) - 1)]
-        parts.append(build(outline, np.tile([0, side, 0], (len(outline), 1)), np.zeros((len(outline), 2)) + 0.3, fan, tint=colour,
-                           skin=Skin.BODY, surface=Surface.PAINT, gloss=gloss))  # fmt: skip
-        window = quad((x - 0.2 * cab, side * (w * 0.48 + 0.01), cab_height * 0.6), (-0.45 * cab, 0, 0), (0, 0, cab_height * 0.27),
-                      normal=(0, side, 0), tint=(0.5, 0.5, 0.5), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0)  # fmt: skip
+        parts.append(
+            build(
+                outline,
+                np.tile([0, side, 0], (len(outline), 1)),
+                np.zeros((len(outline), 2)) + 0.3,
+                fan,
+                tint=colour,
+                skin=Skin.BODY,
+                surface=Surface.PAINT,
+                gloss=gloss,
+            )
+        )
+        window = quad(
+            (x - 0.2 * cab, side * (w * 0.48 + 0.01), cab_height * 0.6),
+            (-0.45 * cab, 0, 0),
+            (0, 0, cab_height * 0.27),
+            normal=(0, side, 0),
+            tint=(0.5, 0.5, 0.5),
+            skin=Skin.PANE,
+            surface=Surface.GLASS,
+            gloss=1.0,
+        )
         parts.append(window)
-        lamp = quad((x + 0.005, side * w * 0.28, 0.65), (0, side * w * 0.16, 0), (0, 0, 0.2), normal=(1, 0, 0.1), skin=Skin.HEADLAMP,
-                    surface=Surface.LAMP, gloss=1.0)  # fmt: skip
+        lamp = quad(
+            (x + 0.005, side * w * 0.28, 0.65),
+            (0, side * w * 0.16, 0),
+            (0, 0, 0.2),
+            normal=(1, 0, 0.1),
+            skin=Skin.HEADLAMP,
+            surface=Surface.LAMP,
+            gloss=1.0,
+        )
         parts.append(lamp)
-        tail = quad((-x - 0.003, side * w * 0.3, 0.75), (0, side * w * 0.15, 0), (0, 0, 0.16), normal=(-1, 0, 0), skin=Skin.TAILLAMP,
-                    surface=Surface.LAMP, gloss=1.0)  # fmt: skip
+        tail = quad(
+            (-x - 0.003, side * w * 0.3, 0.75),
+            (0, side * w * 0.15, 0),
+            (0, 0, 0.16),
+            normal=(-1, 0, 0),
+            skin=Skin.TAILLAMP,
+            surface=Surface.LAMP,
+            gloss=1.0,
+        )
         parts.append(tail)
     parts.append(quad((x + 0.004, -w * 0.3, 0.9), (0, w * 0.6, 0), (0, 0, 0.35), normal=(1, 0, 0), skin=Skin.GRILLE))
-    length = l - cab - 0.25
-    parts.append(_cargo_box(length, w, h - floor, (-x + length / 2, 0, floor), cargo))
-    parts.append(box((l * 0.96, w * 0.5, 0.45), (-0.01 * l, 0, 0.75), tint=(*BLACK, 0.2), skin=Skin.PLAIN))
-    axles = [x - 0.6 * cab, -x + 0.2 * l, -x + 0.2 * l + 1.2] if l > 8 else [x - 0.6 * cab, -x + 0.22 * l]
+    hold = length - cab - 0.25
+    parts.append(_cargo_box(hold, w, h - floor, (-x + hold / 2, 0, floor), cargo))
+    parts.append(box((length * 0.96, w * 0.5, 0.45), (-0.01 * length, 0, 0.75), tint=(*BLACK, 0.2), skin=Skin.PLAIN))
+    axles = (
+        [x - 0.6 * cab, -x + 0.2 * length, -x + 0.2 * length + 1.2]
+        if length > 8
+        else [x - 0.6 * cab, -x + 0.22 * length]
+    )
     for axle in axles:
         for side in (-1, 1):
-            parts.append(_wheel(0.48, 0.3, side, Skin.RIM + int(rng.integers(RIMS))).placed((axle, side * (w / 2 - 0.17), 0.48)))
-    return fitted(merge(parts), h, w, l)
+            parts.append(
+                _wheel(0.48, 0.3, side, Skin.RIM + int(rng.integers(RIMS))).placed((axle, side * (w / 2 - 0.17), 0.48))
+            )
+    return fitted(merge(parts), h, w, length)
 
 
 def _cargo_box(length, width, height, centre, colour) -> Mesh:
     x, _, z = centre
-    material = dict(tint=colour, skin=Skin.CARGO)
+    material = {"tint": colour, "skin": Skin.CARGO}
     parts = []
     for side in (-1, 1):
-        parts.append(quad((x - side * -length / 2 * -1, side * width / 2, z), (side * -length, 0, 0), (0, 0, height), (max(round(length / 4), 1), 1),
-                          normal=(0, side, 0), **material))  # fmt: skip
-        parts.append(quad((x + side * length / 2, -side * width / 2, z), (0, side * width, 0), (0, 0, height), normal=(side, 0, 0),
-                          tint=colour, skin=Skin.PLAIN))  # fmt: skip
-    parts.append(quad((x - length / 2, -width / 2, z + height), (length, 0, 0), (0, width, 0), normal=(0, 0, 1), tint=colour, skin=Skin.PLAIN))
+        parts.append(
+            quad(
+                (x - side * -length / 2 * -1, side * width / 2, z),
+                (side * -length, 0, 0),
+                (0, 0, height),
+                (max(round(length / 4), 1), 1),
+                normal=(0, side, 0),
+                **material,
+            )
+        )
+        parts.append(
+            quad(
+                (x + side * length / 2, -side * width / 2, z),
+                (0, side * width, 0),
+                (0, 0, height),
+                normal=(side, 0, 0),
+                tint=colour,
+                skin=Skin.PLAIN,
+            )
+        )
+    parts.append(
+        quad(
+            (x - length / 2, -width / 2, z + height),
+            (length, 0, 0),
+            (0, width, 0),
+            normal=(0, 0, 1),
+            tint=colour,
+            skin=Skin.PLAIN,
+        )
+    )
     return merge(parts)
 
 
 def tram(size, rng: np.random.Generator, wheels: bool = False) -> Mesh:
     """A tram, or with wheels a bus."""
-    h, w, l = (float(v) for v in size)
-    colour = np.array([[0.7, 0.68, 0.6], [0.6, 0.45, 0.03], [0.45, 0.02, 0.02], [0.05, 0.12, 0.35], [0.5, 0.5, 0.5]])[rng.integers(5)]
+    h, w, length = (float(v) for v in size)
+    colour = np.array([[0.7, 0.68, 0.6], [0.6, 0.45, 0.03], [0.45, 0.02, 0.02], [0.05, 0.12, 0.35], [0.5, 0.5, 0.5]])[
+        rng.integers(5)
+    ]
     floor = 0.3
-    repeat = max(round(l / 5.0), 1)
+    repeat = max(round(length / 5.0), 1)
     parts = []
     for side in (-1, 1):
-        parts.append(quad((side * l / 2, side * w / 2, floor), (-side * l, 0, 0), (0, 0, h - floor), (repeat, 1), normal=(0, side, 0),
-                          tint=colour, skin=Skin.TRAM, gloss=0.3))  # fmt: skip
-        parts.append(quad((side * l / 2, -side * w / 2, floor), (0, side * w, 0), (0, 0, h - floor), (0.5, 1), normal=(side, 0, 0),
-                          tint=colour, skin=Skin.TRAM, gloss=0.3))  # fmt: skip
-        parts.append(quad((side * (l / 2 + 0.01), -side * w * 0.43, h * 0.45), (0, side * w * 0.86, 0), (0, 0, h * 0.38), normal=(side, 0, 0.1),
-                          tint=(0.5, 0.5, 0.55), skin=Skin.PANE, surface=Surface.GLASS, gloss=1.0))  # fmt: skip
+        parts.append(
+            quad(
+                (side * length / 2, side * w / 2, floor),
+                (-side * length, 0, 0),
+                (0, 0, h - floor),
+                (repeat, 1),
+                normal=(0, side, 0),
+                tint=colour,
+                skin=Skin.TRAM,
+                gloss=0.3,
+            )
+        )
+        parts.append(
+            quad(
+                (side * length / 2, -side * w / 2, floor),
+                (0, side * w, 0),
+                (0, 0, h - floor),
+                (0.5, 1),
+                normal=(side, 0, 0),
+                tint=colour,
+                skin=Skin.TRAM,
+                gloss=0.3,
+            )
+        )
+        parts.append(
+            quad(
+                (side * (length / 2 + 0.01), -side * w * 0.43, h * 0.45),
+                (0, side * w * 0.86, 0),
+                (0, 0, h * 0.38),
+                normal=(side, 0, 0.1),
+                tint=(0.5, 0.5, 0.55),
+                skin=Skin.PANE,
+                surface=Surface.GLASS,
+                gloss=1.0,
+            )
+        )
         lamp = Skin.HEADLAMP if side > 0 else Skin.TAILLAMP
         for left in (-1, 1):
-            parts.append(quad((side * (l / 2 + 0.01), left * w * 0.28, 0.7), (0, left * w * 0.14, 0), (0, 0, 0.2), normal=(side, 0, 0),
-                              skin=lamp, surface=Surface.LAMP, gloss=1.0))  # fmt: skip
-    parts.append(quad((-l / 2, -w / 2, h), (l, 0, 0), (0, w, 0), normal=(0, 0, 1), tint=colour * 0.7, skin=Skin.PLAIN))
-    parts.append(box((l * 0.9, w * 0.7, 0.5), (0, 0, 0.25), tint=(*BLACK, 0.2), skin=Skin.PLAIN))
+            parts.append(
+                quad(
+                    (side * (length / 2 + 0.01), left * w * 0.28, 0.7),
+                    (0, left * w * 0.14, 0),
+                    (0, 0, 0.2),
+                    normal=(side, 0, 0),
+                    skin=lamp,
+                    surface=Surface.LAMP,
+                    gloss=1.0,
+                )
+            )
+    parts.append(
+        quad((-length / 2, -w / 2, h), (length, 0, 0), (0, w, 0), normal=(0, 0, 1), tint=colour * 0.7, skin=Skin.PLAIN)
+    )
+    parts.append(box((length * 0.9, w * 0.7, 0.5), (0, 0, 0.25), tint=(*BLACK, 0.2), skin=Skin.PLAIN))
     if wheels:
-        for axle in (l / 2 - 2.6, -l / 2 + 3.0):
+        for axle in (length / 2 - 2.6, -length / 2 + 3.0):
             for side in (-1, 1):
                 parts.append(_wheel(0.48, 0.3, side, Skin.RIM).placed((axle, side * (w / 2 - 0.145), 0.48)))
-    return fitted(merge(parts), h, w, l)
+    return fitted(merge(parts), h, w, length)
 
 
 def fitted(mesh: Mesh, height: float, width: float, length: float) -> Mesh:

@@ -1,0 +1,314 @@
+"""The rendered world: its labels against its own pixels, its files, its cars and its streets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sicm_ros.errors import DependencyError, InputError
+from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.boxes import corners, image_boxes, project
+from sicm_ros.kitti import KittiObjects
+from sicm_ros.synth import vehicles
+from sicm_ros.synth.dataset import FOLDERS, Recipe, generate
+from sicm_ros.synth.labels import annotate, silhouette
+from sicm_ros.synth.mesh import Mesh, Surface, box, merge
+from sicm_ros.synth.renderer import Light, Pose, Renderer
+from sicm_ros.synth.scene import KITTI, any_scene
+from sicm_ros.synth.street import lay_out
+from sicm_ros.synth.traffic import _overlap, populate
+
+SMALL = StereoCalibration(fx=240.5, fy=240.5, cx=203.2, cy=57.6, baseline=0.5327, width=416, height=125)
+LEVEL = Pose((0.0, 0.0, 1.65))
+
+
+@pytest.fixture(scope="module")
+def renderer() -> Renderer:
+    """One renderer for all tests: its textures take seconds. Skips where nothing can be drawn."""
+    pytest.importorskip("panda3d", reason="panda3d is not installed: pip install 'sicm-ros[synth]'")
+    from sicm_ros.synth.skins import skins
+
+    try:
+        return Renderer(SMALL.width, SMALL.height, skins())
+    except DependencyError as error:
+        pytest.skip(str(error))
+
+
+# Geometry of a picture ------------------------------------------------------------------------------------------------
+
+
+def test_depth_of_flat_ground_is_that_of_its_rows(renderer):
+    ground = box((400, 400, 1), (100, 0, -0.5), tint=(0.3, 0.3, 0.3)).placed((0, 0, 0), identity=1)
+    renderer.load(ground)
+    seen = renderer.render(SMALL, LEVEL, Light())
+    rows = np.arange(65, 125)
+    expected = SMALL.fy * 1.65 / (rows - SMALL.cy)
+    for depth in seen.depth:
+        np.testing.assert_allclose(depth[rows, 200], expected, rtol=2e-4)
+
+
+def test_a_wall_is_seen_where_it_projects_to_in_both_views(renderer):
+    wall = box((0.2, 2.0, 1.5), (12.1, 1.0, 1.5), tint=(0.8, 0.2, 0.2)).placed((0, 0, 0), identity=7)
+    renderer.load(wall)
+    seen = renderer.render(SMALL, LEVEL, Light())
+    for view, mask in enumerate(seen.identity == 7):
+        low = project(np.array([-2.0 - view * SMALL.baseline, 1.65 - 2.25, 12.0]), SMALL)
+        high = project(np.array([0.0 - view * SMALL.baseline, 1.65 - 0.75, 12.0]), SMALL)
+        rows, columns = np.where(mask)
+        # The centres of the pixels that it covers lie within its outline, and no further than one pixel from it.
+        assert np.abs(np.array([columns.min(), rows.min()]) - low).max() <= 1
+        assert np.abs(np.array([columns.max(), rows.max()]) - high).max() <= 1
+
+
+def test_disparity_offset_moves_the_right_view(renderer):
+    wall = box((0.2, 2.0, 1.5), (12.1, 0.0, 1.5), tint=(0.8, 0.2, 0.2)).placed((0, 0, 0), identity=7)
+    renderer.load(wall)
+    shifted = StereoCalibration(**{**SMALL.__dict__, "disparity_offset": 3.0})
+    plain, moved = (renderer.render(k, LEVEL, Light()).identity[1] == 7 for k in (SMALL, shifted))
+    np.testing.assert_array_equal(np.roll(plain, 3, axis=1), moved)
+
+
+# Scenes ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=[3, 8])
+def rendered(request, renderer):
+    """A scene, and what was seen of it: (scene, placed actors, rendering, frame)."""
+    rng = np.random.default_rng(request.param)
+    scene = any_scene(rng, SMALL)
+    pose = scene.pose(0.0)
+    placed = []
+    for number, actor in enumerate(scene.actors, 1):
+        position, yaw = actor.at(scene.street, 0.0)
+        placed.append((actor, position, yaw, actor.mesh.placed(position, yaw, number)))
+    renderer.load(merge([scene.static, *(mesh for *_, mesh in placed)]), pose.position)
+    seen = renderer.render(SMALL, pose, scene.light)
+    return scene, placed, seen, scene.render(renderer, 0.0, rng)
+
+
+def labels_of(rendered):
+    scene, placed, seen, _ = rendered
+    for number, (actor, position, yaw, mesh) in enumerate(placed, 1):
+        label = annotate(actor.kind, actor.size, position, yaw, number, mesh, seen.identity[0], scene.pose(0.0), SMALL)
+        if label is not None and label.kind != "DontCare":
+            yield label, seen.identity[0] == number
+
+
+def test_pixels_of_an_object_lie_in_its_labelled_box(rendered):
+    """Unprojected by the rendered depth, in the box's own axes; only a car's mirrors stick out."""
+    depth = rendered[2].depth[0]
+    checked = 0
+    for label, mask in labels_of(rendered):
+        rows, columns = np.where(mask)
+        z = depth[rows, columns]
+        points = np.stack([(columns - SMALL.cx) * z / SMALL.fx, (rows - SMALL.cy) * z / SMALL.fy, z], -1)
+        offset = points - label.location
+        cos, sin = np.cos(label.rotation_y), np.sin(label.rotation_y)
+        forward, side, up = offset @ [cos, 0, -sin], offset @ [sin, 0, cos], -offset[:, 1]
+        h, w, length = label.dimensions
+        # Camera pitch and roll tilt the object against its upright box by up to 3 degrees.
+        slack = 0.05 * max(h, length) + 0.02 * z.max() * 0.1
+        assert np.abs(forward).max() < length / 2 + slack + 0.05
+        assert np.abs(side).max() < w / 2 + slack + 0.22
+        assert -slack - 0.05 < up.min()
+        assert up.max() < h + slack + 0.05
+        checked += 1
+    assert checked >= 2
+
+
+def test_disparity_of_a_car_agrees_with_its_labelled_depth(rendered):
+    frame = rendered[3]
+    for label, mask in labels_of(rendered):
+        if label.kind == "Car" and mask.sum() > 30:
+            z = SMALL.depth(np.median(frame.disparity[mask]))
+            _h, w, length = label.dimensions
+            assert abs(z - label.location[2]) < np.hypot(w, length) / 2 + 0.1
+
+
+def test_image_boxes_hold_the_silhouette_tightly(rendered):
+    for label, mask in labels_of(rendered):
+        rows, columns = np.where(mask)
+        seen = np.array([columns.min(), rows.min(), columns.max(), rows.max()])
+        labelled = np.array(label.box)
+        assert (seen[:2] >= labelled[:2] - 1.5).all()
+        assert (seen[2:] <= labelled[2:] + 1.5).all()
+        whole = image_boxes(*(np.array([v]) for v in (label.location, label.dimensions, label.rotation_y)), SMALL)[0]
+        assert np.abs(whole - labelled).max() < 0.2 * (whole[2] - whole[0]) + 3, "the 3D box's projection is near"
+
+
+def test_left_pixels_are_found_in_the_right_view_at_their_disparity(rendered):
+    """Photometric agreement is best at the rendered disparity, not two pixels beside it."""
+    frame = rendered[3]
+    left, right = frame.left.mean(-1), frame.right.mean(-1)
+    rows, columns = np.mgrid[60:120, 90:400]
+    d = frame.disparity[rows, columns]
+
+    def misfit(shift: float) -> float:
+        at = columns - d - shift
+        whole = np.floor(at).astype(int)
+        inside = (d > 0) & (whole >= 0) & (whole < SMALL.width - 1)
+        share = at - whole
+        whole = whole.clip(0, SMALL.width - 2)
+        value = (1 - share) * right[rows, whole] + share * right[rows, whole + 1]
+        difference = (left[rows, columns] - value)[inside]
+        return float(np.abs(difference - np.median(difference)).mean())
+
+    assert misfit(0.0) < 0.9 * min(misfit(-2.0), misfit(2.0))
+    assert misfit(0.0) < min(misfit(-0.6), misfit(0.6))
+
+
+# Occlusion and truncation ---------------------------------------------------------------------------------------------
+
+
+def annotated(renderer, screen: Mesh | None, x: float = 15.0, y: float = 0.0):
+    car = vehicles.car("sedan", (1.45, 1.65, 4.2), np.random.default_rng(0)).placed((x, y, 0), np.pi / 2, 1)
+    renderer.load(merge([car] + ([screen] if screen is not None else [])))
+    seen = renderer.render(SMALL, LEVEL, Light()).identity[0]
+    return annotate("Car", (1.45, 1.65, 4.2), (x, y, 0), np.pi / 2, 1, car, seen, LEVEL, SMALL)
+
+
+@pytest.mark.parametrize(("hidden", "grade"), [(0.0, 0), (0.4, 1), (0.7, 2)])
+def test_occlusion_grades_follow_the_hidden_share(renderer, hidden, grade):
+    length = 4.2 * 10 / 15 * hidden
+    left_edge = 2.1 * 10 / 15
+    screen = box((0.1, max(length, 0.01), 3), (10, left_edge - length / 2, 1.5)) if hidden else None
+    label = annotated(renderer, screen)
+    assert (label.kind, label.occlusion) == ("Car", grade)
+    assert abs(label.rotation_y - -np.pi) < 1e-6 or abs(label.rotation_y - np.pi) < 1e-6
+    np.testing.assert_allclose(label.location, (0, 1.65, 15), atol=1e-6)
+
+
+def test_what_is_all_but_hidden_becomes_dont_care(renderer):
+    screen = box((0.1, 4.2 * 10 / 15 * 0.97, 3), (10, 0.05, 1.5))
+    label = annotated(renderer, screen)
+    assert label is None or label.kind == "DontCare"
+
+
+def test_truncation_is_the_share_of_the_box_outside_the_picture(renderer):
+    assert annotated(renderer, None).truncation == 0
+    edge = SMALL.cx / SMALL.fx * 15  # metres left of the axis where the picture ends
+    half = annotated(renderer, None, y=edge)
+    assert half.truncation == pytest.approx(0.5, abs=0.06)
+    assert half.box[0] == 0
+
+
+def test_silhouette_area_is_that_of_the_visible_pixels(renderer):
+    for mesh in (
+        vehicles.car("hatchback", (1.5, 1.6, 3.9), np.random.default_rng(1)).placed((9, 1, 0), 0.7, 1),
+        box((2, 3, 2), (14, 0, 1)).placed((0, 0, 0), identity=1),
+    ):
+        renderer.load(mesh)
+        pixels = (renderer.render(SMALL, LEVEL, Light()).identity[0] == 1).sum()
+        _, area = silhouette(mesh, LEVEL, SMALL)
+        assert area == pytest.approx(pixels, rel=0.12)
+
+
+# Cars -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", list(vehicles.PROFILES))
+@pytest.mark.parametrize("fine", [True, False])
+def test_every_kind_of_car_fills_its_box_exactly(kind, fine):
+    rng = np.random.default_rng(5)
+    height, width, length = size = vehicles.car_size(kind, rng)
+    mesh = vehicles.car(kind, size, rng, fine=fine)
+    low, high = mesh.positions.min(0), mesh.positions.max(0)
+    np.testing.assert_allclose([low[0], high[0], low[2], high[2]], [-length / 2, length / 2, 0, height], atol=1e-5)
+    assert width - 1e-5 <= high[1] - low[1] < width + 0.45, "only mirrors stick out"
+    assert {Surface.PAINT, Surface.GLASS, Surface.LAMP, Surface.MATT} <= set(mesh.vertices[:, 13].astype(int))
+    np.testing.assert_allclose(np.linalg.norm(mesh.vertices[:, 3:6], axis=1), 1, atol=0.05)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**6))
+def test_nobody_stands_in_anyone_else(seed):
+    rng = np.random.default_rng(seed)
+    street = lay_out(rng)
+    actors = populate(street, rng)
+    shapes = [actor.footprint() for actor in actors]
+    assert not any(_overlap(a, b) for i, a in enumerate(shapes) for b in shapes[:i])
+
+
+def test_a_label_tells_heading_as_kitti_does():
+    """A car that drives away from us has rotation_y -pi/2, one that crosses to the right 0."""
+    for yaw, expected in ((0.0, -np.pi / 2), (-np.pi / 2, 0.0), (np.pi / 2, -np.pi), (np.pi, np.pi / 2)):
+        mesh = box((4, 2, 1.5), (0, 0, 0.75)).placed((12, 0, 0), yaw, 1)
+        seen = np.ones((SMALL.height, SMALL.width), np.uint8)
+        label = annotate("Car", (1.5, 2, 4), (12, 0, 0), yaw, 1, mesh, seen, LEVEL, SMALL)
+        assert np.cos(label.rotation_y - expected) == pytest.approx(1)
+        front = corners(*(np.array([v]) for v in (label.location, label.dimensions, label.rotation_y)))[0][:2].mean(0)
+        along = front - label.location
+        np.testing.assert_allclose([along[2], -along[0]], [2 * np.cos(yaw), 2 * np.sin(yaw)], atol=1e-6)
+
+
+# Drives and files -----------------------------------------------------------------------------------------------------
+
+
+def test_a_drive_moves_us_and_the_others_steadily():
+    scene = any_scene(np.random.default_rng(11), SMALL, duration=3.0)
+    places = np.array([scene.pose(t).position for t in np.arange(0, 3, 0.1)])
+    steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    np.testing.assert_allclose(steps, scene.speed * 0.1, rtol=0.02)
+    for actor in scene.actors:
+        path = np.array([actor.at(scene.street, t)[0] for t in (0.0, 0.1, 0.2)])
+        np.testing.assert_allclose(
+            np.linalg.norm(np.diff(path, axis=0), axis=1), actor.speed * 0.1, rtol=0.03, atol=1e-6
+        )
+
+
+@pytest.fixture(scope="module")
+def written(renderer, tmp_path_factory):
+    """Two frames, each with a rig of its own."""
+    folder = tmp_path_factory.mktemp("synth")
+    recipe = Recipe(2, seed=9, width=208, height=64, focal=(110, 130), baseline=(0.2, 0.9), camera_height=(1.2, 2.0))
+    assert sum(generate(recipe, folder)) == 2
+    return recipe, folder
+
+
+def test_the_same_seed_gives_the_same_files_however_many_workers(written, tmp_path):
+    recipe, folder = written
+    assert sum(generate(recipe, tmp_path, workers=2)) == 2
+    for where in FOLDERS:
+        ours, theirs = (sorted((root / where).iterdir()) for root in (folder, tmp_path))
+        assert [p.name for p in ours] == [p.name for p in theirs]
+        for a, b in zip(ours, theirs, strict=True):
+            assert a.read_bytes() == b.read_bytes(), f"{where}/{a.name} differs"
+
+
+def test_kittis_reader_reads_what_was_written(written):
+    frames = KittiObjects(written[1])
+    assert len(frames) == 2
+    rigs = [frames[i].calibration for i in range(2)]
+    assert rigs[0].baseline != rigs[1].baseline
+    for rig in rigs:
+        assert 0.2 <= rig.baseline <= 0.9
+        assert 110 <= rig.fx <= 130
+        assert rig.disparity_offset == 0
+    assert frames[0].left.shape == (64, 208, 3)
+
+
+def test_a_stopped_run_goes_on_without_rendering_twice(written):
+    recipe, folder = written
+    before = {p: p.stat().st_mtime_ns for where in FOLDERS for p in (folder / where).iterdir()}
+    assert sum(generate(recipe, folder)) == 2
+    assert before == {p: p.stat().st_mtime_ns for where in FOLDERS for p in (folder / where).iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"frames": 0}, "frames"),
+        ({"baseline": (0.9, 0.2)}, "baseline"),
+        ({"focal": (1, 2)}, "focal"),
+        ({"jpeg": 101}, "JPEG"),
+    ],
+)
+def test_impossible_recipes_are_refused(wrong, said):
+    with pytest.raises(InputError, match=said):
+        Recipe(**{"frames": 1, **wrong})
+
+
+def test_kittis_rig_is_the_default():
+    assert Recipe(1).rig(np.random.default_rng(0))[0] == KITTI
