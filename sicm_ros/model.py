@@ -71,6 +71,7 @@ class Model:
     Attributes:
         name, licence: as its card states them.
         fingerprint: bytes (8,), of weights, tables and configuration: both sides must have the same.
+        number_type: torch.dtype that was found to be the fastest here.
         last_timings: seconds by stage of the latest `encode`.
     """
 
@@ -91,7 +92,7 @@ class Model:
         self.network = folded(network).to(self.device, memory_format=torch.channels_last)
         self.prior = prior
         self.last_timings: dict[str, float] = {}
-        self._type = fastest_type(self.device)
+        self.number_type = fastest_type(self.device)
         self._views: dict[StereoCalibration, ModelView] = {}
 
     # Vehicle side
@@ -254,7 +255,7 @@ class Model:
         return torch.tensor([level / LEVELS], device=self.device)
 
     def _inference(self):
-        return _Inference(self.device, self._type)
+        return _Inference(self.device, self.number_type)
 
     def _analyse(self, features, calibration, detector, clock: _Clock, symbols, packet) -> Result:
         view = self.view(calibration)
