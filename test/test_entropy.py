@@ -21,8 +21,6 @@ from sicm_ros.entropy.prior import StereoPrior, quantise
 from sicm_ros.entropy.tables import PRECISION, Tables
 from sicm_ros.errors import BitstreamError, InputError, ModelError
 
-torch.set_num_threads(1)  # tensors are too small here for more
-
 SMALL = {"channels": 6, "hyper_channels": 4, "hyper_width": 8, "features": 8, "hidden": 16}
 ABLATIONS = [
     PriorConfig(**SMALL, hyperprior=hyperprior, context=context, cross_view=cross_view)
@@ -30,6 +28,15 @@ ABLATIONS = [
     for context in (True, False)
     for cross_view in (True, False)
 ]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Tensors are too small here for more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def ablation_name(config: PriorConfig) -> str:
