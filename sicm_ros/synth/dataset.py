@@ -69,7 +69,7 @@ class Recipe:
 
 
 def calibration_text(k: StereoCalibration) -> str:
-    """A KITTI calibration file; camera 0 is the left one. The last line is ours: what to add to a measured disparity."""
+    """A KITTI calibration file; camera 0 is the left one. The last line is ours: what a measured disparity lacks."""
     left = f"{k.fx:.12e} 0 {k.cx:.12e} 0 0 {k.fy:.12e} {k.cy:.12e} 0 0 0 1 0"
     right = f"{k.fx:.12e} 0 {k.cx:.12e} {-k.fx * k.baseline:.12e} 0 {k.fy:.12e} {k.cy:.12e} 0 0 0 1 0"
     return (

@@ -75,7 +75,9 @@ def pedestrian(rng: np.random.Generator) -> tuple[Mesh, np.ndarray]:
         knee = np.array([phase * stride * 0.45 + 0.05, y, 0.5])
         hip = np.array([0, y, 0.92])
         parts.append(_limb([hip, knee, ankle], [0.095 * broad, 0.068 * broad, 0.05], trousers))
-        parts.append(ellipsoid([*ankle, 0.06, 0, -0.045], (0.13, 0.048, 0.05), 6, 8, tint=shoe, skin=Skin.PLAIN))
+        parts.append(
+            ellipsoid(ankle + np.array([0.06, 0, -0.045]), (0.13, 0.048, 0.05), 6, 8, tint=shoe, skin=Skin.PLAIN)
+        )
         shoulder = np.array([0, side * 0.19 * broad, 1.42])
         elbow = np.array([-phase * stride * 0.35, side * 0.25 * broad, 1.15])
         hand = np.array([-phase * stride * 0.7 + 0.1, side * 0.25 * broad, 0.93])
@@ -111,9 +113,10 @@ def cyclist(rng: np.random.Generator) -> tuple[Mesh, np.ndarray]:
         angle = np.linspace(0, 2 * np.pi, 25)
         ring = np.stack([axle + 0.325 * np.cos(angle), np.zeros(25), 0.345 + 0.325 * np.sin(angle)], -1)
         parts.append(_limb(ring, [0.02] * 25, black, Skin.PLAIN, 6))
+        hub = np.array([axle, 0, 0.345])
         for turn in np.linspace(0, np.pi, 7)[:-1]:
             d = 0.32 * np.array([np.cos(turn), 0, np.sin(turn)])
-            parts.append(_limb([[axle, 0, 0.345] - d, [axle, 0, 0.345, *d]], [0.004, 0.004], steel, Skin.PLAIN, 3))
+            parts.append(_limb([hub - d, hub + d], [0.004, 0.004], steel, Skin.PLAIN, 3))
     for a, b, r in (
         ((-0.52, 0, 0.345), (-0.05, 0, 0.3), 0.015),
         ((-0.05, 0, 0.3), (-0.2, 0, 0.9), 0.02),
@@ -134,7 +137,9 @@ def cyclist(rng: np.random.Generator) -> tuple[Mesh, np.ndarray]:
         hip = np.array([-0.2, side * 0.09, 0.97])
         knee = 0.5 * (hip + pedal) + [0.2, 0, 0.1]
         parts.append(_limb([hip, knee, pedal], [0.09, 0.065, 0.045], trousers))
-        parts.append(ellipsoid([*pedal, 0.05, 0, -0.02], (0.13, 0.045, 0.04), 6, 8, tint=black, skin=Skin.PLAIN))
+        parts.append(
+            ellipsoid(pedal + np.array([0.05, 0, -0.02]), (0.13, 0.045, 0.04), 6, 8, tint=black, skin=Skin.PLAIN)
+        )
         shoulder = np.array([shoulder_x, side * 0.18, shoulder_z])
         hand = np.array([0.32, side * 0.25, 1.05])
         parts.append(

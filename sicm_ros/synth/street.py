@@ -370,7 +370,7 @@ def _foliage(rng, centre, radii, count: int, skin: int, size: float, dark: float
     tint[:, :3] *= np.exp(rng.normal(0, 0.06, (count, 3)))
     tint[:, 3] = np.clip((0.25 + 0.75 * depth) * (0.65 + 0.35 * direction[:, 2]), 0.1, 1)
     index = 4 * np.arange(count)[:, None]
-    triangles = np.concatenate([[*index, 0, 1, 2], [*index, 0, 2, 3]])
+    triangles = np.concatenate([index + np.array([0, 1, 2]), index + np.array([0, 2, 3])])
     uv = np.tile([[0, 1], [1, 1], [1, 0], [0, 0]], (count, 1))
     return build(
         corners, np.repeat(normal, 4, 0), uv, triangles, tint=np.repeat(tint, 4, 0), skin=skin, surface=Surface.LEAF
@@ -406,7 +406,7 @@ def _hedge(rng, length: float, height: float, deep: float) -> Mesh:
     shade = (0.55 + 0.45 * where[:, 2] / height) * rng.uniform(0.75, 1.2, count)
     tint = np.repeat(np.stack([shade, shade, shade, 0.3 + 0.7 * where[:, 2] / height], -1), 4, 0)
     index = 4 * np.arange(count)[:, None]
-    triangles = np.concatenate([[*index, 0, 1, 2], [*index, 0, 2, 3]])
+    triangles = np.concatenate([index + np.array([0, 1, 2]), index + np.array([0, 2, 3])])
     leaves = build(
         corners,
         np.repeat(normal, 4, 0),

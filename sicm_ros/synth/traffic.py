@@ -1,4 +1,4 @@
-"""Who is on the street: cars parked, driving, oncoming, crossing; vans, lorries, trams; people on foot and on wheels."""
+"""Who is on the street: cars parked, driving, oncoming, crossing; vans, lorries, trams; people on foot and bicycles."""
 
 from __future__ import annotations
 

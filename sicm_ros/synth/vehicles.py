@@ -369,7 +369,7 @@ def _panel_lines(body: _Body, colour) -> list[Mesh]:
             ring = body.ring[station][1:6]
             x = body.x[station]
             a = np.stack([np.full(5, x - 0.007), side * (ring[:, 0] + 0.003), ring[:, 1]], -1)
-            points = np.stack([a, [*a, 0.014, 0, 0]], 1)
+            points = np.stack([a, a + np.array([0.014, 0, 0])], 1)
             parts.append(
                 build(
                     points,
