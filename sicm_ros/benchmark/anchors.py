@@ -11,7 +11,7 @@
 | vvc | VVenC, 10 bits | ffmpeg's vvc | one VVC stream a pair |
 
 Raw bitstreams, no container, no information messages: what is counted is what a receiver needs. Encoders are asked for
-the least squared error, as MPEG's anchors for machines are, since what flatters the eye costs bits and helps no detector.
+the least squared error, as MPEG's anchors for machines are: what flatters the eye costs bits and helps no detector.
 Their quality: JPEG and WebP 0 (least) to 100, JPEG XL a distance 0 (best) to 15, the others a quantiser 0 (best) to 63
 (x265: 51).
 """

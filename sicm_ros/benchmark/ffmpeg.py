@@ -60,8 +60,8 @@ def run(arguments: Sequence[str], data: bytes | np.ndarray, what: str) -> Run:
     Raises:
         InputError: it failed; the message has its last words.
     """
-    # Files, not pipes: a pipe would give the picture in bits of 64 kB and be timed with it. The output has a descriptor of
-    # its own, since VVenC prints warnings to standard output.
+    # Files, not pipes: a pipe would give the picture in bits of 64 kB and be timed with it. The output has a descriptor
+    # of its own, since VVenC prints warnings to standard output.
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as sink, tempfile.TemporaryFile() as words:
         source.write(np.ascontiguousarray(data).data if isinstance(data, np.ndarray) else data)
         source.flush()

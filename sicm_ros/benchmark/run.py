@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from tqdm import tqdm
 
-from sicm_ros.benchmark.anchors import PRESETS, VIDEO, PictureCodec
+from sicm_ros.benchmark.anchors import PRESETS, PictureCodec
 from sicm_ros.benchmark.coders import CodedFeatures, CodedPictures, Coder, LearnedPictures, Ours, Uncompressed
 from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
 from sicm_ros.benchmark.features import FeatureCodec
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sicm_ros.model import Model
 
 OURS, UNCOMPRESSED, ABLATION = "ours", "uncompressed", "ablation_"
+TIMES = "times.json"
 CHUNK = 8  # groups of frames in one job: enough to load models seldom, few enough to share out
 
 
@@ -237,6 +238,10 @@ def _found(folder: Path, detector: str, names: Sequence[str]) -> list[Path]:
     return [folder / model_key(detector) / f"{name}.txt" for name in names]
 
 
+def _done(folder: Path, setting: Setting, names: Sequence[str]) -> bool:
+    return all(path.exists() for detector in setting.detectors for path in _found(folder, detector, names))
+
+
 def _groups(names: Sequence[str], size: int) -> list[tuple[str, ...]]:
     return [tuple(names[i : i + size]) for i in range(0, len(names), size)]
 
@@ -295,8 +300,7 @@ def share(
         context = multiprocessing.get_context(
             "spawn"
         )  # a fork would copy PyTorch's threads in the middle of their work
-        threads = max(1, (os.cpu_count() or 1) // workers)
-        with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(threads,)) as pool:
+        with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(jobs[0].threads,)) as pool:
             futures = {pool.submit(_attempt, work, job): job for job in jobs}
             try:
                 for future in as_completed(futures):
@@ -314,13 +318,18 @@ def _attempt(work: Callable[[Any], int], job: Any) -> int | SicmError:
         return error
 
 
+def _attempt_in_worker(work: Callable[[Any], int], job: Any) -> int | SicmError:
+    _start(job.threads)
+    return _attempt(work, job)
+
+
 def _share_on_ray(work: Callable[[Any], int], jobs: Sequence[Any], address: str) -> Iterator[tuple[Any, Any]]:
     try:
         import ray
     except ImportError:
         raise DependencyError("--ray needs Ray: pip install 'sicm_ros[ray]'") from None
-    ray.init(address=address, log_to_driver=False)
-    remote = ray.remote(_attempt)
+    ray.init(address=None if address == "local" else address, log_to_driver=False)
+    remote = ray.remote(_attempt_in_worker)
     try:
         waiting = {remote.options(num_cpus=job.threads).remote(work, job): job for job in jobs}
         while waiting:
@@ -398,13 +407,20 @@ def _sha(picture) -> str:
     return hashlib.sha256(picture.tobytes()).hexdigest()
 
 
-def run(config: BenchmarkConfig, out: Path, workers: int = 1, ray_address: str | None = None) -> list[str]:
+def run(
+    config: BenchmarkConfig, out: Path, workers: int = 1, ray_address: str | None = None, threads: int | None = None
+) -> list[str]:
     """Codes, detects and judges all that is missing in OUT, of a configuration that `prepare` filled in.
+
+    Args:
+        workers: processes; 1 works in this one.
+        ray_address: of a cluster to share the work with instead, "local" for one that is started here.
+        threads: of each worker; None shares this machine's cores out.
 
     Returns what failed, a sentence for each; those settings are tried again by the next run.
     """
-    threads = max(1, (os.cpu_count() or 1) // max(workers, 1))
-    if workers <= 1:
+    threads = threads or max(1, (os.cpu_count() or 1) // max(workers, 1))
+    if workers <= 1 and ray_address is None:
         _start(threads)
     failures: dict[str, str] = {}
     coding, judging = [], []
@@ -413,12 +429,10 @@ def run(config: BenchmarkConfig, out: Path, workers: int = 1, ray_address: str |
         for setting in settings(config, dataset):
             folder = out / name / setting.folder
             groups = _groups(names, dataset.video if setting.video else 1)
-            missing = [
-                g for g in groups if not all(p.exists() for d in setting.detectors for p in _found(folder, d, g))
-            ]
-            for i in range(0, len(missing), 1 if setting.video else CHUNK):
-                part = tuple(missing[i : i + (1 if setting.video else CHUNK)])
-                coding.append(Job(setting, dataset, part, out / name, threads))
+            missing = [group for group in groups if not _done(folder, setting, group)]
+            step = 1 if setting.video else CHUNK
+            for i in range(0, len(missing), step):
+                coding.append(Job(setting, dataset, tuple(missing[i : i + step]), out / name, threads))
             for detector in setting.detectors:
                 if read_point(out / name, setting, detector, names) is None:
                     judging.append(Judgement(setting, dataset, detector, names, out / name, config.replicates, threads))
@@ -445,3 +459,26 @@ def load_run(out: Path) -> BenchmarkConfig:
     if not path.is_file():
         raise InputError(f"{out} is no benchmark's folder: no run.yaml; expected --out of `sicm bench run`")
     return BenchmarkConfig.model_validate(yaml.safe_load(path.read_text()))
+
+
+def time_codecs(config: BenchmarkConfig, out: Path, threads: int | None = None) -> None:
+    """OUT/times.json: ours beside other encoders, on pairs of the first data set, in this process alone."""
+    from sicm_ros.benchmark import speed
+
+    threads = threads or os.cpu_count() or 1
+    _start(threads)
+    dataset = next(iter(config.datasets.values()))
+    names = names_of(dataset)
+    frames = frames_of(dataset.path, dataset.split)
+    pairs = [frames.frame(names[i * len(names) // config.speed.pairs]) for i in range(config.speed.pairs)]
+    for pair in pairs:
+        _ = pair.left, pair.right, pair.calibration  # read before the clock starts
+    times = speed.measure(
+        model_of(config.model),
+        pairs,
+        threads,
+        config.speed.repeats,
+        progress=lambda rounds: tqdm(rounds, "timing", unit="pair"),
+        memory_of=config.model,
+    )
+    write(out / TIMES, json.dumps(times, indent=1).encode())
