@@ -42,7 +42,7 @@ def scene(tmp_path_factory) -> Path:
     network = MVSFCNet(NetworkConfig(input_width=128, input_height=64))
     with torch.no_grad():
         network.detector.appearance_out.bias[:3] = 1.0  # heat
-        network.detector.depth_out.bias[-1] = -4.0  # sure of depth
+        network.detector.depth_out.bias[-2:] = torch.tensor([20.0, -4.0])  # all of them 20 m away, and sure of it
     save_model(network, folder / "model", "noise", "free", "# Noise\n\nFor tests.\n")
     world = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH + 12, 3), np.uint8), (9, 9), 3)
     cv2.imwrite(str(folder / "left.png"), world[:, :WIDTH])
