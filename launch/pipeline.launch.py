@@ -1,4 +1,4 @@
-"""Both sides on one machine, with a bag or a KITTI folder to feed them: ros2 launch sicm_ros pipeline.launch.py bag:=..."""
+"""Both sides on one machine, with a bag or a KITTI folder to feed them."""
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, IncludeLaunchDescription, RegisterEventHandler
@@ -25,6 +25,8 @@ def generate_launch_description() -> LaunchDescription:
 
     # One of bag and kitti; with neither, the pictures come from a camera's driver.
     path = PythonExpression(["'''", LaunchConfiguration("bag"), "''' or '''", LaunchConfiguration("kitti"), "'''"])
+    # A replayed bag offers reliable pictures, so that none is lost on the way.
+    plays = PythonExpression(["'true' if '''", path, "''' else 'false'"])
     replay = Node(
         package="sicm_ros",
         executable="replay_node",
@@ -37,10 +39,10 @@ def generate_launch_description() -> LaunchDescription:
                 "preset": value("preset", str),
                 "rate": value("rate", float),
                 "loop": value("loop", bool),
-                "wait_for_subscribers": 60.0,
+                "wait_for_subscribers": 600.0,
             }
         ],
-        condition=IfCondition(PythonExpression(["bool('''", path, "''')"])),
+        condition=IfCondition(plays),
     )
     return LaunchDescription(
         [
@@ -54,15 +56,19 @@ def generate_launch_description() -> LaunchDescription:
             argument("device", "cpu", "Where the network runs.", ["cpu", "cuda"]),
             argument("compressed", "false", "The bag (or the camera) has CompressedImage topics.", ["true", "false"]),
             argument("min_score", "0.3", "Detections below this score are not published, 0 to 1."),
-            argument("rviz", "false", "Open RViz with left image, boxes, points and bird's-eye view.", ["true", "false"]),
+            argument(
+                "rviz", "false", "Open RViz with left image, boxes, points and bird's-eye view.", ["true", "false"]
+            ),
             argument("namespace", "", "Namespace of everything, such as the vehicle's name."),
-            argument("use_sim_time", "true", "Take the time from /clock, which the replay publishes; false for a camera."),
-            side("encoder", "quality", "compressed"),
+            argument(
+                "use_sim_time", "true", "Take the time from /clock, which the replay publishes; false for a camera."
+            ),
+            side("encoder", "quality", "compressed", reliable_images=plays),
             side("decoder", "min_score", "rviz"),
             replay,
             RegisterEventHandler(
                 OnProcessExit(target_action=replay, on_exit=[EmitEvent(event=Shutdown(reason="the bag has ended"))]),
-                condition=IfCondition(PythonExpression(["bool('''", path, "''')"])),
+                condition=IfCondition(plays),
             ),
         ]
     )

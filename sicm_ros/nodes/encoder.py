@@ -69,7 +69,8 @@ class EncoderNode(ManagedNode):
 
     def subscribe(self) -> dict[str, Any]:
         kind, suffix = (CompressedImage, "/compressed") if self.parameters.compressed else (Image, "")
-        options = {"qos_overriding_options": qos.overridable()}
+        profile, override = qos.sensor(self.parameters.reliable_images), qos.overridable()
+        options = {"qos_profile": profile, "qos_overriding_options": override}
         inputs = {}
         self._image_topics, self._info_topics = {}, {}
         for side in SIDES:
@@ -85,13 +86,13 @@ class EncoderNode(ManagedNode):
                 self.heard(topic)
                 self._infos[side].append(message)
 
-            inputs[image_topic] = self.create_subscription(kind, image_topic, on_image, qos.sensor(), **options)
+            inputs[image_topic] = self.create_subscription(kind, image_topic, on_image, **options)
             if info_topic in inputs:
                 raise InputError(
                     f"both images ({', '.join(self._image_topics.values())}) share {info_topic}; "
                     "each camera needs a namespace of its own"
                 )
-            inputs[info_topic] = self.create_subscription(CameraInfo, info_topic, on_info, qos.sensor(), **options)
+            inputs[info_topic] = self.create_subscription(CameraInfo, info_topic, on_info, **options)
         # Bags of KITTI say here what their camera_info can't; most cameras have no such topic, so it isn't awaited.
         if self._offset is None:
             self._offset = self.create_subscription(Float64, "disparity_offset", self._on_offset, qos.latched())

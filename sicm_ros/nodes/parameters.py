@@ -63,6 +63,7 @@ ENCODER = (
     *MODEL,
     Parameter("quality", 0.5, "from fewest bytes to best features", "", 0.0, 1.0, fixed=False),
     Parameter("compressed", False, "subscribe to CompressedImage on <image topic>/compressed instead of Image"),
+    Parameter("reliable_images", False, "ask for reliable images, which replayed bags offer and camera drivers don't"),
     Parameter(
         "pair_tolerance",
         0.03,

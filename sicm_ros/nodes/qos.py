@@ -12,9 +12,14 @@ def overridable() -> QoSOverridingOptions:
     return QoSOverridingOptions.with_default_policies()
 
 
-def sensor() -> QoSProfile:
-    """Pictures and their camera_info: best effort, the newest one alone; a queue would only hold stale ones."""
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+def sensor(reliable: bool) -> QoSProfile:
+    """Pictures and their camera_info: the newest one alone; a queue would only hold stale ones.
+
+    Best effort is what camera drivers offer. A picture is some twenty datagrams, though, and one that is lost loses it
+    all: where the sender offers reliable (a replayed bag), asking for it keeps every picture.
+    """
+    reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability)
 
 
 def features() -> QoSProfile:
