@@ -224,6 +224,33 @@ def test_a_second_decoder_written_from_the_document_agrees():
         assert (ours == theirs).all()
 
 
+def test_a_second_decoder_refuses_the_same_payloads():
+    config = PriorConfig(channels=2, hyper_channels=2, hyper_width=2, features=2, hidden=4)
+    prior = trained(config)
+    integer = prior.export()
+    payload = integer.compress(*symbols(prior, 2, 3), 60)
+    random = np.random.default_rng(3)
+    verdicts = set()
+    for _ in range(60):
+        changed = bytearray(payload)
+        changed[int(random.integers(len(changed))) :] = random.bytes(int(random.integers(5)))
+        decoder = ReferenceDecoder(config, integer.arrays(), bytes(changed))
+        try:
+            expected = decoder.decode(2, 3, 60)
+            expected = expected if decoder.finished() else None
+        except AssertionError:
+            expected = None
+        try:
+            got = integer.decompress(bytes(changed), 2, 3, 60)
+        except BitstreamError:
+            got = None
+        assert (got is None) == (expected is None)
+        if got is not None:
+            assert all((a == b).all() for a, b in zip(got, expected, strict=True))
+        verdicts.add(got is None)
+    assert verdicts == {True, False}
+
+
 class ReferenceDecoder:
     """The specification's second implementation; slow, whole numbers alone."""
 
@@ -314,6 +341,10 @@ class ReferenceDecoder:
             for (i, j), symbols in zip(cells, self.symbols(np.array(means), np.array(scales)), strict=True):
                 y[view, :, i, j] = symbols
         return y[0], y[1], z
+
+    def finished(self) -> bool:
+        """Nothing is left of the payload."""
+        return not self.words and (self.range == 2**64 - 1 or (self.point - self.lower) % 2**64 < 2**33 - 1)
 
     @staticmethod
     def window(grid: np.ndarray, row: int, column: int, taps: list[tuple[int, int]]) -> np.ndarray:
