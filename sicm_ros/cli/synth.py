@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preview", action="store_true", help="write OUT/preview.jpg as well: pairs, boxes, disparity, from above"
     )
+    parser.add_argument("--statistics", action="store_true", help="print the labels in numbers, beside KITTI's")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -46,6 +47,12 @@ def run(args: argparse.Namespace) -> None:
     with tqdm(total=recipe.frames, unit="pair", desc=f"rendering into {args.out}") as bar:
         for done in generate(recipe, args.out, args.workers):
             bar.update(done)
+    if args.statistics:
+        from rich.console import Console
+
+        from sicm_ros.synth.statistics import table
+
+        Console().print(table(args.out))
     if args.preview:
         from sicm_ros.synth.sheet import contact_sheet
 

@@ -30,9 +30,9 @@ class Camera:
     def any(cls, rng: np.random.Generator) -> Camera:
         return cls(
             gamma=float(rng.uniform(0.85, 1.1)),
-            contrast=float(rng.uniform(0.4, 1.0)),
+            contrast=float(rng.uniform(0.5, 1.0)),
             black=float(rng.uniform(0.0, 0.04)),
-            gains=tuple(np.exp(rng.normal(0, 0.03, 3))),
+            gains=tuple(np.array([0.98, 1.0, 1.1]) * np.exp(rng.normal(0, 0.035, 3))),
             blur=float(rng.uniform(0.5, 0.85)),
             noise=float(rng.uniform(1.0, 4.0)),
             vignette=float(rng.uniform(0, 0.25)),

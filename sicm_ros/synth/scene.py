@@ -167,5 +167,5 @@ def any_scene(
         speed,
         tuple(rng.normal(0, [0.022, 0.012, 0.008])),
         tuple(rng.normal(0, [0.04, 0.12])),
-        float(rng.uniform(105, 160)),
+        float(rng.uniform(112, 172)),
     )

@@ -84,7 +84,7 @@ void main() {
     float fresnel = graze * graze; fresnel = 0.05 + 0.95 * fresnel * fresnel * graze;
     // What is mirrored: sky above a rough dark skyline, ground below.
     float azimuth = atan(r.y, r.x) * 0.159155;
-    vec2 rough = textureLod(skins, vec3(azimuth * 4.0 + sky_seed.z, sky_seed.x + r.z * 0.8 + 0.02 * (position.x + position.y), NOISE), 2.0).rg;
+    vec2 rough = textureLod(skins, vec3(azimuth * 4.0 + sky_seed.z, sky_seed.x + r.z * 0.8 + 0.02 * (position.x + position.y), NOISE), 3.0).rg;
     float top = air.w * (0.2 + 1.6 * rough.r);
     vec3 trees = mix(vec3(0.02, 0.03, 0.015), ground_colour, rough.g * rough.g) * (0.3 + horizon);
     vec3 above = mix(trees, clear_sky(r), smoothstep(top - 0.06, top + 0.06, r.z));
@@ -100,7 +100,7 @@ void main() {
     float flakes = 0.35 * gloss;
     light *= paint * (1.0 - 0.5 * fresnel) + glass * 0.5 + lamp;
     // Panes are not flat and what they mirror is not smooth.
-    float wavy = 0.45 + rough.g * rough.r + glass * 0.7 * smoothstep(0.4, 0.7, rough.r);
+    float wavy = 0.5 + 0.8 * rough.g * rough.r + glass * 0.4 * smoothstep(0.35, 0.75, rough.r);
     light += mirror * (paint * (vec3(1.3 * fresnel) + flakes * base * 1.8) + glass * wavy * (0.07 + 1.3 * fresnel) + lamp * (0.2 + fresnel));
     light += sun_colour * spot * (paint * (0.08 + 0.5 * flakes * base) + glass * 0.08 + lamp * 0.3);
 #endif
