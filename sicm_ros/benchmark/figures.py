@@ -1,0 +1,109 @@
+"""Rate-accuracy curves, drawn: colours that the colour-blind can tell apart, and markers beside them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import matplotlib
+
+matplotlib.use("Agg")  # no screen, and none of the user's backends
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from sicm_ros.benchmark.curves import Front, kbit_per_s, size_of
+from sicm_ros.benchmark.results import METRICS, DatasetResults
+from sicm_ros.benchmark.run import ABLATION, OURS
+
+# Okabe and Ito's colours; dashes say how the views are coded: apart, two-view, video.
+_COLOURS = {"ours": "#D55E00", "vvc": "#0072B2", "x265": "#009E73", "svtav1": "#56B4E9", "avif": "#CC79A7"}
+_COLOURS |= {"jxl": "#E69F00", "webp": "#999999", "jpeg": "#555555", "feature": "#000000", "stereo": "#B8A800"}
+_MARKERS = {"ours": "o", "vvc": "s", "x265": "^", "svtav1": "v", "avif": "D", "jxl": "P", "webp": "X", "jpeg": "d"}
+_MARKERS |= {"feature": "*", "stereo": "h"}
+_STYLE = {"font.size": 10, "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
+_OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def label_of(anchor: str) -> str:
+    """An anchor's name for people."""
+    names = {"ours": "ours", "jxl": "JPEG XL", "jpeg": "JPEG", "webp": "WebP", "avif": "AVIF", "x265": "x265"}
+    names |= {"svtav1": "SVT-AV1", "vvc": "VVC"}
+    if anchor.startswith(ABLATION):
+        return anchor.removeprefix(ABLATION).replace("_", " ")
+    base, _, rest = anchor.partition("_")
+    if base not in names:
+        return anchor.replace("_", " ")
+    return " ".join(filter(None, (names[base], rest.replace("two_view", "two-view").replace("_", " "))))
+
+
+def rate_accuracy(results: DatasetResults, anchors: Sequence[str], bands: Sequence[str] = (OURS,)) -> Figure:
+    """AP3D and APBEV of cars, moderate, at 0.5 and 0.7, over bytes a pair; each curve a Pareto front.
+
+    Args:
+        anchors: names of the curves, beside ours.
+        bands: those whose intervals are shown.
+    """
+    with plt.rc_context(_STYLE):
+        figure, axes = plt.subplots(2, 2, figsize=(12, 9), sharex=True, layout="constrained")
+        for row, metric in zip(axes, METRICS):
+            for axis, overlap in zip(row, ("0.5", "0.7")):
+                _panel(axis, results, (*anchors, OURS), metric, overlap, bands)
+        for axis in axes[-1]:
+            axis.set_xlabel("bytes per stereo pair, everything counted (log scale)")
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=5, frameon=False)
+    return figure
+
+
+def _panel(axis, results: DatasetResults, names: Sequence[str], metric: str, overlap: str, bands) -> None:
+    ceiling = results.uncompressed
+    if ceiling is not None:
+        axis.axhline(ceiling.ap(metric, overlap), color="#000000", lw=1, ls=(0, (4, 3)), label="uncompressed pictures")
+    others = iter(_OTHERS)
+    for name in names:
+        points = results.curves.get(name, [])
+        if not points:
+            continue
+        base = name.split("_")[0]
+        colour = _COLOURS[base] if base in _COLOURS else next(others)
+        dashes = "-" if name == OURS or "two_view" in name else "-." if "video" in name else (0, (1.5, 1.2))
+        front = Front.of((m.point.bytes_per_pair, m.ap(metric, overlap)) for m in points)
+        best = [m for m in points if m.point.bytes_per_pair in front.sizes and m.ap(metric, overlap) in front.ap]
+        weight = 2.8 if name == OURS else 1.3
+        mark = _MARKERS.get(base, ".")
+        axis.plot(
+            front.sizes, front.ap, ls=dashes, marker=mark, ms=5, lw=weight, color=colour, label=label_of(name),
+            zorder=5 if name == OURS else 3,
+        )  # fmt: skip
+        axis.plot(
+            [m.point.bytes_per_pair for m in points], [m.ap(metric, overlap) for m in points],
+            ls="", marker=mark, ms=3, alpha=0.3, color=colour,
+        )  # fmt: skip
+        if name in bands and best:
+            low, high = np.array([m.interval(metric, overlap) for m in best]).T
+            axis.fill_between([m.point.bytes_per_pair for m in best], low, high, color=colour, alpha=0.13, lw=0)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_ylim(bottom=0)
+    axis.set_ylabel(f"{metric} of cars, moderate, overlap {overlap}, R40 (%)")
+    axis.grid(alpha=0.25)
+    if metric == next(iter(METRICS)):
+        top = axis.secondary_xaxis("top", functions=(kbit_per_s, size_of))
+        top.set_xscale("log")
+        top.set_xlabel("kbit/s at 10 Hz")
+        top.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        top.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        top.xaxis.set_minor_formatter(NullFormatter())
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an <svg> element."""
+    text = io.StringIO()
+    with plt.rc_context(_STYLE):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()[text.getvalue().index("<svg") :]

@@ -1,0 +1,212 @@
+"""`sicm bench report`: a run's folder to report.html, results.json and the figures as pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sicm_ros.benchmark import comparison, figures, page
+from sicm_ros.benchmark.curves import KBIT
+from sicm_ros.benchmark.figures import label_of
+from sicm_ros.benchmark.results import HEADLINE, METRICS, DatasetResults, read_results, times_of, tree_of
+from sicm_ros.benchmark.run import OURS, load_run, model_of
+from sicm_ros.benchmark.speed import cost_lines
+
+STRONGEST = "vvc_two_view"  # of which the interval is drawn beside ours
+FRAMES = 2  # in the visual comparison
+
+METHOD = (
+    "Every curve is made of real bitstreams: bytes are sizes of files, parameter sets, headers and, in ours, the "
+    "calibration included; nothing is left out because it could have been sent before. Bits per pixel are over both "
+    "views at the camera's size, whatever size was coded.",
+    "Pictures from the anchors' decoders go to our network's uncompressed detector; where several detectors or "
+    "variants (encoder preset, size of the picture) were tried, the best counts. Each curve is then a Pareto front: "
+    "points that another one of the same codec beats at no more bytes are left out; faint markers show them.",
+    "BD-rate: Bjontegaard's delta on AP of moderate cars at overlap 0.5 (R40) over the logarithm of the rate, PCHIP; "
+    "negative: ours needs fewer bits. Overlap: the range of AP that both reach, over what either does. Refused where "
+    "there is none, or where a front has fewer than three points.",
+    "Intervals are of 95 % over resampled frames, the whole evaluation repeated on each draw.",
+    "No PSNR: nobody looks at these pictures, and what is kept of them is what a detector needs.",
+)
+
+
+def write_report(out: Path) -> list[str]:
+    """Writes report.html, results.json and pictures into a run's folder; returns lines for the terminal."""
+    config = load_run(out)
+    results = read_results(config, out)
+    results = [r for r in results if OURS in r.curves]
+    times = times_of(out)
+    model = model_of(config.model)
+    about = {
+        "model": model.name,
+        "model_fingerprint": model.fingerprint.hex(),
+        "licence": model.licence,
+        "headline": f"{results[0].name}: cars, moderate, overlap {HEADLINE}, R40, per cent",
+    }
+    tree = tree_of(results, times, about)
+    (out / "results.json").write_text(json.dumps(tree, indent=1) + "\n")
+    written = ["report.html: curves, tables, pictures", "results.json: the same in numbers"]
+    body = []
+    for r in results:
+        html, files = _dataset(r, tree["datasets"][r.name], out)
+        body.append(html)
+        written += files
+    if times:
+        body.append(_times(times))
+    title = f"{model.name}: rate against accuracy beside {len(results[0].anchors)} anchors"
+    subtitle = f"model {model.fingerprint.hex()}, licence {model.licence}; input {model.config.input_width} x "
+    subtitle += f"{model.config.input_height}"
+    (out / "report.html").write_text(page.page(title, subtitle, "".join(body), METHOD))
+    lines = [f"{out / line}" for line in written]
+    first = tree["datasets"][results[0].name]
+    for anchor, rates in first["bd_rate"].items():
+        told = ", ".join(f"{metric} {page.number(rate, '+.1f')} %" for metric, rate in rates.items())
+        lines.append(f"BD-rate against {label_of(anchor)}: {told}")
+    return lines
+
+
+def _dataset(results: DatasetResults, tree: dict, out: Path) -> tuple[str, list[str]]:
+    parts = [f"<h2>{results.config.what or results.name}: {len(results.names)} frames</h2>"]
+    if results.missing:
+        parts.append(f'<p class="bad">{results.missing} points are not there yet: run `sicm bench run` again.</p>')
+    parts.append(_tiles(tree))
+    written = []
+    drawn = figures.rate_accuracy(results, results.anchors, (OURS, STRONGEST))
+    drawn.savefig(out / f"curves_{results.name}.png", dpi=110)
+    written.append(f"curves_{results.name}.png")
+    parts.append(page.card(figures.svg(drawn), "Rate and accuracy"))
+    parts.append(page.card(_table(results, tree), "Against each anchor"))
+    if results.ablations:
+        drawn = figures.rate_accuracy(results, results.ablations)
+        drawn.savefig(out / f"ablations_{results.name}.png", dpi=110)
+        written.append(f"ablations_{results.name}.png")
+        names = [(name, rates) for name, rates in tree["bd_rate_of_ablations"].items()]
+        rows = [(name.replace("_", " "), *(page.number(rates[m], "+.1f") for m in METRICS)) for name, rates in names]
+        table = page.table(("left out", *(f"BD-rate of ours, {m}, %" for m in METRICS)), rows)
+        parts.append(page.card(figures.svg(drawn) + table, "What each part brings"))
+    html, files = _comparison(results, out)
+    parts.append(html)
+    parts.append(_points(results))
+    return "".join(parts), written + files
+
+
+def _tiles(tree: dict) -> str:
+    numbers = []
+    strongest = tree["bd_rate"].get(STRONGEST, {})
+    for metric in METRICS:
+        if strongest.get(metric) is not None:
+            numbers.append((f"{strongest[metric]:+.0f} %", f"BD-rate on {metric} against two-view VVC at its best"))
+    sizes = tree["bytes_per_pair_at_1_point_below_uncompressed"]
+    ours, theirs = (sizes.get(name, {}).get("AP3D") for name in (OURS, STRONGEST))
+    if ours is not None:
+        numbers.append((f"{ours:,.0f} bytes", "a pair, of ours, at 1 point of AP3D below uncompressed pictures"))
+        if theirs is not None:
+            numbers.append((f"1/{theirs / ours:.1f}", "of the bytes that two-view VVC needs for that"))
+    return page.tiles(numbers) if numbers else ""
+
+
+def _table(results: DatasetResults, tree: dict) -> str:
+    titles = ["codec", "BD-rate AP3D, %", "overlap", "BD-rate APBEV, %", "overlap"]
+    titles += ["bytes at 1 point below uncompressed", *(f"AP3D at {kbit} kbit/s" for kbit in KBIT)]
+    rows = []
+    for name in (OURS, *results.anchors):
+        rates, overlaps = tree["bd_rate"].get(name, {}), tree["bd_rate_overlap"].get(name, {})
+        cells = [label_of(name)]
+        for metric in METRICS:
+            refused = "" if name == OURS else "refused"
+            cells.append(page.number(rates.get(metric), "+.1f", refused))
+            cells.append(page.number(overlaps.get(metric), ".2f", ""))
+        size = tree["bytes_per_pair_at_1_point_below_uncompressed"].get(name, {}).get("AP3D")
+        cells.append(page.number(size, none="not reached"))
+        cells += [page.number(tree["ap_at_kbit_per_s"][name][str(kbit)]["AP3D"], ".1f") for kbit in KBIT]
+        rows.append(cells)
+    if results.uncompressed is not None:
+        point = results.uncompressed
+        rows.append([f"uncompressed pictures: AP3D {point.ap('AP3D'):.1f}, APBEV {point.ap('APBEV'):.1f}"])
+        rows[-1] += [""] * (len(titles) - 1)
+    table = page.table(titles, rows, ["ours", *[""] * (len(rows) - 1)])
+    refused = "".join(
+        f"<p>{label_of(name)}, {metric}: {reason}</p>"
+        for name, reasons in tree["bd_rate_refused"].items()
+        for metric, reason in reasons.items()
+        if name in results.anchors
+    )
+    return table + (f"<details><summary>why some were refused</summary>{refused}</details>" if refused else "")
+
+
+def _comparison(results: DatasetResults, out: Path) -> tuple[str, list[str]]:
+    points = comparison.equal_bits(results)
+    parts = [page.KEY + f", score {comparison.SCORE} and more</p>"]
+    files = []
+    for frame in comparison.busiest(results, FRAMES):
+        drawn = comparison.panels(results, frame, points, out)
+        for panel in drawn:
+            sent = "no picture is sent: the camera's own, pale" if panel.anchor == OURS else panel.variant
+            caption = f"{label_of(panel.anchor)} ({sent}): {panel.size:,.0f} bytes for this pair"
+            parts.append(page.panel(comparison.jpeg(panel.picture), comparison.jpeg(panel.above), caption))
+        files.append(f"comparison_{results.name}_{frame.name}.jpg")
+        (out / files[-1]).write_bytes(comparison.jpeg(_sheet(drawn), 85))
+    return page.card("".join(parts), "The same pairs at about equal bits"), files
+
+
+def _sheet(panels: Sequence[comparison.Panel]) -> np.ndarray:
+    """The panels of a frame below each other, for documents."""
+    rows = []
+    for panel in panels:
+        text = f"{label_of(panel.anchor)}: {panel.size:,.0f} bytes"
+        height = max(panel.picture.shape[0], panel.above.shape[0])
+        row = np.full((height + 26, panel.picture.shape[1] + panel.above.shape[1] + 8, 3), 255, np.uint8)
+        row[26 : 26 + panel.picture.shape[0], : panel.picture.shape[1]] = panel.picture
+        row[26 : 26 + panel.above.shape[0], panel.picture.shape[1] + 8 :] = panel.above
+        cv2.putText(row, text, (4, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (20, 20, 20), 1, cv2.LINE_AA)
+        rows.append(row)
+    return np.concatenate(rows)
+
+
+def _points(results: DatasetResults) -> str:
+    rows = []
+    for name, points in results.curves.items():
+        for m in points:
+            cells = [f"{label_of(name)}, {m.setting.variant}, {m.setting.quality:g}"]
+            cells += [page.number(m.point.bytes_per_pair), page.number(m.point.bpp, ".4f")]
+            for metric in METRICS:
+                for overlap in ("0.5", "0.7"):
+                    low, high = m.interval(metric, overlap)
+                    cells.append(f"{m.ap(metric, overlap):.1f} [{low:.1f}, {high:.1f}]")
+            rows.append(cells)
+    titles = ["codec, variant, quality", "bytes a pair", "bpp"]
+    titles += [f"{metric} {overlap}" for metric in METRICS for overlap in ("0.5", "0.7")]
+    return f"<details><summary>every point, cars, moderate</summary>{page.table(titles, rows)}</details>"
+
+
+def _times(times: dict) -> str:
+    ours = times["ours"]
+    rows = [
+        ("ours (decode with detection)", page.number(ours["bytes"]), f"{ours['encode']:.1f}", f"{ours['decode']:.1f}")
+    ]
+    rows = [(*rows[0], "", "")]
+    marks = ["ours"]
+    for stage, value in ours["stages"].items():
+        side, name = stage.split(": ", 1)
+        cells = (f"{value:.1f}", "") if side == "encode" else ("", f"{value:.1f}")
+        rows.append((f"  {name}", "", *cells, "", ""))
+        marks.append("part")
+    for name, timing in times["others"].items():
+        ratio = times["ratios"][name]
+        cells = (page.number(timing["bytes"]), f"{timing['encode']:.1f}", f"{timing['decode']:.1f}")
+        rows.append((name, *cells, f"{ratio['encode']:.3f}", f"{ratio['decode']:.3f}"))
+        marks.append("")
+    titles = ("codec", "bytes a pair", "encode, ms", "decode, ms", "encode, ours / theirs", "decode, ours / theirs")
+    machine = times["machine"]
+    note = (
+        f"{times['threads']} threads of {machine['processor']}, {times['number_type']}, medians over {times['pairs']} "
+        f"pairs x {times['repeats']} rounds, all codecs in turn. Starting an ffmpeg process, "
+        f"{times['process_start']:.0f} ms, is taken off the others. Their decode ratio counts in the "
+        f"{times['detect']:.0f} ms of the uncompressed detector, as ours does. Decoding the camera's JPEG is in none."
+    )
+    lines = "".join(f"<p>{line}</p>" for line in (note, *cost_lines(times)))
+    return "<h2>Time</h2>" + page.card(page.table(titles, rows, marks) + lines)

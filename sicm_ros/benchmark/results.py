@@ -1,0 +1,178 @@
+"""A run's points as curves, and the figures that compare them: what results.json holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sicm_ros.benchmark import curves
+from sicm_ros.benchmark.curves import Front
+from sicm_ros.benchmark.run import ABLATION, OURS, TIMES, UNCOMPRESSED, Setting, names_of, read_point, settings
+from sicm_ros.errors import InputError
+from sicm_ros.kitti.evaluation import DIFFICULTIES, LOOSE, STRICT
+
+if TYPE_CHECKING:
+    from sicm_ros.benchmark.accuracy import Point
+    from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
+    from sicm_ros.kitti.evaluation import Figures
+
+METRICS = {"AP3D": "3d", "APBEV": "bev"}
+HEADLINE = "0.5"  # overlap of cars at which codecs are compared, moderate
+BELOW = 1.0  # AP points below uncompressed
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A point with where it comes from."""
+
+    setting: Setting
+    detector: str
+    point: Point
+
+    def ap(self, metric: str, overlap: str = HEADLINE, level: str = "moderate", of_class: str = "Car") -> float:
+        """Per cent, R40; metric "AP3D" or "APBEV"; overlap "0.7", "0.5" (or, of other classes, "0.25")."""
+        return _figure(self.point.ap, metric, overlap, of_class)[DIFFICULTIES.index(level)]
+
+    def interval(self, metric: str, overlap: str = HEADLINE, level: str = "moderate") -> tuple[float, float]:
+        """95 % over resampled frames."""
+        return tuple(_figure(self.point.interval, metric, overlap, "Car")[DIFFICULTIES.index(level)])
+
+
+def _figure(figures: Figures, metric: str, overlap: str, of_class: str) -> list:
+    return figures[of_class][METRICS[metric]][f"{float(overlap):.2f}"]["R40"]
+
+
+@dataclass(frozen=True)
+class DatasetResults:
+    """All that was measured on a data set.
+
+    Attributes:
+        curves: anchor -> its points, in the order of size; "ours" first.
+        uncompressed: of the main detector; None where that isn't there yet.
+        missing: points that the run hasn't made yet.
+    """
+
+    name: str
+    config: DatasetConfig
+    names: tuple[str, ...]
+    curves: dict[str, list[Measured]]
+    uncompressed: Measured | None
+    missing: int
+
+    def front(self, anchor: str, metric: str, overlap: str = HEADLINE) -> Front:
+        """The best points of an anchor over all its variants and detectors."""
+        return Front.of((m.point.bytes_per_pair, m.ap(metric, overlap)) for m in self.curves.get(anchor, ()))
+
+    @property
+    def anchors(self) -> list[str]:
+        return [name for name in self.curves if name != OURS and not name.startswith(ABLATION)]
+
+    @property
+    def ablations(self) -> list[str]:
+        return [name for name in self.curves if name.startswith(ABLATION)]
+
+    def tree(self) -> dict:
+        """For JSON; per cent, moderate cars at 0.5 where nothing else is said."""
+        refused, overlaps, rates = {}, {}, {}
+        for anchor in (*self.anchors, *self.ablations):
+            rates[anchor] = {}
+            for metric in METRICS:
+                found = curves.bd_rate(self.front(anchor, metric), self.front(OURS, metric))
+                rates[anchor][metric] = found.percent
+                if found.percent is None:
+                    refused.setdefault(anchor, {})[metric] = found.reason
+                else:
+                    overlaps.setdefault(anchor, {})[metric] = found.overlap
+        goal = {m: self.uncompressed.ap(m) - BELOW for m in METRICS} if self.uncompressed else {}
+        return {
+            "what": self.config.what,
+            "frames": len(self.names),
+            "points_missing": self.missing,
+            "bd_rate": {name: rates[name] for name in self.anchors},
+            "bd_rate_of_ablations": {name.removeprefix(ABLATION): rates[name] for name in self.ablations},
+            "bd_rate_overlap": overlaps,
+            "bd_rate_refused": refused,
+            "bytes_per_pair_at_1_point_below_uncompressed": {
+                name: {m: self.front(name, m).size_at(ap) for m, ap in goal.items()} for name in self.curves
+            },
+            "ap_at_kbit_per_s": {
+                name: {
+                    str(kbit): {m: self.front(name, m).ap_at(curves.size_of(kbit)) for m in METRICS}
+                    for kbit in curves.KBIT
+                }
+                for name in self.curves
+            },
+            "uncompressed": None if self.uncompressed is None else _point(self.uncompressed),
+            "curves": {name: [_point(m) for m in points] for name, points in self.curves.items()},
+        }
+
+
+def _point(measured: Measured) -> dict:
+    point = measured.point
+    size = point.bytes_per_pair
+    return {
+        "variant": measured.setting.variant,
+        "detector": measured.detector,
+        "quality": point.quality,
+        "bytes_per_pair": size,
+        "bpp": point.bpp,
+        "kbit_per_s": None if size is None else curves.kbit_per_s(size),
+        **{m: _levels(point.ap, m, "Car") for m in METRICS},
+        "interval": {m: _levels(point.interval, m, "Car") for m in METRICS},
+        "other_classes": {
+            c: {m: _levels(point.ap, m, c) for m in METRICS} for c in point.ap if c != "Car"
+        },
+        "depth_error_percent_10_to_30_m": point.depth_error,
+    }  # fmt: skip
+
+
+def _levels(figures: Figures, metric: str, of_class: str) -> dict:
+    """{overlap: {"easy": ..., "moderate": ..., "hard": ...}} of a class."""
+    return {
+        f"{limit:g}": dict(zip(DIFFICULTIES, _figure(figures, metric, str(limit), of_class)))
+        for limit in (STRICT[of_class], LOOSE[of_class])
+    }
+
+
+def read_dataset(config: BenchmarkConfig, name: str, out: Path) -> DatasetResults:
+    """What a run's folder holds of one of its data sets."""
+    dataset = config.datasets[name]
+    names = names_of(dataset)
+    found: dict[str, list[Measured]] = {}
+    uncompressed, missing = None, 0
+    for setting in settings(config, dataset):
+        for detector in setting.detectors:
+            point = read_point(out / name, setting, detector, names)
+            if point is None:
+                missing += 1
+            elif setting.anchor != UNCOMPRESSED:
+                found.setdefault(setting.anchor, []).append(Measured(setting, detector, point))
+            elif detector == config.model:
+                uncompressed = Measured(setting, detector, point)
+    for points in found.values():
+        points.sort(key=lambda m: m.point.bytes_per_pair)
+    return DatasetResults(name, dataset, names, found, uncompressed, missing)
+
+
+def read_results(config: BenchmarkConfig, out: Path) -> list[DatasetResults]:
+    """Every data set of a run, the headline's first; InputError if nothing of ours is there."""
+    results = [read_dataset(config, name, out) for name in config.datasets]
+    if not any(OURS in r.curves for r in results):
+        raise InputError(f"{out} has no finished point of ours yet; run `sicm bench run` again, it goes on")
+    return results
+
+
+def times_of(out: Path) -> dict:
+    """times.json of a run's folder, empty where there is none."""
+    path = out / TIMES
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def tree_of(results: Iterable[DatasetResults], times: dict, about: dict) -> dict:
+    """results.json: the headline's data set at the top, every one below "datasets"."""
+    trees = {r.name: r.tree() for r in results}
+    first = next(iter(trees.values()))
+    return {"bd_rate": first["bd_rate"], "curves": first["curves"], "times": times, "about": about, "datasets": trees}
