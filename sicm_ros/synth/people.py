@@ -55,7 +55,7 @@ def _person(number: int, rides: bool) -> tuple[Mesh, np.ndarray]:
 def anyone(rng: np.random.Generator, rides: bool = False) -> tuple[Mesh, np.ndarray]:
     """A pedestrian or cyclist out of a fixed crowd, stretched a little, and height, width, length."""
     mesh, size = _person(int(rng.integers(CYCLISTS if rides else PEDESTRIANS)), rides)
-    stretch = np.exp(np.array([0.03, 0.05, 0.05]) * np.clip(rng.normal(size=3), -2, 2))
+    stretch = np.exp(np.array([0.03, 0.12, 0.1]) * np.clip(rng.normal(size=3), -2, 2))
     mesh = mesh.transformed(np.diag(stretch[[2, 1, 0]]))
     cloth = mesh.vertices[:, SKIN] == Skin.CLOTH
     mesh.vertices[cloth, 8:11] *= np.exp(0.15 * rng.normal(size=3))

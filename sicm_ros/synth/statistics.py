@@ -10,17 +10,77 @@ from rich.table import Table
 from sicm_ros.errors import InputError
 from sicm_ros.kitti import read_labels
 
-# All 7,481 label files of KITTI's object training set: per frame; height, width, length (mean, deviation); x, y, z at 5,
-# 50 and 95 %; median image height; share along the road (within 0.26 rad) and across; occlusion 0, 1, 2; truncated
+# All 7,481 label files of KITTI's object training set: per frame; height, width, length (mean, deviation); x, y, z at
+# 5, 50 and 95 %; median image height; share along the road (within 0.26 rad) and across; occlusion 0, 1, 2; truncated
 # more than 0.15.
 KITTI = {
-    "Car": "3.84 | 1.53±0.14 1.63±0.10 3.88±0.43 | -16.9 -3.1 10.9 | 1.10 1.71 2.31 | 5.9 25.4 58.8 | 47 | 71 14 | 47 28 21 | 12",
-    "Van": "0.39 | 2.21±0.32 1.90±0.17 5.08±0.83 | -14.8 -2.3 18.9 | 0.77 1.64 2.46 | 6.3 32.2 69.8 | 53 | 72 13 | 27 30 24 | 13",
-    "Truck": "0.15 | 3.25±0.45 2.59±0.22 10.11±2.86 | -20.3 0.0 15.5 | 0.93 1.77 2.43 | 8.8 46.4 76.7 | 59 | 84 7 | 48 25 9 | 10",
-    "Pedestrian": "0.60 | 1.76±0.11 0.66±0.14 0.84±0.23 | -10.7 0.5 8.4 | 0.86 1.47 1.83 | 5.7 14.7 38.4 | 88 | 38 24 | 59 24 15 | 5",
-    "Cyclist": "0.22 | 1.74±0.09 0.60±0.12 1.76±0.18 | -12.7 2.5 10.9 | 0.82 1.58 2.21 | 6.4 21.6 52.8 | 77 | 67 10 | 62 16 5 | 7",
+    "Car": [
+        "3.84",
+        "1.53±0.14 1.63±0.10 3.88±0.43",
+        "-16.9 -3.1 10.9",
+        "1.10 1.71 2.31",
+        "5.9 25.4 58.8",
+        "47",
+        "71 14",
+        "47 28 21",
+        "12",
+    ],
+    "Van": [
+        "0.39",
+        "2.21±0.32 1.90±0.17 5.08±0.83",
+        "-14.8 -2.3 18.9",
+        "0.77 1.64 2.46",
+        "6.3 32.2 69.8",
+        "53",
+        "72 13",
+        "27 30 24",
+        "13",
+    ],
+    "Truck": [
+        "0.15",
+        "3.25±0.45 2.59±0.22 10.11±2.86",
+        "-20.3 0.0 15.5",
+        "0.93 1.77 2.43",
+        "8.8 46.4 76.7",
+        "59",
+        "84 7",
+        "48 25 9",
+        "10",
+    ],
+    "Pedestrian": [
+        "0.60",
+        "1.76±0.11 0.66±0.14 0.84±0.23",
+        "-10.7 0.5 8.4",
+        "0.86 1.47 1.83",
+        "5.7 14.7 38.4",
+        "88",
+        "38 24",
+        "59 24 15",
+        "5",
+    ],
+    "Cyclist": [
+        "0.22",
+        "1.74±0.09 0.60±0.12 1.76±0.18",
+        "-12.7 2.5 10.9",
+        "0.82 1.58 2.21",
+        "6.4 21.6 52.8",
+        "77",
+        "67 10",
+        "62 16 5",
+        "7",
+    ],
 }
-COLUMNS = ("per frame", "h w l, m", "x 5 50 95 %, m", "y", "z", "px", "along, across %", "occluded 0 1 2 %", "truncated %")
+COLUMNS = (
+    "per frame",
+    "h w l, m",
+    "x 5 50 95 %, m",
+    "y",
+    "z",
+    "px",
+    "along, across %",
+    "occluded 0 1 2 %",
+    "truncated %",
+)
 
 
 def statistics(folder: Path) -> dict[str, list[str]]:
@@ -59,7 +119,7 @@ def _entries(of: dict[str, np.ndarray], frames: int) -> list[str]:
         f"{np.median(of['image_boxes'][:, 3] - of['image_boxes'][:, 1]):.0f}",
         f"{100 * (askew < 0.26).mean():.0f} {100 * (askew > np.pi / 2 - 0.26).mean():.0f}",
         " ".join(f"{share:.0f}" for share in occluded),
-        f"{100 * (of['truncation'] > 0.15).mean():.0f}",
+        f"{100 * (of['truncated'] > 0.15).mean():.0f}",
     ]
 
 
@@ -68,5 +128,5 @@ def table(folder: Path) -> Table:
     result = Table("", "labels", *COLUMNS, title=str(folder))
     for kind, entries in statistics(folder).items():
         result.add_row(kind, "rendered", *entries)
-        result.add_row("", "KITTI", *(entry.strip() for entry in KITTI[kind].split("|")), style="dim", end_section=True)
+        result.add_row("", "KITTI", *KITTI[kind], style="dim", end_section=True)
     return result

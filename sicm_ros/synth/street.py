@@ -789,7 +789,7 @@ def build_street(street: Street, rng: np.random.Generator) -> Mesh:
                     along = hi * 2.2 * np.array([np.cos(angle), np.sin(angle), 0])
                     x, y = street.point(si, ti)
                     z = float(street.height(x, y))
-                    tint = rng.uniform(0.5, 1.2) * np.array([1, 1, 0.9])
+                    tint = rng.uniform(0.35, 0.8) * np.array([1, 1, 0.9])
                     parts.append(
                         quad(
                             np.array([float(x), float(y), z]) - along / 2,

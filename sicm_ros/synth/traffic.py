@@ -189,7 +189,7 @@ def populate(street: Street, rng: np.random.Generator, moving: bool = False) -> 
     for _ in range(rng.poisson(1.1 if street.style != "country" else 0.15)):  # people on pavements, some in groups
         side = rng.choice([-1, 1])
         edge = (street.right - street.parking_right) if side < 0 else (street.left + street.parking_left)
-        s, heading = rng.uniform(5, 42), rng.choice([0, np.pi]) + turn(0.3)
+        s, heading = 4.5 + min(rng.exponential(13), 45), rng.choice([0, np.pi]) + turn(0.3)
         for _ in range(1 + rng.poisson(0.5)):
             t = edge + side * rng.uniform(0.4, max(street.pavement[0], street.pavement[1], 1.2))
             crowd.add("Pedestrian", s + rng.normal(0, 0.7), t, heading + turn(0.2), speed=rng.uniform(0.7, 1.7))
@@ -208,7 +208,7 @@ def populate(street: Street, rng: np.random.Generator, moving: bool = False) -> 
             offset = -direction * 1.1
             crowd.add(
                 "Cyclist",
-                rng.uniform(7, 50),
+                5.5 + min(rng.exponential(18), 50),
                 t + offset,
                 (0 if direction > 0 else np.pi) + turn(0.06),
                 rng.uniform(3, 6),
