@@ -202,7 +202,7 @@ def test_silhouette_area_is_that_of_the_visible_pixels(renderer):
         renderer.load(mesh)
         pixels = (renderer.render(SMALL, LEVEL, Light()).identity[0] == 1).sum()
         _, area = silhouette(mesh, LEVEL, SMALL)
-        assert area == pytest.approx(pixels, rel=0.12)
+        assert area == pytest.approx(pixels, rel=0.06)
 
 
 # Cars -----------------------------------------------------------------------------------------------------------------

@@ -71,7 +71,6 @@ def silhouette(mesh: Mesh, pose: Pose, calibration: StereoCalibration) -> tuple[
     dots = np.concatenate([small.mean(1), small[:, 0], small[:, 1], small[:, 2]])
     dots = dots[((dots >= 0) & (dots < [columns, rows])).all(1)].astype(np.int64)
     mask[dots[:, 1], dots[:, 0]] = 255
-    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     # Every cell that is touched was marked, so that those along the outline count half.
     inner = cv2.erode(mask, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255)
     return box, float(np.count_nonzero(mask) + np.count_nonzero(inner)) / 2 * cell * cell
