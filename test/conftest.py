@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import signal
@@ -40,6 +41,22 @@ def ros_installed() -> None:
         pytest.skip("rclpy is not installed: `make setup`, or source a ROS 2 installation")
     if importlib.util.find_spec("sicm_ros.msg") is None:
         pytest.skip("sicm_ros.msg is not built: `make setup`, or source the workspace")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained model, small enough to be quick; its bitstream is as real as any."""
+    from sicm_ros.model import create
+    from sicm_ros.network import NetworkConfig
+    from sicm_ros.network.config import CodecConfig, DetectorConfig
+
+    config = NetworkConfig(
+        input_width=192,
+        input_height=64,
+        codec=CodecConfig(width=16, search=8),
+        detector=DetectorConfig(width=16, matching_width=8, groups=2, disparities=8, head_width=16),
+    )
+    return create(tmp_path_factory.mktemp("model") / "tiny", config)
 
 
 class Peer:
@@ -106,6 +123,22 @@ def peer(ros_installed: None) -> Iterator[Peer]:
     peer.close()
 
 
+def _end_with_parent() -> None:
+    """Run in a new process: whatever happens to the tests, their nodes don't outlive them (Linux)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def end_all(nodes: list[NodeProcess]) -> None:
+    """Ends every node; then fails if one of them didn't end as it should."""
+    failures = []
+    for node in nodes:
+        try:
+            node.end()
+        except AssertionError as error:
+            failures.append(str(error))
+    assert not failures, "\n".join(failures)
+
+
 class NodeProcess:
     """A node under test, in a process of its own."""
 
@@ -118,6 +151,7 @@ class NodeProcess:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
                 env=os.environ | {"PYTHONUNBUFFERED": "1", "RCUTILS_LOGGING_USE_STDOUT": "1"},
             )
 
@@ -165,10 +199,4 @@ def start_node(ros_installed: None, tmp_path: Path) -> Iterator[Callable[..., No
         return started[-1]
 
     yield start
-    failures = []
-    for node in started:
-        try:
-            node.end()
-        except AssertionError as error:
-            failures.append(str(error))
-    assert not failures, "\n".join(failures)
+    end_all(started)

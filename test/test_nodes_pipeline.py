@@ -11,13 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import NodeProcess, Peer
+from conftest import NodeProcess, Peer, end_all
 
 from sicm_ros.bags.camera_info import camera_info_fields
 from sicm_ros.bitstream import unpack
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.network import NetworkConfig
-from sicm_ros.network.config import CodecConfig, DetectorConfig
+from sicm_ros.network.config import CodecConfig
 
 WIDTH, HEIGHT = 200, 80
 RIG = StereoCalibration(150.0, 150.0, 101.5, 30.25, 0.5, WIDTH, HEIGHT)
@@ -26,17 +26,8 @@ ONE_THREAD = {"threads": 1}
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained model, small enough to be quick; its bitstream is as real as any."""
-    from sicm_ros.model import create
-
-    config = NetworkConfig(
-        input_width=192,
-        input_height=64,
-        codec=CodecConfig(width=16, search=8),
-        detector=DetectorConfig(width=16, matching_width=8, groups=2, disparities=8, head_width=16),
-    )
-    return create(tmp_path_factory.mktemp("model") / "tiny", config)
+def model(tiny_model: Path) -> Path:
+    return tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +50,7 @@ def start(ros_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
         return started[-1]
 
     yield start
-    for node in started:
-        node.end()
+    end_all(started)
 
 
 class Diagnostics:
