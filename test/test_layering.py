@@ -19,6 +19,7 @@ BELOW = {
     "geometry": {"errors"},
     "entropy": {"errors"},
     "bitstream": {"errors", "geometry"},
+    "link": {"errors"},
     "pictures": {"errors", "geometry"},
     "kitti": {"errors", "geometry"},
     "bags": {"errors", "geometry", "kitti"},
