@@ -105,7 +105,7 @@ def _tiles(tree: dict) -> str:
     if ours is not None:
         numbers.append((f"{ours:,.0f} bytes", "a pair, of ours, at 1 point of AP3D below uncompressed pictures"))
         if theirs is not None:
-            numbers.append((f"1/{theirs / ours:.1f}", "of the bytes that two-view VVC needs for that"))
+            numbers.append((f"{theirs / ours:.1f} ×", "as many are needed by two-view VVC at its best"))
     return page.tiles(numbers) if numbers else ""
 
 
@@ -144,6 +144,7 @@ def _comparison(results: DatasetResults, out: Path) -> tuple[str, list[str]]:
     files = []
     for frame in comparison.busiest(results, FRAMES):
         drawn = comparison.panels(results, frame, points, out)
+        parts.append(f"<h3>Frame {frame.name}</h3>")
         for panel in drawn:
             sent = "no picture is sent: the camera's own, pale" if panel.anchor == OURS else panel.variant
             caption = f"{label_of(panel.anchor)} ({sent}): {panel.size:,.0f} bytes for this pair"

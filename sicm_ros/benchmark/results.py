@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 
 from sicm_ros.benchmark import curves
 from sicm_ros.benchmark.curves import Front
-from sicm_ros.benchmark.run import ABLATION, OURS, TIMES, UNCOMPRESSED, Setting, names_of, read_point, settings
+from sicm_ros.benchmark.run import (
+    ABLATION,
+    OURS,
+    TIMES,
+    UNCOMPRESSED,
+    Setting,
+    model_key,
+    names_of,
+    read_point,
+    settings,
+)
 from sicm_ros.errors import InputError
 from sicm_ros.kitti.evaluation import DIFFICULTIES, LOOSE, STRICT
 
@@ -115,7 +125,7 @@ def _point(measured: Measured) -> dict:
     size = point.bytes_per_pair
     return {
         "variant": measured.setting.variant,
-        "detector": measured.detector,
+        "detector": model_key(measured.detector),
         "quality": point.quality,
         "bytes_per_pair": size,
         "bpp": point.bpp,

@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "sicm_ros.cli.train",
     "bag": "sicm_ros.cli.bag",
     "bench": "sicm_ros.cli.bench",
+    "report": "sicm_ros.cli.report",
     "demo": "sicm_ros.cli.demo",
 }
 

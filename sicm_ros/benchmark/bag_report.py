@@ -1,0 +1,232 @@
+"""`sicm report`: what a user's own stereo drive costs, by us and by other codecs, and what it does to detections."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from sicm_ros.benchmark import page
+from sicm_ros.benchmark.anchors import PictureCodec
+from sicm_ros.benchmark.coders import CodedPictures, Coder, Ours, Pictures
+from sicm_ros.benchmark.comparison import ABOVE, WIDTH, jpeg
+from sicm_ros.benchmark.drift import NEAR, SCORE, Drift, drift
+from sicm_ros.benchmark.figures import label_of
+from sicm_ros.geometry import Detections
+from sicm_ros.pictures import DETECTION, LABEL, birds_eye, draw_boxes
+
+if TYPE_CHECKING:
+    from sicm_ros.bags import StereoPair
+    from sicm_ros.model import Model
+
+OURS = "ours"
+QUALITIES = (0.2, 0.5, 0.8)
+# Codec, mode, preset, qualities at the camera's size, and at the detector's own.
+ANCHORS = (
+    ("jpeg", "intra", "", (10, 40), (10, 40)),
+    ("webp", "intra", "", (), (0, 20)),
+    ("jxl", "intra", "", (), (15, 5)),
+    ("avif", "intra", "6", (), (60, 48)),
+    ("x265", "two_view", "medium", (40,), (50, 44, 36)),
+    ("svtav1", "two_view", "6", (), (63, 52, 42)),
+    ("vvc", "two_view", "faster", (52, 42), (60, 52, 42)),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A codec at a quality on the drive's pairs.
+
+    Attributes:
+        bytes: a pair, mean.
+        encode, decode: ms, medians, of a whole process where the codec is one; ours decodes to detections, of the
+            others decoding and the uncompressed detector are added.
+    """
+
+    anchor: str
+    variant: str
+    quality: float
+    bytes: float
+    encode: float
+    decode: float
+    drift: Drift
+
+
+@dataclass(frozen=True)
+class DriveReport:
+    """All that is told of a drive.
+
+    Attributes:
+        rate: of its pairs, Hz.
+        uncompressed: detections of each pair on uncompressed pictures.
+        sheets: for some pairs, name, JPEG of the picture, of the view from above, and caption, of each codec shown.
+    """
+
+    source: str
+    rate: float
+    pairs: int
+    rows: list[Row]
+    uncompressed: list[Detections]
+    sheets: list[list[tuple[bytes, bytes, str]]]
+
+
+def compare(
+    model: Model,
+    pairs: Sequence[StereoPair],
+    source: str,
+    rate: float,
+    threads: int,
+    progress: Callable[[list], Iterator] = iter,
+) -> DriveReport:
+    """Codes the pairs by every codec and looks at what detectors make of it.
+
+    Args:
+        pairs: some of the drive's.
+        source, rate: the drive's name and its pairs' rate, Hz.
+        threads: of each encoder.
+        progress: wraps the iteration over codecs.
+    """
+    uncompressed = [model.detect_uncompressed(p.left, p.right, p.calibration).detections for p in pairs]
+    area = model.config.input_width, model.config.input_height
+    work: list[tuple[str, str, float, Coder]] = [(OURS, model.name, q, Ours(model, q)) for q in QUALITIES]
+    for codec, mode, preset, full, small in ANCHORS:
+        name = codec if mode == "intra" else f"{codec}_{mode}"
+        for where, size, qualities in (("full size", None, full), (f"{area[0]} x {area[1]}", area, small)):
+            coders = [CodedPictures(PictureCodec(codec, mode, preset, threads), q, size) for q in qualities]
+            work += [(name, where, q, coder) for q, coder in zip(qualities, coders)]
+    rows: list[Row] = []
+    shown = {0, len(pairs) // 2}
+    drawn: dict[int, list[tuple[int, tuple[bytes, bytes, str]]]] = {i: [] for i in shown}
+    for name, variant, quality, coder in progress(work):
+        sizes, encode, decode, found = [], [], [], []
+        pictures = {}
+        for index, pair in enumerate(pairs):
+            begin = time.perf_counter()
+            streams = coder.encode([pair])
+            middle = time.perf_counter()
+            found.append(coder.detect([pair], streams, [model])[0][0])
+            decode.append(time.perf_counter() - middle)
+            encode.append(middle - begin)
+            sizes.append(sum(map(len, streams)))
+            if index in shown:
+                rebuilt = coder.decode([pair], streams)[0] if isinstance(coder, CodedPictures) else None
+                pictures[index] = _draw(pair, rebuilt, uncompressed[index], found[index])
+        row = Row(
+            name,
+            variant,
+            quality,
+            statistics.mean(sizes),
+            1e3 * statistics.median(encode),
+            1e3 * statistics.median(decode),
+            drift(uncompressed, found),
+        )
+        rows.append(row)
+        for index, (picture, above) in pictures.items():
+            caption = f"{label_of(name)}, {variant}, quality {quality:g}: {sizes[index]:,} bytes for this pair"
+            drawn[index].append((len(rows) - 1, (picture, above, caption)))
+    kept = _side_by_side(rows)
+    sheets = [[panel for number, panel in drawn[index] if number in kept] for index in sorted(shown)]
+    return DriveReport(source, rate, len(pairs), rows, uncompressed, sheets)
+
+
+def _side_by_side(rows: Sequence[Row]) -> set[int]:
+    """Ours at its middle quality, and three other codecs, each at the point with the nearest number of bytes."""
+    ours = [row for row in rows if row.anchor == OURS]
+    size = ours[len(ours) // 2].bytes
+    nearest: dict[str, int] = {}
+    for index, row in enumerate(rows):
+        if row.anchor == OURS:
+            continue
+        best = nearest.setdefault(row.anchor, index)
+        if abs(np.log(row.bytes / size)) < abs(np.log(rows[best].bytes / size)):
+            nearest[row.anchor] = index
+    order = sorted(nearest.values(), key=lambda i: -(rows[i].drift.agreement or 0) + abs(np.log(rows[i].bytes / size)))
+    return {rows.index(ours[len(ours) // 2]), *order[:3]}
+
+
+def _draw(pair: StereoPair, rebuilt: Pictures | None, before: Detections, after: Detections) -> tuple[bytes, bytes]:
+    """JPEGs of the picture that the receiver has (ours: of the camera's, pale) and of the view from above."""
+    if rebuilt is None:
+        picture = cv2.addWeighted(pair.left, 0.6, np.full_like(pair.left, 255), 0.4, 0)
+        calibration = pair.calibration
+    else:
+        picture, calibration = rebuilt.left, rebuilt.calibration
+    picture = cv2.resize(picture, (WIDTH, round(picture.shape[0] * WIDTH / picture.shape[1])))
+    layers = [(_sure(before), LABEL), (_sure(after), DETECTION)]
+    for boxes, colour in layers:
+        picture = draw_boxes(picture, boxes, calibration, colour)
+    return jpeg(picture), jpeg(birds_eye(layers, pair.calibration, ABOVE))
+
+
+def _sure(detections: Detections) -> Detections:
+    keep = detections.scores >= SCORE
+    return Detections(*(getattr(detections, field.name)[keep] for field in fields(detections)))
+
+
+def write(report: DriveReport, model: Model, threads: int, out: Path) -> None:
+    """Writes report.html and results.json."""
+    out.mkdir(parents=True, exist_ok=True)
+    tree = {
+        "source": report.source,
+        "pairs": report.pairs,
+        "rate_hz": report.rate,
+        "model": model.name,
+        "model_fingerprint": model.fingerprint.hex(),
+        "threads": threads,
+        "detections_on_uncompressed": sum(int((d.scores >= SCORE).sum()) for d in report.uncompressed),
+        "codecs": [_tree(row, report.rate) for row in report.rows],
+    }
+    (out / "results.json").write_text(json.dumps(tree, indent=1) + "\n")
+    (out / "report.html").write_text(_page(report, tree, model, threads))
+
+
+def _tree(row: Row, rate: float) -> dict:
+    return {
+        "codec": row.anchor,
+        "variant": row.variant,
+        "quality": row.quality,
+        "bytes_per_pair": row.bytes,
+        "kbit_per_s": row.bytes * 8 * rate / 1000,
+        "encode_ms": row.encode,
+        "decode_and_detect_ms": row.decode,
+        "agreement": row.drift.agreement,
+        **asdict(row.drift),
+    }
+
+
+def _page(report: DriveReport, tree: dict, model: Model, threads: int) -> str:
+    titles = ("codec, size, quality", "bytes a pair", "kbit/s", "encode, ms", "decode and detect, ms")
+    titles += ("agreement, F1", "kept", "lost", "new", "moved by, m")
+    rows = []
+    for row, facts in zip(report.rows, tree["codecs"]):
+        cells = [f"{label_of(row.anchor)}, {row.variant}, {row.quality:g}", f"{row.bytes:,.0f}"]
+        cells += [f"{facts['kbit_per_s']:,.1f}", f"{row.encode:,.0f}", f"{row.decode:,.0f}"]
+        cells += [page.number(row.drift.agreement, ".2f"), str(row.drift.kept), str(row.drift.lost), str(row.drift.new)]
+        rows.append((*cells, page.number(row.drift.displacement, ".2f")))
+    marks = ["ours" if row.anchor == OURS else "" for row in report.rows]
+    key = (
+        '<p class="key"><i style="background:var(--label)"></i>detections on uncompressed pictures'
+        '<i style="background:var(--detection)"></i>detections on what was received</p>'
+    )
+    sheets = "".join("".join(page.panel(*panel) for panel in sheet) + "<hr>" for sheet in report.sheets)
+    body = page.card(page.table(titles, rows, marks), "Bytes, time, and how far detections drift")
+    body += page.card(key + sheets, "The same pairs at about equal bits")
+    method = (
+        f"{report.pairs} pairs of the drive, evenly spread, {report.rate:.1f} Hz. Bytes are whole streams, headers "
+        "included (ours: with the calibration), both views together.",
+        f"Drift: detections with score {SCORE} and more against those of the uncompressed network on uncompressed "
+        f"pictures; the same object: same class and at most {NEAR:g} m apart, seen from above. No labels here: "
+        "agreement says how little the coding changes, not how right the detector is.",
+        f"Times: medians, {threads} threads. The other encoders and decoders run as processes of ffmpeg (JPEG: in this "
+        "one), whose start counts in; `sicm bench speed` takes it off.",
+    )
+    name = Path(report.source).name
+    subtitle = f"model {model.name} ({model.fingerprint.hex()}), {tree['detections_on_uncompressed']} detections on "
+    return page.page(f"{name}: what it costs to send", subtitle + "uncompressed pictures", body, method)

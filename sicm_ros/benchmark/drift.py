@@ -1,0 +1,56 @@
+"""How far detections drift from those on uncompressed pictures, where there are no labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sicm_ros.geometry import Detections
+
+SCORE = 0.3  # detections below it count on neither side
+NEAR = 2.0  # metres between centres seen from above, below which two detections are the same object
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Of some frames.
+
+    Attributes:
+        kept, lost, new: objects that both sides found; that only the uncompressed, or only the coded pictures showed.
+        displacement: median distance of the kept ones' centres, metres; None where none was kept.
+    """
+
+    kept: int
+    lost: int
+    new: int
+    displacement: float | None
+
+    @property
+    def agreement(self) -> float | None:
+        """F1 of the coded side against the uncompressed one, 0 to 1; None where neither found anything."""
+        all_of_both = 2 * self.kept + self.lost + self.new
+        return 2 * self.kept / all_of_both if all_of_both else None
+
+
+def drift(uncompressed: Sequence[Detections], coded: Sequence[Detections]) -> Drift:
+    """Compares detections frame by frame: best scores first, each takes the nearest of its class that is still free."""
+    kept = lost = new = 0
+    distances: list[float] = []
+    for a, b in zip(uncompressed, coded, strict=True):
+        ours, theirs = a.scores >= SCORE, b.scores >= SCORE
+        places, others = a.location[ours][:, [0, 2]], b.location[theirs][:, [0, 2]]
+        apart = np.linalg.norm(others[:, None] - places[None], axis=2)
+        apart[b.classes[theirs][:, None] != a.classes[ours][None]] = np.inf
+        matched = 0
+        for row in np.argsort(-b.scores[theirs], kind="stable"):
+            if not len(places):
+                break
+            nearest = int(apart[row].argmin())
+            if apart[row, nearest] <= NEAR:
+                distances.append(float(apart[row, nearest]))
+                apart[:, nearest] = np.inf
+                matched += 1
+        kept, lost, new = kept + matched, lost + len(places) - matched, new + len(others) - matched
+    return Drift(kept, lost, new, float(np.median(distances)) if distances else None)
