@@ -77,10 +77,11 @@ class Decoder:
         order, runs = grouped(tables)
         entries = np.empty(len(tables), np.int32)
         try:
-            for table, start, end in runs:
-                entries[order[start:end]] = self._coder.decode(self._models[table], end - start)
+            parts = [self._coder.decode(self._models[table], end - start) for table, start, end in runs]
         except (AssertionError, ValueError) as error:
             raise BitstreamError(f"payload: not the output of an encoder ({error}); drop the packet") from None
+        if parts:
+            entries[order] = np.concatenate(parts)
         return entries - self._models.tables.reach[tables // MEAN_STEPS]
 
     def finish(self) -> None:

@@ -59,22 +59,21 @@ class Layer:
         if bound.max() >= EXACT:
             raise ModelError(f"prior: sums of layer {spec.name} can exceed 2^24 and would not be exact; export it anew")
         ends = np.cumsum([count for count, _ in spec.inputs])[:-1]
-        self._weights = [np.ascontiguousarray(part.astype(dtype)) for part in np.split(weight, ends)]
-        self._bias = (bias + rounding).astype(dtype)
-        self._scale = dtype(2.0**-spec.shift)
+        # The shift divides weights and bias beforehand: a power of two, so that every sum is as exact as before.
+        scale = dtype(2.0**-spec.shift)
+        self._weights = [np.ascontiguousarray(part.astype(dtype) * scale) for part in np.split(weight, ends)]
+        self._bias = (bias + rounding).astype(dtype) * scale
         self._low, self._high = dtype(spec.low), dtype(spec.high)
 
     def __call__(self, inputs: list[Array]) -> Array:
         """(cells, count) for each input, or (1, count) for one that is the same everywhere -> (cells, outputs)."""
-        products = [x @ weight for x, weight in zip(inputs, self._weights, strict=True)]
-        total = products.pop()
-        for product in products:
-            total += product
-        total += self._bias
-        total *= self._scale
+        total = self._bias
+        for x, weight in zip(inputs, self._weights, strict=True):  # what is the same everywhere comes first
+            product = x @ weight
+            product += total
+            total = product
         np.floor(total, out=total)
-        np.maximum(total, self._low, out=total)
-        return np.minimum(total, self._high, out=total)
+        return np.clip(total, self._low, self._high, out=total)
 
 
 class IntegerPrior:
