@@ -45,9 +45,9 @@ REPLAY = (
     Parameter("acknowledge_timeout", 10.0, "longest wait for one answer", "s", 0.01, 3600.0),
 )
 CLOCK_STEP = 0.01  # seconds between two messages on /clock
-DISCOVERY = 2.0  # seconds that subscribers of camera_info are waited for, who needn't come
-FLUSHING = 1.0  # seconds that the last messages are given to arrive before the node ends
-SETTLING = 0.5  # seconds between the first sight of a subscriber and its being ready, DDS discovery is not one step
+DISCOVERY = 3.0  # seconds that further subscribers are waited for, who needn't come
+FLUSHING = 7.0  # seconds that the last messages are given to arrive: two heartbeats of Fast DDS, 3 s apart
+SETTLING = 0.5  # seconds without a new subscriber after which the known ones are ready: discovery is not one step
 
 
 class ReplayNode(Node):
@@ -132,7 +132,7 @@ class ReplayNode(Node):
         """Whether to play: soon, or when both pictures have a taker. False if told to stop meanwhile."""
         limit = self.parameters.wait_for_subscribers
         if not limit:
-            return not self._stop.wait(SETTLING)
+            return self._settle()
         end = time.monotonic() + limit
         while True:
             lonely = [t for t in self._source.topics if not self._outputs[t].get_subscription_count()]
@@ -144,7 +144,7 @@ class ReplayNode(Node):
                 while time.monotonic() < settled and not all(p.get_subscription_count() for p in infos):
                     if self._stop.wait(0.05):
                         return False
-                return not self._stop.wait(SETTLING)
+                return self._settle()
             if time.monotonic() > end:
                 what = (
                     f"nobody subscribes to {lonely[0]}" if lonely else f"nobody publishes {self.parameters.acknowledge}"
@@ -153,6 +153,17 @@ class ReplayNode(Node):
             if self._stop.wait(0.05):
                 return False
 
+    def _settle(self) -> bool:
+        """Waits until no subscriber has come for SETTLING seconds. False if told to stop meanwhile."""
+        found, since, end = -1, time.monotonic(), time.monotonic() + DISCOVERY
+        while time.monotonic() < min(since + SETTLING, end):
+            now = sum(publisher.get_subscription_count() for publisher in filter(None, self._outputs.values()))
+            if now != found:
+                found, since = now, time.monotonic()
+            if self._stop.wait(0.05):
+                return False
+        return True
+
     def _play_all(self) -> None:
         pairs = unanswered = 0
         while True:
@@ -160,11 +171,17 @@ class ReplayNode(Node):
             pairs, unanswered = pairs + counted, unanswered + missed
             if self._stop.is_set() or not self.parameters.loop:
                 break
-        end = time.monotonic() + FLUSHING
-        for publisher in [] if self._stop.is_set() else filter(None, self._outputs.values()):
-            publisher.wait_for_all_acked(Duration(seconds=max(0.0, end - time.monotonic())))
+        self._flush()
         lost = f", {unanswered} of them unanswered" if self.parameters.acknowledge else ""
         self.get_logger().info(f"played {pairs} left pictures{lost}")
+
+    def _flush(self) -> None:
+        """Waits until everything has arrived: what full buffers lost is sent again with the writer's next heartbeat."""
+        end = time.monotonic() + FLUSHING
+        for publisher in filter(None, self._outputs.values()):
+            while not self._stop.is_set() and time.monotonic() < end:
+                if publisher.wait_for_all_acked(Duration(seconds=0.1)):
+                    break
 
     def _play_once(self) -> tuple[int, int]:
         """From the start to the end; returns left pictures played and those that were not answered."""
