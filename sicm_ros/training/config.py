@@ -63,10 +63,11 @@ class TrainConfig(_Strict):
     packed_scale: float = Field(1.15, gt=0)
     learning_rate: float = Field(1e-3, gt=0)
     backbone_rate: float = Field(0.2, ge=0)
+    detector_rate: float = Field(0.3, ge=0)
     weight_decay: float = Field(1e-2, ge=0)
     warmup: int = Field(200, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
-    clip: float = Field(10.0, gt=0)
+    clip: float = Field(5.0, gt=0)
     average: float = Field(0.998, ge=0, lt=1)
     rate: tuple[float, float] = (0.0, 0.0)
     distil: float = 1.0

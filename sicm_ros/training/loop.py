@@ -20,13 +20,16 @@ from sicm_ros.network.runtime import keep_memory
 from sicm_ros.training import checkpoint
 from sicm_ros.training.config import TrainConfig
 from sicm_ros.training.losses import Weights, distillation, map_distillation, task_losses, weighted
-from sicm_ros.training.samples import loader, rigs_of
+from sicm_ros.training.samples import TrainingSamples, loader, rigs_of
 
 _PARTS = {
     "detector": ("backbone", "detector"),
     "codec": ("encoder", "gain", "prior", "decoder", "detector"),
     "joint": ("backbone", "encoder", "gain", "prior", "decoder", "detector"),
 }
+
+
+FEATURE_SAMPLES = 24  # pairs that features are measured on
 
 
 class TrainingError(SicmError):
@@ -42,6 +45,8 @@ def train(config: TrainConfig) -> Path:
     torch.manual_seed(config.seed)
     network = start_network(config)
     teacher = copy.deepcopy(network).eval().requires_grad_(False) if config.stage != "detector" else None
+    if config.stage == "codec":
+        _measure_features(network, config)
     average = copy.deepcopy(network).eval().requires_grad_(False)
     optimiser = _optimiser(network, config)
     config.out.mkdir(parents=True, exist_ok=True)
@@ -81,6 +86,14 @@ def start_network(config: TrainConfig) -> MVSFCNet:
     elif hasattr(network.backbone, "load_imagenet"):
         network.backbone.load_imagenet()
     return network.to(config.device, memory_format=torch.channels_last).train()
+
+
+@torch.no_grad()
+def _measure_features(network: MVSFCNet, config: TrainConfig) -> None:
+    """The magnitude of the backbone's features, from the run's first pictures: the same whenever the run starts."""
+    samples = TrainingSamples(config)
+    views = [samples[n]["images"].float().to(config.device) for n in range(min(FEATURE_SAMPLES, len(samples)))]
+    network.scale.measure([network.extract(pair) for pair in views])
 
 
 class _Step(nn.Module):
@@ -154,9 +167,9 @@ def _optimiser(network: MVSFCNet, config: TrainConfig) -> torch.optim.Optimizer:
     groups = []
     network.requires_grad_(False)
     for part in _PARTS[config.stage]:
-        rate = config.learning_rate * (config.backbone_rate if part == "backbone" else 1)
+        rate = config.learning_rate * _relative_rate(part, config)
         module = getattr(network, part)
-        if part == "backbone" and rate == 0:
+        if rate == 0:
             continue
         module.requires_grad_(True)
         for layer in network.backbone.early() if part == "backbone" else ():
@@ -168,6 +181,13 @@ def _optimiser(network: MVSFCNet, config: TrainConfig) -> torch.optim.Optimizer:
             if parameters:
                 groups.append({"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay})
     return torch.optim.AdamW(groups, betas=(0.9, 0.98))
+
+
+def _relative_rate(part: str, config: TrainConfig) -> float:
+    if part == "backbone":
+        return config.backbone_rate
+    # The teacher's detector knows its work already; it follows what the codec learns.
+    return config.detector_rate if part == "detector" and config.stage != "detector" else 1.0
 
 
 def _set_rates(optimiser: torch.optim.Optimizer, config: TrainConfig, step: int) -> None:
