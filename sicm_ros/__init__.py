@@ -9,7 +9,7 @@ from pkgutil import extend_path
 # process needs. With encoder, decoder and others on two cores a pair took 1.2 s so, 15 s otherwise.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# The generated messages (sicm_ros.msg) lie in the ROS workspace; where this source tree comes first, they are found there.
+# Where this source tree comes before the ROS workspace, the generated messages (sicm_ros.msg) are found there still.
 __path__ = extend_path(__path__, __name__)
 
 __version__ = "0.1.0"

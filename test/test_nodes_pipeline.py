@@ -355,6 +355,15 @@ def test_a_calibration_changed_in_mid_stream_is_followed(pipeline: Pipeline):
     assert unpack(bytes(pipeline.serve_a_good_pair().payload)).calibration == RIG
 
 
+def test_pictures_that_change_size_with_their_camera_info_are_served(pipeline: Pipeline):
+    left, right = scene()
+    rig = StereoCalibration(90.0, 90.0, 59.5, 23.5, 0.5, 120, 48)
+    stamp = pipeline.camera.send(cv2.resize(left, (120, 48)), cv2.resize(right, (120, 48)), rig)
+    packet = unpack(bytes(pipeline.features_of(stamp).payload))
+    assert (packet.width, packet.height, packet.calibration) == (120, 48, rig)
+    pipeline.serve_a_good_pair()
+
+
 def test_quality_changes_while_the_node_runs_and_nonsense_is_refused(pipeline: Pipeline):
     from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
     from rcl_interfaces.srv import SetParameters

@@ -15,7 +15,9 @@ def missing() -> list[str]:
         version = platform.python_version()
         lacks.append(f"Python 3.10, 3.11 or 3.12; {sys.executable} is {version}: make PYTHON=/path/to/python3.12 ...")
     if not os.environ.get("AMENT_PREFIX_PATH") and (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        lacks.append(f"Linux on x86-64 (this is {sys.platform} on {platform.machine()}), or a ROS 2 installation, sourced")
+        lacks.append(
+            f"Linux on x86-64 (this is {sys.platform} on {platform.machine()}), or a sourced ROS 2 installation"
+        )
     packages = []
     if importlib.util.find_spec("ensurepip") is None:
         packages.append("python3-venv")

@@ -27,7 +27,9 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, or 2 with one line on stderr for whatever the user can mend."""
     argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(prog="sicm", description="Stereo features for machines: encode, decode, train, measure.")
+    parser = argparse.ArgumentParser(
+        prog="sicm", description="Stereo features for machines: encode, decode, train, measure."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     chosen = argv[0] if argv and argv[0] in COMMANDS else None
     for name, path in COMMANDS.items():

@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from sicm_ros.errors import SicmError
+from sicm_ros.errors import ModelError, SicmError
 from sicm_ros.nodes.mailbox import Worker
 from sicm_ros.nodes.parameters import Parameter, Parameters
 from sicm_ros.nodes.process import TURN, stop
@@ -120,6 +120,8 @@ class ManagedNode(LifecycleNode):
 
         import sicm_ros
 
+        if self.parameters.device == "cuda" and not torch.cuda.is_available():
+            raise ModelError("device is cuda, but torch sees no GPU here; set device to cpu")
         if self.parameters.threads:
             torch.set_num_threads(self.parameters.threads)
         self.model = sicm_ros.load(self.parameters.model, device=self.parameters.device)
