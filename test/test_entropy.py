@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sicm_ros.entropy import IntegerPrior, PriorConfig
 from sicm_ros.entropy import integer as integer_module
 from sicm_ros.entropy.config import EVEN, hyper_size
-from sicm_ros.entropy.likelihood import build_tables
+from sicm_ros.entropy.likelihood import bits, build_tables
 from sicm_ros.entropy.prior import StereoPrior, quantise
 from sicm_ros.entropy.tables import PRECISION, Tables
 from sicm_ros.errors import BitstreamError, InputError, ModelError
@@ -400,6 +400,16 @@ def test_tables_are_whole_and_follow_the_likelihood():
     quarter, half, three = (tables.of(4 * 20 + fraction)[tables.reach[20] :] for fraction in (1, 2, 3))
     assert half[0] == pytest.approx(half[1], abs=100)
     assert quarter[0] == pytest.approx(three[1], abs=100)
+
+
+def test_symbols_however_far_off_are_led_back():
+    """No cost is flat or infinite: latents that start at hundreds of steps must find their way."""
+    offset = torch.tensor([0.75, 20.0, 300.0, 5000.0]).requires_grad_()
+    for scale in (0.0, 13.0, 31.0):
+        cost = bits(offset, torch.tensor(scale))
+        (gradient,) = torch.autograd.grad(cost.sum(), offset)
+        assert cost.isfinite().all()
+        assert (gradient > 0.03).all()
 
 
 def test_the_checkerboard_sees_only_what_is_known():

@@ -13,28 +13,33 @@ SMALLEST_SCALE, LARGEST_SCALE = 0.05, 40.0  # standard deviations, evenly spaced
 LOG_SCALE_STEP = math.log(LARGEST_SCALE / SMALLEST_SCALE) / (SCALES - 1)
 LEAST_REACH = 15  # residuals that any table holds, so that a surprise can be sent
 REACH = 8  # ... and in standard deviations
-FLOOR = 2.0**-12  # share of every distribution spread evenly over its table: the price of a surprise is bounded
+SURPRISE = (
+    2.0**-12
+)  # share of every distribution that is as wide as the widest: no symbol costs more than that makes it
 
 
 def bits(offset: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """Cost in bits of symbols that lie `offset` from the mean, under scale index `scale` (any real number in 0..31).
 
-    Laplace distributions integrated over a cell of width one (Balle et al., ICLR 2017, eq. 8-10), mixed with FLOOR of a
-    uniform one. Differentiable in both arguments, which broadcast.
+    Laplace distributions integrated over a cell of width one (Balle et al., ICLR 2017, eq. 8-10), mixed with SURPRISE
+    of the widest one. Differentiable in both arguments, which broadcast; in the logarithm throughout, so that a symbol
+    far off still has a gradient that leads it back.
     """
-    deviation = SMALLEST_SCALE * torch.exp(scale * LOG_SCALE_STEP)
-    entries = 2 * (REACH * deviation).clamp(min=LEAST_REACH) + 1
-    return -torch.log2((1 - FLOOR) * _mass(offset.abs(), deviation) + FLOOR / entries)
+    distance = offset.abs()
+    likely = _log_mass(distance, SMALLEST_SCALE * torch.exp(scale * LOG_SCALE_STEP))
+    surprising = _log_mass(distance, torch.full_like(scale, LARGEST_SCALE))
+    mixed = torch.logaddexp(likely + math.log(1 - SURPRISE), surprising + math.log(SURPRISE))
+    return mixed / -math.log(2)
 
 
-def _mass(distance: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
-    """Laplace mass of [distance - 1/2, distance + 1/2], by whichever form loses no digits; distance >= 0."""
+def _log_mass(distance: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
+    """Logarithm of the Laplace mass of [distance - 1/2, distance + 1/2], distance >= 0."""
     rate = math.sqrt(2) / deviation
-    tail = torch.exp(-rate * (distance + 0.5)) / 2
-    # Beyond 1/2 both ends lie in the upper tail; within, the cell holds the peak and the two tails are what it lacks.
-    outside = torch.exp(-rate * (distance - 0.5).clamp(min=0)) / 2 - tail
-    inside = 1 - torch.exp(-rate * (0.5 - distance).clamp(min=0)) / 2 - tail
-    return torch.where(distance >= 0.5, outside, inside)
+    # Beyond 1/2 the cell lies in one tail; within, it holds the peak, and the two tails are what it lacks.
+    outside = -rate * (distance - 0.5).clamp(min=0) - math.log(2) + torch.log(-torch.expm1(-rate))
+    within = distance.clamp(max=0.5)
+    tails = (torch.exp(-rate * (0.5 - within)) + torch.exp(-rate * (0.5 + within))) / 2
+    return torch.where(distance >= 0.5, outside, torch.log1p(-tails))
 
 
 def build_tables() -> Tables:
