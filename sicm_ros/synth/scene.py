@@ -11,7 +11,8 @@ from sicm_ros.synth.camera import Camera
 from sicm_ros.synth.labels import Label, annotate
 from sicm_ros.synth.mesh import Mesh, merge
 from sicm_ros.synth.renderer import Light, Pose, Renderer
-from sicm_ros.synth.street import AHEAD, Street, build_street, lay_out
+from sicm_ros.synth.roadside import furnish
+from sicm_ros.synth.street import AHEAD, Street, ground, lay_out
 from sicm_ros.synth.traffic import Actor, populate
 
 KITTI = StereoCalibration(fx=721.5377, fy=721.5377, cx=609.5593, cy=172.854, baseline=0.5327, width=1242, height=375)
@@ -155,10 +156,12 @@ def any_scene(
             if actor.along and abs(actor.yaw) < np.pi / 2 and actor.kind not in ("Cyclist", "Pedestrian"):
                 actor.speed = max(speed * float(rng.uniform(0.95, 1.1)), 1.0)
         actors = [actor for actor in actors if not _meets_us(actor, street, speed, duration)]
+    # Parked cars and people keep their places clear; who drives keeps to the road anyway.
+    taken = np.array([[a.x, a.y, 0.45 * a.size[2]] for a in actors if not a.along]).reshape(-1, 3)
     camera = Camera.any(rng)
     return Scene(
         street,
-        build_street(street, rng),
+        merge([ground(street, rng), furnish(street, rng, taken)]),
         actors,
         any_light(rng),
         (camera, camera.twin(rng)),

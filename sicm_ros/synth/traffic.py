@@ -8,9 +8,11 @@ import numpy as np
 
 from sicm_ros.synth import people, vehicles
 from sicm_ros.synth.mesh import Mesh
-from sicm_ros.synth.street import BEHIND, Street
+from sicm_ros.synth.street import BEHIND, KERB, Crossing, Side, Street
 
 COARSE = 28.0  # metres; beyond, cars have fewer triangles
+FARTHEST = 85.0  # metres; nobody drives beyond
+MOST_PARKED = 7  # on one side
 
 
 @dataclass
@@ -41,14 +43,12 @@ class Actor:
         else:
             x, y = self.x + self.speed * time * np.cos(self.yaw), self.y + self.speed * time * np.sin(self.yaw)
             yaw = self.yaw
-        raised = 0.12 if self.kind == "Pedestrian" and self._on_pavement(street) else 0.0
+        raised = KERB if self.kind == "Pedestrian" and self._on_pavement(street) else 0.0
         return np.array([float(x), float(y), float(street.height(x, y)) + raised]), yaw
 
     def _on_pavement(self, street: Street) -> bool:
-        crossing = street.crossing is not None and self.x in street.crossing
-        right, left = street.right - street.parking_right, street.left + street.parking_left
-        t = self.y - 0.5 * street.curvature * self.x**2
-        return not crossing and (t < right or t > left) and (street.pavement[0] if t < 0 else street.pavement[1]) > 0
+        side = street.sides()[int(self.lane > 0)]
+        return bool(side.pavement) and side.sign * (self.lane - side.kerb) > 0 and street.free(self.x, 0.0)
 
     def footprint(self, margin: float = 0.0) -> np.ndarray:
         """(4, 2) corners on the ground at time 0."""
@@ -110,112 +110,110 @@ class _Crowd:
 def populate(street: Street, rng: np.random.Generator, moving: bool = False) -> list[Actor]:
     """Fills a street with traffic; `moving` gives speeds that suit an ego car that drives on."""
     crowd = _Crowd(street, rng, moving)
-    turn = lambda deviation: float(deviation * rng.normal())  # noqa: E731
-    far = 85.0
+    _driving(crowd, street, rng)
+    for side in street.sides():
+        _parked(crowd, street, side, rng)
+    if street.crossing is not None:
+        _crossing(crowd, street, street.crossing, rng)
+    _askew(crowd, street, rng)
+    _pedestrians(crowd, street, rng)
+    _cyclists(crowd, street, rng)
+    return [actor for actor in crowd.actors if actor.x > BEHIND]
 
-    def motor() -> str:
-        return str(rng.choice(["Car", "Van", "Truck", "Misc"], p=[0.86, 0.09, 0.035, 0.015]))
 
-    busy = rng.choice([0.2, 0.5, 1.1], p=[0.35, 0.4, 0.25])
-    pace = rng.uniform(6, 13)
-    c = street.crossing
+def _car_or_van(rng: np.random.Generator) -> str:
+    return "Van" if rng.random() < 0.08 else "Car"
+
+
+def _motor(rng: np.random.Generator) -> str:
+    return str(rng.choice(["Car", "Van", "Truck", "Misc"], p=[0.86, 0.09, 0.035, 0.015]))
+
+
+def _driving(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
+    """Cars ahead of us and towards us; rarely a tram beside."""
+    busy, pace = rng.choice([0.2, 0.5, 1.1], p=[0.35, 0.4, 0.25]), rng.uniform(6, 13)
     for t, direction in street.lanes:
-        s = rng.uniform(6, 20) if direction > 0 else rng.uniform(4, 16)
+        ahead = direction > 0
+        s = rng.uniform(6, 20) if ahead else rng.uniform(4, 16)
         s += rng.exponential(16 / busy)
-        while s < far:
-            speed = (pace * rng.uniform(0.9, 1.1) if moving else 0.0) if direction > 0 else pace * rng.uniform(0.8, 1.2)
-            heading = 0.0 if direction > 0 else np.pi
-            crowd.add(motor(), s, t + rng.normal(0, 0.15), heading + turn(0.025), speed, along=True)
+        while s < FARTHEST:
+            speed = pace * rng.uniform(0.8, 1.2)
+            yaw = (0.0 if ahead else np.pi) + 0.025 * rng.normal()
+            crowd.add(_motor(rng), s, t + rng.normal(0, 0.15), yaw, speed, along=True)
             s += rng.uniform(7, 12) + rng.exponential(26 / busy)
+    if rng.random() < 0.06:
+        t = street.left + rng.uniform(2, 5)
+        crowd.add("Tram", rng.uniform(15, 70), t, rng.choice([0, np.pi]), speed=rng.uniform(0, 10))
 
-    for side, depth, across, edge in (
-        (-1, street.parking_right, street.perpendicular[0], street.right),
-        (1, street.parking_left, street.perpendicular[1], street.left),
-    ):
-        if not depth:
+
+def _parked(crowd: _Crowd, street: Street, side: Side, rng: np.random.Generator) -> None:
+    """A row along the kerb, or across it where there is room."""
+    if not side.parking:
+        return
+    occupied = rng.choice([rng.uniform(0.1, 0.4), rng.uniform(0.4, 0.95)])
+    step = 2.55 if side.perpendicular else 5.6
+    parked = 0
+    for s in np.arange(rng.uniform(0, step) - 2, rng.uniform(20, 65), step):
+        if rng.random() > occupied or parked == MOST_PARKED or not street.free(s, 2.5):
             continue
-        occupied = rng.choice([rng.uniform(0.1, 0.4), rng.uniform(0.4, 0.95)])
-        against = 0.25 if side > 0 else 0.05
-        step = 2.55 if across else 5.6
-        start = rng.uniform(0, step) - 2
-        parked = 0
-        for s in np.arange(start, rng.uniform(20, 65), step):
-            if rng.random() > occupied or parked > 6 or (c is not None and c.start - 3 < s < c.end + 3):
-                continue
-            kind = "Van" if rng.random() < 0.08 else "Car"
-            if across:
-                t = edge + side * (depth / 2 + rng.normal(0, 0.2))
-                heading = side * np.pi / 2 * rng.choice([1, 1, 1, -1])
-            else:
-                t = edge + side * (1.05 + rng.normal(0, 0.12))
-                heading = 0.0 if (side < 0) ^ (rng.random() < against) else np.pi
-            parked += crowd.add(kind, s + rng.normal(0, 0.25), t, heading + turn(0.04))
-
-    if c is not None:  # cars that cross, turn or wait
-        for _ in range(rng.poisson(2.3)):
-            s = rng.uniform(c.start + 1.2, c.end - 1.2)
-            t = float(np.clip(rng.normal(0, 15), -45, 45))
-            sign = -1.0 if s > 0.5 * (c.start + c.end) else 1.0  # keep right: the far half goes left... seen from us
-            heading = -sign * np.pi / 2 if rng.random() < 0.95 else sign * np.pi / 2
-            if street.right - 2 < t < street.left + 2 and rng.random() < 0.6:
-                heading = rng.uniform(-np.pi, np.pi)
-            crowd.add(motor(), s, t, heading + turn(0.12), speed=rng.uniform(3, 9))
-    # Cars in yards, drives and car parks, turning round, askew: any heading.
-    for _ in range(rng.poisson(1.5)):
-        s = rng.uniform(6, 46)
-        if rng.random() < 0.5:
-            t = rng.uniform(-0.28, 0.28) * (s + 14)
+        if side.perpendicular:
+            t = 0.5 * (side.edge + side.kerb) + rng.normal(0, 0.2)
+            yaw = np.pi / 2 * rng.choice([1, 1, 1, -1]) * side.sign
         else:
-            side = rng.choice([-1, 1])
-            edge = (street.right - street.parking_right) if side < 0 else (street.left + street.parking_left)
-            t = edge + side * rng.uniform(2.5, 9)
-        crowd.add("Van" if rng.random() < 0.07 else "Car", s, t, rng.uniform(-np.pi, np.pi))
-    if rng.random() < 0.1:  # a full car park beside the street
-        side = rng.choice([-1, 1])
-        edge = (street.right - street.parking_right) if side < 0 else (street.left + street.parking_left)
-        t0, heading = edge + side * rng.uniform(4, 12), rng.uniform(-np.pi, np.pi)
+            t = side.edge + side.sign * (1.05 + rng.normal(0, 0.12))
+            against = rng.random() < (0.25 if side.sign > 0 else 0.05)
+            yaw = 0.0 if (side.sign < 0) != against else np.pi
+        parked += crowd.add(_car_or_van(rng), s + rng.normal(0, 0.25), t, yaw + 0.04 * rng.normal())
+
+
+def _crossing(crowd: _Crowd, street: Street, crossing: Crossing, rng: np.random.Generator) -> None:
+    """Cars in the side street: those in its far half drive to the left; in the middle they turn."""
+    for _ in range(rng.poisson(2.3)):
+        s = rng.uniform(crossing.start + 1.2, crossing.end - 1.2)
+        t = float(np.clip(rng.normal(0, 15), -45, 45))
+        leftwards = (s > 0.5 * (crossing.start + crossing.end)) != (rng.random() < 0.05)
+        yaw = np.pi / 2 if leftwards else -np.pi / 2
+        if street.right - 2 < t < street.left + 2 and rng.random() < 0.6:
+            yaw = rng.uniform(-np.pi, np.pi)
+        crowd.add(_motor(rng), s, t, yaw + 0.12 * rng.normal(), speed=rng.uniform(3, 9))
+
+
+def _askew(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
+    """Cars in yards and drives, turning round, in a car park: at any heading, which learning needs and streets lack."""
+    for _ in range(rng.poisson(1.5)):
+        s, side = rng.uniform(6, 46), street.sides()[rng.integers(2)]
+        t = side.kerb + side.sign * rng.uniform(2.5, 9) if rng.random() < 0.5 else rng.uniform(-0.28, 0.28) * (s + 14)
+        crowd.add(_car_or_van(rng), s, t, rng.uniform(-np.pi, np.pi))
+    if rng.random() < 0.1:
+        side = street.sides()[rng.integers(2)]
+        t, yaw = side.kerb + side.sign * rng.uniform(4, 12), rng.uniform(-np.pi, np.pi)
         for s in np.arange(rng.uniform(8, 25), 60, 2.7):
             if rng.random() < 0.7:
-                crowd.add("Car", s, t0 + 0.3 * rng.normal(), heading + turn(0.04) + rng.choice([0, np.pi]))
-    if rng.random() < 0.06:
-        crowd.add(
-            "Tram",
-            rng.uniform(15, 70),
-            street.left + rng.uniform(2, 5),
-            rng.choice([0, np.pi]),
-            speed=rng.uniform(0, 10),
-        )
+                crowd.add("Car", s, t + 0.3 * rng.normal(), yaw + 0.04 * rng.normal() + rng.choice([0, np.pi]))
 
-    for _ in range(rng.poisson(1.1 if street.style != "country" else 0.15)):  # people on pavements, some in groups
-        side = rng.choice([-1, 1])
-        edge = (street.right - street.parking_right) if side < 0 else (street.left + street.parking_left)
-        s, heading = 4.5 + min(rng.exponential(13), 45), rng.choice([0, np.pi]) + turn(0.3)
+
+def _pedestrians(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
+    """People on pavements, some in groups; now and then someone crosses."""
+    for _ in range(rng.poisson(1.1 if street.style != "country" else 0.15)):
+        side = street.sides()[rng.integers(2)]
+        s, yaw = 4.5 + min(rng.exponential(13), 45), rng.choice([0, np.pi]) + 0.3 * rng.normal()
         for _ in range(1 + rng.poisson(0.5)):
-            t = edge + side * rng.uniform(0.4, max(street.pavement[0], street.pavement[1], 1.2))
-            crowd.add("Pedestrian", s + rng.normal(0, 0.7), t, heading + turn(0.2), speed=rng.uniform(0.7, 1.7))
-    if rng.random() < 0.25:  # someone crosses
-        t = rng.uniform(street.right, street.left)
-        crowd.add(
-            "Pedestrian",
-            rng.uniform(7, 35),
-            t,
-            rng.choice([-1, 1]) * np.pi / 2 + turn(0.3),
-            speed=rng.uniform(0.8, 1.6),
-        )
+            t = side.kerb + side.sign * rng.uniform(0.4, max(side.pavement, 1.2))
+            crowd.add("Pedestrian", s + rng.normal(0, 0.7), t, yaw + 0.2 * rng.normal(), speed=rng.uniform(0.7, 1.7))
+    if rng.random() < 0.25:
+        s, t = rng.uniform(5, 30), rng.uniform(street.right, street.left)
+        yaw = rng.choice([-1, 1]) * np.pi / 2 + 0.3 * rng.normal()
+        crowd.add("Pedestrian", s, t, yaw, speed=rng.uniform(0.8, 1.6))
+
+
+def _cyclists(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
+    """Along the lanes' right-hand edges, some anywhere."""
     for _ in range(rng.poisson(0.55)):
         if rng.random() < 0.75:
-            t, direction = street.lanes[rng.integers(len(street.lanes))]
-            offset = -direction * 1.1
-            crowd.add(
-                "Cyclist",
-                5.5 + min(rng.exponential(18), 50),
-                t + offset,
-                (0 if direction > 0 else np.pi) + turn(0.06),
-                rng.uniform(3, 6),
-                along=True,
-            )
+            lane, direction = street.lanes[rng.integers(len(street.lanes))]
+            yaw = (0 if direction > 0 else np.pi) + 0.06 * rng.normal()
+            s = 5.5 + min(rng.exponential(18), 50)
+            crowd.add("Cyclist", s, lane - 1.1 * direction, yaw, rng.uniform(3, 6), along=True)
         else:
-            crowd.add(
-                "Cyclist", rng.uniform(7, 40), rng.uniform(-12, 12), rng.uniform(-np.pi, np.pi), rng.uniform(2, 5)
-            )
-    return [a for a in crowd.actors if a.x > BEHIND]
+            s, t = rng.uniform(7, 40), rng.uniform(-12, 12)
+            crowd.add("Cyclist", s, t, rng.uniform(-np.pi, np.pi), rng.uniform(2, 5))
