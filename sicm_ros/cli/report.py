@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 SUMMARY = "bytes, time and drift of detections on your own stereo bag, beside other codecs"
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
             "-" if agreement is None else f"{agreement:.2f}",
             style="bold" if row.anchor == bag_report.OURS else "",
         )
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)
     for name, what in (("report.html", "the same with pictures"), ("results.json", "the same in numbers")):
         console.print(f"{args.out / name}: {what}", highlight=False)

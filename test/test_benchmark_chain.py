@@ -1,0 +1,214 @@
+"""The whole benchmark on a tiny drive: two anchors, two rates, four frames; its bytes are the sizes of its files."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from rendered_drive import HEIGHT, WIDTH, write_objects
+
+from sicm_ros.benchmark import bag_report, run
+from sicm_ros.benchmark.config import BenchmarkConfig, load_config
+from sicm_ros.benchmark.report import write_report
+from sicm_ros.benchmark.results import read_results
+from sicm_ros.cli import main
+from sicm_ros.errors import InputError, ModelError
+from sicm_ros.model import create
+from sicm_ros.network import NetworkConfig
+
+pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed: pip install '.[bench]'")
+
+FRAMES = 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmark")
+    write_objects(folder / "drive", FRAMES)
+    create(folder / "model", NetworkConfig(input_width=160, input_height=64))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(place):
+    """A run of two anchors beside ours."""
+    tree = {
+        "model": str(place / "model"),
+        "qualities": [0.2, 0.9],
+        "datasets": {"drive": {"what": "a drive for tests", "video": 4}},
+        "anchors": {
+            "jpeg": {"codec": "jpeg", "qualities": {"full": [10, 60]}},
+            "x265_video": {
+                "codec": "x265",
+                "mode": "video",
+                "presets": ["ultrafast"],
+                "qualities": {"input": [40, 30]},
+            },
+        },
+        "replicates": 2,
+    }
+    (place / "config.yaml").write_text(yaml.safe_dump(tree))
+    config = run.prepare(load_config(place / "config.yaml"), place / "out", {"drive": place / "drive"})
+    assert run.run(config, place / "out", threads=1) == []
+    return config, place / "out"
+
+
+def test_bytes_are_the_sizes_of_the_files(finished):
+    config, out = finished
+    (results,) = read_results(config, out)
+    assert {name: len(points) for name, points in results.curves.items()} == {"ours": 2, "jpeg": 2, "x265_video": 4}
+    for points in results.curves.values():
+        for m in points:
+            files = list((out / "drive" / m.setting.folder / "streams").iterdir())
+            total = sum(path.stat().st_size for path in files)
+            assert total > 0
+            assert m.point.bytes_per_pair * FRAMES == pytest.approx(total)
+            assert m.point.bpp == pytest.approx(m.point.bytes_per_pair * 8 / (2 * WIDTH * HEIGHT))
+    streams = {name: len(list((out / "drive" / name).glob("*/*/streams/*"))) for name in results.curves}
+    # Ours: a packet a frame. JPEG: two files a frame. Video: a stream a sequence, in both packings.
+    assert streams == {"ours": 2 * FRAMES, "jpeg": 2 * 2 * FRAMES, "x265_video": 2 * 2}
+
+
+def test_a_codec_that_spends_more_has_more_bytes(finished):
+    config, out = finished
+    (results,) = read_results(config, out)
+    sizes = {m.setting.quality: m.point.bytes_per_pair for m in results.curves["jpeg"]}
+    assert sizes[10] < sizes[60]
+
+
+def test_what_is_there_is_not_made_again(finished, monkeypatch):
+    config, out = finished
+    monkeypatch.setattr(run, "share", lambda *_: pytest.fail("there was something left to do"))
+    assert run.run(config, out) == []
+
+
+def test_a_lost_file_is_made_again(finished):
+    config, out = finished
+    folder = next(out.glob("drive/jpeg/full/10"))
+    lost = folder / "streams" / "000002.left.jpg"
+    before = lost.read_bytes()
+    detections = next(folder.glob("*/000002.txt"))
+    lost.unlink()
+    detections.unlink()
+    assert run.run(config, out, threads=1) == []
+    assert lost.read_bytes() == before
+    assert detections.exists()
+
+
+def test_the_report_says_what_was_measured(finished):
+    config, out = finished
+    write_report(out)
+    tree = json.loads((out / "results.json").read_text())
+    assert set(tree["bd_rate"]) == {"jpeg", "x265_video"}
+    assert set(tree["bd_rate"]["jpeg"]) == {"AP3D", "APBEV"}
+    assert set(tree["curves"]) == {"ours", "jpeg", "x265_video"}
+    (results,) = read_results(config, out)
+    assert [p["bytes_per_pair"] for p in tree["curves"]["ours"]] == [
+        m.point.bytes_per_pair for m in results.curves["ours"]
+    ]
+    assert tree["datasets"]["drive"]["bd_rate_refused"]["jpeg"]["AP3D"]
+    page = (out / "report.html").read_text()
+    assert "a drive for tests: 4 frames" in page
+    assert 'src="http' not in page
+    assert list(out.glob("curves_drive.png"))
+    assert list(out.glob("comparison_drive_*.jpg"))
+
+
+def test_another_data_set_of_the_same_name_is_refused(finished, place):
+    _, out = finished
+    write_objects(place / "other", FRAMES, seed=1)
+    with pytest.raises(InputError, match="another data set"):
+        run.prepare(load_config(place / "config.yaml"), out, {"drive": place / "other"})
+
+
+def test_one_bad_anchor_does_not_stop_the_others(finished, place):
+    config, out = finished
+    tree = config.model_dump(mode="json")
+    tree["anchors"] = {
+        "vvc": {"codec": "vvc", "presets": ["nonsense"], "qualities": {"input": [40]}},
+        "webp": {"codec": "webp", "qualities": {"input": [20]}},
+    }
+    failures = run.run(BenchmarkConfig.model_validate(tree), out, threads=1)
+    assert len(failures) == 1
+    assert "libvvenc failed" in failures[0]
+    assert list(out.glob("drive/webp/*/20/*.json"))
+
+
+def test_a_model_that_gives_no_pictures_is_no_picture_codec(place):
+    setting = run.Setting("s", "v", 0.5, "learned", (), model=str(place / "model"))
+    with pytest.raises(ModelError, match="gives back no pictures"):
+        setting.coder()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"qualities": [2]}, "quality 2 of ours"),
+        ({"anchors": {"a": {"codec": "vvc", "qualities": {"full": [70]}}}}, "expected 0 to 63"),
+        ({"anchors": {"a": {"codec": "jpeg", "mode": "two_view", "qualities": {"full": [7]}}}}, "expected intra"),
+        ({"anchors": {"a/b": {"codec": "jpeg", "qualities": {"full": [7]}}}}, "becomes a folder"),
+        ({"nonsense": 1}, "Extra inputs"),
+    ],
+)
+def test_a_wrong_configuration_is_told(tmp_path, change, message):
+    tree = {"qualities": [0.5], "datasets": {"d": {"path": "x"}}} | change
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(tree))
+    with pytest.raises(InputError, match=message):
+        load_config(tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize("name", ["quick", "full"])
+def test_configurations_that_ship_are_right(name):
+    config = load_config(name)
+    assert config.qualities
+    if name == "full":
+        assert all(len(q) >= 5 for anchor in config.anchors.values() for q in anchor.qualities.values())
+
+
+def test_a_data_set_without_a_path_is_asked_for(tmp_path, capsys):
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump({"qualities": [0.5], "datasets": {"d": {"what": "my frames"}}}))
+    assert main(["bench", "run", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "out")]) == 2
+    assert "--data d=PATH" in capsys.readouterr().err
+
+
+def test_report_of_a_drive_without_labels(place, monkeypatch, capsys):
+    anchors = (("jpeg", "intra", "", (20,), ()), ("vvc", "two_view", "faster", (), (50,)))
+    monkeypatch.setattr(bag_report, "ANCHORS", anchors)
+    out = place / "report"
+    arguments = ["--model", str(place / "model"), "--limit", "2", "--threads", "1", "--out", str(out)]
+    assert main(["report", str(place / "drive"), *arguments]) == 0
+    tree = json.loads((out / "results.json").read_text())
+    assert tree["pairs"] == 2
+    assert tree["rate_hz"] == pytest.approx(10)
+    assert [c["codec"] for c in tree["codecs"]] == ["ours"] * 3 + ["jpeg", "vvc_two_view"]
+    for codec in tree["codecs"]:
+        assert codec["kbit_per_s"] == pytest.approx(codec["bytes_per_pair"] * 8 * 10 / 1000)
+    assert "VVC two-view" in (out / "report.html").read_text()
+    assert "VVC two-view" in capsys.readouterr().out
+
+
+def test_speed_tells_stages_ratios_and_cost(place, tmp_path, capsys):
+    out = tmp_path / "speed.json"
+    arguments = ["--model", str(place / "model"), "--pairs", str(place / "drive"), "--limit", "1", "--repeats", "1"]
+    assert main(["bench", "speed", *arguments, "--threads", "1", "--json", str(out)]) == 0
+    tree = json.loads(out.read_text())
+    stages = tree["ours"]["stages"]
+    assert {"encode: backbone", "encode: entropy coding", "decode: entropy decoding", "decode: detector"} <= set(stages)
+    assert sum(v for k, v in stages.items() if k.startswith("encode")) <= tree["ours"]["encode"] * 1.01
+    for name, other in tree["others"].items():
+        assert tree["ratios"][name]["encode"] == pytest.approx(tree["ours"]["encode"] / other["encode"])
+    assert tree["cost"]["vehicle"]["macs"] > 0
+    assert np.isfinite(tree["process_start"])
+    assert "VVenC faster, two-view" in capsys.readouterr().out

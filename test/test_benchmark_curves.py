@@ -1,0 +1,100 @@
+"""Fronts and BD-rate against values worked out by hand; drift of detections on made-up ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sicm_ros.benchmark.curves import Front, bd_rate, kbit_per_s, size_of
+from sicm_ros.benchmark.drift import drift
+from sicm_ros.geometry import Detections
+
+LINE = [(100.0, 10.0), (1000.0, 20.0), (10000.0, 30.0)]  # ten times the bytes, ten points
+
+
+def test_front_keeps_what_nothing_beats():
+    front = Front.of([(500, 20), (100, 10), (200, 9), (400, 25), (500, 24), (600, 25), (700, 26)])
+    assert front.sizes.tolist() == [100, 400, 700]
+    assert front.ap.tolist() == [10, 25, 26]
+
+
+def test_front_interpolates_over_the_logarithm_of_the_rate():
+    front = Front.of(LINE)
+    assert front.ap_at(1000) == pytest.approx(20)
+    assert front.ap_at(10**2.5) == pytest.approx(15)
+    assert front.size_at(25) == pytest.approx(10**3.5)
+
+
+def test_front_says_nothing_about_rates_below_its_own():
+    front = Front.of(LINE)
+    assert front.ap_at(99) is None
+    assert front.ap_at(1e6) == 30  # nobody has to spend them all
+    assert front.size_at(30.1) is None
+    assert front.size_at(5) == 100  # its cheapest point is better than asked for
+    assert Front.of([]).ap_at(1000) is None
+
+
+def test_half_the_bits_are_minus_fifty_per_cent():
+    found = bd_rate(Front.of(LINE), Front.of([(size / 2, ap) for size, ap in LINE]))
+    assert found.percent == pytest.approx(-50)
+    assert found.overlap == pytest.approx(1)
+
+
+def test_bd_rate_averages_the_logarithm():
+    # From the same bytes at AP 10 to a tenth of them at AP 30: on average 10^-0.5 of the bytes.
+    found = bd_rate(Front.of(LINE), Front.of([(100, 10), (10**2.5, 20), (1000, 30)]))
+    assert found.percent == pytest.approx(100 * (10**-0.5 - 1))
+
+
+def test_bd_rate_is_taken_where_both_curves_are():
+    found = bd_rate(Front.of(LINE), Front.of([(100, 20), (1000, 30), (10000, 40)]))
+    assert found.percent == pytest.approx(-90)
+    assert found.overlap == pytest.approx(1 / 3)
+
+
+def test_bd_rate_ignores_points_that_others_beat():
+    noisy = [*((size / 2, ap) for size, ap in LINE), (4000.0, 12.0)]
+    assert bd_rate(Front.of(LINE), Front.of(noisy)).percent == pytest.approx(-50)
+
+
+@pytest.mark.parametrize(
+    ("points", "reason"),
+    [([(10, 40), (20, 50), (30, 60)], "no AP that both reach"), ([(10, 10), (20, 20)], "3 and 2 points")],
+)
+def test_bd_rate_is_refused_with_a_reason(points, reason):
+    found = bd_rate(Front.of(LINE), Front.of(points))
+    assert found.percent is None
+    assert reason in found.reason
+
+
+def test_kbit_at_ten_hertz():
+    assert kbit_per_s(800) == 64
+    assert size_of(64) == 800
+
+
+def detections(*cars: tuple[float, float, float, int]) -> Detections:
+    """(x, z, score, class) of each."""
+    table = np.array(cars, np.float64).reshape(-1, 4)
+    n = len(table)
+    location = np.stack([table[:, 0], np.full(n, 1.6), table[:, 1]], 1)
+    sizes = np.tile([1.5, 1.6, 3.9], (n, 1))
+    return Detections(table[:, 3].astype(int), table[:, 2], location, sizes, np.zeros(n), np.zeros((n, 4)))
+
+
+def test_drift_counts_kept_lost_and_new():
+    before = detections((0, 10, 0.9, 0), (5, 20, 0.8, 0), (9, 9, 0.1, 0))
+    after = detections((0.5, 10, 0.9, 0), (5, 20, 0.9, 1), (-5, 30, 0.7, 0))
+    found = drift([before], [after])
+    assert (found.kept, found.lost, found.new) == (1, 1, 2)  # another class is another object, low scores are none
+    assert found.displacement == pytest.approx(0.5)
+    assert found.agreement == pytest.approx(2 / 5)
+
+
+def test_an_object_is_kept_once():
+    found = drift([detections((0, 10, 0.9, 0))], [detections((0.2, 10, 0.5, 0), (0.1, 10, 0.9, 0))])
+    assert (found.kept, found.lost, found.new) == (1, 0, 1)
+    assert found.displacement == pytest.approx(0.1)
+
+
+def test_nothing_on_either_side_is_no_agreement():
+    assert drift([detections()], [detections()]).agreement is None
