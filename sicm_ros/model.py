@@ -388,15 +388,20 @@ def _read_config(folder: Path) -> dict:
         raise ModelError(f"{folder / 'config.yaml'}: {error}; expected a model of this version") from None
 
 
-def load_weights(network: MVSFCNet, name_or_folder: str | Path) -> None:
-    """Copies a model folder's weights into a network of the same backbone; parts of another shape stay as they are."""
+def load_weights(network: MVSFCNet, name_or_folder: str | Path, parts: tuple[str, ...] | None = None) -> None:
+    """Copies a model folder's weights into a network of the same backbone; what has another shape stays as it is.
+
+    Args:
+        parts: modules of MVSFCNet to copy (backbone, encoder, ...); all of them by default.
+    """
     path = find_model(name_or_folder) / "weights.safetensors"
-    source = _read(path, load_file)
     own = network.state_dict()
     fitting = {
-        k: v.float() if v.is_floating_point() else v for k, v in source.items() if k in own and own[k].shape == v.shape
+        name: value.float() if value.is_floating_point() else value
+        for name, value in _read(path, load_file).items()
+        if name in own and own[name].shape == value.shape and (parts is None or name.split(".")[0] in parts)
     }
-    if not any(k.startswith("backbone.") for k in fitting):
+    if not any(name.startswith("backbone.") for name in fitting):
         raise ModelError(f"{path}: no weights of a {network.config.backbone} backbone; start from another model")
     network.load_state_dict(fitting, strict=False)
 

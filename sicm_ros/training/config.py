@@ -52,6 +52,7 @@ class TrainConfig(_Strict):
     name: str
     network: NetworkConfig = NetworkConfig()
     start: str | None = None
+    start_parts: tuple[str, ...] | None = None
     out: Path
     cache: Path = Path("runs/packed")
     data: list[DataSet] = Field(min_length=1)

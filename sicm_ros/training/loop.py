@@ -82,7 +82,7 @@ def start_network(config: TrainConfig) -> MVSFCNet:
     if config.start:
         from sicm_ros.model import load_weights
 
-        load_weights(network, config.start)
+        load_weights(network, config.start, config.start_parts)
     elif hasattr(network.backbone, "load_imagenet"):
         network.backbone.load_imagenet()
     return network.to(config.device, memory_format=torch.channels_last).train()
