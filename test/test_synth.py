@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,8 @@ from sicm_ros.synth.labels import annotate, silhouette
 from sicm_ros.synth.mesh import Mesh, Surface, box, merge
 from sicm_ros.synth.renderer import Light, Pose, Renderer
 from sicm_ros.synth.scene import KITTI, any_scene
+from sicm_ros.synth.sheet import WIDTH, contact_sheet
+from sicm_ros.synth.statistics import statistics
 from sicm_ros.synth.street import lay_out
 from sicm_ros.synth.traffic import _overlap, populate
 
@@ -287,6 +290,32 @@ def test_kittis_reader_reads_what_was_written(written):
         assert 110 <= rig.fx <= 130
         assert rig.disparity_offset == 0
     assert frames[0].left.shape == (64, 208, 3)
+
+
+def test_the_contact_sheet_shows_every_frame(written, tmp_path):
+    sheet = cv2.imread(str(contact_sheet(written[1], tmp_path / "sheet.png")))
+    rows = round(64 * WIDTH / 208)
+    assert sheet.shape == (2 * rows, 3 * WIDTH + rows, 3)
+    assert all(part.std() > 10 for part in np.split(sheet, 2))
+
+
+def test_statistics_count_what_the_labels_say(tmp_path):
+    (tmp_path / "label_2").mkdir()
+    line = "Car 0.30 {} 0.1 10 20 60 {} 1.5 1.6 {} 1 1.7 {} {}\n"
+    lines = [line.format(0, 60, 3.8, 10, -1.57), line.format(2, 80, 4.2, 30, 0.0)]
+    (tmp_path / "label_2" / "000000.txt").write_text("".join(lines))
+    (tmp_path / "label_2" / "000001.txt").write_text("")
+    entries = statistics(tmp_path)["Car"]
+    assert entries[0] == "1.00", "per frame"
+    assert entries[1] == "1.50±0.00 1.60±0.00 4.00±0.20"
+    assert entries[4].split()[1] == "20.0"
+    assert entries[5:] == ["50", "50 50", "50 0 50", "100"]
+
+
+def test_a_folder_without_frames_is_refused(tmp_path):
+    for wrong in (statistics, lambda folder: contact_sheet(folder, folder / "sheet.jpg")):
+        with pytest.raises(InputError, match="label_2"):
+            wrong(tmp_path)
 
 
 def test_a_stopped_run_goes_on_without_rendering_twice(written):

@@ -1,7 +1,7 @@
 """Rendering a scene into a stereo pair, its depth and its objects' identities: panda3d without a display.
 
-panda3d is used as a thin layer over OpenGL: one mesh, one texture array, one shader, our own matrices. On a machine
-without a GPU Mesa's llvmpipe draws the same pictures, only slower.
+panda3d is used as a thin layer over OpenGL: one mesh, one texture array, a few shaders, our own matrices. On a machine
+without a GPU Mesa's llvmpipe draws.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from sicm_ros.errors import DependencyError
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.synth.mesh import FLOATS, SURFACE, Mesh, Surface
+from sicm_ros.synth.mesh import SURFACE, Mesh, Surface
 
 # A program each: what is opaque, what mirrors, what has holes, the sky. Drawn in this order.
 GROUPS = ("MATT", "GLOSS", "LEAF", "SKY")
@@ -26,7 +26,6 @@ _GROUP_OF_SURFACE[Surface.SKY] = 3
 NEAR, FAR = 0.3, 900.0  # metres
 SHADOW_SIZE = 1024
 DEPTH_STEP = 2.0**-14  # metres: the 24 bits of depth reach 1,024 m; the shader knows it too
-SAMPLES = 0  # per pixel, for smooth edges
 
 
 @dataclass(frozen=True)
@@ -154,6 +153,7 @@ class Renderer:
     skins: np.ndarray
     shadow_reach: float = 34.0  # metres each way from its centre
     _passes: dict = field(default_factory=dict, init=False, repr=False)
+    _buffers: list = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         os.environ.setdefault("LP_NUM_THREADS", "1")  # parallelism is between frames, not within one
@@ -177,7 +177,9 @@ class Renderer:
         if self._host is None:
             raise DependencyError("OpenGL does not start: install libegl1 and libgl1-mesa-dri (Debian, Ubuntu)")
         self._make_geometry()
-        self._make_passes()
+        skins, programs = self._upload(self.skins), self._programs
+        shadow = self._make_shadow_pass(skins, programs("depth"))
+        self._make_colour_pass(skins, shadow, programs("colour"))
 
     def _buffer(self, name, width, height, properties, host=None):
         core = self.core
@@ -185,7 +187,11 @@ class Renderer:
         arguments += [core.GraphicsPipe.BF_refuse_window]
         if host is not None:
             arguments += [host.get_gsg(), host]
-        return self._engine.make_output(*arguments)
+        buffer = self._engine.make_output(*arguments)
+        if host is not None:
+            buffer.set_active(False)  # the engine is shared: each renderer wakes its own buffers
+            self._buffers.append(buffer)
+        return buffer
 
     def _make_geometry(self) -> None:
         core = self.core
@@ -214,27 +220,33 @@ class Renderer:
             path.set_bin("fixed", order)
             self._nodes[group] = node
 
-    def _make_passes(self) -> None:
-        core = self.core
+    @staticmethod
+    def _programs(name: str) -> dict:
+        """The shader of that name for each group of surfaces."""
+        from panda3d import core
+
         folder = Path(__file__).parent / "shaders"
         vertex = (folder / "scene.vert").read_text()
+        version, body = (folder / f"{name}.frag").read_text().split("\n", 1)
+        return {
+            group: core.Shader.make(core.Shader.SL_GLSL, vertex, f"{version}\n#define GROUP_{group}\n{body}")
+            for group in GROUPS
+        }
 
-        def programs(name: str) -> dict:
-            version, body = (folder / f"{name}.frag").read_text().split("\n", 1)
-            return {
-                group: core.Shader.make(core.Shader.SL_GLSL, vertex, f"{version}\n#define GROUP_{group}\n{body}")
-                for group in GROUPS
-            }
-
-        colour, depth = programs("colour"), programs("depth")
-        layers, size = self.skins.shape[:2]
+    def _upload(self, images: np.ndarray):
+        core = self.core
+        layers, size = images.shape[:2]
         skins = core.Texture("skins")
         skins.setup_2d_texture_array(size, size, layers, core.Texture.T_unsigned_byte, core.Texture.F_rgba8)
-        skins.set_ram_image(np.ascontiguousarray(self.skins[..., [2, 1, 0, 3]]).tobytes())
+        skins.set_ram_image(np.ascontiguousarray(images[..., [2, 1, 0, 3]]).tobytes())
         skins.set_minfilter(core.SamplerState.FT_linear_mipmap_linear)
         skins.set_wrap_u(core.SamplerState.WM_repeat)
         skins.set_wrap_v(core.SamplerState.WM_repeat)
+        return skins
 
+    def _make_shadow_pass(self, skins, programs: dict):
+        """The sun's view; returns its depth texture."""
+        core = self.core
         properties = core.FrameBufferProperties()
         properties.set_depth_bits(24)
         shadow = core.Texture("shadow")
@@ -245,12 +257,15 @@ class Renderer:
         shadow.set_wrap_v(core.SamplerState.WM_border_color)
         shadow.set_border_color((1, 1, 1, 1))
         buffer = self._buffer("shadow", SHADOW_SIZE, SHADOW_SIZE, properties, self._host)
-        buffer.set_sort(-10)
+        buffer.set_sort(-10)  # before the cameras' views
         buffer.add_render_texture(shadow, core.GraphicsOutput.RTM_bind_or_copy, core.GraphicsOutput.RTP_depth)
         buffer.set_clear_depth_active(True)
-        inputs = {"skins": skins}
-        self._passes["shadow"] = [self._camera(buffer, (0, 1), depth, inputs)]
+        self._passes["shadow"] = [self._camera(buffer, (0, 1), programs, {"skins": skins})]
+        return shadow
 
+    def _make_colour_pass(self, skins, shadow, programs: dict) -> None:
+        """Both cameras' views side by side, in colour, and in depth and identity."""
+        core = self.core
         properties = core.FrameBufferProperties()
         properties.set_rgba_bits(8, 8, 8, 8)
         properties.set_aux_rgba(1)  # depth in 24 bits, identity in 8
@@ -266,7 +281,7 @@ class Renderer:
             buffer.set_clear_active(plane, True)
             buffer.set_clear_value(plane, (0, 0, 0, 0))
         inputs = {"skins": skins, "shadow": shadow}
-        self._passes["colour"] = [self._camera(buffer, region, colour, inputs) for region in ((0, 0.5), (0.5, 1))]
+        self._passes["colour"] = [self._camera(buffer, region, programs, inputs) for region in ((0, 0.5), (0.5, 1))]
 
     def _camera(self, buffer, region, programs, inputs):
         core = self.core
@@ -300,7 +315,6 @@ class Renderer:
         """Takes the mesh to draw; triangles are sorted from `eye` outwards, so that what is hidden costs little."""
         core = self.core
         vertices = np.ascontiguousarray(mesh.vertices, np.float32)
-        assert vertices.shape[1] == FLOATS
         data = core.GeomVertexData("scene", self._format, core.Geom.UH_static)
         data.unclean_set_num_rows(len(vertices))
         data.modify_array_handle(0).copy_data_from(vertices)
@@ -346,7 +360,11 @@ class Renderer:
             matrix = _eye_matrix(calibration, pose, shift, skew)
             eye = np.asarray(pose.position) + shift * right
             self._set("colour", index, eye_matrix=matrix, eye=eye, **sky)
+        for buffer in self._buffers:
+            buffer.set_active(True)
         self._engine.render_frame()
+        for buffer in self._buffers:
+            buffer.set_active(False)
         colour = np.frombuffer(self._colour.get_ram_image(), np.uint8).reshape(self.height, 2 * self.width, 4)
         colour = colour[:, :, [2, 1, 0, 3]]
         truth = np.frombuffer(self._truth.get_ram_image(), np.uint8).reshape(self.height, 2, self.width, 4)
