@@ -21,7 +21,7 @@ HAVE_VISION_MSGS := $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'impor
 PIP := $(BIN)/python -m pip install --constraint without_ros/constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help demo test lint format clean setup workspace
+.PHONY: help demo bench test lint format clean setup workspace
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ help: ## this list
 demo: setup ## the main job on the bag in this repository; DATA=a bag or a KITTI folder, LINK=a link profile
 	$(SAY) "Replay, encoder and decoder as three processes; the report goes to demo/report.html"
 	$(BIN)/sicm demo $(if $(DATA),--data "$(DATA)") $(if $(LINK),--link "$(LINK)")
+
+bench: $(DONE)/bench ## rate and accuracy beside other codecs, on a few rendered frames, in about ten minutes
+	$(BIN)/sicm bench run quick --out runs/quick --workers $$(nproc) && $(BIN)/sicm bench report runs/quick
 
 test: setup $(DONE)/test ## the tests; TESTS=test/test_x.py for some of them
 	$(SAY) "Tests, with real node processes over DDS"
@@ -85,6 +88,11 @@ $(WS)/built: package.xml CMakeLists.txt sicm_ros/nodes/executable.in $(wildcard 
 $(DONE)/test: pyproject.toml without_ros/constraints.txt | $(DONE)/python
 	$(SAY) "What the tests need beside it"
 	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,bench,synth,train]'
+	@touch $@
+
+$(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python
+	$(SAY) "Encoders to compare with, and what renders the frames"
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[bench,synth]'
 	@touch $@
 
 $(DONE)/lint: without_ros/constraints.txt | $(DONE)/venv
