@@ -415,11 +415,12 @@ def run(
     Args:
         workers: processes; 1 works in this one.
         ray_address: of a cluster to share the work with instead, "local" for one that is started here.
-        threads: of each worker; None shares this machine's cores out.
+        threads: of each worker; None shares this machine's cores out, and gives one to each worker on Ray.
 
     Returns what failed, a sentence for each; those settings are tried again by the next run.
     """
-    threads = threads or max(1, (os.cpu_count() or 1) // max(workers, 1))
+    # Of a cluster's machines nothing is known, and single threads waste least.
+    threads = threads or (1 if ray_address else max(1, (os.cpu_count() or 1) // max(workers, 1)))
     if workers <= 1 and ray_address is None:
         _start(threads)
     failures: dict[str, str] = {}
