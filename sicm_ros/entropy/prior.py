@@ -48,14 +48,11 @@ from sicm_ros.entropy.likelihood import bits, build_tables
 from sicm_ros.entropy.tables import MEAN_STEPS, SCALES
 
 LEAK = 0.1  # slope of the gradient where a clip holds, so that nothing dies
-# Integers per unit of a parameter: so that parameters are about as large as those of the networks around them, and one
-# learning rate suits all.
-WEIGHT_UNIT = 1024
-BIAS_UNIT = 64  # in steps of the output
 BIAS_LIMIT = 1 << 21
 
-# Typical magnitudes of inputs, for the initialisation alone.
-TYPICAL_SYMBOL, TYPICAL_ACTIVATION, TYPICAL_QUALITY = 0.5, 20.0, 128.0
+# Integers that stand for about one. Parameters are those of a network whose inputs and outputs are divided by these: as
+# large as those of the networks around it, so that one learning rate suits all.
+TYPICAL_SYMBOL, TYPICAL_ACTIVATION, TYPICAL_QUALITY, TYPICAL_OUTPUT = 0.5, 20.0, 128.0, 8.0
 
 
 class _Round(torch.autograd.Function):
@@ -123,34 +120,36 @@ class IntegerConv(nn.Module):
         high: int = ACTIVATION_LIMIT,
         start: float = 0.0,
         gain: float = 1.0,
+        typical: float = TYPICAL_ACTIVATION,
     ) -> None:
         """Args:
         inputs: (channels, typical magnitude, largest magnitude, window) of each input.
         outputs: channels of the output.
         shift, low, high: of the rounding.
-        start: the bias's initial value.
-        gain: initial magnitude of the outputs, in typical activations, for typical inputs.
+        start: initial bias, in steps of the output.
+        gain: initial magnitude of the outputs, over their typical one, for typical inputs.
+        typical: magnitude of the outputs.
         """
         super().__init__()
         self.shift, self.low, self.high = shift, low, high
         self.windows = [window for _, _, _, window in inputs]
         self.weights = nn.ParameterList()
+        self.units = [typical * 2**shift / magnitude for _, magnitude, _, _ in inputs]
         room = EXACT - BIAS_LIMIT - (1 << shift)
         terms = 0
-        for channels, typical, largest, (above, below, before, after) in inputs:
+        for channels, _, largest, (above, below, before, after) in inputs:
             taps = (above + below + 1) * (before + after + 1)
-            deviation = gain * TYPICAL_ACTIVATION * 2**shift / (typical * (channels * taps * len(inputs)) ** 0.5)
             weight = torch.randn(outputs, channels, above + below + 1, before + after + 1)
-            self.weights.append(nn.Parameter(weight * deviation / WEIGHT_UNIT))
+            self.weights.append(nn.Parameter(weight * gain / (channels * taps * len(inputs)) ** 0.5))
             terms += channels * taps * largest
         self.weight_limit = min(WEIGHT_LIMIT, (room - 1) // terms)  # so that sums stay exact, whatever is learnt
-        self.bias_unit = BIAS_UNIT << shift
-        self.bias = nn.Parameter(torch.full((outputs,), float(start)))
+        self.bias_unit = typical * 2**shift
+        self.bias = nn.Parameter(torch.full((outputs,), start / typical))
 
     def integer_weights(self) -> list[Tensor]:
         return [
-            _Clip.apply(_Round.apply(weight * WEIGHT_UNIT), -self.weight_limit, self.weight_limit)
-            for weight in self.weights
+            _Clip.apply(_Round.apply(weight * unit), -self.weight_limit, self.weight_limit)
+            for weight, unit in zip(self.weights, self.units, strict=True)
         ]
 
     def integer_bias(self) -> Tensor:
@@ -180,8 +179,12 @@ class ContextNetwork(nn.Module):
         hidden = [(config.hidden, TYPICAL_ACTIVATION, ACTIVATION_LIMIT, HERE)]
         self.first = IntegerConv(inputs, config.hidden, FIRST_SHIFT)
         self.second = IntegerConv(hidden, config.hidden, HIDDEN_SHIFT, gain=1.4)
-        self.mean = IntegerConv(hidden, config.channels, OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT, gain=0.03)
-        self.scale = IntegerConv(hidden, config.channels, OUTPUT_SHIFT, 0, SCALES - 1, start=12 / BIAS_UNIT, gain=0.05)
+        self.mean = IntegerConv(
+            hidden, config.channels, OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT, gain=0.08, typical=TYPICAL_OUTPUT
+        )
+        self.scale = IntegerConv(
+            hidden, config.channels, OUTPUT_SHIFT, 0, SCALES - 1, 12.0, gain=0.12, typical=TYPICAL_OUTPUT
+        )
 
     def forward(self, inputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Quality, features, own and left symbols, whichever there are -> means in quarters, scale indices."""
@@ -221,7 +224,7 @@ class StereoPrior(nn.Module):
                 gain=1.4,
             )
             self.z_mean = nn.Parameter(torch.zeros(QUALITY_BUCKETS, config.hyper_channels))
-            self.z_scale = nn.Parameter(torch.full((QUALITY_BUCKETS, config.hyper_channels), 8 / BIAS_UNIT))
+            self.z_scale = nn.Parameter(torch.full((QUALITY_BUCKETS, config.hyper_channels), 8.0 / TYPICAL_OUTPUT))
         self.networks = nn.ModuleList(ContextNetwork(config, step) for step in config.passes())
 
     def analyse(self, left: Tensor, right: Tensor) -> Tensor | None:
@@ -267,8 +270,8 @@ class StereoPrior(nn.Module):
         return mean[bucket][..., None, None], scale[bucket][..., None, None]
 
     def _hyper_integers(self) -> tuple[Tensor, Tensor]:
-        mean = _Clip.apply(_Round.apply(self.z_mean * BIAS_UNIT), -MEAN_LIMIT, MEAN_LIMIT)
-        return mean, _Clip.apply(_Round.apply(self.z_scale * BIAS_UNIT), 0, SCALES - 1)
+        mean = _Clip.apply(_Round.apply(self.z_mean * TYPICAL_OUTPUT), -MEAN_LIMIT, MEAN_LIMIT)
+        return mean, _Clip.apply(_Round.apply(self.z_scale * TYPICAL_OUTPUT), 0, SCALES - 1)
 
     def _synthesise(self, symbols: Tensor, constant: Tensor, height: int, width: int) -> Tensor:
         """Hyper symbols -> hyper features (B, 2, N, h, w)."""

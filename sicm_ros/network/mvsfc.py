@@ -50,12 +50,12 @@ class Coded:
     Attributes:
         features: rebuilt, as `Features`.
         bits: (B,) estimated bits of each pair.
-        maps: what the detector says of the rebuilt features.
+        maps: what the detector says of the rebuilt features; None where it wasn't asked.
     """
 
     features: Features
     bits: Tensor
-    maps: Maps
+    maps: Maps | None
 
 
 class MVSFCNet(nn.Module):
@@ -102,9 +102,12 @@ class MVSFCNet(nn.Module):
 
     # Training
 
-    def code(self, features: Features, quality: Tensor, rigs: Rigs) -> Coded:
-        """The whole chain, differentiable: the prior rounds (straight through) and estimates the rate."""
+    def code(self, features: Features, quality: Tensor, rigs: Rigs | None) -> Coded:
+        """The whole chain, differentiable: the prior rounds (straight through) and estimates the rate.
+
+        Without rigs it ends with the features.
+        """
         left, right = self.analyse(features, quality).chunk(2)
         coded = self.prior(left, right, (quality * LEVELS).round())
         rebuilt = self.synthesise(torch.cat([coded.left, coded.right]), quality)
-        return Coded(rebuilt, coded.bits, self.detect(rebuilt, rigs))
+        return Coded(rebuilt, coded.bits, None if rigs is None else self.detect(rebuilt, rigs))

@@ -71,6 +71,7 @@ class TrainConfig(_Strict):
     clip: float = Field(5.0, gt=0)
     average: float = Field(0.998, ge=0, lt=1)
     rate: tuple[float, float] = (0.0, 0.0)
+    feature_steps: int = Field(0, ge=0)
     distil: float = 1.0
     distil_maps: float = 1.0
     mixed_precision: bool = False

@@ -53,6 +53,7 @@ def train(config: TrainConfig) -> Path:
     latest = config.out / "latest.safetensors"
     step, best = checkpoint.restore(latest, network, average, optimiser) if latest.is_file() else (0, -1.0)
     step_module = _Step(network, teacher, config)
+    stage = step_module
     if world > 1:
         step_module = nn.parallel.DistributedDataParallel(step_module, find_unused_parameters=True)
 
@@ -61,6 +62,7 @@ def train(config: TrainConfig) -> Path:
     progress = tqdm(total=config.steps, initial=step, desc=f"{config.name} ({config.stage})", disable=rank != 0)
     while step < config.steps:
         _set_rates(optimiser, config, step)
+        stage.features_only = step < config.feature_steps
         torch.manual_seed((config.seed << 24) + step * world + rank)  # quantisation noise, the same after a restart
         losses = _one_step(step_module, optimiser, batches, config)
         step += 1
@@ -104,6 +106,7 @@ class _Step(nn.Module):
         self.network, self.config = network, config
         self._teacher = [teacher]  # in a list: it is no part of what learns
         self.weights = Weights()
+        self.features_only = False
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         config, network = self.config, self.network
@@ -117,21 +120,22 @@ class _Step(nn.Module):
         teacher = self._teacher[0]
         with torch.no_grad():
             goal = teacher.extract(views)
-            goal_maps = teacher.reference(goal, rigs)
         features = goal if config.stage == "codec" else network.extract(views)
         quality = torch.rand(len(images), device=images.device)
         # Gains are interpolated: both ends must be met as well.
         quality = ((quality * 1.2) - 0.1).clamp(0, 1)
-        coded = network.code(features, quality, rigs)
-        losses = task_losses(coded.maps, batch, rigs)
-        total = weighted(losses, self.weights)
+        coded = network.code(features, quality, None if self.features_only else rigs)
         bpp = coded.bits / batch["source_pixels"]
         low, high = config.rate
         price = (low + (high - low) * quality).exp()
-        losses["rate"] = (bpp * price).mean()
-        losses["distil"] = distillation(coded.features, goal)
-        losses["distil_maps"] = map_distillation(coded.maps, goal_maps)
-        total = total + losses["rate"] + config.distil * losses["distil"] + config.distil_maps * losses["distil_maps"]
+        losses = {"rate": (bpp * price).mean(), "distil": distillation(coded.features, goal)}
+        total = losses["rate"] + config.distil * losses["distil"]
+        if not self.features_only:
+            with torch.no_grad():
+                goal_maps = teacher.reference(goal, rigs)
+            task = task_losses(coded.maps, batch, rigs)
+            losses |= task | {"distil_maps": map_distillation(coded.maps, goal_maps)}
+            total = total + weighted(task, self.weights) + config.distil_maps * losses["distil_maps"]
         losses["bpp"] = bpp.mean().detach()
         return losses | {"total": total}
 
@@ -264,7 +268,7 @@ class _Log:
             return
         rounded = {k: round(v, 4) for k, v in self._smooth.items()}
         self._file.write(json.dumps({"step": step, "time": round(time.time() - self._start[0], 1), **rounded}) + "\n")
-        shown = ("total", "heat", "depth", "bpp")
+        shown = ("total", "heat", "depth", "distil", "bpp")
         progress.set_postfix({k: f"{self._smooth[k]:.3g}" for k in shown if k in self._smooth}, refresh=False)
         if self._board:
             for name, value in losses.items():
