@@ -47,7 +47,7 @@ from sicm_ros.entropy.integer import (
 from sicm_ros.entropy.likelihood import bits, build_tables
 from sicm_ros.entropy.tables import MEAN_STEPS, SCALES
 
-LEAK = 0.1  # slope of the gradient where a clip holds, so that nothing dies
+LEAK = 0.1  # slope of hidden activations where they are clipped, so that nothing dies
 BIAS_LIMIT = 1 << 21
 
 # Integers that stand for about one. Parameters are those of a network whose inputs and outputs are divided by these: as
@@ -68,17 +68,20 @@ class _Round(torch.autograd.Function):
 
 
 class _Clip(torch.autograd.Function):
-    """Clip; the gradient leaks where it holds."""
+    """Clip. Where it holds, a gradient that leads back passes, times `leak`; one that leads further away does not."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, low: float, high: float) -> Tensor:
-        ctx.save_for_backward((x >= low) & (x <= high))
+    def forward(ctx, x: Tensor, low: float, high: float, leak: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.limits = low, high, leak
         return x.clamp(low, high)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (inside,) = ctx.saved_tensors
-        return torch.where(inside, gradient, LEAK * gradient), None, None
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        (x,) = ctx.saved_tensors
+        low, high, leak = ctx.limits
+        back = leak * torch.where(x < low, gradient.clamp(max=0), gradient.clamp(min=0))
+        return torch.where((x < low) | (x > high), back, gradient), None, None, None
 
 
 def quantise(y: Tensor) -> Tensor:
@@ -132,6 +135,7 @@ class IntegerConv(nn.Module):
         """
         super().__init__()
         self.shift, self.low, self.high = shift, low, high
+        self.leak = LEAK if high == ACTIVATION_LIMIT else 1.0
         self.windows = [window for _, _, _, window in inputs]
         self.weights = nn.ParameterList()
         self.units = [typical * 2**shift / magnitude for _, magnitude, _, _ in inputs]
@@ -148,19 +152,19 @@ class IntegerConv(nn.Module):
 
     def integer_weights(self) -> list[Tensor]:
         return [
-            _Clip.apply(_Round.apply(weight * unit), -self.weight_limit, self.weight_limit)
+            _Clip.apply(_Round.apply(weight * unit), -self.weight_limit, self.weight_limit, 1.0)
             for weight, unit in zip(self.weights, self.units, strict=True)
         ]
 
     def integer_bias(self) -> Tensor:
-        return _Clip.apply(_Round.apply(self.bias * self.bias_unit), -BIAS_LIMIT, BIAS_LIMIT)
+        return _Clip.apply(_Round.apply(self.bias * self.bias_unit), -BIAS_LIMIT, BIAS_LIMIT, 1.0)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """(B, C_i, h, w) each -> (B, outputs, h, w)."""
         total = self.integer_bias()[:, None, None]
         for x, weight, (above, below, before, after) in zip(inputs, self.integer_weights(), self.windows, strict=True):
             total = total + F.conv2d(F.pad(x, (before, after, above, below)), weight)
-        return _Clip.apply(_Round.apply(total * 2.0**-self.shift), self.low, self.high)
+        return _Clip.apply(_Round.apply(total * 2.0**-self.shift), self.low, self.high, self.leak)
 
 
 class ContextNetwork(nn.Module):
@@ -270,13 +274,13 @@ class StereoPrior(nn.Module):
         return mean[bucket][..., None, None], scale[bucket][..., None, None]
 
     def _hyper_integers(self) -> tuple[Tensor, Tensor]:
-        mean = _Clip.apply(_Round.apply(self.z_mean * TYPICAL_OUTPUT), -MEAN_LIMIT, MEAN_LIMIT)
-        return mean, _Clip.apply(_Round.apply(self.z_scale * TYPICAL_OUTPUT), 0, SCALES - 1)
+        mean = _Clip.apply(_Round.apply(self.z_mean * TYPICAL_OUTPUT), -MEAN_LIMIT, MEAN_LIMIT, 1.0)
+        return mean, _Clip.apply(_Round.apply(self.z_scale * TYPICAL_OUTPUT), 0, SCALES - 1, 1.0)
 
     def _synthesise(self, symbols: Tensor, constant: Tensor, height: int, width: int) -> Tensor:
         """Hyper symbols -> hyper features (B, 2, N, h, w)."""
         batch, _, rows, columns = symbols.shape
-        x = _Clip.apply(symbols, -SYMBOL_LIMIT, SYMBOL_LIMIT).reshape(batch * self.config.groups, -1, rows, columns)
+        x = symbols.clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT).reshape(batch * self.config.groups, -1, rows, columns)
         constant = constant.repeat_interleave(self.config.groups, 0).expand(-1, 1, rows, columns)
         x = F.pixel_shuffle(self.hyper0(constant, x), 2)[:, :, : (height + 1) // 2, : (width + 1) // 2]
         x = F.pixel_shuffle(self.hyper1(x), 2)[:, :, :height, :width]
@@ -288,7 +292,7 @@ class StereoPrior(nn.Module):
         rows = torch.arange(height, device=symbols.device)[:, None]
         columns = torch.arange(width, device=symbols.device)
         colour = (rows + columns) % 2
-        seen = _Clip.apply(symbols, -SYMBOL_LIMIT, SYMBOL_LIMIT)
+        seen = symbols.clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
         means, scales = [None, None], [None, None]
         for network in self.networks:
             step = network.step
