@@ -190,8 +190,8 @@ def _perfect_maps(target, h, w):
     size = np.log(target["dimensions"][best] / np.array(MEAN_DIMENSIONS)[target["class_id"][best]])
     assert cell == row * w + column
     return Maps(
-        heat, at(target["offset"][best]), at(logits), at([math.log(math.expm1(extent))]), at([-4.0]), at(size), at(heading),
-        at(np.full(HEADING_BINS, residual)), at([front]), torch.zeros(1, 24, h, w),
+        heat, at(target["offset"][best]), at(logits), at([math.log(math.expm1(extent))]), at([-4.0]), at(size),
+        at(heading), at(np.full(HEADING_BINS, residual)), at([front]), torch.zeros(1, 24, h, w),
     )  # fmt: skip
 
 

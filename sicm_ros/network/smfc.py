@@ -23,7 +23,7 @@ Features = tuple[Tensor, Tensor, Tensor]
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
-    """A convolution that keeps its input's variance: there is no norm on the way to do it, and rounding eats what is small."""
+    """A convolution that keeps its input's variance: no norm does it later, and rounding eats what is small."""
     layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
     nn.init.zeros_(layer.bias)
