@@ -24,6 +24,7 @@ def generate_launch_description() -> LaunchDescription:
             argument("device", "cpu", "Where the network runs.", ["cpu", "cuda"]),
             argument("namespace", "", "Namespace of the vehicle whose features are decoded."),
             argument("use_sim_time", "false", "Take the time from /clock, as for a bag played with --clock."),
+            argument("features", "features", "Topic of the feature messages; link/features behind an emulated link."),
             argument("rviz", "false", "Open RViz on the detections.", ["true", "false"]),
             argument(
                 "params",
@@ -45,6 +46,7 @@ def generate_launch_description() -> LaunchDescription:
                         "use_sim_time": value("use_sim_time", bool),
                     },
                 ],
+                remappings=[("features", LaunchConfiguration("features"))],
             ),
             Node(
                 package="rviz2",

@@ -44,6 +44,8 @@ def generate_launch_description() -> LaunchDescription:
         ],
         condition=IfCondition(plays),
     )
+    link = PythonExpression(["'true' if '''", LaunchConfiguration("link"), "''' else 'false'"])
+    arriving = PythonExpression(["'link/features' if '''", LaunchConfiguration("link"), "''' else 'features'"])
     return LaunchDescription(
         [
             argument("bag", "", "Bag to play: .mcap, .db3 or a folder. Empty for a live camera (or kitti:=)."),
@@ -57,6 +59,11 @@ def generate_launch_description() -> LaunchDescription:
             argument("compressed", "false", "The bag (or the camera) has CompressedImage topics.", ["true", "false"]),
             argument("min_score", "0.3", "Detections below this score are not published, 0 to 1."),
             argument(
+                "link",
+                "",
+                "Emulated link between encoder and decoder: perfect, wifi, lte, lte_poor, 5g, bad_day. Empty for none.",
+            ),
+            argument(
                 "rviz", "false", "Open RViz with left image, boxes, points and bird's-eye view.", ["true", "false"]
             ),
             argument("namespace", "", "Namespace of everything, such as the vehicle's name."),
@@ -64,7 +71,16 @@ def generate_launch_description() -> LaunchDescription:
                 "use_sim_time", "true", "Take the time from /clock, which the replay publishes; false for a camera."
             ),
             side("encoder", "quality", "compressed", reliable_images=plays),
-            side("decoder", "min_score", "rviz"),
+            side("decoder", "min_score", "rviz", features=arriving),
+            Node(
+                package="sicm_ros",
+                executable="link_node",
+                name="link",
+                namespace=LaunchConfiguration("namespace"),
+                output="screen",
+                parameters=[{"profile": value("link", str)}],
+                condition=IfCondition(link),
+            ),
             replay,
             RegisterEventHandler(
                 OnProcessExit(target_action=replay, on_exit=[EmitEvent(event=Shutdown(reason="the bag has ended"))]),

@@ -23,6 +23,8 @@ from sicm_ros.errors import DependencyError, SicmError
 START = "import sys; from sicm_ros.nodes.process import start; sys.exit(start({node!r}))"
 READY = 300.0  # seconds that loading and warming up a model may take at most
 GRACE = 3.0  # seconds for a node to end by itself
+LOSSY_ANSWER = 3.0  # seconds to wait for an answer where it may never come
+LINK_SEED = 19  # one that shows losses of lte_poor within 30 pairs: 2, as on average
 QUIET = 5.0  # seconds of silence after the last picture in which an answer would have come
 
 
@@ -72,6 +74,7 @@ def run_pipeline(
     progress: bool = True,
     preset: str = "auto",
     topics: tuple[str, str] = ("", ""),
+    link: str = "",
 ) -> None:
     """Plays the source through encoder and decoder over DDS and records what they say.
 
@@ -85,6 +88,7 @@ def run_pipeline(
         answer_timeout: longest wait for an answer, seconds.
         progress: show a bar.
         preset, topics: the bag's layout, as `open_stereo` takes them.
+        link: profile of an emulated link between encoder and decoder (`sicm_ros.link.profiles`); empty for none.
 
     Raises:
         PipelineError: a process ended on its own account or never became ready.
@@ -110,12 +114,19 @@ def run_pipeline(
         "rate": float(rate),
         "wait_for_subscribers": 60.0,
         "acknowledge": "detections" if paced else "",
-        "acknowledge_timeout": float(answer_timeout),
+        "acknowledge_timeout": float(min(answer_timeout, LOSSY_ANSWER) if link else answer_timeout),
     }
     with _processes(logs) as start:
-        recorder = start("recorder", {"out": str(recording.resolve())})
+        recorder = start("recorder", {"out": str(recording.resolve()), "link": bool(link)})
         _expect("listening", recorder, [recorder], 60.0)
-        nodes = [recorder, start("decoder", shared), start("encoder", encoder)]
+        nodes = [recorder, start("encoder", encoder)]
+        if link:
+            nodes.append(start("link", {"profile": link, "seed": LINK_SEED}))
+            # However many messages come at once after an outage, the decoder sees and counts each of them.
+            depth = {"qos_overrides./link/features.subscription.depth": 200}
+            nodes.append(start("decoder", {**shared, **depth}, "-r", "features:=link/features"))
+        else:
+            nodes.append(start("decoder", shared))
         with tqdm(total=source.count, unit="pair", desc="loading the model", disable=not progress) as bar:
             _expect("ready", recorder, nodes, READY)
             bar.set_description("encoded, sent, decoded")
@@ -183,7 +194,7 @@ def _check_ros() -> None:
 
 @contextmanager
 def _processes(logs: Path) -> Iterator:
-    """A function that starts a node with parameters; all of them are ended when the block is left."""
+    """A function that starts a node with parameters and remappings; all of them are ended when the block is left."""
     environment = {
         **os.environ,
         "ROS_DOMAIN_ID": str(1 + os.getpid() % 100),  # to itself: nobody else's topics, and only this machine
@@ -194,10 +205,11 @@ def _processes(logs: Path) -> Iterator:
     }
     started: list[_Process] = []
 
-    def start(node: str, parameters: dict) -> _Process:
+    def start(node: str, parameters: dict, *remappings: str) -> _Process:
         settings = logs / f"{node}.yaml"
         settings.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
-        command = [sys.executable, "-c", START.format(node=node), "--ros-args", "--params-file", str(settings)]
+        command = [sys.executable, "-c", START.format(node=node), "--ros-args", *remappings]
+        command += ["--params-file", str(settings)]
         log = logs / f"{node}.log"
         with log.open("w") as stream:
             popen = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stream, text=True)

@@ -18,6 +18,7 @@ STAGE_NAMES = {
     "publish": "publish",
     "since_arrival": "whole, from arrival to publication",
     "decode": "bitstream to detections",
+    "transit": "on the emulated link",
 }
 
 
@@ -36,10 +37,11 @@ def _parts(run: Run) -> dict[str, str]:
     causes = ", ".join(f"{cause} {number}" for cause, number in run.lost.items())
     warning = f'<p class="bad">{lost} of {len(run.pairs)} pairs were lost: {escape(causes)}.</p>' if lost else ""
     pace = "Each pair waited for the answer to the one before." if run.paced else "Pairs were sent at their own pace."
+    link = f" Features went through an emulated link ({run.link['profile']})." if run.link else ""
     return {
         "title": escape(name),
         "heading": escape(f"{name}: {len(run.answered)} of {len(run.pairs)} stereo pairs answered"),
-        "subtitle": escape(f"{model}, quality {run.quality:g}"),
+        "subtitle": escape(f"{model}, quality {run.quality:g}" + (f", link {run.link['profile']}" if run.link else "")),
         "warning": warning,
         "tiles": _tiles(facts),
         "label_key": '<i style="background:var(--label)"></i>labels' if labelled else "",
@@ -47,8 +49,9 @@ def _parts(run: Run) -> dict[str, str]:
         "stages": _stages(run),
         "method": escape(
             "Replay, encoder and decoder were separate processes that talked over DDS on one machine; the decoder saw "
-            f"no picture. {pace} Bytes are those of the whole feature message as serialised: header, calibration, "
-            f"payload. kbit/s are stated at {RATE:g} Hz. PNG as OpenCV writes it, JPEG at quality {JPEG_QUALITY}, both "
+            f"no picture. {pace}{link} Bytes are those of the whole feature message as serialised: header, "
+            f"calibration, payload. kbit/s are stated at {RATE:g} Hz. PNG as OpenCV writes it, JPEG at quality "
+            f"{JPEG_QUALITY}, both "
             "pictures of a pair. Boxes: the crossed face, or the tick from above, is the front."
         ),
         "data": _data(run),

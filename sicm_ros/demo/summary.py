@@ -20,6 +20,7 @@ RATE = 10.0  # Hz: the rate at which kbit/s are stated, KITTI's
 JPEG_QUALITY = 90  # of the pictures that the stream is compared with
 REPORT_JPEG = 82  # of the pictures in the report
 FRAME_WIDTH = 960  # pixels of a picture in the report
+LINK_FACTS = ("profile", "seed", "received", "published", "damaged", "duplicates", "reordered")  # of its diagnostics
 MAX_FRAMES = 120  # pictures in the report; longer drives show every second, third ... pair
 
 
@@ -32,6 +33,7 @@ class Pair:
         bytes: of the feature message on the wire; None if there was none.
         latency: seconds from the second picture's publication to the arrival of the detections; None if none came.
         boxes: detections; None if none came.
+        carried: it came through the emulated link; None where there is none.
         labels: number of labelled objects; None where the drive has no labels.
         raw, png, jpeg: bytes of both pictures, raw, as PNG, and as JPEG of JPEG_QUALITY.
         frame: JPEG of the left picture with its boxes, and of the boxes from above; None if not in the report.
@@ -41,6 +43,7 @@ class Pair:
     bytes: int | None = None
     latency: float | None = None
     boxes: ros.Boxes | None = None
+    carried: bool | None = None
     labels: int | None = None
     raw: int = 0
     png: int = 0
@@ -58,7 +61,8 @@ class Run:
         model, fingerprint: of the encoder, as it describes itself; empty if it never did.
         quality: asked of the encoder.
         stages: node -> stage -> (median, 95th percentile), milliseconds.
-        dropped: cause -> number of messages and pairs that encoder and decoder gave up.
+        dropped: node -> cause -> number of messages and pairs that it gave up.
+        link: what the emulated link says of itself in /diagnostics; empty where there is none.
         paced: each pair waited for the answer to the one before.
     """
 
@@ -68,7 +72,8 @@ class Run:
     fingerprint: str
     quality: float
     stages: dict[str, dict[str, tuple[float, float]]]
-    dropped: dict[str, int]
+    dropped: dict[str, dict[str, int]]
+    link: dict[str, str] = field(default_factory=dict)
     paced: bool = True
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
@@ -79,16 +84,21 @@ class Run:
 
     @property
     def lost(self) -> dict[str, int]:
-        """Pairs without an answer, by cause; what no node accounts for is `unanswered`."""
-        missing = len(self.pairs) - len(self.answered)
+        """Pairs without an answer, by cause; what no node accounts for is `unanswered`.
+
+        Each is put down to the node that it never left.
+        """
         causes: dict[str, int] = {}
-        for cause, number in self.dropped.items():
-            counted = min(number, missing)
-            if counted:
-                causes[cause] = counted
-                missing -= counted
-        if missing:
-            causes["unanswered"] = missing
+        for node in ("encoder", "link", "decoder"):
+            missing = sum(_stopped_at(pair) == node for pair in self.pairs)
+            for cause, number in self.dropped.get(node, {}).items():
+                counted = min(number, missing)
+                # A repeated message is dropped because its pair has come already: nothing is lost by it.
+                if counted and cause != "repeated":
+                    causes[cause] = causes.get(cause, 0) + counted
+                    missing -= counted
+            if missing:
+                causes["unanswered"] = causes.get("unanswered", 0) + missing
         return causes
 
     def latency(self, percent: float) -> float | None:
@@ -113,6 +123,7 @@ class Run:
             "pairs_in": len(self.pairs),
             "pairs_out": len(self.answered),
             "lost": self.lost,
+            "link": {k: v for k, v in self.link.items() if k in LINK_FACTS} or None,
             "detections": sum(len(p.boxes) for p in self.answered),
             "labels": sum(p.labels or 0 for p in self.pairs) if any(p.labels is not None for p in self.pairs) else None,
             "bytes_per_pair_mean": rounded(size),
@@ -146,6 +157,7 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
     """
     sent: dict[str, dict[int, int]] = {LEFT_INFO: {}, RIGHT_INFO: {}}
     sizes: dict[int, int] = {}
+    carried: set[int] = set()
     arrivals: dict[int, int] = {}
     boxes: dict[int, ros.Boxes] = {}
     reports: dict[str, dict[str, str]] = {}
@@ -163,6 +175,8 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
                 sent[topic][stamp] = m.stamp
             elif topic == "features":
                 sizes[stamp] = len(m.data)
+            elif topic == "link/features":
+                carried.add(stamp)
             elif topic == "detections":
                 arrivals[stamp], boxes[stamp] = m.stamp, ros.Boxes(message)
             elif topic == "codec_description":
@@ -172,6 +186,7 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
     pairs = []
     for index, played in enumerate(source.pairs()):
         pair = Pair(played.stamp, bytes=sizes.get(played.stamp), boxes=boxes.get(played.stamp))
+        pair.carried = played.stamp in carried if "link" in reports else None
         pair.labels = None if played.labels is None else len(played.labels)
         pair.raw = played.left.nbytes + played.right.nbytes
         pair.png = sum(len(compress(p, "png")) for p in (played.left, played.right))
@@ -192,8 +207,9 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
         model=model,
         fingerprint=fingerprint,
         quality=quality,
-        stages={node: stages for node in ("encoder", "decoder") if (stages := _stages(reports.get(node, {})))},
-        dropped=_dropped(reports.values()),
+        stages={node: stages for node in ("encoder", "link", "decoder") if (stages := _stages(reports.get(node, {})))},
+        dropped={node: _dropped(values) for node, values in reports.items()},
+        link=reports.get("link", {}),
         paced=paced,
     )
 
@@ -220,13 +236,18 @@ def _stages(values: dict[str, str]) -> dict[str, tuple[float, float]]:
     }
 
 
-def _dropped(reports: Any) -> dict[str, int]:
-    causes: dict[str, int] = {}
-    for values in reports:
-        for key, value in values.items():
-            if key.startswith("dropped_") and int(value):
-                causes[key.removeprefix("dropped_")] = causes.get(key.removeprefix("dropped_"), 0) + int(value)
-    return causes
+def _dropped(values: dict[str, str]) -> dict[str, int]:
+    """Cause -> number, from the keys dropped_<cause> of /diagnostics."""
+    return {k.removeprefix("dropped_"): int(v) for k, v in values.items() if k.startswith("dropped_") and int(v)}
+
+
+def _stopped_at(pair: Pair) -> str:
+    """The node that a pair without an answer never left; empty for an answered one."""
+    if pair.boxes is not None:
+        return ""
+    if pair.bytes is None:
+        return "encoder"
+    return "link" if pair.carried is False else "decoder"
 
 
 def write_output(path: Path, recording: Path, source: StereoSource) -> None:

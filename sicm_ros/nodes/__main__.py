@@ -5,6 +5,6 @@ import sys
 from sicm_ros.nodes.process import start
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in ("encoder", "decoder", "replay"):
-        sys.exit("usage: python -m sicm_ros.nodes encoder|decoder|replay [--ros-args ...]")
+    if len(sys.argv) < 2 or sys.argv[1] not in ("encoder", "decoder", "replay", "link"):
+        sys.exit("usage: python -m sicm_ros.nodes encoder|decoder|replay|link [--ros-args ...]")
     sys.exit(start(sys.argv.pop(1)))

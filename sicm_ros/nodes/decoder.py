@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import time
+from dataclasses import dataclass, field, fields
+from statistics import median
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,6 +24,8 @@ from sicm_ros.nodes.process import run
 from sicm_ros.nodes.sequence import Sequence
 from sicm_ros.pictures import DETECTION, birds_eye
 
+FEEDBACK_PERIOD = 1.0  # seconds between two reports to the encoder
+
 
 @dataclass(frozen=True)
 class Job:
@@ -31,24 +35,48 @@ class Job:
     arrived: float
 
 
+@dataclass
+class Second:
+    """What has arrived since the last report to the encoder.
+
+    Attributes:
+        newest: the last feature message; None before any.
+        received, lost: messages.
+        bytes: of whole messages.
+        delays: arrival less stamp, seconds.
+        begin: seconds of the steady clock.
+    """
+
+    newest: Any = None
+    received: int = 0
+    lost: int = 0
+    bytes: int = 0
+    delays: list[float] = field(default_factory=list)
+    begin: float = field(default_factory=time.monotonic)
+
+
 class DecoderNode(ManagedNode):
     """Checks feature messages, decodes the newest one in the worker's thread, publishes what it shows."""
 
     def __init__(self) -> None:
         super().__init__("decoder", DECODER, ("received", "lost", "decoded", "published", "detections"))
-        from sicm_ros.msg import CodecDescription, CompressedStereoFeatures
+        from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, LinkFeedback
 
         self._features_type, self._description_type = CompressedStereoFeatures, CodecDescription
+        self._feedback_type = LinkFeedback
         results = {"qos_profile": qos.results(), "qos_overriding_options": qos.overridable()}
         self._detections = self.create_lifecycle_publisher(Detection3DArray, "detections", **results)
         self._markers = self.create_lifecycle_publisher(MarkerArray, "markers", **results)
         self._points = self.create_lifecycle_publisher(PointCloud2, "points", **results)
         self._bev = self.create_lifecycle_publisher(Image, "bev_image", **results)
+        self._feedback = self.create_lifecycle_publisher(LinkFeedback, "link_feedback", 10)
+        self.create_timer(FEEDBACK_PERIOD, self._report, clock=self._steady)
         self.forget()
 
     def forget(self) -> None:
         self._sequence = Sequence()
         self._calibration: StereoCalibration | None = None
+        self._second = Second()
 
     # -- executor's thread: receive and check -------------------------------------------------------------------------
 
@@ -94,15 +122,37 @@ class DecoderNode(ManagedNode):
         self.heard(self.resolve_topic_name("features"))
         self.tally.count("received")
         now = self.now()
-        self.tally.message(len(serialize_message(message)), _seconds(message.header.stamp), now)
+        size, stamp = len(serialize_message(message)), _seconds(message.header.stamp)
+        self.tally.message(size, stamp, now)
+        second = self._second
+        second.received, second.bytes = second.received + 1, second.bytes + size
         if not self._may_decode(message):
             return
-        lost, cause = self._sequence.check(message.sequence, _seconds(message.header.stamp))
+        lost, cause = self._sequence.check(message.sequence, stamp)
         self.tally.count("lost", lost)
+        second.lost += lost
+        second.delays.append(now - stamp)
+        second.newest = message
         if cause:
             self.tally.drop(cause)
         else:
             self.submit(Job(message, now))
+
+    def _report(self) -> None:
+        """Tells the encoder how its messages arrive, once there were any to judge by."""
+        second, self._second = self._second, Second()
+        if second.newest is None:
+            return
+        self._feedback.publish(
+            self._feedback_type(
+                header=second.newest.header,
+                sequence=second.newest.sequence,
+                received=second.received,
+                lost=second.lost,
+                kbit_s=second.bytes * 8e-3 / max(time.monotonic() - second.begin, 1e-3),
+                delay=median(second.delays),
+            )
+        )
 
     def _may_decode(self, message: Any) -> bool:
         """Whether a message is whole and meant for this model; says and counts it where not.
@@ -145,6 +195,10 @@ class DecoderNode(ManagedNode):
             return
         self.took("decode", result.timings)
         self.tally.count("decoded")
+        age, most = 1e3 * (self.now() - _seconds(header.stamp)), self.parameters.max_age_ms
+        if most and age > most:
+            self.refuse("old", f"a result is {age:.0f} ms old, more than max_age_ms {most:g}")
+            return
         detections = _above(result.detections, self.parameters.min_score)
         self.tally.count("detections", len(detections))
         with self.tally.timed("publish"):

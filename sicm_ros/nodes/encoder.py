@@ -16,6 +16,8 @@ from sicm_ros.bags.camera_info import stereo_calibration
 from sicm_ros.bitstream import VERSION
 from sicm_ros.errors import CalibrationError, InputError
 from sicm_ros.geometry import StereoCalibration
+from sicm_ros.link.congestion import AdaptiveTarget, Report
+from sicm_ros.link.rate import Coded, RateController, SizeModel, within_limit
 from sicm_ros.nodes import qos
 from sicm_ros.nodes.images import rgb
 from sicm_ros.nodes.managed import ManagedNode
@@ -25,6 +27,8 @@ from sicm_ros.nodes.process import run
 
 SMALLEST = 32  # pixels of a picture's side: below it there is nothing to see
 INFO_ATTEMPTS, INFO_WAIT = 6, 0.01  # looks for a camera_info that is late, and seconds between two of them
+ALIGNMENT = 8  # bytes at most that serialisation adds between the fields and a payload
+LEAST_SHARE = 0.05  # of target_kbit_s, which `adaptive` never goes below: something has to test the link
 INFOS = 32  # camera_info messages of one camera that are kept to find the one with a picture's stamp
 
 
@@ -43,9 +47,10 @@ class EncoderNode(ManagedNode):
     def __init__(self) -> None:
         counters = ("received_left", "received_right", "paired", "encoded", "published")
         super().__init__("encoder", ENCODER, counters)
-        from sicm_ros.msg import CodecDescription, CompressedStereoFeatures
+        from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, LinkFeedback
 
         self._features_type, self._description_type = CompressedStereoFeatures, CodecDescription
+        self._feedback_type = LinkFeedback
         override = qos.overridable()
         self._features = self.create_lifecycle_publisher(
             CompressedStereoFeatures, "features", qos.features(), qos_overriding_options=override
@@ -64,6 +69,9 @@ class EncoderNode(ManagedNode):
         self._stamped = False  # the last picture had a camera_info of its own stamp
         self._rig: tuple[Any, StereoCalibration] | None = None
         self._described: StereoCalibration | None = None
+        self._rate: RateController | None = None
+        self._adaptive: AdaptiveTarget | None = None
+        self._quality_in_use: float | None = None
 
     # -- executor's thread: receive and pair --------------------------------------------------------------------------
 
@@ -96,9 +104,19 @@ class EncoderNode(ManagedNode):
         # Bags of KITTI say here what their camera_info can't; most cameras have no such topic, so it isn't awaited.
         if self._offset is None:
             self._offset = self.create_subscription(Float64, "disparity_offset", self._on_offset, qos.latched())
+        # Without `adaptive` nobody needs to report.
+        if self._feedback is None:
+            self._feedback = self.create_subscription(self._feedback_type, "link_feedback", self._on_feedback, 10)
         return inputs
 
     _offset: Any = None
+    _feedback: Any = None
+
+    def _on_feedback(self, message: Any) -> None:
+        adaptive = self._adaptive
+        if adaptive is not None:
+            report = Report(message.received, message.lost, message.kbit_s, message.delay)
+            adaptive.report(time.monotonic(), report)
 
     def _on_offset(self, message: Float64) -> None:
         if np.isfinite(message.data):
@@ -134,9 +152,45 @@ class EncoderNode(ManagedNode):
                     "size", f"{self._image_topics[side]} is {width} x {height} pixels; at least {SMALLEST} a side"
                 )
                 return
-        quality = self.parameters.quality
+        quality = self._quality()
+        if quality is None:
+            self.refuse("rate", f"target_kbit_s {self._rate.target_kbit_s:g} is below what the lowest quality needs")
+            return
+        message = self._features_type(header=pair.left.header, sequence=self._sequence)
+        message.model_fingerprint = np.frombuffer(self.model.fingerprint, np.uint8)
+        message.content, message.format = self._features_type.FEATURES, VERSION
+        limit = self.parameters.max_packet_bytes - len(serialize_message(message)) - ALIGNMENT
         with self.tally.timed("encode"):
-            packet = self.model.encode(
+            coded = self._encode(left, right, calibration, quality, limit)
+        if coded is None:
+            self.refuse("too_large", f"more than max_packet_bytes {self.parameters.max_packet_bytes} even at quality 0")
+            return
+        self.took("encode", self.model.last_timings)
+        self.tally.count("encoded")
+        self._describe(calibration, pair.left.header)
+        message.quality = coded.quality
+        message.payload.frombytes(coded.data)
+        self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+        with self.tally.timed("publish"):
+            data = serialize_message(message)
+            self._features.publish(data)
+        self.tally.count("published")
+        self.tally.count("encoded_again", coded.attempts - 1)
+        self._quality_in_use = coded.quality
+        if self._rate is not None:
+            self._rate.sent(coded.quality, len(data))
+        now = self.now()
+        self.tally.message(len(data), _nanoseconds(pair.left.header.stamp) * 1e-9, now)
+        self.tally.took("since_arrival", now - pair.arrived)
+        self.problem = ""
+
+    def _encode(
+        self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float, limit: int
+    ) -> Coded | None:
+        """A packet of at most `limit` bytes, at this quality or a lower one; None if there is none."""
+
+        def encode(quality: float) -> bytes:
+            return self.model.encode(
                 left,
                 right,
                 calibration,
@@ -144,22 +198,30 @@ class EncoderNode(ManagedNode):
                 sequence=self._sequence,
                 include_calibration=self.parameters.calibration_in_packets,
             )
-        self.took("encode", self.model.last_timings)
-        self.tally.count("encoded")
-        self._describe(calibration, pair.left.header)
-        message = self._features_type(header=pair.left.header, sequence=self._sequence, quality=quality)
-        message.model_fingerprint = np.frombuffer(self.model.fingerprint, np.uint8)
-        message.content, message.format = self._features_type.FEATURES, VERSION
-        message.payload.frombytes(packet)
-        self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-        with self.tally.timed("publish"):
-            data = serialize_message(message)
-            self._features.publish(data)
-        self.tally.count("published")
-        now = self.now()
-        self.tally.message(len(data), _nanoseconds(pair.left.header.stamp) * 1e-9, now)
-        self.tally.took("since_arrival", now - pair.arrived)
-        self.problem = ""
+
+        return within_limit(encode, quality, self._rate.model if self._rate else SizeModel(), limit)
+
+    def _quality(self) -> float | None:
+        """The quality of the next packet: the parameter's, or what keeps to the target; None to leave the pair out."""
+        most = self.parameters.target_kbit_s
+        if not most:
+            self._rate = self._adaptive = None
+            return self.parameters.quality
+        if not self.parameters.adaptive:
+            self._adaptive = None
+        elif self._adaptive is None or self._adaptive.most != most:
+            self._adaptive = AdaptiveTarget(LEAST_SHARE * most, most)
+        now = time.monotonic()
+        target = most if self._adaptive is None else self._adaptive.look(now)
+        if self._rate is None:
+            self._rate = RateController(target)
+        self._rate.target_kbit_s = target
+        return self._rate.quality(now)
+
+    def facts(self) -> dict[str, str]:
+        rate, quality = self._rate, self._quality_in_use
+        values = {} if quality is None else {"quality": f"{quality:.3f}"}
+        return values if rate is None else values | {"target_kbit_s": f"{rate.target_kbit_s:.3f}"}
 
     def _calibration(self, pair: Pair) -> StereoCalibration | None:
         """The rig of a pair, from the camera_info with its stamps or else the newest; None where it was refused."""

@@ -67,6 +67,10 @@ class ManagedNode(LifecycleNode):
     def forget(self) -> None:
         """Drops what the node remembers of its inputs when it is deactivated."""
 
+    def facts(self) -> dict[str, str]:
+        """What else belongs into the node's status in /diagnostics."""
+        return {}
+
     # -- lifecycle ----------------------------------------------------------------------------------------------------
 
     def started(self) -> None:
@@ -210,15 +214,19 @@ class ManagedNode(LifecycleNode):
         if self.problem:
             level, text = DiagnosticStatus.ERROR, self.problem
         self._drops_before = drops
-        values = self.tally.report() | {
-            "kbit_per_s": f"{kbit:.3f}",
-            # Keys of Isaac ROS' greenwave monitor.
-            "frame_rate_node": f"{by_node:.3f}",
-            "frame_rate_msg": f"{by_stamp:.3f}",
-            "current_delay_from_realtime_ms": f"{1e3 * delay:.3f}",
-            "expected_frequency": f"{expected:g}",
-            "tolerance": f"{tolerance:g}",
-        }
+        values = (
+            self.tally.report()
+            | self.facts()
+            | {
+                "kbit_per_s": f"{kbit:.3f}",
+                # Keys of Isaac ROS' greenwave monitor.
+                "frame_rate_node": f"{by_node:.3f}",
+                "frame_rate_msg": f"{by_stamp:.3f}",
+                "current_delay_from_realtime_ms": f"{1e3 * delay:.3f}",
+                "expected_frequency": f"{expected:g}",
+                "tolerance": f"{tolerance:g}",
+            }
+        )
         full_name = f"{self.get_namespace().rstrip('/')}/{self.get_name()}"
         status = DiagnosticStatus(level=level, name=full_name.lstrip("/"), message=text, hardware_id=full_name)
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]

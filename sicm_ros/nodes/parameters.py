@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sicm_ros.link.profiles import PROFILES
+
 if TYPE_CHECKING:
     from rclpy.node import Node
 
@@ -62,6 +64,30 @@ MODEL = (
 ENCODER = (
     *MODEL,
     Parameter("quality", 0.5, "from fewest bytes to best features", "", 0.0, 1.0, fixed=False),
+    Parameter(
+        "target_kbit_s",
+        0.0,
+        "rate to keep each second of the stream to, by choosing the quality; 0 for constant quality",
+        "kbit/s",
+        0.0,
+        1e6,
+        fixed=False,
+    ),
+    Parameter(
+        "adaptive",
+        False,
+        "lower and raise the rate with what link_feedback says, up to target_kbit_s",
+        fixed=False,
+    ),
+    Parameter(
+        "max_packet_bytes",
+        60_000,
+        "a larger message is encoded again at a lower quality; the default fits one UDP datagram",
+        "bytes",
+        500,
+        1_000_000,
+        fixed=False,
+    ),
     Parameter("compressed", False, "subscribe to CompressedImage on <image topic>/compressed instead of Image"),
     Parameter("reliable_images", False, "ask for reliable images, which replayed bags offer and camera drivers don't"),
     Parameter(
@@ -96,10 +122,31 @@ ENCODER = (
 
 DECODER = (
     *MODEL,
+    Parameter(
+        "max_age_ms",
+        0.0,
+        "a result older than this against its stamp is dropped; 0 keeps all",
+        "ms",
+        0.0,
+        1e7,
+        fixed=False,
+    ),
     Parameter("min_score", 0.3, "detections below this score are not published", "", 0.0, 1.0, fixed=False),
     Parameter("marker_lifetime", 0.5, "how long RViz shows a marker that is not renewed", "s", 0.0, 60.0, fixed=False),
     Parameter("max_depth", 80.0, "points beyond are not published", "m", 1.0, 1000.0, fixed=False),
     Parameter("bev_depth", 60.0, "metres from the bottom to the top of bev_image", "m", 5.0, 500.0, fixed=False),
+)
+
+LINK = (
+    Parameter("profile", "lte", "kind of link: docs/link.md", choices=tuple(PROFILES), fixed=False),
+    Parameter("seed", 0, "the same seed repeats losses, jitter and the rest for the same messages", "", 0, 2**31 - 1),
+    Parameter(
+        "bandwidth_kbit_s", 0.0, "overrules the profile's bandwidth; 0 keeps it", "kbit/s", 0.0, 1e6, fixed=False
+    ),
+    Parameter("delay_ms", -1.0, "overrules the profile's delay; -1 keeps it", "ms", -1.0, 1e5, fixed=False),
+    Parameter(
+        "loss", -1.0, "overrules the profile's losses, without bursts; -1 keeps them", "", -1.0, 1.0, fixed=False
+    ),
 )
 
 
@@ -107,7 +154,7 @@ def tables() -> dict[str, tuple[Parameter, ...]]:
     """Name of each node -> its parameters."""
     from sicm_ros.nodes.replay import REPLAY
 
-    return {"encoder": ENCODER, "decoder": DECODER, "replay": REPLAY}
+    return {"encoder": ENCODER, "decoder": DECODER, "replay": REPLAY, "link": LINK}
 
 
 class Parameters:

@@ -27,7 +27,7 @@ def catch_signals() -> None:
 
 
 def start(node: str) -> int:
-    """Runs a node by name (encoder, decoder, replay); its exit status."""
+    """Runs a node by name (encoder, decoder, replay, link); its exit status."""
     catch_signals()
     return importlib.import_module(f"sicm_ros.nodes.{node}").main()
 

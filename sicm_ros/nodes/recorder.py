@@ -23,11 +23,15 @@ TOPICS = {
     "right/camera_info": "sensor_msgs/msg/CameraInfo",
     "codec_description": "sicm_ros/msg/CodecDescription",
     "features": "sicm_ros/msg/CompressedStereoFeatures",
+    "link/features": "sicm_ros/msg/CompressedStereoFeatures",
     "detections": "vision_msgs/msg/Detection3DArray",
     "markers": "visualization_msgs/msg/MarkerArray",
     "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
 }
-RECORDER = (Parameter("out", "", "bag to write"),)
+RECORDER = (
+    Parameter("out", "", "bag to write"),
+    Parameter("link", False, "there is an emulated link between encoder and decoder"),
+)
 
 
 class RecorderNode(Node):
@@ -39,12 +43,14 @@ class RecorderNode(Node):
 
     def __init__(self, **options) -> None:
         super().__init__("recorder", **options)
-        out = Parameters(self, RECORDER).out
+        parameters = Parameters(self, RECORDER)
+        out = parameters.out
         if not out:
             raise InputError("parameter out is empty; expected the bag to write")
         self._bag = BagWriter(out, overwrite=True)
         self._bag.__enter__()
         self._counts = dict.fromkeys(TOPICS, 0)
+        self._stations = ("features", "link/features") if parameters.link else ("features",)
         for topic, kind in TOPICS.items():
             package, _, name = kind.split("/")
             message = getattr(importlib.import_module(f"{package}.msg"), name)
@@ -54,9 +60,9 @@ class RecorderNode(Node):
         print("listening", flush=True)
 
     def _look(self) -> None:
-        # Both nodes subscribe when their models are loaded; the recorder itself is one subscriber of the features.
+        # Both nodes subscribe when their models are loaded; the recorder itself is one subscriber of features.
         pictures = [self.count_subscribers(t) + self.count_subscribers(f"{t}/compressed") for t in (LEFT, RIGHT)]
-        if all(pictures) and self.count_subscribers("features") > 1:
+        if all(pictures) and all(self.count_subscribers(topic) > 1 for topic in self._stations):
             self.destroy_timer(self._waiting)
             print("ready", flush=True)
 

@@ -1,0 +1,139 @@
+"""The link and the rate as real processes over real DDS."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+import test_nodes_pipeline as pipeline
+
+from sicm_ros.bitstream import unpack
+
+# The same camera, model and processes as the tests of the nodes.
+bus, start, diagnostics, model = pipeline.bus, pipeline.start, pipeline.diagnostics, pipeline.model
+
+MESSAGES = 80
+
+
+def test_every_message_on_the_link_arrives_or_is_counted_by_cause(bus, start, diagnostics):
+    from sicm_ros.msg import CompressedStereoFeatures
+
+    from sicm_ros.nodes.link import QUEUES
+
+    link = start("link", "-r", "__ns:=/on_link", profile="bad_day", seed=3, delay_ms=20.0)
+    sender = bus.publisher(CompressedStereoFeatures, "/on_link/features", QUEUES)
+    come = bus.listen(CompressedStereoFeatures, "/on_link/link/features", QUEUES)
+    link.wait_for("link bad_day")
+    bus.wait(sender.get_subscription_count, what="the link's subscription")
+    bus.wait(lambda: bus.node.count_publishers("/on_link/link/features"), what="the link's publisher")
+    time.sleep(0.5)
+    payload = bytes(range(256)) * 4
+    for number in range(MESSAGES):
+        message = CompressedStereoFeatures(sequence=number)
+        message.payload.frombytes(payload)
+        sender.publish(message)
+        time.sleep(0.02)
+
+    def settled() -> bool:
+        report = diagnostics("on_link/link")
+        return report.get("received") == str(MESSAGES) and report["on_the_way"] == "0"
+
+    bus.wait(settled, what="an empty link")
+    report = Counter({k: int(v) for k, v in diagnostics("on_link/link").items() if v.isdigit()})
+    bus.wait(lambda: len(come) == report["published"], what="all that was published")
+    lost = report["dropped_link_lost"] + report["dropped_link_queue_full"]
+    assert lost > 0
+    assert lost == report["dropped"]
+    assert MESSAGES + report["duplicates"] == report["published"] + lost
+    assert len({m.sequence for m in come}) == MESSAGES - lost
+    damaged = [m for m in come if bytes(m.payload) != payload]
+    assert len(damaged) == report["damaged"]
+    assert all(len(m.payload) == len(payload) for m in come)
+
+
+class Chain:
+    """A camera, an encoder and a decoder, in a namespace of their own."""
+
+    def __init__(self, bus, start, model, diagnostics) -> None:
+        from sicm_ros.msg import CompressedStereoFeatures, LinkFeedback
+
+        self.bus, self.diagnostics = bus, diagnostics
+        self.features = bus.listen(CompressedStereoFeatures, "/rate/features")
+        self.feedback = bus.listen(LinkFeedback, "/rate/link_feedback")
+        self.camera = pipeline.Camera(bus, "/rate/left/image_rect_color", "/rate/right/image_rect_color")
+        self.encoder = start("encoder", "-r", "__ns:=/rate", model=model)
+        self.decoder = start("decoder", "-r", "__ns:=/rate", model=model)
+        self.camera.wait_for_encoder()
+        bus.wait(lambda: bus.node.count_subscribers("/rate/features") > 1, what="the decoder's subscription")
+
+    def set(self, node: str, **values: float) -> None:
+        from rcl_interfaces.srv import SetParameters
+        from rclpy.parameter import Parameter
+
+        changes = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+        request = SetParameters.Request(parameters=changes)
+        results = self.bus.call(SetParameters, f"/rate/{node}/set_parameters", request).results
+        assert all(r.successful for r in results), results
+
+    def send(self, pairs: int = 4) -> list:
+        """Sends pairs and waits until the encoder is through with each; the messages that came of them."""
+        before = len(self.features)
+        for _ in range(pairs):
+            count = self._handled()
+            self.camera.send(*pipeline.scene())
+            self.bus.wait(lambda count=count: self._handled() > count, what="a pair to be encoded or dropped")
+        return self.features[before:]
+
+    def _handled(self) -> int:
+        report = self.diagnostics("rate/encoder")
+        return len(self.features) + sum(int(report.get(f"dropped_{c}", 0)) for c in ("rate", "too_large"))
+
+
+@pytest.fixture(scope="module")
+def chain(bus, start, model, diagnostics) -> Chain:
+    return Chain(bus, start, model, diagnostics)
+
+
+def test_quality_is_constant_unless_a_rate_is_asked_for(chain: Chain):
+    assert {m.quality for m in chain.send(2)} == {0.5}
+
+
+def test_a_high_target_raises_the_quality_to_the_best_and_a_low_one_leaves_pairs_out(chain: Chain):
+    chain.set("encoder", target_kbit_s=1e6)
+    assert chain.send(5)[-1].quality == 1.0
+    chain.bus.wait(lambda: chain.diagnostics("rate/encoder").get("target_kbit_s") == "1000000.000", what="the target")
+    chain.set("encoder", target_kbit_s=0.05)
+    assert all(m.quality < 0.8 for m in chain.send(2)[-1:])
+    chain.diagnostics.wait_for_more("rate/encoder", "dropped_rate", 0)
+    chain.set("encoder", target_kbit_s=0.0)
+    assert {m.quality for m in chain.send(1)} == {0.5}
+
+
+def test_no_message_exceeds_max_packet_bytes(chain: Chain):
+    from rclpy.serialization import serialize_message
+
+    chain.set("encoder", quality=1.0)
+    whole = max(len(serialize_message(m)) for m in chain.send(1))
+    limit = max(whole - 20, 500)
+    chain.set("encoder", max_packet_bytes=limit)
+    for message in chain.send(2):
+        assert len(serialize_message(message)) <= limit
+        assert unpack(bytes(message.payload)).quality == round(message.quality * 255)
+    chain.set("encoder", quality=0.5, max_packet_bytes=60_000)
+
+
+def test_the_decoder_reports_what_arrives_and_drops_what_is_too_old(chain: Chain):
+    came = chain.send(1)[-1]
+    report = chain.bus.wait(
+        lambda: next((r for r in chain.feedback if r.sequence == came.sequence), None), what="a report of the last pair"
+    )
+    assert report.received >= 1
+    assert report.header == came.header
+    assert report.kbit_s > 0
+    before = chain.diagnostics.number("rate/decoder", "published")
+    chain.set("decoder", max_age_ms=1000.0)  # the camera's stamps are of long ago
+    chain.send(1)
+    chain.diagnostics.wait_for_more("rate/decoder", "dropped_old", 0)
+    assert chain.diagnostics.number("rate/decoder", "published") <= before + 1
+    chain.set("decoder", max_age_ms=0.0)
