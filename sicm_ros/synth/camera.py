@@ -56,23 +56,18 @@ class Camera:
             curves.append((1 - self.contrast) * c + self.contrast * c * c * (3 - 2 * c))
         table = np.rint(np.stack(curves, -1) * 255).astype(np.uint8)[None]
         picture = cv2.LUT(np.ascontiguousarray(picture), table)
-        height, width = picture.shape[:2]
-        if self.vignette > 0.02:
-            picture = cv2.multiply(picture, _falloff(height, width, round(self.vignette, 2)), dtype=cv2.CV_8U)
         picture = cv2.GaussianBlur(picture, (5, 5), self.blur)
-        tile = _noise()
+        height, width = picture.shape[:2]
         y, x = rng.integers(0, 64, 2)
-        noise = np.tile(tile, (height // 256 + 2, width // 256 + 2, 1))[y : y + height, x : x + width]
+        noise = np.tile(_noise(), (height // 256 + 2, width // 256 + 2, 1))[y : y + height, x : x + width]
         if rng.random() < 0.5:
             noise = noise[::-1]
         if rng.random() < 0.5:
             noise = noise[:, ::-1]
-        return (
-            cv2.scaleAdd(noise.astype(np.float32), self.noise / 32, picture.astype(np.float32))
-            .round()
-            .clip(0, 255)
-            .astype(np.uint8)
-        )
+        result = picture.astype(np.float32)
+        result *= 1 - self.vignette * _radius(height, width)
+        result += np.float32(self.noise / 32) * noise
+        return np.rint(result).clip(0, 255).astype(np.uint8)
 
 
 @cache
@@ -85,7 +80,8 @@ def _noise() -> np.ndarray:
 
 
 @cache
-def _falloff(height: int, width: int, strength: float) -> np.ndarray:
+def _radius(height: int, width: int) -> np.ndarray:
+    """float32 (height, width, 1): squared distance from the middle, 1 in the corners."""
     y, x = np.mgrid[0:height, 0:width]
     r = ((x - width / 2) ** 2 + (y - height / 2) ** 2) / (width**2 / 4 + height**2 / 4)
-    return np.repeat((1 - strength * r)[..., None], 3, -1).astype(np.float64)
+    return r[..., None].astype(np.float32)

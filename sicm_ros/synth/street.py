@@ -210,6 +210,15 @@ class _Ground:
         normal = np.tile([0, 0, 1.0], (2 * cells, 1))
         self.parts.append(build(self.lift(x, y, above), normal, uv, grid_triangles(cells, 2), **material))
 
+    def dashes(self, s: np.ndarray, t: float, length: float, width: float, above=0.012, **material) -> None:
+        """Equal rectangles along the street, about many s at once."""
+        a, b = np.array([-1, 1, 1, -1]) * length / 2, np.array([-1, -1, 1, 1]) * width / 2
+        sp, tp = s[:, None] + a, np.broadcast_to(t + b, (len(s), 4))
+        x, y = self.street.point(sp, tp)
+        normal = np.tile([0, 0, 1.0], (sp.size, 1))
+        corners = 4 * np.arange(len(s))[:, None, None] + np.array([[0, 1, 2], [0, 2, 3]])
+        self.parts.append(build(self.lift(x, y, above), normal, np.stack([sp, tp], -1) / 2.0, corners, **material))
+
 
 def ground(street: Street, rng: np.random.Generator) -> Mesh:
     """The street's surfaces: carriageway, parking, kerbs, pavements, grass, the side street, and what is on them."""
@@ -301,9 +310,7 @@ def _markings(g: _Ground, street: Street, rng: np.random.Generator) -> None:
     dash, gap, wide = rng.choice([3.0, 4.0, 6.0]), rng.choice([3.0, 6.0, 9.0]), rng.uniform(0.1, 0.16)
 
     def along(t: float, length: float, step: float) -> None:
-        for s in np.arange(BEHIND, 130, step):
-            if street.free(s, 0.5):
-                g.patch(s, t, length, wide, **line)
+        g.dashes(np.array([s for s in np.arange(BEHIND, 130, step) if street.free(s, 0.5)]), t, length, wide, **line)
 
     if street.style != "residential" or rng.random() < 0.45:
         for (a, ahead), (b, beside) in itertools.pairwise(sorted(street.lanes)):
@@ -314,9 +321,10 @@ def _markings(g: _Ground, street: Street, rng: np.random.Generator) -> None:
             along(street.left - 0.2, 3.0, 3.0)
     for side in street.sides():
         if side.parking and rng.random() < 0.6:
-            for s in np.arange(BEHIND, 70, 2.5 if side.perpendicular else 6.0):
-                if street.free(s, 0.5):
-                    g.patch(s, 0.5 * (side.edge + side.kerb), 0.1, side.parking, **line)
+            bays = np.array(
+                [s for s in np.arange(BEHIND, 70, 2.5 if side.perpendicular else 6.0) if street.free(s, 0.5)]
+            )
+            g.dashes(bays, 0.5 * (side.edge + side.kerb), 0.1, side.parking, **line)
     if street.crossing is not None:
         for s, outwards in ((street.crossing.start, -1), (street.crossing.end, 1)):
             pick = rng.random()
