@@ -372,11 +372,11 @@ def test_training_learns_that_the_right_view_is_the_left_one_shifted():
     """Both views as random as can be, but the right one is the left one two cells further: its bits can go."""
     torch.manual_seed(0)
     prior = StereoPrior(PriorConfig(channels=4, hyper_channels=4, hyper_width=8, features=8, hidden=24))
-    optimizer = torch.optim.Adam(prior.parameters(), 3e-3)
-    for step in range(80):
+    optimizer = torch.optim.Adam(prior.parameters(), 6e-3)
+    for step in range(70):
         noise = 2 * torch.randn(4, 4, 6, 16)
         left, right = prior(noise[..., :12], noise[..., 2:14], 128).cell_bits.mean((0, 2, 3))
-        optimizer.param_groups[0]["lr"] = 3e-3 * (1 - step / 80)
+        optimizer.param_groups[0]["lr"] = 6e-3 * (1 - step / 70)
         optimizer.zero_grad()
         (left + right).backward()
         optimizer.step()
