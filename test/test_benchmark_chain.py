@@ -90,7 +90,7 @@ def test_a_codec_that_spends_more_has_more_bytes(finished):
 
 def test_what_is_there_is_not_made_again(finished, monkeypatch):
     config, out = finished
-    monkeypatch.setattr(run, "share", lambda *_: pytest.fail("there was something left to do"))
+    monkeypatch.setattr(run, "_attempt", lambda *_: pytest.fail("there was something left to do"))
     assert run.run(config, out) == []
 
 

@@ -38,6 +38,7 @@ class DatasetConfig(_Frozen):
         rendered: to be rendered into the run's folder instead.
         limit: the first so many frames.
         video: frames of one sequence, for the anchors that code video; 0 leaves those out.
+        without_presets: presets of encoders that take too long for so many frames.
     """
 
     what: str = ""
@@ -46,6 +47,7 @@ class DatasetConfig(_Frozen):
     rendered: Rendered | None = None
     limit: int | None = Field(None, ge=1)
     video: int = Field(0, ge=0)
+    without_presets: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _one_source(self) -> DatasetConfig:

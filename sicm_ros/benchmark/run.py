@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
-import random
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +125,8 @@ def settings(config: BenchmarkConfig, dataset: DatasetConfig) -> list[Setting]:
             for mode in modes:
                 default = "faster" if anchor.codec == "features" else PRESETS.get(anchor.codec, "")
                 for preset in anchor.presets or (default,):
+                    if preset in dataset.without_presets:
+                        continue
                     words = [mode if anchor.mode == "video" else "", preset]
                     model = ""
                     if anchor.codec in ("features", "learned"):
@@ -174,7 +178,6 @@ class Judgement:
     out: Path
     replicates: int
     threads: int
-    frames: int = 1
 
 
 @lru_cache(maxsize=8)
@@ -284,30 +287,51 @@ def _start(threads: int) -> None:
     cv2.setNumThreads(threads)
 
 
-def share(
-    work: Callable[[Any], int], jobs: Sequence[Any], workers: int, ray_address: str | None = None
-) -> Iterator[tuple[Any, int | SicmError]]:
-    """Jobs done by several processes, or by a Ray cluster whose machines see the same files: (job, result or error)."""
-    if ray_address is not None:
-        yield from _share_on_ray(work, jobs, ray_address)
-    elif workers <= 1:
-        for job in jobs:
-            yield job, _attempt(work, job)
-    else:
-        import multiprocessing
-        from concurrent.futures import ProcessPoolExecutor, as_completed
+Share = Callable[[Callable[[Any], int], Sequence[Any]], Iterator[tuple[Any, Any]]]
+"""(work, jobs) -> (job, its result or its SicmError), as they are done."""
 
-        context = multiprocessing.get_context(
-            "spawn"
-        )  # a fork would copy PyTorch's threads in the middle of their work
-        with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(jobs[0].threads,)) as pool:
-            futures = {pool.submit(_attempt, work, job): job for job in jobs}
+
+@contextmanager
+def sharing(workers: int, ray_address: str | None, threads: int) -> Iterator[Share]:
+    """Who does the jobs: this process, several, or a Ray cluster whose machines see the same files."""
+    if ray_address is not None:
+        try:
+            import ray
+        except ImportError:
+            raise DependencyError("--ray needs Ray: pip install 'sicm_ros[ray]'") from None
+        ray.init(address=None if ray_address == "local" else ray_address, log_to_driver=False)
+        try:
+            yield _on_ray
+        finally:
+            ray.shutdown()
+    elif workers <= 1:
+        _start(threads)
+        yield lambda work, jobs: ((job, _attempt(work, job)) for job in jobs)
+    else:
+        context = multiprocessing.get_context("spawn")  # a fork would copy PyTorch's threads at work
+        with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(threads,)) as pool:
             try:
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
+                yield partial(_in_pool, pool)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+
+
+def _in_pool(pool: ProcessPoolExecutor, work: Callable[[Any], int], jobs: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    futures = {pool.submit(_attempt, work, job): job for job in jobs}
+    for future in as_completed(futures):
+        yield futures[future], future.result()
+
+
+def _on_ray(work: Callable[[Any], int], jobs: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    import ray
+
+    remote = ray.remote(_attempt_in_worker)
+    waiting = {remote.options(num_cpus=job.threads).remote(work, job): job for job in jobs}
+    while waiting:
+        done, _ = ray.wait(list(waiting), num_returns=1)
+        for reference in done:
+            yield waiting.pop(reference), ray.get(reference)
 
 
 def _attempt(work: Callable[[Any], int], job: Any) -> int | SicmError:
@@ -321,23 +345,6 @@ def _attempt(work: Callable[[Any], int], job: Any) -> int | SicmError:
 def _attempt_in_worker(work: Callable[[Any], int], job: Any) -> int | SicmError:
     _start(job.threads)
     return _attempt(work, job)
-
-
-def _share_on_ray(work: Callable[[Any], int], jobs: Sequence[Any], address: str) -> Iterator[tuple[Any, Any]]:
-    try:
-        import ray
-    except ImportError:
-        raise DependencyError("--ray needs Ray: pip install 'sicm_ros[ray]'") from None
-    ray.init(address=None if address == "local" else address, log_to_driver=False)
-    remote = ray.remote(_attempt_in_worker)
-    try:
-        waiting = {remote.options(num_cpus=job.threads).remote(work, job): job for job in jobs}
-        while waiting:
-            done, _ = ray.wait(list(waiting), num_returns=1)
-            for reference in done:
-                yield waiting.pop(reference), ray.get(reference)
-    finally:
-        ray.shutdown()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -421,37 +428,79 @@ def run(
     """
     # Of a cluster's machines nothing is known, and single threads waste least.
     threads = threads or (1 if ray_address else max(1, (os.cpu_count() or 1) // max(workers, 1)))
-    if workers <= 1 and ray_address is None:
-        _start(threads)
+    work = batches(config)
+    coding = [_coding_jobs(batch, out, threads) for batch in work]
     failures: dict[str, str] = {}
-    coding, judging = [], []
-    for name, dataset in config.datasets.items():
-        names = names_of(dataset)
-        for setting in settings(config, dataset):
-            folder = out / name / setting.folder
-            groups = _groups(names, dataset.video if setting.video else 1)
-            missing = [group for group in groups if not _done(folder, setting, group)]
-            step = 1 if setting.video else CHUNK
-            for i in range(0, len(missing), step):
-                coding.append(Job(setting, dataset, tuple(missing[i : i + step]), out / name, threads))
-            for detector in setting.detectors:
-                if read_point(out / name, setting, detector, names) is None:
-                    judging.append(Judgement(setting, dataset, detector, names, out / name, config.replicates, threads))
-    random.Random(0).shuffle(coding)  # cheap and dear ones mixed, so that the time left is about right
-    _work(code, coding, "coding and detecting", "pair", workers, ray_address, failures)
-    judging = [job for job in judging if f"{job.out.name}/{job.setting.folder}" not in failures]
-    _work(judge, judging, "figures and intervals", "point", workers, ray_address, failures)
+    with (
+        sharing(workers, ray_address, threads) as share,
+        tqdm(total=sum(job.frames for jobs in coding for job in jobs), unit="pair", smoothing=0.05) as bar,
+    ):
+        for batch, jobs in zip(work, coding):
+            bar.set_description(f"{batch.name}: {batch.title}")
+            for job, result in share(code, jobs):
+                if isinstance(result, SicmError):
+                    failures[f"{batch.name}/{job.setting.folder}"] = str(result)
+                bar.update(job.frames)
+            judging = _judging_jobs(batch, out, config.replicates, threads)
+            judging = [job for job in judging if f"{batch.name}/{job.setting.folder}" not in failures]
+            for job, result in share(judge, judging):
+                if isinstance(result, SicmError):
+                    failures[f"{batch.name}/{job.setting.folder}"] = str(result)
     return [f"{where}: {why}" for where, why in failures.items()]
 
 
-def _work(work, jobs, title: str, unit: str, workers: int, ray_address: str | None, failures: dict[str, str]) -> None:
-    if not jobs:
-        return
-    with tqdm(total=sum(job.frames for job in jobs), desc=title, unit=unit, smoothing=0.05) as bar:
-        for job, result in share(work, jobs, workers, ray_address):
-            if isinstance(result, SicmError):
-                failures[f"{job.out.name}/{job.setting.folder}"] = str(result)
-            bar.update(job.frames)
+@dataclass(frozen=True)
+class Batch:
+    """Points that are finished together, figures and all, so that a run that stops leaves whole curves.
+
+    Attributes:
+        name: of the data set.
+        title: for people.
+        names: of the frames.
+    """
+
+    name: str
+    title: str
+    dataset: DatasetConfig
+    names: tuple[str, ...]
+    settings: list[Setting]
+
+
+def batches(config: BenchmarkConfig) -> list[Batch]:
+    """The work in order: every data set with each anchor's first preset, ours first; then the second presets, ..."""
+    found: dict[tuple[int, int, int], Batch] = {}
+    anchors = list(config.anchors)
+    for number, (name, dataset) in enumerate(config.datasets.items()):
+        for setting in settings(config, dataset):
+            position, rank, title = -1, 0, OURS
+            if setting.anchor in config.anchors:
+                presets = config.anchors[setting.anchor].presets
+                position, rank = anchors.index(setting.anchor), presets.index(setting.preset) if presets else 0
+                title = f"{setting.anchor} {setting.preset}".strip()
+            empty = Batch(name, title, dataset, names_of(dataset), [])
+            found.setdefault((rank, number, position), empty).settings.append(setting)
+    return [found[key] for key in sorted(found)]
+
+
+def _coding_jobs(batch: Batch, out: Path, threads: int) -> list[Job]:
+    jobs = []
+    for setting in batch.settings:
+        folder = out / batch.name / setting.folder
+        groups = _groups(batch.names, batch.dataset.video if setting.video else 1)
+        missing = [group for group in groups if not _done(folder, setting, group)]
+        step = 1 if setting.video else CHUNK
+        for i in range(0, len(missing), step):
+            jobs.append(Job(setting, batch.dataset, tuple(missing[i : i + step]), out / batch.name, threads))
+    return jobs
+
+
+def _judging_jobs(batch: Batch, out: Path, replicates: int, threads: int) -> list[Judgement]:
+    return [
+        Judgement(setting, batch.dataset, detector, batch.names, out / batch.name, replicates, threads)
+        for setting in batch.settings
+        for detector in setting.detectors
+        if read_point(out / batch.name, setting, detector, batch.names) is None
+    ]
 
 
 def load_run(out: Path) -> BenchmarkConfig:
