@@ -16,21 +16,16 @@ from sicm_ros.errors import BitstreamError
 
 
 class Models:
-    """constriction's models of integer tables, made when first used."""
+    """Tables, and constriction's models of them in `each`, by number."""
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
-        self._models: list[constriction.stream.model.Categorical | None] = [None] * (len(tables.starts) - 1)
-
-    def __getitem__(self, table: int) -> constriction.stream.model.Categorical:
-        model = self._models[table]
-        if model is None:
-            # constriction gives each of n symbols one of its 2^24 units and shares the rest in proportion. Weights one
-            # less than our frequencies sum to exactly that rest, so that its arithmetic stays on integers and its table
-            # is ours.
-            weights = self.tables.of(table).astype(np.float64) - 1
-            model = self._models[table] = constriction.stream.model.Categorical(weights, perfect=False)
-        return model
+        # constriction gives each of n symbols one of its 2^24 units and shares the rest in proportion. Weights one less
+        # than our frequencies sum to exactly that rest, so that its arithmetic stays on integers and its table is ours.
+        self.each = [
+            constriction.stream.model.Categorical(tables.of(table).astype(np.float64) - 1, perfect=False)
+            for table in range(len(tables.starts) - 1)
+        ]
 
 
 def grouped(tables: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
@@ -55,8 +50,9 @@ class Encoder:
         residuals = np.clip(wanted, -reach, reach).astype(np.int32)
         order, runs = grouped(tables)
         entries = (residuals + reach)[order]
+        encode, models = self._coder.encode, self._models.each
         for table, start, end in runs:
-            self._coder.encode(entries[start:end], self._models[table])
+            encode(entries[start:end], models[table])
         return residuals
 
     def payload(self) -> bytes:
@@ -76,8 +72,9 @@ class Decoder:
         """uint8 (n,) -> int32 (n,); `wanted` is not looked at."""
         order, runs = grouped(tables)
         entries = np.empty(len(tables), np.int32)
+        decode, models = self._coder.decode, self._models.each
         try:
-            parts = [self._coder.decode(self._models[table], end - start) for table, start, end in runs]
+            parts = [decode(models[table], end - start) for table, start, end in runs]
         except (AssertionError, ValueError) as error:
             raise BitstreamError(f"payload: not the output of an encoder ({error}); drop the packet") from None
         if parts:

@@ -42,6 +42,24 @@ Coder = Encoder | Decoder | Meter
 Window = tuple[int, int, int, int]  # rows above, rows below, columns before, columns after
 
 
+@dataclass(frozen=True)
+class Sparse:
+    """Columns of a layer's input without the channels that are zero everywhere, as most are at low rates.
+
+    Attributes:
+        columns: (cells, taps * len(present)).
+        present: indices of the channels that are there, of `channels`.
+    """
+
+    columns: Array
+    present: Array
+    channels: int
+
+    def __matmul__(self, weight: Array) -> Array:
+        rows = weight.reshape(-1, self.channels, weight.shape[1])[:, self.present]
+        return self.columns @ rows.reshape(self.columns.shape[1], weight.shape[1])
+
+
 class Layer:
     """One matrix product over a few inputs, a shift to the right that rounds, a clip."""
 
@@ -65,7 +83,7 @@ class Layer:
         self._bias = (bias + rounding).astype(dtype) * scale
         self._low, self._high = dtype(spec.low), dtype(spec.high)
 
-    def __call__(self, inputs: list[Array]) -> Array:
+    def __call__(self, inputs: list[Array | Sparse]) -> Array:
         """(cells, count) for each input, or (1, count) for one that is the same everywhere -> (cells, outputs)."""
         total = self._bias
         for x, weight in zip(inputs, self._weights, strict=True):  # what is the same everywhere comes first
@@ -198,9 +216,9 @@ class IntegerPrior:
             if features is not None:
                 inputs.append(features[step.view].reshape(height * width, -1)[cells])
             if step.own:
-                inputs.append(gather(seen[step.view], OWN_WINDOW, step.parity, EVEN))
+                inputs.append(gather_sparse(seen[step.view], OWN_WINDOW, step.parity, EVEN))
             if step.cross:
-                inputs.append(gather(seen[LEFT], CROSS_WINDOW, step.parity))
+                inputs.append(gather_sparse(seen[LEFT], CROSS_WINDOW, step.parity))
             mean, scale = self._distributions(f"pass{number}", inputs, len(cells))
             target = None if wanted is None else wanted[step.view, cells]
             coded = code_symbols(coder, mean, scale, target)
@@ -233,7 +251,7 @@ class IntegerPrior:
             views += np.split(x, 2 // self.config.groups, axis=2)
         return np.stack(views)
 
-    def _distributions(self, name: str, inputs: list[Array], cells: int) -> tuple[Array, Array]:
+    def _distributions(self, name: str, inputs: list[Array | Sparse], cells: int) -> tuple[Array, Array]:
         """Means in quarters and scale indices, int32 (cells, M) each."""
         x = self._layers[f"{name}.1"]([self._layers[f"{name}.0"](inputs)])
         outputs = (self._layers[f"{name}.{which}"]([x]).astype(np.int32) for which in ("mean", "scale"))
@@ -327,11 +345,20 @@ def gather(grid: Array, window: Window, parity: int | None = None, visible: int 
     """(h, w, C) -> (cells, offsets * C): what each cell of colour `parity` sees through its window; zeros outside."""
     height, width, channels = grid.shape
     above, below, before, after = window
-    padded = np.zeros((height + above + below, width + before + after, channels), grid.dtype)
+    rows, columns = height + above + below, width + before + after
+    padded = np.zeros((rows, columns, channels), grid.dtype)
     padded[above : above + height, before : before + width] = grid
     indices = _gather_indices(height, width, window, parity, visible)
     cells, taps = indices.shape
-    return np.take(padded.reshape(-1, channels), indices.ravel(), axis=0).reshape(cells, taps * channels)
+    flat = padded.reshape(rows * columns, channels)
+    return np.take(flat, indices.ravel(), axis=0).reshape(cells, taps * channels)
+
+
+def gather_sparse(grid: Array, window: Window, parity: int | None, visible: int | None = None) -> Sparse:
+    """`gather` of the channels that aren't zero everywhere."""
+    channels = grid.shape[2]
+    present = np.flatnonzero(grid.reshape(-1, channels).any(axis=0))
+    return Sparse(gather(grid[..., present], window, parity, visible), present, channels)
 
 
 def to_space(grid: Array, height: int, width: int) -> Array:
