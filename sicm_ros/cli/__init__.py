@@ -21,6 +21,7 @@ COMMANDS = {
     "bench": "sicm_ros.cli.bench",
     "report": "sicm_ros.cli.report",
     "demo": "sicm_ros.cli.demo",
+    "top": "sicm_ros.cli.top",
 }
 
 
