@@ -18,7 +18,8 @@ SAY := @printf '\n==> %s\n'
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 HAVE_ROS := $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
 HAVE_VISION_MSGS := $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import vision_msgs' 2>/dev/null && echo yes)
-PIP := $(BIN)/python -m pip install --constraint without_ros/constraints.txt \
+# Without compiling every module beforehand, most of which are never imported: a minute of torch's installation.
+PIP := $(BIN)/python -m pip install --no-compile --constraint without_ros/constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .PHONY: help demo bench test lint format clean setup workspace
