@@ -12,10 +12,16 @@ from sicm_ros.geometry import Detections
 LINE = [(100.0, 10.0), (1000.0, 20.0), (10000.0, 30.0)]  # ten times the bytes, ten points
 
 
-def test_front_keeps_what_nothing_beats():
-    front = Front.of([(500, 20), (100, 10), (200, 9), (400, 25), (500, 24), (600, 25), (700, 26)])
-    assert front.sizes.tolist() == [100, 400, 700]
-    assert front.ap.tolist() == [10, 25, 26]
+def test_front_keeps_what_no_variant_beats():
+    front = Front.of([(100, 10), (400, 25), (700, 26)], [(200, 9), (500, 24), (600, 25.5)], [(50, 1)])
+    assert front.sizes.tolist() == [50, 100, 400, 600, 700]
+    assert front.ap.tolist() == [1, 10, 25, 25.5, 26]
+
+
+def test_luck_is_averaged_away():
+    front = Front.of([(300, 20), (100, 10), (200, 22), (400, 30)])  # 22 before 20: 21 twice
+    assert front.sizes.tolist() == [100, 200, 400]
+    assert front.ap.tolist() == [10, 21, 30]
 
 
 def test_front_interpolates_over_the_logarithm_of_the_rate():
@@ -52,9 +58,9 @@ def test_bd_rate_is_taken_where_both_curves_are():
     assert found.overlap == pytest.approx(1 / 3)
 
 
-def test_bd_rate_ignores_points_that_others_beat():
-    noisy = [*((size / 2, ap) for size, ap in LINE), (4000.0, 12.0)]
-    assert bd_rate(Front.of(LINE), Front.of(noisy)).percent == pytest.approx(-50)
+def test_bd_rate_ignores_a_variant_that_another_beats():
+    better, worse = [(size / 2, ap) for size, ap in LINE], [(4000.0, 12.0)]
+    assert bd_rate(Front.of(LINE), Front.of(worse, better)).percent == pytest.approx(-50)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,19 @@
 """Curves of accuracy over rate, and the figures that compare them.
 
-AP is not always increasing with the rate: before anything is compared, each curve becomes its Pareto front (points that
-some other point of the same codec beats at no more bytes are left out), interpolated over log10(bytes) by PCHIP. The
-same for every codec, ours included.
+AP is not always increasing with the rate: a detector's luck with one set of frames is in it. Before anything is
+compared, each variant's curve becomes the increasing curve that fits it best (isotonic regression), and all of a codec's
+variants together become their Pareto front, interpolated over log10(bytes) by PCHIP. The same for every codec, ours too.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
+from scipy.optimize import isotonic_regression
 
 LEAST_POINTS = 3  # of a front that a BD-rate may be taken of
 KBIT = (64, 128, 256, 512)  # kbit/s at which AP is told
@@ -21,15 +22,16 @@ RATE = 10  # Hz
 
 @dataclass(frozen=True)
 class Front:
-    """A codec's best points: bytes a pair (N,) and AP (N,), per cent, both strictly increasing."""
+    """What a codec reaches: bytes a pair (N,) and AP (N,), per cent, both strictly increasing."""
 
     sizes: np.ndarray
     ap: np.ndarray
 
     @classmethod
-    def of(cls, points: Iterable[tuple[float, float]]) -> Front:
-        """The Pareto front of (bytes a pair, AP) points."""
+    def of(cls, *variants: Sequence[tuple[float, float]]) -> Front:
+        """The Pareto front of curves of (bytes a pair, AP) points, each made monotone first."""
         best, kept = -np.inf, []
+        points = [point for curve in variants for point in _monotone(curve)]
         for size, ap in sorted(points, key=lambda point: (point[0], -point[1])):
             if ap > best:
                 best = ap
@@ -54,6 +56,14 @@ class Front:
         if ap <= self.ap[0] or len(self) == 1:
             return float(self.sizes[0])
         return float(10 ** PchipInterpolator(self.ap, np.log10(self.sizes))(ap))
+
+
+def _monotone(curve: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The increasing curve that is nearest to the points, in squares of AP."""
+    if not curve:
+        return []
+    sizes, ap = np.array(sorted(curve), np.float64).T
+    return list(zip(sizes, isotonic_regression(ap).x))
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ import matplotlib
 matplotlib.use("Agg")  # no screen, and none of the user's backends
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from sicm_ros.benchmark.curves import Front, kbit_per_s, size_of
+from sicm_ros.benchmark.curves import kbit_per_s, size_of
 from sicm_ros.benchmark.results import METRICS, DatasetResults
 from sicm_ros.benchmark.run import ABLATION, OURS
 
@@ -24,6 +23,7 @@ _COLOURS |= {"jxl": "#E69F00", "webp": "#999999", "jpeg": "#555555", "feature": 
 _MARKERS = {"ours": "o", "vvc": "s", "x265": "^", "svtav1": "v", "avif": "D", "jxl": "P", "webp": "X", "jpeg": "d"}
 _MARKERS |= {"feature": "*", "stereo": "h"}
 _STYLE = {"font.size": 10, "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
+NEAR = 2.0  # AP points below a front within which a point's interval is drawn
 _OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
@@ -40,7 +40,7 @@ def label_of(anchor: str) -> str:
 
 
 def rate_accuracy(results: DatasetResults, anchors: Sequence[str], bands: Sequence[str] = (OURS,)) -> Figure:
-    """AP3D and APBEV of cars, moderate, at 0.5 and 0.7, over bytes a pair; each curve a Pareto front.
+    """AP3D and APBEV of cars, moderate, at 0.5 and 0.7, over bytes a pair: fronts, and faint all that was measured.
 
     Args:
         anchors: names of the curves, beside ours.
@@ -70,8 +70,7 @@ def _panel(axis, results: DatasetResults, names: Sequence[str], metric: str, ove
         base = name.split("_")[0]
         colour = _COLOURS[base] if base in _COLOURS else next(others)
         dashes = "-" if name == OURS or "two_view" in name else "-." if "video" in name else (0, (1.5, 1.2))
-        front = Front.of((m.point.bytes_per_pair, m.ap(metric, overlap)) for m in points)
-        best = [m for m in points if m.point.bytes_per_pair in front.sizes and m.ap(metric, overlap) in front.ap]
+        front = results.front(name, metric, overlap)
         weight = 2.8 if name == OURS else 1.3
         mark = _MARKERS.get(base, ".")
         axis.plot(
@@ -82,9 +81,10 @@ def _panel(axis, results: DatasetResults, names: Sequence[str], metric: str, ove
             [m.point.bytes_per_pair for m in points], [m.ap(metric, overlap) for m in points],
             ls="", marker=mark, ms=3, alpha=0.3, color=colour,
         )  # fmt: skip
-        if name in bands and best:
-            low, high = np.array([m.interval(metric, overlap) for m in best]).T
-            axis.fill_between([m.point.bytes_per_pair for m in best], low, high, color=colour, alpha=0.13, lw=0)
+        if name in bands:
+            near = [m for m in points if m.ap(metric, overlap) >= (front.ap_at(m.point.bytes_per_pair) or 0) - NEAR]
+            for m in near:
+                axis.plot([m.point.bytes_per_pair] * 2, m.interval(metric, overlap), color=colour, alpha=0.35, lw=1)
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

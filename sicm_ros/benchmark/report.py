@@ -24,8 +24,9 @@ METHOD = (
     "calibration included; nothing is left out because it could have been sent before. Bits per pixel are over both "
     "views at the camera's size, whatever size was coded.",
     "Pictures from the anchors' decoders go to our network's uncompressed detector; where several detectors or "
-    "variants (encoder preset, size of the picture) were tried, the best counts. Each curve is then a Pareto front: "
-    "points that another one of the same codec beats at no more bytes are left out; faint markers show them.",
+    "variants (encoder preset, size of the picture) were tried, the best counts. Each variant's curve is first "
+    "made increasing (isotonic regression, ours too), then all variants' Pareto front is taken; faint markers show "
+    "every point as measured.",
     "BD-rate: Bjontegaard's delta on AP of moderate cars at overlap 0.5 (R40) over the logarithm of the rate, PCHIP; "
     "negative: ours needs fewer bits. Overlap: the range of AP that both reach, over what either does. Refused where "
     "there is none, or where a front has fewer than three points.",

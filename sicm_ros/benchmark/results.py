@@ -73,8 +73,13 @@ class DatasetResults:
     missing: int
 
     def front(self, anchor: str, metric: str, overlap: str = HEADLINE) -> Front:
-        """The best points of an anchor over all its variants and detectors."""
-        return Front.of((m.point.bytes_per_pair, m.ap(metric, overlap)) for m in self.curves.get(anchor, ()))
+        """What an anchor reaches with the best of its variants and detectors."""
+        variants: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        for m in self.curves.get(anchor, ()):
+            variants.setdefault((m.setting.variant, m.detector), []).append(
+                (m.point.bytes_per_pair, m.ap(metric, overlap))
+            )
+        return Front.of(*variants.values())
 
     @property
     def anchors(self) -> list[str]:
