@@ -1,8 +1,8 @@
 """Curves of accuracy over rate, and the figures that compare them.
 
 AP is not always increasing with the rate: a detector's luck with one set of frames is in it. Before anything is
-compared, each variant's curve becomes the increasing curve that fits it best (isotonic regression), and all of a codec's
-variants together become their Pareto front, interpolated over log10(bytes) by PCHIP. The same for every codec, ours too.
+compared, each variant's curve becomes the increasing curve that fits it best (isotonic regression), and all variants of
+a codec together become their Pareto front, interpolated over log10(bytes) by PCHIP. The same for every codec, ours too.
 """
 
 from __future__ import annotations
