@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 
 from sicm_ros.benchmark.coders import CodedPictures
+from sicm_ros.benchmark.drift import SCORE
 from sicm_ros.benchmark.results import HEADLINE, DatasetResults, Measured
 from sicm_ros.benchmark.run import OURS, frames_of, model_key, stream_files
 from sicm_ros.kitti import Labels, StereoFrame, read_labels
 from sicm_ros.pictures import DETECTION, LABEL, birds_eye, draw_boxes
 
-SCORE = 0.3  # detections below it aren't drawn
 WIDTH, ABOVE = 980, (240, 290)  # pixels: of the picture, and of the view from above
 
 
