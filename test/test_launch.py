@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from rendered_drive import write_objects
 
 pytest.importorskip("launch", reason="ROS' launch is not installed (it is not on PyPI)", exc_type=ImportError)
@@ -40,6 +41,17 @@ def test_every_argument_says_what_it_means(name: str):
     for argument in description(name).get_launch_arguments():
         assert len(argument.description) > 15, argument.name
         assert argument.default_value is not None, argument.name
+
+
+def test_defaults_are_those_of_the_parameters():
+    from sicm_ros.nodes.parameters import tables
+
+    for node in ("encoder", "decoder"):
+        table = {p.name: p.default for p in tables()[node]}
+        for argument in description(node).get_launch_arguments() + description("pipeline").get_launch_arguments():
+            default = argument.default_value[0].text if argument.default_value else ""
+            if argument.name in table:
+                assert type(table[argument.name])(yaml.safe_load(default)) == table[argument.name], argument.name
 
 
 def test_the_pipeline_has_the_arguments_that_users_expect():
