@@ -49,8 +49,8 @@ def test_defaults_are_those_of_the_parameters():
     for node in ("encoder", "decoder"):
         table = {p.name: p.default for p in tables()[node]}
         for argument in description(node).get_launch_arguments() + description("pipeline").get_launch_arguments():
-            default = argument.default_value[0].text if argument.default_value else ""
             if argument.name in table:
+                default = argument.default_value[0].text if argument.default_value else ""
                 assert type(table[argument.name])(yaml.safe_load(default)) == table[argument.name], argument.name
 
 
