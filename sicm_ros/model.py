@@ -365,7 +365,7 @@ def fingerprint(folder: Path) -> bytes:
     digest = hashlib.sha256()
     for name in ("weights.safetensors", "tables.safetensors"):
         digest.update((folder / name).read_bytes())
-    digest.update(json.dumps(json.loads(_read_config(folder)["network"].model_dump_json()), sort_keys=True).encode())
+    digest.update(json.dumps(_read_config(folder)["network"].model_dump(mode="json"), sort_keys=True).encode())
     return digest.digest()[:8]
 
 
@@ -415,7 +415,7 @@ def save_model(network: MVSFCNet, folder: Path, name: str, licence: str, card: s
     }
     save_file(weights, folder / "weights.safetensors")
     save_arrays(network.prior.export().arrays(), folder / "tables.safetensors")
-    tree = {"name": name, "licence": licence, "network": json.loads(network.config.model_dump_json())}
+    tree = {"name": name, "licence": licence, "network": network.config.model_dump(mode="json")}
     (folder / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
     (folder / "MODEL_CARD.md").write_text(card or f"# {name}\n\nLicence: {licence}. Untrained.\n")
     return folder

@@ -71,21 +71,6 @@ def recording(drive, tmp_path):
     return path
 
 
-@pytest.fixture(scope="module")
-def small_model(tmp_path_factory):
-    """An untrained model, small enough to be quick; its bitstream is as real as any."""
-    from sicm_ros.model import create
-    from sicm_ros.network import NetworkConfig
-
-    small = {
-        "input_width": 256,
-        "input_height": 96,
-        "codec": {"width": 16, "search": 8, "prior": {"channels": 8, "hyper_channels": 4}},
-        "detector": {"width": 16, "matching_width": 8, "groups": 4, "disparities": 8, "head_width": 16},
-    }
-    return create(tmp_path_factory.mktemp("model") / "small", NetworkConfig.model_validate(small))
-
-
 def test_the_summary_states_what_was_recorded(drive, recording):
     with open_stereo(drive) as source:
         run = demo.read_run(recording, source, quality=0.5)

@@ -47,21 +47,6 @@ def test_a_repeated_message_is_no_loss():
     }
 
 
-@pytest.fixture(scope="module")
-def small_model(tmp_path_factory):
-    """An untrained model, small enough to be quick; its bitstream is as real as any."""
-    from sicm_ros.model import create
-    from sicm_ros.network import NetworkConfig
-
-    small = {
-        "input_width": 256,
-        "input_height": 96,
-        "codec": {"width": 16, "search": 8, "prior": {"channels": 8, "hyper_channels": 4}},
-        "detector": {"width": 16, "matching_width": 8, "groups": 4, "disparities": 8, "head_width": 16},
-    }
-    return create(tmp_path_factory.mktemp("model") / "small", NetworkConfig.model_validate(small))
-
-
 @pytest.mark.timeout(600)
 def test_every_pair_over_a_bad_link_is_out_or_lost_by_cause(ros_installed, tmp_path, small_model):
     drive = write_objects(tmp_path / "objects", PAIRS)

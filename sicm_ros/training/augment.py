@@ -19,7 +19,7 @@ from sicm_ros.kitti import Labels
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges of what is drawn; Augmentation.none() leaves pairs as the network meets them in use."""
+    """Ranges of what is drawn."""
 
     zoom: tuple[float, float] = (0.85, 1.25)
     mirror: float = 0.5

@@ -45,12 +45,12 @@ def train(config: TrainConfig) -> Path:
     torch.manual_seed(config.seed)
     network = start_network(config)
     teacher = copy.deepcopy(network).eval().requires_grad_(False) if config.stage != "detector" else None
-    if config.stage == "codec":
+    latest = config.out / "latest.safetensors"
+    if config.stage == "codec" and not latest.is_file():  # a checkpoint holds them
         _measure_features(network, config)
     average = copy.deepcopy(network).eval().requires_grad_(False)
     optimiser = _optimiser(network, config)
     config.out.mkdir(parents=True, exist_ok=True)
-    latest = config.out / "latest.safetensors"
     step, best = checkpoint.restore(latest, network, average, optimiser) if latest.is_file() else (0, -1.0)
     step_module = _Step(network, teacher, config)
     stage = step_module

@@ -10,10 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sicm_ros.network.detector import (
-    DISPARITY_BINS,
     HEADING_BINS,
     MEAN_DIMENSIONS,
-    STRIDE,
     Maps,
     Rigs,
     disparity_bins,
@@ -173,6 +171,3 @@ def map_distillation(student: Maps, teacher: Maps) -> Tensor:
     face = teacher.face_logits.softmax(1)
     far = (face * (face.clamp(min=1e-6).log() - student.face_logits.log_softmax(1))).sum(1) * attention[:, 0]
     return seen + (match * certain).sum() / certain.sum().clamp(min=1) + far.sum() / attention.sum().clamp(min=1)
-
-
-__all__ = ["DISPARITY_BINS", "STRIDE", "Weights", "distillation", "map_distillation", "task_losses", "weighted"]

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from sicm_ros.geometry import StereoCalibration
 from sicm_ros.kitti import KittiObjects
 from sicm_ros.network.detector import Rigs
 from sicm_ros.training.augment import Augmentation, draw
@@ -101,8 +100,3 @@ def loader(config: TrainConfig, step: int, rank: int = 0, world: int = 1) -> Dat
 def rigs_of(batch: dict[str, torch.Tensor]) -> Rigs:
     """The calibrations of a batch."""
     return Rigs(*batch["rig"].unbind(1))
-
-
-def calibration_of(rig: torch.Tensor, width: int, height: int) -> StereoCalibration:
-    """One row of batch["rig"], as a calibration."""
-    return StereoCalibration(**{k: float(v) for k, v in zip(_RIG, rig)}, width=width, height=height)
