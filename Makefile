@@ -22,7 +22,7 @@ HAVE_VISION_MSGS := $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'impor
 PIP := $(BIN)/python -m pip install --no-compile --constraint without_ros/constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help demo bench test lint format clean setup workspace
+.PHONY: help demo bench test soak lint format clean setup workspace
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -37,6 +37,10 @@ bench: $(DONE)/bench ## rate and accuracy beside other codecs, on a few rendered
 test: setup $(DONE)/test ## the tests; TESTS=test/test_x.py for some of them
 	$(SAY) "Tests, with real node processes over DDS"
 	$(BIN)/python -m pytest $(TESTS)
+
+soak: setup ## three minutes at full speed through the real nodes: memory, losses, latency
+	$(SAY) "900 pairs through encoder and decoder"
+	$(BIN)/sicm bench soak --pairs 900
 
 lint: $(DONE)/lint ## style and common mistakes
 	$(BIN)/ruff check .

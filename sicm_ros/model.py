@@ -28,7 +28,7 @@ from sicm_ros.errors import BitstreamError, InputError, ModelError
 from sicm_ros.geometry import Detections, ModelView, StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES, image_boxes
 from sicm_ros.network import MVSFCNet, NetworkConfig
-from sicm_ros.network.detector import STRIDE, Maps, Rigs, candidates, expected_cells
+from sicm_ros.network.detector import STRIDE, Maps, Rigs, candidates
 from sicm_ros.network.quality import LEVELS, quality_level
 from sicm_ros.network.runtime import fastest_type, folded, keep_memory
 from sicm_ros.network.smfc import Features
@@ -158,7 +158,27 @@ class Model:
         Raises:
             BitstreamError: the packet is damaged, of another model or version, or its calibration is not `calibration`.
         """
-        clock = _Clock()
+        return self._rebuild([self._read_packet(data, calibration)])[0]
+
+    def decode_many(
+        self, packets: list[bytes], calibrations: list[StereoCalibration | None]
+    ) -> list[Result | BitstreamError]:
+        """Packets of several vehicles in one pass through the network: what `decode` returns, or raises, of each.
+
+        A batch's boxes are those of its packets one by one up to float rounding. `timings` are the batch's, shared out
+        evenly.
+        """
+        read: list[_Reading | BitstreamError] = []
+        for data, calibration in zip(packets, calibrations, strict=True):
+            try:
+                read.append(self._read_packet(data, calibration))
+            except BitstreamError as error:
+                read.append(error)
+        results = iter(self._rebuild([r for r in read if isinstance(r, _Reading)]))
+        return [next(results) if isinstance(r, _Reading) else r for r in read]
+
+    def _read_packet(self, data: bytes, calibration: StereoCalibration | None) -> _Reading:
+        start = time.perf_counter()
         packet = unpack(data)
         if packet.fingerprint != self.fingerprint[:FINGERPRINT_BYTES]:
             raise BitstreamError(
@@ -173,13 +193,22 @@ class Model:
             raise BitstreamError("packet: made with another calibration than the one that was given")
         height, width = self.config.input_height // LATENT_STRIDE, self.config.input_width // LATENT_STRIDE
         left, right, _ = self.prior.decompress(packet.payload, height, width, packet.quality)
-        symbols = np.stack([left, right])
-        clock.lap("entropy decoding")
+        return _Reading(packet, calibration, np.stack([left, right]), time.perf_counter() - start)
+
+    def _rebuild(self, readings: list[_Reading]) -> list[Result]:
+        if not readings:
+            return []
+        clock = _Clock()
+        clock.laps["entropy decoding"] = sum(r.seconds for r in readings)
+        # Left views first, then the right ones, as everywhere.
+        symbols = np.stack([r.symbols for r in readings], 1).reshape(-1, *readings[0].symbols.shape[1:])
         with self._inference():
             latents = torch.from_numpy(symbols).to(self.device, torch.float32, memory_format=torch.channels_last)
-            features = self.network.synthesise(latents, self._quality(packet.quality))
+            quality = torch.tensor([r.packet.quality / LEVELS for r in readings], device=self.device)
+            features = self.network.synthesise(latents, quality)
             clock.lap("feature decoder", self.device)
-        return self._analyse(features, calibration, self.network.detector, clock, symbols, packet)
+        calibrations = [r.calibration for r in readings]
+        return self._analyse(features, calibrations, self.network.detector, clock, readings)
 
     # Both, and neither
 
@@ -189,7 +218,7 @@ class Model:
         with self._inference():
             features = self.network.extract(self._views_of(left, right, calibration))
             clock.lap("backbone", self.device)
-        return self._analyse(features, calibration, self.network.reference, clock, None, None)
+        return self._analyse(features, [calibration], self.network.reference, clock)[0]
 
     def extract(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Features:
         """Features of a pair at strides 4, 8 and 16, before any coding: tensors (2, C, h, w), left view first."""
@@ -198,7 +227,7 @@ class Model:
 
     def detect_features(self, features: Features, calibration: StereoCalibration) -> Result:
         """What the uncompressed network makes of features as `extract` gives them, however they travelled."""
-        return self._analyse(features, calibration, self.network.reference, _Clock(), None, None)
+        return self._analyse(features, [calibration], self.network.reference, _Clock())[0]
 
     def describe(self) -> dict:
         """Name, fingerprint, licence, classes and input size."""
@@ -257,25 +286,41 @@ class Model:
     def _inference(self):
         return _Inference(self.device, self.number_type)
 
-    def _analyse(self, features, calibration, detector, clock: _Clock, symbols, packet) -> Result:
-        view = self.view(calibration)
-        rigs = Rigs.of([view.calibration], self.device)
+    def _analyse(self, features, calibrations, detector, clock: _Clock, readings=None) -> list[Result]:
+        """Features of one or several pairs to their results."""
+        views = [self.view(c) for c in calibrations]
+        rigs = Rigs.of([v.calibration for v in views], self.device)
         with self._inference():
             maps: Maps = detector(features, rigs)
             found = candidates(maps, rigs)
-            disparity = expected_cells(maps.matching.float())[0] * (
-                STRIDE * calibration.width / self.config.input_width
-            )
-            disparity = disparity.cpu().numpy()
+            cells = maps.disparity.float()[:, 0].cpu().numpy()
             clock.lap("detector", self.device)
-        detections = _detections(found, calibration)
+        detections = [_detections(found, n, c) for n, c in enumerate(calibrations)]
         clock.lap("boxes")
-        return Result(detections, features, disparity, symbols, packet, view, clock.laps)
+        count = len(calibrations)
+        timings = {stage: seconds / count for stage, seconds in clock.laps.items()}
+        results = []
+        for n, (calibration, view) in enumerate(zip(calibrations, views)):
+            packet, symbols = (readings[n].packet, readings[n].symbols) if readings else (None, None)
+            own = features if count == 1 else tuple(f[[n, n + count]] for f in features)
+            disparity = cells[n] * (STRIDE * calibration.width / self.config.input_width)
+            results.append(Result(detections[n], own, disparity, symbols, packet, view, dict(timings)))
+        return results
 
 
-def _detections(found, calibration: StereoCalibration) -> Detections:
+@dataclass(frozen=True)
+class _Reading:
+    """A packet whose payload is symbols again: int (2, channels, height / 16, width / 16), left view first."""
+
+    packet: Packet
+    calibration: StereoCalibration
+    symbols: np.ndarray
+    seconds: float
+
+
+def _detections(found, n: int, calibration: StereoCalibration) -> Detections:
     classes, scores, location, dimensions, rotation = (
-        getattr(found, name)[0].double().cpu().numpy()
+        getattr(found, name)[n].double().cpu().numpy()
         for name in ("classes", "scores", "location", "dimensions", "rotation_y")
     )
     sane = np.isfinite(location).all(1) & np.isfinite(scores) & (location[:, 2] < 200) & (scores >= LEAST_SCORE)

@@ -6,18 +6,21 @@ import resource
 import struct
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import sicm_ros
 from sicm_ros.bitstream import CALIBRATION_BYTES, HEADER_BYTES, MAX_PAYLOAD, Packet, identity, pack, unpack
 from sicm_ros.entropy import PriorConfig
-from sicm_ros.entropy.prior import StereoPrior, quantise
 from sicm_ros.errors import BitstreamError, CalibrationError, InputError
 from sicm_ros.geometry import StereoCalibration
+from sicm_ros.model import create
+from sicm_ros.network import NetworkConfig
+from sicm_ros.network.config import CodecConfig, DetectorConfig
 
 KITTI = StereoCalibration(721.5377, 721.5377, 609.5593, 172.854, 0.5327, 1242, 375, 0.52)
 
@@ -142,23 +145,30 @@ def test_a_calibration_that_float32_cannot_hold_is_refused_where_it_is_sent(fiel
 
 
 class Receiver:
-    """What a decoder does with arriving bytes, down to the symbols; 6 x 8 cells so that thousands take seconds."""
+    """A decoder, whole: from bytes to boxes; 6 x 8 cells so that thousands take seconds."""
 
-    def __init__(self) -> None:
-        torch.manual_seed(0)
-        config = PriorConfig(channels=4, hyper_channels=2, hyper_width=4, features=4, hidden=8)
-        prior = StereoPrior(config)
-        left = torch.distributions.Laplace(0.0, 1.0).sample((1, 4, 6, 8))
-        right = torch.roll(left, -1, 3)
-        z = prior.analyse(left, right)
-        symbols = [quantise(x)[0].detach().numpy().astype(np.int32) for x in (left, right, z)]
-        self.prior = prior.export()
-        self.payloads = [self.prior.compress(*symbols, quality) for quality in (0, 128, 255)]
+    SYMBOLS = 2 * 4 * 6 * 8
+
+    def __init__(self, folder: Path) -> None:
+        config = NetworkConfig(
+            input_width=128,
+            input_height=96,
+            codec=CodecConfig(
+                width=8, search=4, prior=PriorConfig(channels=4, hyper_channels=2, hyper_width=4, features=4, hidden=8)
+            ),
+            detector=DetectorConfig(width=8, matching_width=8, groups=2, disparities=8, head_width=8),
+        )
+        self.model = sicm_ros.load(create(folder, config))
+        picture = np.random.default_rng(0).integers(0, 256, (375, 1242, 3), np.uint8)
+        self.packets = [
+            self.model.encode(picture, picture, KITTI, quality, include_calibration=own)
+            for quality in (0, 0.5, 1)
+            for own in (True, False)
+        ]
 
     def receive(self, data: bytes) -> int:
         """Decodes; returns the number of symbols."""
-        got = unpack(data)
-        return sum(x.size for x in self.prior.decompress(got.payload, 6, 8, got.quality))
+        return self.model.decode(data, KITTI).symbols.size
 
 
 def mutated(random: np.random.Generator, originals: list[bytes]) -> bytes:
@@ -185,15 +195,11 @@ def mutated(random: np.random.Generator, originals: list[bytes]) -> bytes:
     return bytes(data)
 
 
-def test_twenty_thousand_damaged_packets_do_no_harm():
+def test_twenty_thousand_damaged_packets_do_no_harm(tmp_path):
     """Only BitstreamError, or a decode of a packet whose checksum is right; at once, and in little memory."""
-    receiver = Receiver()
-    originals = [
-        pack(packet(calibration, payload, quality=quality))
-        for payload, quality in zip(receiver.payloads, (0, 128, 255), strict=True)
-        for calibration in (KITTI, None)
-    ]
-    assert all(receiver.receive(data) == 2 * 4 * 48 + 2 * 4 for data in originals)
+    receiver = Receiver(tmp_path)
+    originals = receiver.packets
+    assert all(receiver.receive(data) == receiver.SYMBOLS for data in originals)
     random = np.random.default_rng(2026)
     refused = decoded = 0
     slowest = 0.0
@@ -204,7 +210,7 @@ def test_twenty_thousand_damaged_packets_do_no_harm():
             data = resealed(data)
         started = time.thread_time()
         try:
-            assert receiver.receive(data) == 2 * 4 * 48 + 2 * 4
+            assert receiver.receive(data) == receiver.SYMBOLS
             decoded += 1
             assert data == resealed(data)
         except BitstreamError:

@@ -94,7 +94,7 @@ def test_processes_of_other_kinds_agree(scene, tmp_path):
     assert f"{len(data)} bytes" in made.stdout
     model = load(scene / "model")
     result = model.decode(data)
-    assert len(told["detections"]) > 3
+    assert len(told["detections"]) >= 3
     assert told["detections"][0]["score"] == pytest.approx(result.detections.scores[0], abs=0.02)
     assert len(read_labels(tmp_path / "a.txt", scored=True)) == len(told["detections"])
     assert told["packet"]["bytes"] == len(data)

@@ -21,10 +21,10 @@ from sicm_ros.network.detector import (
     HEADING_BINS,
     MEAN_DIMENSIONS,
     Maps,
+    Refinement,
     Rigs,
     candidates,
-    disparity_bins,
-    expected_cells,
+    pooled,
 )
 from sicm_ros.network.matching import correlate, gather_along_rows, mirror
 from sicm_ros.network.quality import QualityGain, quality_level
@@ -173,12 +173,6 @@ def _perfect_maps(target, h, w):
         out[0, :, row, column] = torch.as_tensor(values, dtype=torch.float32)
         return out
 
-    bins = disparity_bins().log()
-    position = float((target["face"][best] - bins[0]) / (bins[1] - bins[0]))
-    logits = np.full(len(bins), -30.0)
-    low = min(int(position), len(bins) - 2)
-    share = min(max(position - low, 1e-6), 1 - 1e-6)
-    logits[low], logits[low + 1] = math.log(1 - share), math.log(share)
     ry = float(target["rotation_y"][best])
     axis = ry % math.pi
     nearest = round(axis / (math.pi / HEADING_BINS)) % HEADING_BINS
@@ -190,8 +184,9 @@ def _perfect_maps(target, h, w):
     size = np.log(target["dimensions"][best] / np.array(MEAN_DIMENSIONS)[target["class_id"][best]])
     assert cell == row * w + column
     return Maps(
-        heat, at(target["offset"][best]), at(logits), at([math.log(math.expm1(extent))]), at([-4.0]), at(size),
-        at(heading), at(np.full(HEADING_BINS, residual)), at([front]), torch.zeros(1, 24, h, w),
+        heat, at(target["offset"][best]), at([target["face"][best]]), at([math.log(math.expm1(extent))]),
+        at([-4.0]), at(size), at(heading), at(np.full(HEADING_BINS, residual)), at([front]), torch.zeros(1, 24, h, w),
+        torch.zeros(1, 1, h, w),
     )  # fmt: skip
 
 
@@ -214,7 +209,7 @@ def test_perfect_maps_give_back_the_box(x, z, ry, name, baseline, offset):
     sample = Sample(picture, picture, np.zeros((height, width), np.float32), calibration, labels)
     target = targets(sample)
     if target["weight"].max() == 0 or target["face_known"][target["weight"].argmax()] == 0:
-        return  # outside of the picture, or too near or far for the bins
+        return  # outside of the picture, or too near or far to be learnt
     rigs = Rigs.of([calibration])
     maps = _perfect_maps(target, height // 4, width // 4)
     found = candidates(maps, rigs, 5)
@@ -240,11 +235,28 @@ def test_vans_and_hidden_cars_are_not_learnt_as_empty_road():
         assert target["considered"][15, 100] == 1
 
 
-def test_expected_disparity_is_not_pulled_by_a_second_peak():
+def test_disparity_is_not_pulled_by_a_second_peak():
     logits = torch.full((1, 24, 1, 1), -20.0)
     logits[0, 5:7] = 4.0
     logits[0, 20] = 3.5
-    assert expected_cells(logits).item() == pytest.approx(5.5, abs=0.01)
+    refine = Refinement(groups=2).eval()
+    assert refine(torch.zeros(1, 48, 1, 1), logits).item() == pytest.approx(5.5, abs=0.01)
+
+
+@pytest.mark.parametrize("best", [0, 23])
+def test_disparity_stays_inside_the_volume(best):
+    logits = torch.zeros(1, 24, 1, 1)
+    logits[0, best] = 2.0
+    disparity = Refinement(groups=2).eval()(torch.zeros(1, 48, 1, 1), logits).item()
+    assert 0 <= disparity <= 23
+
+
+def test_pooling_takes_the_cells_that_it_is_told_to():
+    disparity = torch.rand(1, 1, 9, 9) * 10 + 1
+    logits = torch.full((1, 25, 9, 9), -50.0)
+    logits[:, 5 * 1 + 4] = 50  # one row up, two columns right
+    out = pooled(disparity, logits)
+    assert out[0, 0, 4, 3] == pytest.approx(4 * disparity[0, 0, 3, 5].item())
 
 
 def test_suppression_keeps_the_better_of_two_overlapping_boxes_and_parked_neighbours():

@@ -112,32 +112,59 @@ def test_a_newer_item_replaces_what_nobody_fetched():
     mailbox: Mailbox[int] = Mailbox()
     assert mailbox.put(1) is None
     assert mailbox.put(2) == 1
-    assert mailbox.take() == 2
+    assert mailbox.take() == [2]
     mailbox.close()
-    assert mailbox.take() is None
+    assert mailbox.take() == []
+
+
+def test_each_sender_has_a_slot_and_is_served_in_turn():
+    mailbox: Mailbox[str] = Mailbox()
+    for name in "abc":
+        mailbox.put(f"{name}0", name)
+    assert mailbox.take(2) == ["a0", "b0"]
+    mailbox.put("a1", "a")
+    mailbox.put("a2", "a")  # sends more than there is time for
+    assert mailbox.take(2) == ["c0", "a2"]
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=200), st.integers(1, 3))
+def test_no_sender_starves_however_often_the_others_send(sends, most):
+    """Between two services of one sender, every other one that waited all the time is served."""
+    mailbox: Mailbox[int] = Mailbox()
+    waiting_since: dict[int, int] = {}
+    served: list[int] = []
+    for turn, sender in enumerate(sends):
+        mailbox.put(sender, sender)
+        waiting_since.setdefault(sender, len(served))
+        if turn % 2:
+            for taken in mailbox.take(most):
+                del waiting_since[taken]
+                served.append(taken)
+        for since in waiting_since.values():
+            assert max((served[since:].count(other) for other in range(6)), default=0) <= 2
 
 
 def test_a_failing_job_is_reported_and_the_next_one_served():
     done, failed, served = [], [], threading.Event()
 
-    def handle(job: int) -> None:
-        if job == 0:
+    def handle(jobs: list[int]) -> None:
+        if jobs == [0]:
             raise ValueError("broken")
-        done.append(job)
+        done.extend(jobs)
         served.set()
 
     reported = threading.Event()
-    worker = Worker(lambda: None, handle, lambda error, job: (failed.append((str(error), job)), reported.set()))
+    worker = Worker(lambda: 1, handle, lambda error, jobs: (failed.append((str(error), jobs)), reported.set()))
     worker.mailbox.put(0)
     assert reported.wait(5)
     worker.mailbox.put(7)
     assert served.wait(5)
-    assert (done, failed) == ([7], [("broken", 0)])
+    assert (done, failed) == ([7], [("broken", [0])])
     assert worker.close(5)
 
 
 def test_a_failed_preparation_is_kept_for_the_node_to_see():
-    def prepare() -> None:
+    def prepare() -> int:
         raise ValueError("no model")
 
     worker = Worker(prepare, print, print)
@@ -148,7 +175,7 @@ def test_a_failed_preparation_is_kept_for_the_node_to_see():
 
 def test_closing_tells_whether_the_worker_is_still_busy():
     go, busy = threading.Event(), threading.Event()
-    worker = Worker(lambda: None, lambda job: (busy.set(), go.wait(10)), print)
+    worker = Worker(lambda: 1, lambda jobs: (busy.set(), go.wait(10)), print)
     worker.mailbox.put(1)
     assert busy.wait(5)
     assert not worker.close(0.05)

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -135,10 +136,17 @@ class Camera:
         return image
 
     def send(
-        self, left, right, rig: StereoCalibration | None = RIG, encoding: str = "rgb8", apart: int = 0, **changes
+        self,
+        left,
+        right,
+        rig: StereoCalibration | None = RIG,
+        encoding: str = "rgb8",
+        apart: int = 0,
+        stamp: int | None = None,
+        **changes,
     ) -> int:
         """Sends one pair (with its camera_info, if there is a rig); the left picture's stamp in nanoseconds."""
-        stamp = next(STAMPS)
+        stamp = next(STAMPS) if stamp is None else stamp
         if rig is not None:
             for publisher, side in zip(self.infos, ("left", "right")):
                 publisher.publish(self.info(rig, side, stamp + (apart if side == "right" else 0)))
@@ -505,6 +513,34 @@ def test_diagnostics_account_for_every_picture_and_message(pipeline: Pipeline):
     ):
         assert key in encoder
     assert {"decode_ms", "decode_ms_p95", "kbit_per_s", "lost"} <= set(decoder)
+
+
+def policy_of(node: str) -> dict[str, set[str]]:
+    """What config/security/policy.xml allows a node, as absolute names without the vehicle's namespace."""
+    tree = ElementTree.parse(Path(__file__).parents[1] / "config" / "security" / "policy.xml")
+    profile = next(p for p in tree.iter("profile") if p.get("node") == node)
+    allowed: dict[str, set[str]] = {}
+    for group in profile:
+        names = {name.text.strip().replace("~", f"/{node}") for name in group}
+        absolute = {f"/{name.removeprefix('/vehicle_1').lstrip('/')}" for name in names}
+        allowed[next(key for key in group.keys())] = absolute  # noqa: SIM118, an Element is no dictionary
+    return allowed
+
+
+@pytest.mark.parametrize("node", ["encoder", "decoder"])
+def test_the_security_policy_allows_what_a_node_uses_and_no_more(pipeline: Pipeline, node: str):
+    pipeline.serve_a_good_pair()
+    graph, allowed = pipeline.bus.node, policy_of(node)
+
+    def used(names_and_types: list) -> set[str]:
+        return {name for name, _ in names_and_types}
+
+    assert used(graph.get_publisher_names_and_types_by_node(node, "/")) == allowed["publish"]
+    heard = used(graph.get_subscriber_names_and_types_by_node(node, "/"))
+    optional = {"/clock", *(f"/{side}/image_rect_color/compressed" for side in ("left", "right"))}
+    assert heard <= allowed["subscribe"]
+    assert allowed["subscribe"] - heard <= optional | {"/parameter_events"}
+    assert used(graph.get_service_names_and_types_by_node(node, "/")) == allowed["reply"]
 
 
 def test_a_decoder_started_late_gets_the_description_and_serves_the_next_message(

@@ -34,7 +34,8 @@ def tiny(drive, tmp_path, name="lite_detector", *more):
         [
             f"data={sets}", "validation=[]", f"out={tmp_path / name}", f"cache={tmp_path / 'packed'}", "start=null",
             "network.input_width=256", "network.input_height=64", "crop_width=128", "steps=4", "batch=2", "workers=0",
-            "threads=1", "checkpoint_every=2", "validate_every=4", "device=cpu", "mixed_precision=false", *more,
+            "threads=1", "prior_steps=1",
+            "checkpoint_every=2", "validate_every=4", "device=cpu", "mixed_precision=false", *more,
         ],
     )  # fmt: skip
 
@@ -47,7 +48,7 @@ def test_stages_lead_from_nothing_to_packets_and_ap(drive, tmp_path):
     frame = KittiObjects(drive)[0]
     small, large = (model.encode(frame.left, frame.right, frame.calibration, q) for q in (0.0, 1.0))
     assert len(small) < len(large)
-    assert model.decode(small).symbols.shape == (2, 32, 4, 16)
+    assert model.decode(small).symbols.shape == (2, 48, 4, 16)
     log = (tmp_path / "lite_joint" / "log.jsonl").read_text()
     assert '"3d@0.50 q0.2"' in log
     assert "trained on" in model.card
@@ -86,7 +87,7 @@ def test_every_configuration_that_ships_runs_two_steps(drive, tmp_path, name, mo
     small = [
         f"data=[{{path: {drive}}}]", "validation=[]", f"out={tmp_path / 'out'}", f"cache={tmp_path / 'packed'}",
         "crop_width=64", "steps=2", "batch=1", "workers=0", "threads=1", "device=cpu", "mixed_precision=false",
-        "start=null",
+        "start=null", "prior_steps=1",
     ]  # fmt: skip
     short = load_config(name, small)
     assert short.network == config.network

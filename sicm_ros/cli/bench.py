@@ -37,6 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     speed.add_argument("--device", default="cpu", help="of ours (default: %(default)s)")
     speed.add_argument("--json", metavar="OUT", help="write the figures there ('-': standard output, no table)")
 
+    stages = actions.add_parser("stages", help="where time and bytes of a pair go, at several qualities")
+    stages.add_argument("--model", default="default", help="name or folder (default: %(default)s)")
+    stages.add_argument("--pairs", type=Path, metavar="DATA", help="bag or KITTI folder (default: the demo's drive)")
+    stages.add_argument("--limit", type=int, default=5, metavar="N", help="pairs of it (default: %(default)s)")
+    stages.add_argument("--repeats", type=int, default=5, metavar="N", help="rounds (default: %(default)s)")
+    stages.add_argument("--quality", type=float, nargs="+", default=[0.1, 0.5, 0.9], help="(default: %(default)s)")
+    stages.add_argument("--threads", type=int, help="(default: all cores)")
+
     run = actions.add_parser(
         "run", help="code, detect and judge all that a configuration lists; goes on where it stopped"
     )
@@ -58,12 +66,95 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="share the work with a Ray cluster that sees the same files; 'local' starts one",
     )
 
+    soak = actions.add_parser("soak", help="a long run through the real nodes: memory, losses, latency")
+    fleet = actions.add_parser("fleet", help="how many vehicles one decoder process serves")
+    for action in (soak, fleet):
+        action.add_argument("--model", default="default", help="name or folder (default: %(default)s)")
+        action.add_argument(
+            "--data", type=Path, metavar="DRIVE", help="bag or KITTI folder (default: the demo's drive)"
+        )
+        action.add_argument("--json", type=Path, metavar="OUT", help="write the figures there")
+    soak.add_argument("--pairs", type=int, default=5_000, metavar="N", help="results (default: %(default)s)")
+    soak.add_argument("--quality", type=float, default=0.5, metavar="0..1", help="(default: %(default)s)")
+    soak.add_argument("--picture", type=Path, metavar="OUT.png", help="memory and latency over the pairs")
+    fleet.add_argument(
+        "--vehicles", type=int, nargs="+", default=[1, 2, 4, 8], metavar="N", help="(default: %(default)s)"
+    )
+    fleet.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of each (default: %(default)s)")
+    fleet.add_argument(
+        "--batch", type=int, nargs="+", default=[1], metavar="B", help="max_batch (default: %(default)s)"
+    )
+    fleet.add_argument("--seconds", type=float, default=10.0, help="of counting (default: %(default)s)")
+    fleet.add_argument("--threads", type=int, help="of the decoder (default: all cores)")
+
     report = actions.add_parser("report", help="report.html and results.json of a run, finished or not")
     report.add_argument("out", type=Path, metavar="DIR", help="--out of `sicm bench run`")
 
 
 def run(args: argparse.Namespace) -> int | None:
-    return {"speed": _speed, "run": _run, "report": _report}[args.action](args)
+    actions = {
+        "speed": _speed,
+        "stages": _stages,
+        "run": _run,
+        "report": _report,
+        "soak": _soak,
+        "fleet": _fleet,
+    }
+    return actions[args.action](args)
+
+
+def _soak(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from sicm_ros.benchmark import soak
+    from sicm_ros.cli.demo import SHIPPED
+    from sicm_ros.errors import InputError
+
+    if args.pairs < 10:
+        raise InputError(f"--pairs {args.pairs}; expected at least 10")
+    with tqdm(total=args.pairs, unit="pair", desc="loading the model") as bar:
+
+        def progress(done: int) -> None:
+            bar.set_description("through encoder and decoder")
+            bar.update(done - bar.n)
+
+        result = soak.soak(args.data or SHIPPED, args.model, args.pairs, args.quality, progress)
+    if args.json:
+        args.json.write_text(json.dumps(result.as_json(), indent=1))
+    if args.picture:
+        soak.picture(result, args.picture)
+    print(f"{result.pairs} pairs in {result.seconds:.0f} s, {result.pairs / max(result.seconds, 1e-9):.1f} a second")
+    for name in soak.NODES:
+        memory = result.samples[-1].memory[name] / 1024
+        print(
+            f"{name}: {memory:.0f} MiB, {100 * result.growth[name]:+.2f} % since warm-up; latency "
+            f"{result.samples[-1].latency[name]:.1f} ms, {100 * result.drift[name]:+.1f} %; dropped: "
+            f"{result.dropped[name] or 'nothing'}"
+        )
+    print(
+        f"lost: {result.lost}; {'passed' if result.passed else 'FAILED'}: memory may grow by 1 %, nothing may be lost"
+    )
+    return 0 if result.passed else 1
+
+
+def _fleet(args: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from tqdm import tqdm
+
+    from sicm_ros.benchmark import fleet
+    from sicm_ros.cli.demo import SHIPPED
+
+    threads = args.threads or os.cpu_count() or 1
+    runs = [(vehicles, batch) for batch in args.batch for vehicles in args.vehicles]
+    rows = [
+        fleet.serve(args.data or SHIPPED, args.model, vehicles, args.rate, args.seconds, batch, threads)
+        for vehicles, batch in tqdm(runs, desc="fleets")
+    ]
+    if args.json:
+        args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+    Console(width=None if sys.stdout.isatty() else 120).print(fleet.table(rows))
 
 
 def _speed(args: argparse.Namespace) -> None:
@@ -100,6 +191,25 @@ def _speed(args: argparse.Namespace) -> None:
     console.print(speed.table(times))
     for line in speed.cost_lines(times):
         console.print(line, highlight=False)
+
+
+def _stages(args: argparse.Namespace) -> None:
+    from rich.console import Console
+    from tqdm import tqdm
+
+    import sicm_ros
+    from sicm_ros.benchmark import stages
+
+    _limit_threads(args.threads or os.cpu_count() or 1)
+    model = sicm_ros.load(args.model)
+    columns = stages.measure(
+        model,
+        some_pairs(args.pairs, args.limit),
+        args.quality,
+        args.repeats,
+        progress=lambda rounds: tqdm(rounds, "timing", unit="pair", disable=None),
+    )
+    Console(width=None if sys.stdout.isatty() else 120).print(stages.table(columns))
 
 
 def some_pairs(data: Path | None, count: int) -> Sequence[Pair]:

@@ -66,9 +66,12 @@ def run(args: argparse.Namespace) -> int:
             topics=(args.left, args.right),
             link=args.link,
         )
-        with console.status("writing the report"):
+        seconds = time.monotonic() - begin
+        with console.status("reading the recording"):
             result = demo.read_run(recording, source, args.quality, paced=not args.realtime)
-            result.seconds = time.monotonic() - begin
+            result.seconds = seconds
+        demo.compare(result, source, args.model)
+        with console.status("writing the report"):
             facts = result.as_json()
             (args.out / "summary.json").write_text(json.dumps(facts, indent=2) + "\n")
             demo.write_report(result, args.out / "report.html")

@@ -52,7 +52,8 @@ def _parts(run: Run) -> dict[str, str]:
             f"no picture. {pace}{link} Bytes are those of the whole feature message as serialised: header, "
             f"calibration, payload. kbit/s are stated at {RATE:g} Hz. PNG as OpenCV writes it, JPEG at quality "
             f"{JPEG_QUALITY}, both "
-            "pictures of a pair. Boxes: the crossed face, or the tick from above, is the front."
+            "pictures of a pair. Boxes: the crossed face, or the tick from above, is the front. Agreement is the F1 of "
+            "a pair's detections against those of the same network on the uncompressed pictures (centres within 2 m)."
         ),
         "data": _data(run),
     }
@@ -72,6 +73,8 @@ def _tiles(facts: dict[str, Any]) -> str:
         tiles.append(
             tile(f"{facts['latency_ms_p50']:,.0f} ms", f"latency, median (p95 {facts['latency_ms_p95']:,.0f} ms)")
         )
+    if facts["agreement_mean"] is not None:
+        tiles.append(tile(f"{100 * facts['agreement_mean']:.0f} %", "agreement with uncompressed detections"))
     tiles.append(
         tile(
             str(facts["detections"]),
@@ -125,6 +128,7 @@ def _data(run: Run) -> str:
             "t": round((p.stamp - first) / 1e9, 3),
             "bytes": p.bytes,
             "latency": None if p.latency is None else round(p.latency * 1e3, 1),
+            "agreement": None if p.agreement is None else round(100 * p.agreement),
             "detections": None if p.boxes is None else len(p.boxes),
         }
         for p in run.pairs

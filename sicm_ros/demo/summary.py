@@ -33,6 +33,7 @@ class Pair:
         bytes: of the feature message on the wire; None if there was none.
         latency: seconds from the second picture's publication to the arrival of the detections; None if none came.
         boxes: detections; None if none came.
+        agreement: F1 of the detections against the uncompressed network's, 0 to 1; None if not looked at.
         carried: it came through the emulated link; None where there is none.
         labels: number of labelled objects; None where the drive has no labels.
         raw, png, jpeg: bytes of both pictures, raw, as PNG, and as JPEG of JPEG_QUALITY.
@@ -43,6 +44,7 @@ class Pair:
     bytes: int | None = None
     latency: float | None = None
     boxes: ros.Boxes | None = None
+    agreement: float | None = None
     carried: bool | None = None
     labels: int | None = None
     raw: int = 0
@@ -107,7 +109,7 @@ class Run:
         return float(np.percentile(values, percent)) * 1e3 if values else None
 
     def mean(self, name: str) -> float | None:
-        """Mean of `bytes`, `raw`, `png` or `jpeg` over the pairs that have it."""
+        """Mean of `bytes`, `raw`, `png`, `jpeg` or `agreement` over the pairs that have it."""
         values = [getattr(p, name) for p in self.pairs if getattr(p, name) is not None]
         return float(np.mean(values)) if values else None
 
@@ -126,6 +128,7 @@ class Run:
             "link": {k: v for k, v in self.link.items() if k in LINK_FACTS} or None,
             "detections": sum(len(p.boxes) for p in self.answered),
             "labels": sum(p.labels or 0 for p in self.pairs) if any(p.labels is not None for p in self.pairs) else None,
+            "agreement_mean": rounded(self.mean("agreement"), 3),
             "bytes_per_pair_mean": rounded(size),
             "bytes_per_pair_max": max((p.bytes for p in self.pairs if p.bytes is not None), default=None),
             "kbit_per_s": rounded(None if size is None else size * 8 * RATE / 1e3, 2),

@@ -37,7 +37,7 @@ class PriorConfig:
         cross_view: the right view's distributions see the whole left view, and the hyper latent is joint.
     """
 
-    channels: int = 32
+    channels: int = 48
     hyper_channels: int = 12
     hyper_width: int = 48
     features: int = 32

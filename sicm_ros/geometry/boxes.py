@@ -7,7 +7,7 @@ rotation_y takes x towards -z. The convention of the KITTI object devkit, but me
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -38,6 +38,11 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def above(self, score: float) -> Detections:
+        """Those whose score is at least `score`."""
+        keep = np.asarray(self.scores) >= score
+        return Detections(**{field.name: getattr(self, field.name)[keep] for field in fields(self)})
 
     @classmethod
     def empty(cls) -> Detections:

@@ -144,6 +144,16 @@ class RateController:
         self._balance = min(max(self._balance, -self._bytes_per_second), most)
         self.model.learn(quality, size)
 
+    def affords(self, size: int) -> bool:
+        """Whether a packet of `size` bytes of another kind (boxes alone) would leave less debt than is let stand."""
+        balance = self._balance + self._waited * self._bytes_per_second - size
+        return balance >= -DEBT * self._bytes_per_second
+
+    def spend(self, size: int) -> None:
+        """Books a packet of another kind: it says nothing about sizes at any quality."""
+        self._balance += self._waited * self._bytes_per_second - size
+        self._waited = 0.0
+
 
 @dataclass(frozen=True)
 class Coded:

@@ -27,9 +27,14 @@ STRIDE = 4
 # Mean height, width, length of Car, Pedestrian, Cyclist over KITTI's training labels, metres.
 MEAN_DIMENSIONS = ((1.53, 1.63, 3.88), (1.76, 0.66, 0.84), (1.74, 0.60, 1.76))
 
-# Bins of the near face's disparity, log-spaced, in pixels of the network's input.
-DISPARITY_BINS = 64
+# What a near face's disparity is supervised within, in pixels of the network's input.
 MIN_DISPARITY, MAX_DISPARITY = 2.0, 110.0
+
+# The near face's disparity is a weighted mean of what matching found in POOL x POOL cells around the centre.
+POOL = 5
+
+# Cells on either side of the best disparity whose correlations say where between the cells it lies.
+REACH = 2
 
 # Heading: the axis of the box (modulo pi) in bins with a residual each, and apart from it which end is the front.
 HEADING_BINS = 8
@@ -81,18 +86,19 @@ class Maps:
     Attributes:
         heat: logits of a centre of each class (3).
         offset: from the cell's centre to the projected centre of the box, in cells (2: right, down).
-        face_logits: over DISPARITY_BINS, the near face's disparity.
+        face: log of the near face's disparity, pixels of the network's input (1).
         depth_extent: metres from the near face to the centre along z (1).
         log_sigma: log of the expected relative error of the depth (1).
         dimensions: log of height, width, length over their class's mean (3).
         heading_logits, heading_residuals: axis bins (8), and each one's residual, radians.
         front: logit that the front looks along the axis (1).
         matching: logits over the disparities of the correlation volume, in cells.
+        disparity: of the surface that each cell sees, in cells (1).
     """
 
     heat: Tensor
     offset: Tensor
-    face_logits: Tensor
+    face: Tensor
     depth_extent: Tensor
     log_sigma: Tensor
     dimensions: Tensor
@@ -100,20 +106,7 @@ class Maps:
     heading_residuals: Tensor
     front: Tensor
     matching: Tensor
-
-
-def disparity_bins(device=None) -> Tensor:
-    """Centres of the near face's disparity bins, pixels of the network's input."""
-    steps = torch.linspace(math.log(MIN_DISPARITY), math.log(MAX_DISPARITY), DISPARITY_BINS, device=device)
-    return steps.exp()
-
-
-def expected_disparity(logits: Tensor, dim: int = 1) -> Tensor:
-    """Soft argmax over the log-spaced bins: pixels of the network's input, `dim` removed."""
-    shape = [1] * logits.dim()
-    shape[dim] = -1
-    logs = disparity_bins(logits.device).log().view(shape)
-    return (logits.softmax(dim) * logs).sum(dim).exp()
+    disparity: Tensor
 
 
 def _block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
@@ -163,6 +156,36 @@ class Hourglass(nn.Module):
         return x + _up(half, x)
 
 
+class Refinement(nn.Module):
+    """Disparity between the cells, from the correlations beside the best one.
+
+    What it sees is the same for near and far surfaces, so every cell of every picture teaches it, whatever the rig
+    (RAFT-Stereo, 3DV 2021, looks its correlations up in the same way).
+    """
+
+    def __init__(self, groups: int, width: int = 32) -> None:
+        super().__init__()
+        self.groups = groups
+        self.look = nn.Sequential(_block((2 * REACH + 1) * (groups + 1), width, kernel=1), _block(width, width))
+        self.shift = nn.Conv2d(width, 1, 1)
+        nn.init.zeros_(self.shift.weight)
+        nn.init.zeros_(self.shift.bias)
+
+    def forward(self, volume: Tensor, matching: Tensor) -> Tensor:
+        """(B, D * groups, H, W) correlations, (B, D, H, W) logits -> (B, 1, H, W) disparity in cells."""
+        b, d, h, w = matching.shape
+        best = matching.argmax(1, keepdim=True)
+        steps = torch.arange(-REACH, REACH + 1, device=best.device).view(1, -1, 1, 1)
+        beside = (best + steps).clamp(0, d - 1)
+        logits = matching.gather(1, beside) - matching.gather(1, best)
+        inside = (best + steps == beside).to(matching.dtype)
+        correlations = volume.view(b, d, self.groups, h, w)
+        window = correlations.gather(1, beside[:, :, None].expand(-1, -1, self.groups, -1, -1)).flatten(1, 2)
+        seen = torch.cat([window, logits.clamp(min=-10) / 10], 1)
+        weights = logits.masked_fill(inside == 0, -1e4).softmax(1)
+        return best + (weights * steps).sum(1, keepdim=True) + self.shift(self.look(seen))
+
+
 class StereoDetector(nn.Module):
     """Features of both views, and the rig, to `Maps`."""
 
@@ -174,12 +197,14 @@ class StereoDetector(nn.Module):
         self.to_matching = nn.Conv2d(width, config.matching_width, 1)
         self.aggregate = nn.Sequential(_block(config.groups * config.disparities, head, kernel=1), _block(head, width))
         self.matching = nn.Conv2d(width, config.disparities, 1)
+        self.refine = Refinement(config.groups)
         self.join = _block(2 * width + 4, head, kernel=1)
         self.hourglass = Hourglass(head)
         outputs = {
             "heat": len(CLASSES),
             "offset": 2,
-            "face_logits": DISPARITY_BINS,
+            "pool": POOL * POOL,
+            "face_residual": 1,
             "depth_extent": 1,
             "log_sigma": 1,
             "dimensions": 3,
@@ -197,8 +222,10 @@ class StereoDetector(nn.Module):
         nn.init.zeros_(self.appearance_out.bias)
         with torch.no_grad():
             self.appearance_out.bias[: len(CLASSES)] = -3.5  # few cells hold a centre (focal loss's prior)
+        nn.init.normal_(self.depth_out.weight, std=0.01)
+        nn.init.zeros_(self.depth_out.bias)
 
-    _DEPTH = ("face_logits", "depth_extent", "log_sigma")
+    _DEPTH = ("pool", "face_residual", "depth_extent", "log_sigma")
 
     def _matchable(self, pyramid: Tensor) -> Tensor:
         """Features of which a product is a cosine: brightness of a view cancels out."""
@@ -215,7 +242,8 @@ class StereoDetector(nn.Module):
         )
         cost = self.aggregate(volume)
         matching = self.matching(cost)
-        surface = rigs.depth(STRIDE * expected_cells(matching))
+        disparity = self.refine(volume, matching)
+        surface = rigs.depth(STRIDE * disparity[:, 0])
         rays = rigs.rays(*left.shape[2:]).to(left.dtype)
         geometry = torch.cat([rays, surface.log()[:, None], 10 / surface[:, None]], 1).to(left.dtype)
         x = self.hourglass(self.join(torch.cat([left, cost, geometry], 1)))
@@ -224,18 +252,15 @@ class StereoDetector(nn.Module):
         names = [k for k in self.outputs if k not in self._DEPTH]
         maps = dict(zip(names, seen.split([self.outputs[k] for k in names], 1)))
         maps |= dict(zip(self._DEPTH, far.split([self.outputs[k] for k in self._DEPTH], 1)))
-        return Maps(matching=matching, **maps)
+        face = pooled(disparity, maps.pop("pool")).log() + maps.pop("face_residual")
+        return Maps(matching=matching, disparity=disparity, face=face, **maps)
 
 
-def expected_cells(matching: Tensor) -> Tensor:
-    """Soft argmax of the matching logits (B, D, H, W): disparity in cells of stride 4 (B, H, W).
-
-    Taken over the best disparity and its neighbours alone, so that a second peak does not pull it into empty space.
-    """
-    cells = torch.arange(matching.shape[1], device=matching.device, dtype=matching.dtype).view(1, -1, 1, 1)
-    near = (cells - matching.argmax(1, keepdim=True)).abs() <= 2
-    weights = matching.masked_fill(~near, -1e4).softmax(1)
-    return (weights * cells).sum(1)
+def pooled(disparity: Tensor, logits: Tensor) -> Tensor:
+    """(B, 1, H, W) cells, (B, POOL * POOL, H, W) -> (B, 1, H, W): mean over the cells around each, in pixels."""
+    b, _, h, w = disparity.shape
+    around = F.unfold(F.pad(disparity, (POOL // 2,) * 4, mode="replicate"), POOL).view(b, -1, h, w)
+    return (logits.softmax(1) * around).sum(1, keepdim=True).clamp(min=0.25) * STRIDE
 
 
 @dataclass(frozen=True)
@@ -269,7 +294,7 @@ def boxes_at(maps: Maps, index: Tensor, classes: Tensor, rigs: Rigs) -> dict[str
     offset = take(maps.offset, index)
     u = ((index % width) + 0.5 + offset[..., 0]) * STRIDE - 0.5
     v = ((index // width) + 0.5 + offset[..., 1]) * STRIDE - 0.5
-    face = rigs.depth(expected_disparity(take(maps.face_logits, index), 2))
+    face = rigs.depth(take(maps.face, index)[..., 0].exp())
     z = face + F.softplus(take(maps.depth_extent, index)[..., 0])
     x = (u - rigs.cx[:, None]) / rigs.fx[:, None] * z
     y = (v - rigs.cy[:, None]) / rigs.fy[:, None] * z

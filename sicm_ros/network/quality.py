@@ -24,8 +24,9 @@ class QualityGain(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.coarsest = nn.Parameter(torch.full((channels,), 0.0))
-        # softplus(-0.4) = 0.5 a step: over the range of qualities a factor of 13 between steps of quantisation
-        self.steps = nn.Parameter(torch.full((ANCHORS - 1, channels), -0.4))
+        # softplus(0.17) = 0.78 a step: over the range of qualities a factor of 50 between steps of quantisation, which
+        # makes 0.3 kB a pair into 12.
+        self.steps = nn.Parameter(torch.full((ANCHORS - 1, channels), 0.17))
 
     def forward(self, quality: Tensor) -> Tensor:
         """Quality (B,) in [0, 1] -> gains (B, channels, 1, 1)."""

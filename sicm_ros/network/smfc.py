@@ -6,6 +6,9 @@
 
     y^ --SDU--> f2^ --SDU--> f1^ --SDU--> f0^          (the decoder mirrors it)
 
+Beside both runs a linear transform of each cell of stride 16: what the units learn is added to what principal
+components bring already (sicm_ros.training.transform measures them).
+
 SEU and SDU are the paper's stereo encoder and decoder unit (arXiv 2502.14190, section III). Both views of a batch
 travel as one tensor (2B, C, H, W), left views first, so that a layer that treats them alike is called once.
 """
@@ -20,12 +23,20 @@ from sicm_ros.network.config import CodecConfig
 from sicm_ros.network.matching import correlate, gather_along_rows, mirror
 
 Features = tuple[Tensor, Tensor, Tensor]
+SIDES = (4, 2, 1)  # of a cell of stride 16, in cells of each scale
 
 
-def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
+def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
     """A convolution that keeps its input's variance: no norm does it later, and rounding eats what is small."""
-    layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2 if padding is None else padding)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def zero(layer: nn.Conv2d) -> nn.Conv2d:
+    """The same layer, silent until it has learnt something: the linear transform beside it comes first."""
+    nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -112,12 +123,42 @@ class StereoDecoderUnit(nn.Module):
         exchanges = config.contextual_transform and stride > 4
         self.context = ContextualTransform(width, max(4, config.search * 4 // stride)) if exchanges else nn.Identity()
         self.refine = ResidualBlock(width) if stride > 4 else nn.Sequential(nn.ReLU(), conv(width, width), nn.ReLU())
-        self.rebuild = nn.Conv2d(width, outputs, 1)
+        self.rebuild = zero(nn.Conv2d(width, outputs, 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Returns what the next unit starts from, and this scale's rebuilt features."""
         x = self.refine(self.context(self.up(x)))
         return x, self.rebuild(x)
+
+
+class LinearAnalysis(nn.Module):
+    """Each cell of stride 16, all that the scales have in it, times a matrix: features to latents."""
+
+    def __init__(self, channels: tuple[int, int, int], outputs: tuple[int, ...]) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList(conv(c, m, side, side, padding=0) for c, m, side in zip(channels, outputs, SIDES))
+
+    def forward(self, features: Features) -> list[Tensor]:
+        return [scale(f) for scale, f in zip(self.scales, features)]
+
+
+class LinearSynthesis(nn.Module):
+    """The way back: each cell's latents times a matrix, one for each scale."""
+
+    def __init__(self, channels: tuple[int, int, int], inputs: tuple[int, ...]) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList(
+            nn.Sequential(conv(m, c * side * side, 1), nn.PixelShuffle(side) if side > 1 else nn.Identity())
+            for c, m, side in zip(channels, inputs, SIDES)
+        )
+
+    def forward(self, latents: list[Tensor]) -> Features:
+        return tuple(scale(y) for scale, y in zip(self.scales, latents))
+
+
+def latent_shares(latent: int) -> tuple[int, int, int]:
+    """Channels of the latent for each scale, where each is coded by itself."""
+    return latent - 2 * (latent // 3), latent // 3, latent // 3
 
 
 class FeatureEncoder(nn.Module):
@@ -132,22 +173,25 @@ class FeatureEncoder(nn.Module):
             self.fuse = nn.ModuleList(
                 nn.Sequential(conv(2 * width, width, 1), ResidualBlock(width), ResidualBlock(width)) for _ in range(2)
             )
-            self.to_latent = conv(width, latent)
+            self.to_latent = zero(conv(width, latent))
+            self.linear = LinearAnalysis(channels, (latent,) * 3)
         else:
             # The ablation: a third of the latent's channels for each scale, which never see each other.
-            shares = [latent - 2 * (latent // 3), latent // 3, latent // 3]
+            shares = latent_shares(latent)
             self.to_latent = nn.ModuleList(
-                nn.Sequential(ResidualBlock(width), ResidualBlock(width), conv(width, share)) for share in shares
+                nn.Sequential(ResidualBlock(width), ResidualBlock(width), zero(conv(width, share))) for share in shares
             )
+            self.linear = LinearAnalysis(channels, shares)
 
     def forward(self, features: Features) -> Tensor:
         """Three tensors (2B, C, H / stride, W / stride) -> y (2B, M, H / 16, W / 16)."""
         low, middle, high = (unit(f) for unit, f in zip(self.units, features))
+        linear = self.linear(features)
         if not self.jointly:
-            return torch.cat([head(c) for head, c in zip(self.to_latent, (low, middle, high))], 1)
+            return torch.cat([head(c) + y for head, c, y in zip(self.to_latent, (low, middle, high), linear)], 1)
         c_01 = self.fuse[0](torch.cat([low, middle], 1))
         c_02 = self.fuse[1](torch.cat([c_01, high], 1))
-        return self.to_latent(c_02)
+        return self.to_latent(c_02) + sum(linear)
 
 
 class FeatureDecoder(nn.Module):
@@ -162,7 +206,7 @@ class FeatureDecoder(nn.Module):
             self.enter = conv(latent + 1, width)
             inputs = (width, width, width // 2)
         else:
-            self.shares = [latent - 2 * (latent // 3), latent // 3, latent // 3]
+            self.shares = latent_shares(latent)
             self.enter = nn.ModuleList(conv(share + 1, width) for share in reversed(self.shares))
             inputs = (width, width, width)
         scales = (1, 2, 2) if self.jointly else (1, 2, 4)
@@ -172,6 +216,7 @@ class FeatureDecoder(nn.Module):
             for i, w, c, stride, scale in zip(inputs, widths, reversed(channels), (16, 8, 4), scales)
         )
         self.deepen = nn.Sequential(ResidualBlock(width), ResidualBlock(width)) if self.jointly else nn.Identity()
+        self.linear = LinearSynthesis(channels, self.shares or (latent,) * 3)
 
     def forward(self, latents: Tensor, quality: Tensor) -> Features:
         """Dequantised latents (2B, M, h, w) and quality (2B,) -> rebuilt features, low, middle and high."""
@@ -183,8 +228,7 @@ class FeatureDecoder(nn.Module):
                 x, features = unit(x)
                 rebuilt.append(features)
         else:
-            parts = reversed(latents.split(self.shares, 1))
-            for enter, unit, part in zip(self.enter, self.units, parts):
+            for enter, unit, part in zip(self.enter, self.units, reversed(latents.split(self.shares, 1))):
                 rebuilt.append(unit(enter(torch.cat([part, plane], 1)))[1])
-        high, middle, low = rebuilt
-        return low, middle, high
+        linear = self.linear([latents] * 3 if self.jointly else latents.split(self.shares, 1))
+        return tuple(units + cells for units, cells in zip(reversed(rebuilt), linear))

@@ -1,4 +1,4 @@
-"""encoder_node: a stereo camera in, feature messages out."""
+"""encoder_node: a stereo camera in, feature messages out; or boxes alone, where the link has no room for features."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float64
 
+from sicm_ros import box_packet
 from sicm_ros.bags.camera_info import stereo_calibration
 from sicm_ros.bitstream import VERSION
 from sicm_ros.errors import CalibrationError, InputError
@@ -19,6 +20,7 @@ from sicm_ros.geometry import StereoCalibration
 from sicm_ros.link.congestion import AdaptiveTarget, Report
 from sicm_ros.link.rate import Coded, RateController, SizeModel, within_limit
 from sicm_ros.nodes import qos
+from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.images import rgb
 from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.pairing import SIDES, StereoPairer
@@ -39,6 +41,16 @@ class Pair:
     left: Image | CompressedImage
     right: Image | CompressedImage
     arrived: float
+    health: Health
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A pair as the model takes it: uint8 RGB pictures and their calibration."""
+
+    left: np.ndarray
+    right: np.ndarray
+    calibration: StereoCalibration
 
 
 class EncoderNode(ManagedNode):
@@ -46,7 +58,9 @@ class EncoderNode(ManagedNode):
 
     def __init__(self) -> None:
         counters = ("received_left", "received_right", "paired", "encoded", "published")
-        super().__init__("encoder", ENCODER, counters)
+        super().__init__("encoder", ENCODER)
+        self.health = self.new_health((*counters, "boxes"))
+        self.health.facts = self._facts
         from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, LinkFeedback
 
         self._features_type, self._description_type = CompressedStereoFeatures, CodecDescription
@@ -64,7 +78,7 @@ class EncoderNode(ManagedNode):
 
     def forget(self) -> None:
         # The tolerance of the pairing is fixed, the pictures before a deactivation are nothing to wait for.
-        self._pairer = StereoPairer(round(self.parameters.pair_tolerance * 1e9), self.tally.drop)
+        self._pairer = StereoPairer(round(self.parameters.pair_tolerance * 1e9), self.health.tally.drop)
         self._infos: dict[str, deque[CameraInfo]] = {side: deque(maxlen=INFOS) for side in SIDES}
         self._stamped = False  # the last picture had a camera_info of its own stamp
         self._rig: tuple[Any, StereoCalibration] | None = None
@@ -75,7 +89,7 @@ class EncoderNode(ManagedNode):
 
     # -- executor's thread: receive and pair --------------------------------------------------------------------------
 
-    def subscribe(self) -> dict[str, Any]:
+    def subscribe(self) -> None:
         kind, suffix = (CompressedImage, "/compressed") if self.parameters.compressed else (Image, "")
         profile, override = qos.sensor(self.parameters.reliable_images), qos.overridable()
         options = {"qos_profile": profile, "qos_overriding_options": override}
@@ -87,11 +101,11 @@ class EncoderNode(ManagedNode):
             self._image_topics[side], self._info_topics[side] = image_topic, info_topic
 
             def on_image(message: Any, side: str = side, topic: str = image_topic) -> None:
-                self.heard(topic)
+                self.health.heard(topic)
                 self._on_image(side, message)
 
             def on_info(message: CameraInfo, side: str = side, topic: str = info_topic) -> None:
-                self.heard(topic)
+                self.health.heard(topic)
                 self._infos[side].append(message)
 
             inputs[image_topic] = self.create_subscription(kind, image_topic, on_image, **options)
@@ -107,7 +121,7 @@ class EncoderNode(ManagedNode):
         # Without `adaptive` nobody needs to report.
         if self._feedback is None:
             self._feedback = self.create_subscription(self._feedback_type, "link_feedback", self._on_feedback, 10)
-        return inputs
+        self.health.listen(inputs)
 
     _offset: Any = None
     _feedback: Any = None
@@ -123,77 +137,124 @@ class EncoderNode(ManagedNode):
             self._offset_heard = message.data
 
     def _on_image(self, side: str, message: Any) -> None:
-        self.tally.count(f"received_{side}")
+        self.health.tally.count(f"received_{side}")
         pair = self._pairer.add(side, _nanoseconds(message.header.stamp), message)
         if pair is not None:
-            self.tally.count("paired")
-            self.submit(Pair(*pair, self.now()))
+            self.health.tally.count("paired")
+            self.submit(Pair(*pair, self.now(), self.health))
 
     # -- worker's thread: encode and publish --------------------------------------------------------------------------
 
-    def work(self, pair: Pair) -> None:
-        with self.tally.timed("decode_images"):
+    def work(self, jobs: list[Pair]) -> None:
+        (pair,) = jobs
+        seen = self._look(pair)
+        if seen is None:
+            return
+        message = self._features_type(header=pair.left.header, sequence=self._sequence)
+        message.model_fingerprint = np.frombuffer(self.model.fingerprint, np.uint8)
+        mode = self.parameters.mode
+        refusal = self._put_features(message, seen, send=mode != "boxes")
+        if mode == "boxes" or (refusal and mode == "auto"):
+            refusal = self._put_boxes(message, seen)
+        if refusal:
+            self.health.refuse(*refusal)
+            return
+        self._describe(seen.calibration, pair.left.header)
+        self._send(message, pair)
+
+    def _look(self, pair: Pair) -> Seen | None:
+        """The pair's pictures and calibration; None where something of it was refused."""
+        with self.health.tally.timed("decode_images"):
             left = rgb(pair.left, self._image_topics["left"])
             right = rgb(pair.right, self._image_topics["right"])
         calibration = self._calibration(pair)
         if calibration is None:
-            return
+            return None
         for side, picture in (("left", left), ("right", right)):
             height, width = picture.shape[:2]
             if (width, height) != (calibration.width, calibration.height):
-                self.refuse(
+                self.health.refuse(
                     "size",
                     f"{self._image_topics[side]} is {width} x {height} pixels, {self._info_topics[side]} says "
                     f"{calibration.width} x {calibration.height}; publish the camera_info of that picture",
                 )
-                return
+                return None
             if min(width, height) < SMALLEST:
-                self.refuse(
+                self.health.refuse(
                     "size", f"{self._image_topics[side]} is {width} x {height} pixels; at least {SMALLEST} a side"
                 )
-                return
+                return None
+        return Seen(left, right, calibration)
+
+    def _put_features(self, message: Any, seen: Seen, send: bool) -> tuple[str, str] | None:
+        """Codes a pair into a message; cause and text where the rate or the limit of a packet leaves no room.
+
+        Without `send` the rate's account alone is kept.
+        """
         quality = self._quality()
         if quality is None:
-            self.refuse("rate", f"target_kbit_s {self._rate.target_kbit_s:g} is below what the lowest quality needs")
-            return
-        message = self._features_type(header=pair.left.header, sequence=self._sequence)
-        message.model_fingerprint = np.frombuffer(self.model.fingerprint, np.uint8)
+            return "rate", f"target_kbit_s {self._rate.target_kbit_s:g} is below what the lowest quality needs"
+        if not send:
+            return None
         message.content, message.format = self._features_type.FEATURES, VERSION
         limit = self.parameters.max_packet_bytes - len(serialize_message(message)) - ALIGNMENT
-        with self.tally.timed("encode"):
-            coded = self._encode(left, right, calibration, quality, limit)
+        with self.health.tally.timed("encode"):
+            coded = self._encode(seen, quality, limit)
         if coded is None:
-            self.refuse("too_large", f"more than max_packet_bytes {self.parameters.max_packet_bytes} even at quality 0")
-            return
-        self.took("encode", self.model.last_timings)
-        self.tally.count("encoded")
-        self._describe(calibration, pair.left.header)
+            return "too_large", f"more than max_packet_bytes {self.parameters.max_packet_bytes} even at quality 0"
+        self.health.took("encode", self.model.last_timings)
+        self.health.tally.count("encoded")
+        self.health.tally.count("encoded_again", coded.attempts - 1)
         message.quality = coded.quality
         message.payload.frombytes(coded.data)
+        return None
+
+    def _put_boxes(self, message: Any, seen: Seen) -> tuple[str, str] | None:
+        """Detects here, and puts the boxes alone into a message; cause and text where even they don't fit."""
+        with self.health.tally.timed("detect"):
+            found = self.model.detect_uncompressed(seen.left, seen.right, seen.calibration).detections
+        data = box_packet.pack_boxes(
+            found.above(self.parameters.min_score),
+            self.model.fingerprint,
+            self._sequence,
+            seen.calibration.width,
+            seen.calibration.height,
+        )
+        message.content, message.format = self._features_type.BOXES, box_packet.VERSION
+        message.quality = 0.0
+        message.payload.frombytes(data)
+        if self._rate is not None and not self._rate.affords(len(serialize_message(message))):
+            return "rate", f"target_kbit_s {self._rate.target_kbit_s:g} is below what boxes alone need"
+        self.health.tally.count("boxes")
+        return None
+
+    def _send(self, message: Any, pair: Pair) -> None:
+        health = self.health
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-        with self.tally.timed("publish"):
+        with health.tally.timed("publish"):
             data = serialize_message(message)
             self._features.publish(data)
-        self.tally.count("published")
-        self.tally.count("encoded_again", coded.attempts - 1)
-        self._quality_in_use = coded.quality
+        health.tally.count("published")
+        coded = message.content == self._features_type.FEATURES
+        self._quality_in_use = message.quality if coded else None
         if self._rate is not None:
-            self._rate.sent(coded.quality, len(data))
+            if coded:
+                self._rate.sent(message.quality, len(data))
+            else:
+                self._rate.spend(len(data))
         now = self.now()
-        self.tally.message(len(data), _nanoseconds(pair.left.header.stamp) * 1e-9, now)
-        self.tally.took("since_arrival", now - pair.arrived)
-        self.problem = ""
+        health.tally.message(len(data), _nanoseconds(pair.left.header.stamp) * 1e-9, now)
+        health.tally.took("since_arrival", now - pair.arrived)
+        health.problem = ""
 
-    def _encode(
-        self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float, limit: int
-    ) -> Coded | None:
+    def _encode(self, seen: Seen, quality: float, limit: int) -> Coded | None:
         """A packet of at most `limit` bytes, at this quality or a lower one; None if there is none."""
 
         def encode(quality: float) -> bytes:
             return self.model.encode(
-                left,
-                right,
-                calibration,
+                seen.left,
+                seen.right,
+                seen.calibration,
                 quality,
                 sequence=self._sequence,
                 include_calibration=self.parameters.calibration_in_packets,
@@ -218,9 +279,9 @@ class EncoderNode(ManagedNode):
         self._rate.target_kbit_s = target
         return self._rate.quality(now)
 
-    def facts(self) -> dict[str, str]:
+    def _facts(self) -> dict[str, str]:
         rate, quality = self._rate, self._quality_in_use
-        values = {} if quality is None else {"quality": f"{quality:.3f}"}
+        values = {"mode": self.parameters.mode} | ({} if quality is None else {"quality": f"{quality:.3f}"})
         return values if rate is None else values | {"target_kbit_s": f"{rate.target_kbit_s:.3f}"}
 
     def _calibration(self, pair: Pair) -> StereoCalibration | None:
@@ -230,7 +291,9 @@ class EncoderNode(ManagedNode):
             info = self._info_of(side, picture.header.stamp)
             if info is None:
                 topic = self._info_topics[side]
-                self.refuse("no_calibration", f"nothing on {topic} yet; it is needed beside {self._image_topics[side]}")
+                self.health.refuse(
+                    "no_calibration", f"nothing on {topic} yet; it is needed beside {self._image_topics[side]}"
+                )
                 return None
             infos.append(info)
         offset = self.parameters.disparity_offset or self._offset_heard
@@ -245,8 +308,8 @@ class EncoderNode(ManagedNode):
                     assume_rectified=self.parameters.assume_rectified,
                 )
             except CalibrationError as error:
-                self.problem = str(error)
-                self.refuse("calibration", f"{error} (or set assume_rectified, if the pictures are)")
+                self.health.problem = str(error)
+                self.health.refuse("calibration", f"{error} (or set assume_rectified, if the pictures are)")
                 return None
             if self._rig is not None:
                 self.get_logger().info(f"the calibration changed: {rig}")

@@ -48,8 +48,8 @@ def detection_array(detections: Detections, header: Header) -> Detection3DArray:
     return array
 
 
-def marker_array(detections: Detections, header: Header, lifetime: float) -> MarkerArray:
-    """For RViz: everything before is deleted, then a box and a line of text (class, score) per detection.
+def marker_array(detections: Detections, header: Header, lifetime: float, note: str = "") -> MarkerArray:
+    """For RViz: everything before is deleted, then a box and a line of text (class, score, note) per detection.
 
     Namespaces are the classes' names, so that each can be hidden; `lifetime` in seconds clears what isn't renewed.
     """
@@ -61,7 +61,7 @@ def marker_array(detections: Detections, header: Header, lifetime: float) -> Mar
         box = Marker(header=header, ns=name, id=2 * index, type=Marker.CUBE, pose=pose, scale=size, lifetime=keep)
         box.color = ColorRGBA(a=OPACITY, **colour)
         text = Marker(header=header, ns=name, id=2 * index + 1, type=Marker.TEXT_VIEW_FACING, lifetime=keep)
-        text.text = f"{name} {score:.2f}"
+        text.text = f"{name} {score:.2f} {note}".rstrip()
         above = pose.position.y - size.z / 2 - TEXT_HEIGHT
         text.pose.position = Point(x=pose.position.x, y=above, z=pose.position.z)
         text.pose.orientation.w = 1.0

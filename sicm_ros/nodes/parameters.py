@@ -65,6 +65,22 @@ ENCODER = (
     *MODEL,
     Parameter("quality", 0.5, "from fewest bytes to best features", "", 0.0, 1.0, fixed=False),
     Parameter(
+        "mode",
+        "features",
+        "what is sent: features; boxes, which the vehicle then finds itself; or auto: boxes where features don't fit",
+        choices=("features", "boxes", "auto"),
+        fixed=False,
+    ),
+    Parameter(
+        "min_score",
+        0.2,
+        "boxes below this score are not sent where boxes alone are",
+        "",
+        0.0,
+        1.0,
+        fixed=False,
+    ),
+    Parameter(
         "target_kbit_s",
         0.0,
         "rate to keep each second of the stream to, by choosing the quality; 0 for constant quality",
@@ -122,6 +138,19 @@ ENCODER = (
 
 DECODER = (
     *MODEL,
+    Parameter(
+        "vehicles",
+        [""],
+        "namespaces of the vehicles that are served, below the node's own; none for the one that is in it",
+    ),
+    Parameter(
+        "max_batch",
+        0,
+        "pairs of different vehicles that are decoded in one pass; 0 for 1 on a processor and 8 on a GPU",
+        "pairs",
+        0,
+        64,
+    ),
     Parameter(
         "max_age_ms",
         0.0,
@@ -209,7 +238,7 @@ def as_markdown(table: tuple[Parameter, ...]) -> str:
     lines = ["| parameter | default | unit | range | while running | meaning |", "|---|---|---|---|---|---|"]
     for p in table:
         default = str(p.default).lower() if isinstance(p.default, bool) else p.default
-        if default in ("", []):
+        if default in ("", [""]):
             default = "empty"
         change = "fixed" if p.fixed else "can change"
         lines.append(f"| `{p.name}` | {default} | {p.unit} | {p.range} | {change} | {p.text} |")

@@ -30,6 +30,15 @@ class Status:
     heard: float = field(default_factory=time.monotonic)
 
 
+def ours(array: DiagnosticArray) -> list[Status]:
+    """What nodes of this package say in an array of /diagnostics."""
+    return [
+        Status(s.name, int.from_bytes(s.level, "little"), s.message, {value.key: value.value for value in s.values})
+        for s in array.status
+        if s.name.rsplit("/", 1)[-1] in ("encoder", "link", "decoder")
+    ]
+
+
 @contextmanager
 def watch() -> Iterator[dict[str, Status]]:
     """Name of each node -> its newest status, kept up to date while the block runs. Nodes of this package alone."""
@@ -40,12 +49,8 @@ def watch() -> Iterator[dict[str, Status]]:
     statuses: dict[str, Status] = {}
 
     def take(array: DiagnosticArray) -> None:
-        for status in array.status:
-            if status.name.rsplit("/", 1)[-1] in ("encoder", "link", "decoder"):
-                values = {value.key: value.value for value in status.values}
-                statuses[status.name] = Status(
-                    status.name, int.from_bytes(status.level, "little"), status.message, values
-                )
+        for status in ours(array):
+            statuses[status.name] = status
 
     context = rclpy.Context()
     rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)

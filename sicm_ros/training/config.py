@@ -45,7 +45,9 @@ class TrainConfig(_Strict):
             where pairs come from; validation is never trained on. steps, batch: how long, and how many pairs a step
             sees. accumulate: backward passes a step. crop_width: columns of a training window, pixels. packed_scale:
             size of packed pictures over the network's input. rate: bits per pixel are weighted with exp of a line from
-            rate[0] at quality 0 to rate[1] at quality 1.
+            rate[0] at quality 0 to rate[1] at quality 1. fit_transform: a codec's stage begins with principal
+            components (sicm_ros.training.transform); off to go on with a trained codec. prior_steps: first steps, in
+            which the prior learns alone. feature_steps: first steps, in which features alone are rebuilt.
     """
 
     stage: Literal["detector", "codec", "joint"]
@@ -71,7 +73,9 @@ class TrainConfig(_Strict):
     clip: float = Field(5.0, gt=0)
     average: float = Field(0.998, ge=0, lt=1)
     rate: tuple[float, float] = (0.0, 0.0)
+    prior_steps: int = Field(0, ge=0)
     feature_steps: int = Field(0, ge=0)
+    fit_transform: bool = True
     distil: float = 1.0
     distil_maps: float = 1.0
     mixed_precision: bool = False

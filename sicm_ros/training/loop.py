@@ -16,11 +16,14 @@ from tqdm import tqdm
 
 from sicm_ros.errors import SicmError
 from sicm_ros.network import MVSFCNet
+from sicm_ros.network.quality import LEVELS
 from sicm_ros.network.runtime import keep_memory
+from sicm_ros.network.smfc import Features
 from sicm_ros.training import checkpoint
 from sicm_ros.training.config import TrainConfig
 from sicm_ros.training.losses import Weights, distillation, map_distillation, task_losses, weighted
 from sicm_ros.training.samples import TrainingSamples, loader, rigs_of
+from sicm_ros.training.transform import start_codec
 
 _PARTS = {
     "detector": ("backbone", "detector"),
@@ -29,7 +32,10 @@ _PARTS = {
 }
 
 
-FEATURE_SAMPLES = 24  # pairs that features are measured on
+FEATURE_SAMPLES = 80  # pairs that features are measured on
+
+
+PRIOR_RATE = 1e-3  # learning rate while the prior learns alone
 
 
 class TrainingError(SicmError):
@@ -46,8 +52,8 @@ def train(config: TrainConfig) -> Path:
     network = start_network(config)
     teacher = copy.deepcopy(network).eval().requires_grad_(False) if config.stage != "detector" else None
     latest = config.out / "latest.safetensors"
-    if config.stage == "codec" and not latest.is_file():  # a checkpoint holds them
-        _measure_features(network, config)
+    if config.stage == "codec" and config.fit_transform and not latest.is_file():  # a checkpoint holds it
+        start_codec(network, TrainingSamples(config), FEATURE_SAMPLES)
     average = copy.deepcopy(network).eval().requires_grad_(False)
     optimiser = _optimiser(network, config)
     config.out.mkdir(parents=True, exist_ok=True)
@@ -62,6 +68,7 @@ def train(config: TrainConfig) -> Path:
     progress = tqdm(total=config.steps, initial=step, desc=f"{config.name} ({config.stage})", disable=rank != 0)
     while step < config.steps:
         _set_rates(optimiser, config, step)
+        stage.prior_only = step < config.prior_steps
         stage.features_only = step < config.feature_steps
         torch.manual_seed((config.seed << 24) + step * world + rank)  # quantisation noise, the same after a restart
         losses = _one_step(step_module, optimiser, batches, config)
@@ -87,15 +94,14 @@ def start_network(config: TrainConfig) -> MVSFCNet:
         load_weights(network, config.start, config.start_parts)
     elif hasattr(network.backbone, "load_imagenet"):
         network.backbone.load_imagenet()
-    return network.to(config.device, memory_format=torch.channels_last).train()
-
-
-@torch.no_grad()
-def _measure_features(network: MVSFCNet, config: TrainConfig) -> None:
-    """The magnitude of the backbone's features, from the run's first pictures: the same whenever the run starts."""
-    samples = TrainingSamples(config)
-    views = [samples[n]["images"].float().to(config.device) for n in range(min(FEATURE_SAMPLES, len(samples)))]
-    network.scale.measure([network.extract(pair) for pair in views])
+    network.to(config.device, memory_format=torch.channels_last).train()
+    if config.stage != "detector":
+        # Pairs of all qualities share the norms: they keep the teacher's statistics, which a batch of two pairs at
+        # two qualities would only blur.
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+    return network
 
 
 class _Step(nn.Module):
@@ -106,7 +112,7 @@ class _Step(nn.Module):
         self.network, self.config = network, config
         self._teacher = [teacher]  # in a list: it is no part of what learns
         self.weights = Weights()
-        self.features_only = False
+        self.features_only = self.prior_only = False
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         config, network = self.config, self.network
@@ -124,6 +130,8 @@ class _Step(nn.Module):
         quality = torch.rand(len(images), device=images.device)
         # Gains are interpolated: both ends must be met as well.
         quality = ((quality * 1.2) - 0.1).clamp(0, 1)
+        if self.prior_only:
+            return self._prior_alone(features, quality, batch["source_pixels"])
         coded = network.code(features, quality, None if self.features_only else rigs)
         bpp = coded.bits / batch["source_pixels"]
         low, high = config.rate
@@ -138,6 +146,15 @@ class _Step(nn.Module):
             total = total + weighted(task, self.weights) + config.distil_maps * losses["distil_maps"]
         losses["bpp"] = bpp.mean().detach()
         return losses | {"total": total}
+
+    def _prior_alone(self, features: Features, quality: Tensor, pixels: Tensor) -> dict[str, Tensor]:
+        """The rate of latents as they are, alike at all qualities: a prior that knows nothing yet would only mislead
+        the transforms.
+        """
+        with torch.no_grad():
+            left, right = self.network.analyse(features, quality).chunk(2)
+        bpp = self.network.prior(left, right, (quality * LEVELS).round()).bits / pixels
+        return {"bpp": bpp.mean().detach(), "total": bpp.log().mean()}
 
 
 def _one_step(module: nn.Module, optimiser, batches, config: TrainConfig) -> dict[str, float]:
@@ -183,21 +200,28 @@ def _optimiser(network: MVSFCNet, config: TrainConfig) -> torch.optim.Optimizer:
         others = [p for p in learning if p.dim() <= 1]
         for parameters, decay in ((matrices, config.weight_decay), (others, 0.0)):
             if parameters:
-                groups.append({"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay})
+                groups.append({"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay, "part": part})
     return torch.optim.AdamW(groups, betas=(0.9, 0.98))
 
 
 def _relative_rate(part: str, config: TrainConfig) -> float:
     if part == "backbone":
         return config.backbone_rate
+    if part == "gain":  # logarithms, few and far from where the price of a bit will have them
+        return 10.0
     # The teacher's detector knows its work already; it follows what the codec learns.
     return config.detector_rate if part == "detector" and config.stage != "detector" else 1.0
 
 
 def _set_rates(optimiser: torch.optim.Optimizer, config: TrainConfig, step: int) -> None:
+    if step < config.prior_steps:
+        for group in optimiser.param_groups:
+            group["lr"] = PRIOR_RATE if group["part"] == "prior" else 0.0
+        return
+    step -= config.prior_steps
     factor = min(1.0, (step + 1) / max(config.warmup, 1))
     if config.schedule == "cosine":
-        factor *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / config.steps))
+        factor *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / (config.steps - config.prior_steps)))
     for group in optimiser.param_groups:
         group["lr"] = group["peak"] * factor
 

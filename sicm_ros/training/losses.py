@@ -14,9 +14,6 @@ from sicm_ros.network.detector import (
     MEAN_DIMENSIONS,
     Maps,
     Rigs,
-    disparity_bins,
-    expected_cells,
-    expected_disparity,
     take,
 )
 
@@ -29,7 +26,6 @@ class Weights:
 
     heat: float = 1.0
     offset: float = 0.5
-    face_bins: float = 0.3
     face: float = 4.0
     extent: float = 0.5
     depth: float = 8.0
@@ -51,13 +47,6 @@ def focal(logits: Tensor, heat: Tensor, considered: Tensor) -> Tensor:
     return (hit.sum() + miss.sum()) / positive.sum().clamp(min=1)
 
 
-def _two_hot(values: Tensor, centres: Tensor) -> Tensor:
-    """Soft labels (..., bins): weight on the two bins around each value, by distance; centres evenly spaced."""
-    position = ((values - centres[0]) / (centres[1] - centres[0])).clamp(0, len(centres) - 1)
-    steps = torch.arange(len(centres), device=values.device, dtype=values.dtype)
-    return (1 - (position[..., None] - steps).abs()).clamp(min=0)
-
-
 def task_losses(maps: Maps, target: dict[str, Tensor], rigs: Rigs) -> dict[str, Tensor]:
     """Each term unweighted; values at cells are means over objects."""
     weight = target["weight"]
@@ -70,17 +59,14 @@ def task_losses(maps: Maps, target: dict[str, Tensor], rigs: Rigs) -> dict[str, 
     losses = {"heat": focal(maps.heat, target["heat"], target["considered"])}
     losses["offset"] = mean((take(maps.offset, cell) - target["offset"]).abs().sum(-1))
 
-    face_logits = take(maps.face_logits, cell)
     known = target["face_known"]
-    labels = _two_hot(target["face"], disparity_bins(cell.device).log())
-    losses["face_bins"] = mean(-(labels * face_logits.log_softmax(-1)).sum(-1), known)
-    face = expected_disparity(face_logits, 2)
-    losses["face"] = mean((face.log() - target["face"]).abs(), known)
+    log_face = take(maps.face, cell)[..., 0]
+    losses["face"] = mean((log_face - target["face"]).abs().clamp(max=1.0), known)
 
     extent = F.softplus(take(maps.depth_extent, cell)[..., 0])
     losses["extent"] = mean((extent - target["extent"]).abs())
     z_true = target["location"][..., 2]
-    z = rigs.depth(face) + extent
+    z = rigs.depth(log_face.exp()) + extent
     error = (z.log() - z_true.log()).abs().clamp(max=0.5)
     losses["depth"] = mean(error, known)
     log_sigma = take(maps.log_sigma, cell)[..., 0].clamp(-6, 1)
@@ -120,7 +106,7 @@ def task_losses(maps: Maps, target: dict[str, Tensor], rigs: Rigs) -> dict[str, 
     truth = _ground_corners(x_true, z_true, target["dimensions"][..., 2], target["dimensions"][..., 1], true_axis)
     losses["corners"] = mean((predicted - truth).abs().mean((-1, -2)).clamp(max=2.0), known)
 
-    losses["matching"] = matching_loss(maps.matching, target["matching"])
+    losses["matching"] = matching_loss(maps, target["matching"])
     return losses
 
 
@@ -132,13 +118,16 @@ def _ground_corners(x: Tensor, z: Tensor, length: Tensor, width: Tensor, angle: 
     return torch.stack([x[..., None] + cos * forward + sin * side, z[..., None] - sin * forward + cos * side], -1)
 
 
-def matching_loss(matching: Tensor, disparity: Tensor) -> Tensor:
+def matching_loss(maps: Maps, disparity: Tensor) -> Tensor:
     """Cross-entropy of the volume's disparities against the known one, and its sub-cell distance."""
+    matching = maps.matching
     known = ((disparity > 0) & (disparity < matching.shape[1] - 1)).to(matching.dtype)
     cells = torch.arange(matching.shape[1], device=matching.device, dtype=matching.dtype)
     labels = (1 - (disparity[:, None] - cells.view(1, -1, 1, 1)).abs()).clamp(min=0)
     entropy = -(labels * matching.log_softmax(1)).sum(1)
-    distance = (expected_cells(matching) - disparity).abs().clamp(max=2)
+    distance = (maps.disparity[:, 0] - disparity).abs()
+    # A hundredth of a cell counts where the best cell is right; a wrong one is the entropy's business.
+    distance = distance.clamp(max=1) + 2 * distance.clamp(max=0.25)
     return ((entropy + distance) * known).sum() / known.sum().clamp(min=1)
 
 
@@ -168,6 +157,5 @@ def map_distillation(student: Maps, teacher: Maps) -> Tensor:
     soft = teacher.matching.softmax(1)
     match = (soft * (soft.clamp(min=1e-6).log() - student.matching.log_softmax(1))).sum(1)
     certain = soft.amax(1) * (0.2 + attention[:, 0])
-    face = teacher.face_logits.softmax(1)
-    far = (face * (face.clamp(min=1e-6).log() - student.face_logits.log_softmax(1))).sum(1) * attention[:, 0]
+    far = 4 * ((student.face - teacher.face).abs().clamp(max=1) * attention)[:, 0]
     return seen + (match * certain).sum() / certain.sum().clamp(min=1) + far.sum() / attention.sum().clamp(min=1)

@@ -1,0 +1,155 @@
+"""A long run at full speed through the real nodes: does memory grow, is anything lost, does latency drift?"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sicm_ros.bags.stereo import open_stereo
+from sicm_ros.benchmark.watched import Watched, resident_kib
+from sicm_ros.processes import PipelineError, check_ros, processes
+
+WARM_UP = 0.1  # share of the pairs before memory and latency are looked at
+LEAST_WARM_UP = 300  # pairs
+PERIOD = 1.0  # seconds between two samples
+READY = 300.0  # seconds that loading a model may take at most
+STALLED = 30.0  # seconds without a result after which it is over
+MAX_GROWTH = 0.01  # share of the memory after warm-up
+NODES = ("encoder", "decoder")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """At one moment: seconds since the start, results so far, memory (KiB) and latency (ms) of both nodes."""
+
+    seconds: float
+    pairs: int
+    memory: dict[str, int]
+    latency: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Soak:
+    """What a run showed.
+
+    Attributes:
+        pairs, seconds: results, and how long they took.
+        growth: of each node's memory, from the median of the fifth after warm-up to that of the last fifth; a share.
+        drift: of each node's median latency, likewise.
+        lost: messages that never arrived.
+        dropped: by node and cause.
+        samples: once a second.
+    """
+
+    pairs: int
+    seconds: float
+    growth: dict[str, float]
+    drift: dict[str, float]
+    lost: int
+    dropped: dict[str, dict[str, int]]
+    samples: list[Sample]
+
+    @property
+    def passed(self) -> bool:
+        """Memory grew by less than MAX_GROWTH and nothing was lost. Latency is reported: what is drift, people see."""
+        return max(self.growth.values()) < MAX_GROWTH and not self.lost and not any(self.dropped.values())
+
+    def as_json(self) -> dict:
+        return asdict(self) | {"passed": self.passed}
+
+
+def soak(
+    source: Path,
+    model: str,
+    pairs: int,
+    quality: float = 0.5,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Soak:
+    """Plays a drive again and again through encoder and decoder, each pair as soon as the one before is answered.
+
+    Args:
+        source: bag or KITTI folder.
+        pairs: results to wait for.
+        progress: told how many there are so far.
+
+    Raises:
+        PipelineError: a node ended, or nothing came any more.
+    """
+    check_ros()
+    with open_stereo(source) as drive:
+        compressed, topics = drive.compressed, drive.topics
+    threads = max(1, len(os.sched_getaffinity(0)) // 2)
+    shared = {"model": model, "threads": threads}
+    reliable = {f"qos_overrides./{topic}.subscription.reliability": "reliable" for topic in topics}
+    replay = {
+        "path": str(Path(source).resolve()),
+        "loop": True,
+        "rate": 100.0,
+        "clock": False,
+        "wait_for_subscribers": READY,
+        "acknowledge": "detections",
+    }
+    samples: list[Sample] = []
+    with tempfile.TemporaryDirectory() as folder, processes(Path(folder)) as start:
+        watched = Watched(start("monitor", {}))
+        nodes = {
+            "encoder": start("encoder", {**shared, **reliable, "compressed": compressed, "quality": quality}),
+            "decoder": start("decoder", shared),
+        }
+        alive = [*nodes.values(), start("replay", replay)]
+        began = moved = time.monotonic()
+        done = 0
+        while done < pairs:
+            watched.listen(PERIOD, alive)
+            now, count = time.monotonic(), int(watched.number("decoder", "published"))
+            if count > done:
+                moved = now
+            elif now - moved > (STALLED if done else READY):
+                raise PipelineError(f"no result for {now - moved:.0f} s after {done} pairs: {alive[0].complaint()}")
+            if not done:
+                began = now
+            done = count
+            progress(min(done, pairs))
+            memory = {name: resident_kib(node.popen.pid) for name, node in nodes.items()}
+            latency = {name: watched.number(name, "since_arrival_ms") for name in NODES}
+            samples.append(Sample(now - began, done, memory, latency))
+        dropped = {name: watched.causes(name) for name in NODES}
+        lost = int(watched.number("decoder", "lost"))
+    return summarised(samples, lost, dropped)
+
+
+def summarised(samples: list[Sample], lost: int, dropped: dict[str, dict[str, int]]) -> Soak:
+    """Figures of a run's samples."""
+    total = samples[-1].pairs
+    warm = [s for s in samples if s.pairs >= min(max(WARM_UP * total, LEAST_WARM_UP), total / 2)]
+    fifth = max(1, len(warm) // 5)
+
+    def change(value: Callable[[Sample], float]) -> float:
+        before = statistics.median(map(value, warm[:fifth]))
+        after = statistics.median(map(value, warm[-fifth:]))
+        return after / before - 1 if before else 0.0
+
+    growth = {name: change(lambda s, n=name: s.memory[n]) for name in NODES}
+    drift = {name: change(lambda s, n=name: s.latency[n]) for name in NODES}
+    return Soak(total, samples[-1].seconds, growth, drift, lost, dropped, samples)
+
+
+def picture(result: Soak, out: Path) -> None:
+    """Memory and latency over the pairs, as a PNG."""
+    from sicm_ros.benchmark.figures import plt
+
+    figure, (above, below) = plt.subplots(2, 1, figsize=(8, 5), sharex=True, layout="constrained")
+    pairs = [s.pairs for s in result.samples]
+    for name in NODES:
+        above.plot(pairs, [s.memory[name] / 1024 for s in result.samples], label=name)
+        below.plot(pairs, [s.latency[name] for s in result.samples], label=name)
+    above.set(ylabel="resident memory, MiB", ylim=(0, None))
+    below.set(ylabel="arrival to publication, ms", xlabel="pairs", ylim=(0, None))
+    above.legend(frameon=False)
+    figure.savefig(out, dpi=120)
+    plt.close(figure)

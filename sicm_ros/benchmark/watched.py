@@ -1,0 +1,44 @@
+"""What running nodes say of themselves, line by line from the `monitor` process."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from sicm_ros.processes import Process, check
+
+
+class Watched:
+    """The newest word of each node; `statuses` maps its name to the monitor's line."""
+
+    def __init__(self, monitor: Process) -> None:
+        self._monitor = monitor
+        self.statuses: dict[str, dict] = {}
+
+    def number(self, node: str, key: str) -> float:
+        """A value of a node's status; 0 where it has said nothing yet."""
+        return float(self.statuses.get(node, {}).get("values", {}).get(key, 0))
+
+    def causes(self, node: str) -> dict[str, int]:
+        """What a node dropped, by cause."""
+        values = self.statuses.get(node, {}).get("values", {})
+        return {k.removeprefix("dropped_"): int(v) for k, v in values.items() if k.startswith("dropped_")}
+
+    def listen(self, seconds: float, alive: list[Process]) -> None:
+        """Takes in what is said for a while; raises PipelineError if a node ends meanwhile."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            line = self._monitor.line()
+            if line and line.startswith("{"):
+                status = json.loads(line)
+                self.statuses[status["name"]] = status
+            check([*alive, self._monitor])
+
+
+def resident_kib(pid: int) -> int:
+    """Memory of a process that is in RAM, KiB (Linux: VmRSS)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0

@@ -1,0 +1,129 @@
+"""How one stream of messages fares: counted, dropped by cause, silent or not; one status in /diagnostics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+from sicm_ros.nodes.tally import Tally
+
+REPEAT = 5.0  # seconds before the log says the same again
+TOLERANCE = 0.25  # share of the expected frequency that may be missing
+IMAGES = {"Image", "CompressedImage"}
+
+
+class Health:
+    """Of the node's own stream, or of one vehicle's where a node serves several.
+
+    Args:
+        node: whose logger and graph are used.
+        name: of the status, as monitors show it: namespace and node.
+        counters: names that are reported from the start, even while they are 0.
+        steady: seconds of a clock that a paused bag doesn't stop.
+
+    Attributes:
+        tally: what happened so far.
+        problem: what keeps the stream from its job right now; shown as an error.
+        inputs: topic -> subscription; empty while the node is not active.
+        facts: returns what else belongs into the status.
+    """
+
+    def __init__(self, node: Node, name: str, counters: tuple[str, ...], steady: Callable[[], float]) -> None:
+        self.tally = Tally(*counters)
+        self.problem = ""
+        self.inputs: dict[str, Any] = {}
+        self.facts: Callable[[], dict[str, str]] = dict
+        self._node, self.name, self._steady = node, name, steady
+        self._heard: dict[str, float] = {}  # topic -> steady seconds when something last came, or was awaited
+        self._ever_heard: set[str] = set()
+        self._silent: set[str] = set()
+        self._said: dict[str, float] = {}
+        self._drops_before = 0
+
+    def listen(self, inputs: dict[str, Any]) -> None:
+        """From now on these inputs are awaited."""
+        self.inputs = inputs
+        self._heard = dict.fromkeys(inputs, self._steady())
+        self._ever_heard, self._silent = set(), set()
+
+    def rest(self) -> dict[str, Any]:
+        """Nothing is awaited any more; returns what was."""
+        inputs, self.inputs = self.inputs, {}
+        self._silent, self.problem = set(), ""
+        return inputs
+
+    def heard(self, topic: str) -> None:
+        """Notes that something came on an input."""
+        self._heard[topic] = self._steady()
+        self._ever_heard.add(topic)
+
+    def took(self, prefix: str, stages: dict[str, float]) -> None:
+        """Adds the model's own times, seconds by stage."""
+        for stage, seconds in stages.items():
+            self.tally.took(f"{prefix}_{stage.replace(' ', '_')}", seconds)
+
+    def refuse(self, cause: str, text: str) -> None:
+        """Counts a drop and says why, at most once in REPEAT seconds per cause."""
+        self.tally.drop(cause)
+        now = self._steady()
+        if now - self._said.get(cause, -math.inf) >= REPEAT:
+            self._said[cause] = now
+            self._node.get_logger().error(f"dropped ({cause}): {text}")
+
+    def listen_for_silence(self, timeout: float) -> None:
+        """Says once which inputs have been silent for `timeout` seconds, and which topics there are."""
+        now = self._steady()
+        silent = {t for t in self.inputs if now - self._heard.get(t, now) >= timeout}
+        fell_silent = {topic for topic in silent - self._silent if topic in self._ever_heard}
+        never_came = silent - self._silent - fell_silent
+        if fell_silent:
+            self._node.get_logger().warning(f"nothing more on {', '.join(sorted(fell_silent))}")
+        if never_came:
+            kinds = {self.inputs[topic].msg_type.__name__ for topic in never_came}
+            if kinds & IMAGES:
+                kinds |= IMAGES  # raw pictures awaited, compressed ones there, or the other way round
+            there = [
+                f"{name} ({', '.join(types)})"
+                for name, types in sorted(self._node.get_topic_names_and_types())
+                if any(t.rpartition("/")[2] in kinds for t in types) and self._node.count_publishers(name)
+            ]
+            self._node.get_logger().error(
+                f"nothing on {', '.join(sorted(never_came))} for {timeout:g} s; topics of that "
+                f"type that are published: {', '.join(there) or 'none'}; remap the inputs or start the sender"
+            )
+        self._silent = silent
+
+    def status(self, now: float, expected: float) -> DiagnosticStatus:
+        """The stream's status; `now` in seconds of node time, `expected` frequency in Hz (0: none)."""
+        by_node, by_stamp, kbit, delay = self.tally.rates(now)
+        drops = self.tally.drops
+        level, text = DiagnosticStatus.OK, "running" if self.inputs else "not active"
+        if drops > self._drops_before:
+            level, text = DiagnosticStatus.WARN, f"dropped {drops - self._drops_before} in the last second"
+        if self.inputs and expected and by_node < expected * (1 - TOLERANCE):
+            level, text = DiagnosticStatus.WARN, f"{by_node:.1f} Hz, below the expected {expected:g} Hz"
+        if self._silent:
+            level, text = DiagnosticStatus.ERROR, f"nothing on {', '.join(sorted(self._silent))}"
+        if self.problem:
+            level, text = DiagnosticStatus.ERROR, self.problem
+        self._drops_before = drops
+        values = (
+            self.tally.report()
+            | self.facts()
+            | {
+                "kbit_per_s": f"{kbit:.3f}",
+                # Keys of Isaac ROS' greenwave monitor.
+                "frame_rate_node": f"{by_node:.3f}",
+                "frame_rate_msg": f"{by_stamp:.3f}",
+                "current_delay_from_realtime_ms": f"{1e3 * delay:.3f}",
+                "expected_frequency": f"{expected:g}",
+                "tolerance": f"{TOLERANCE:g}",
+            }
+        )
+        status = DiagnosticStatus(level=level, name=self.name, message=text, hardware_id=f"/{self.name}")
+        status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
+        return status

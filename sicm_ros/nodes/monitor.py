@@ -1,0 +1,37 @@
+"""monitor: /diagnostics of this package's nodes as lines of JSON on standard output, for programs without ROS."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import NoReturn
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+
+from sicm_ros.nodes.process import run
+from sicm_ros.nodes.watcher import ours
+
+
+class MonitorNode(Node):
+    """One line per status: `{"name", "level", "text", "values", "time"}`; time in seconds of time.monotonic()."""
+
+    def __init__(self) -> None:
+        super().__init__("monitor")
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_array, 100)
+        print("listening", flush=True)
+
+    def _on_array(self, array: DiagnosticArray) -> None:
+        now = time.monotonic()
+        for status in ours(array):
+            line = {"name": status.name, "level": status.level, "text": status.text, "values": status.values}
+            print(json.dumps(line | {"time": now}), flush=True)
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Listens until it is told to stop."""
+    run(MonitorNode, args)
+
+
+if __name__ == "__main__":
+    main()

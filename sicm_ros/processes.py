@@ -1,0 +1,133 @@
+"""Nodes as processes of their own: started, listened to, ended. Nothing here imports ROS."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from sicm_ros.errors import DependencyError, SicmError
+
+START = "import sys; from sicm_ros.nodes.process import start; sys.exit(start({node!r}))"
+GRACE = 3.0  # seconds for a node to end by itself
+
+
+class PipelineError(SicmError):
+    """A node ended, or never became ready: its log, named in the message, says why."""
+
+
+@dataclass
+class Process:
+    """A node's process and its log; lines on its standard output can be waited for."""
+
+    name: str
+    popen: subprocess.Popen
+    log: Path
+    lines: queue.Queue[str] = field(default_factory=queue.Queue)
+
+    def follow(self) -> None:
+        """Reads standard output in a thread."""
+
+        def read() -> None:
+            for line in self.popen.stdout:
+                self.lines.put(line.strip())
+
+        threading.Thread(target=read, daemon=True).start()
+
+    @property
+    def ended(self) -> bool:
+        return self.popen.poll() is not None
+
+    def complaint(self) -> str:
+        """The last lines of the log, in one line."""
+        text = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
+        said = [line for line in text if "FATAL" in line or "ERROR" in line or line.startswith("sicm_ros:")]
+        return " / ".join(said[-2:] or text[-1:]) or "it said nothing"
+
+    def line(self) -> str | None:
+        """The next line of its standard output; None if there is none for a moment."""
+        try:
+            return self.lines.get(timeout=0.1)
+        except queue.Empty:
+            return None
+
+
+def check(processes: list[Process]) -> None:
+    """Raises PipelineError if one of them has ended."""
+    for process in processes:
+        if process.ended:
+            raise PipelineError(f"{process.name} ended: {process.complaint()} ({process.log})")
+
+
+def expect(line: str, of: Process, alive: list[Process], timeout: float) -> None:
+    """Waits for a line of a process, while others have to live."""
+    end = time.monotonic() + timeout
+    while (said := of.line()) != line:
+        check(alive)
+        if said is None and time.monotonic() > end:
+            last = alive[-1]
+            raise PipelineError(f"not {line} after {timeout:g} s; {last.name} says: {last.complaint()} ({last.log})")
+
+
+def check_ros() -> None:
+    """Raises DependencyError where this Python has no ROS 2."""
+    for package, what in (("rclpy", "ROS 2"), ("vision_msgs", "vision_msgs")):
+        if importlib.util.find_spec(package) is None:
+            raise DependencyError(
+                f"no {what} in {sys.executable}: run `make demo`, which sets it up, or source a ROS 2 workspace"
+            )
+
+
+def own_domain() -> dict[str, str]:
+    """Settings of a ROS domain to oneself: nobody else's topics, and only this machine."""
+    return {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+
+
+@contextmanager
+def processes(logs: Path) -> Iterator[Callable[..., Process]]:
+    """A function that starts a node with parameters and remappings; all of them are ended when the block is left."""
+    logs.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **os.environ,
+        **own_domain(),
+        "RCUTILS_COLORIZED_OUTPUT": "0",
+        "PYTHONUNBUFFERED": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",  # no spinning on a core that the next process needs
+    }
+    started: list[Process] = []
+
+    def start(node: str, parameters: dict, *remappings: str) -> Process:
+        settings = logs / f"{node}.yaml"
+        settings.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
+        command = [sys.executable, "-c", START.format(node=node), "--ros-args", *remappings]
+        command += ["--params-file", str(settings)]
+        log = logs / f"{node}.log"
+        with log.open("w") as stream:
+            popen = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stream, text=True)
+        started.append(Process(node, popen, log))
+        started[-1].follow()  # an unread pipe would stop a process when it is full
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for process in reversed(started):
+            if not process.ended:
+                process.popen.send_signal(signal.SIGTERM)
+        for process in started:
+            try:
+                process.popen.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                process.popen.kill()
+                process.popen.wait()
