@@ -39,8 +39,8 @@ test: setup $(DONE)/test ## the tests; TESTS=test/test_x.py for some of them
 	$(BIN)/python -m pytest $(TESTS)
 
 soak: setup ## three minutes at full speed through the real nodes: memory, losses, latency
-	$(SAY) "900 pairs through encoder and decoder"
-	$(BIN)/sicm bench soak --pairs 900
+	$(SAY) "400 pairs through encoder and decoder"
+	$(BIN)/sicm bench soak --pairs 400
 
 lint: $(DONE)/lint ## style and common mistakes
 	$(BIN)/ruff check .

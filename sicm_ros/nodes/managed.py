@@ -16,7 +16,7 @@ from sicm_ros.nodes.parameters import Parameter, Parameters
 from sicm_ros.nodes.process import TURN, stop
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-QUICK_END = 1.0  # seconds that the worker is given to finish what it does when the process ends
+QUICK_END = 0.5  # seconds that the worker is given to finish what it does when the process ends
 
 
 class ManagedNode(LifecycleNode):
