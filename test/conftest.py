@@ -123,6 +123,15 @@ class Peer:
         self.wait(future.done, seconds, f"an answer of {service}")
         return future.result()
 
+    def set_parameters(self, node: str, **values: Any) -> None:
+        """Sets parameters of a node by its full name; fails the test if it refuses one."""
+        from rcl_interfaces.srv import SetParameters
+        from rclpy.parameter import Parameter
+
+        changes = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+        results = self.call(SetParameters, f"{node}/set_parameters", SetParameters.Request(parameters=changes)).results
+        assert all(r.successful for r in results), results
+
     def close(self) -> None:
         self._end.set()
         self._thread.join()

@@ -314,13 +314,7 @@ def boxes(bus, start, model, diagnostics):
             return of(self.features), of(self.detections), of(self.sources)
 
         def set(self, **values) -> None:
-            from rcl_interfaces.srv import SetParameters
-            from rclpy.parameter import Parameter
-
-            changes = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
-            request = SetParameters.Request(parameters=changes)
-            results = bus.call(SetParameters, "/boxes/encoder/set_parameters", request).results
-            assert all(r.successful for r in results), results
+            bus.set_parameters("/boxes/encoder", **values)
 
     return Chain()
 

@@ -52,15 +52,6 @@ def test_every_message_on_the_link_arrives_or_is_counted_by_cause(bus, start, di
     assert all(len(m.payload) == len(payload) for m in come)
 
 
-def set_parameters(bus, node: str, **values: float) -> None:
-    from rcl_interfaces.srv import SetParameters
-    from rclpy.parameter import Parameter
-
-    changes = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
-    results = bus.call(SetParameters, f"{node}/set_parameters", SetParameters.Request(parameters=changes)).results
-    assert all(r.successful for r in results), results
-
-
 def stream(camera: pipeline.Camera, seconds: float, hertz: float = 10.0) -> int:
     """Sends pairs with stamps of now, at a camera's pace; how many."""
     pairs = round(seconds * hertz)
@@ -88,7 +79,7 @@ class Chain:
         bus.wait(lambda: bus.node.count_subscribers("/rate/features") > 1, what="the decoder's subscription")
 
     def set(self, node: str, **values: float) -> None:
-        set_parameters(self.bus, f"/rate/{node}", **values)
+        self.bus.set_parameters(f"/rate/{node}", **values)
 
     def send(self, pairs: int = 4) -> list:
         """Sends pairs and waits until the encoder is through with each; the messages that came of them."""
