@@ -31,7 +31,7 @@ from sicm_ros.network import MVSFCNet, NetworkConfig
 from sicm_ros.network.detector import STRIDE, Maps, Rigs, candidates
 from sicm_ros.network.quality import LEVELS, quality_level
 from sicm_ros.network.runtime import fastest_type, folded, keep_memory
-from sicm_ros.network.smfc import Features
+from sicm_ros.network.stereo import Features
 from sicm_ros.network.suppression import suppress
 
 MODELS = Path(__file__).parent / "models"

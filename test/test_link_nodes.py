@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 
@@ -170,3 +171,61 @@ def test_each_second_of_the_stream_keeps_to_the_target(chain: Chain):
     assert sorted(off)[int(0.9 * len(off))] < 0.05, sorted(off)
     whole = sum(size for _, size in settled[:-1]) * 8e-3 / (settled[-1][0] - settled[0][0])
     assert abs(whole / target - 1) < 0.03
+
+
+def test_a_link_that_drops_to_a_quarter_is_followed_and_made_good_within_three_seconds(bus, start, model, diagnostics):
+    """Encoder, link and decoder, `adaptive`: the queue of a narrow link is short, and soon the old rate is back."""
+    from rclpy.serialization import serialize_message
+    from sicm_ros.msg import CompressedStereoFeatures, LinkFeedback
+
+    hertz = 5.0
+    sent: list[tuple[float, int]] = []
+    bus.node.create_subscription(
+        CompressedStereoFeatures,
+        "/narrow/features",
+        lambda message: sent.append((time.monotonic(), len(serialize_message(message)))),
+        50,
+    )
+    delays: list[tuple[float, float]] = []
+    bus.node.create_subscription(
+        LinkFeedback, "/narrow/link_feedback", lambda report: delays.append((time.monotonic(), report.delay)), 50
+    )
+    camera = pipeline.Camera(bus, "/narrow/left/image_rect_color", "/narrow/right/image_rect_color")
+    start("encoder", "-r", "__ns:=/narrow", model=model, adaptive=True)
+    link = start("link", "-r", "__ns:=/narrow", profile="perfect")
+    start("decoder", "-r", "__ns:=/narrow", "-r", "features:=link/features", model=model)
+    camera.wait_for_encoder()
+    link.wait_for("link perfect")
+    for topic in ("/narrow/link/features", "/narrow/link_feedback"):
+        bus.wait(lambda topic=topic: bus.node.count_subscribers(topic), what=f"a subscription to {topic}")
+
+    def size_at(quality: float) -> int:
+        bus.set_parameters("/narrow/encoder", quality=quality)
+        count = len(sent)
+        stream(camera, 0.4, hertz)
+        bus.wait(lambda: len(sent) > count, what="a packet")
+        return sent[-1][1]
+
+    least, usual = size_at(0.0), size_at(0.7)
+    whole = 1.5 * usual * hertz * 8e-3  # kbit/s; the packets' own headers on the link are in the half above
+    assert least * hertz * 8e-3 < 0.2 * whole, "a quarter of the link must hold the smallest packets"
+
+    bus.set_parameters("/narrow/link", bandwidth_kbit_s=whole)
+    bus.set_parameters("/narrow/encoder", target_kbit_s=whole / 1.5)
+    begin = time.monotonic()
+    narrowed, restored, end = begin + 6.0, begin + 13.0, begin + 19.0
+    camera_thread = threading.Thread(target=stream, args=(camera, end - begin, hertz), daemon=True)
+    camera_thread.start()
+    for at, bandwidth in ((narrowed, whole / 4), (restored, whole)):
+        time.sleep(at - time.monotonic())
+        bus.set_parameters("/narrow/link", bandwidth_kbit_s=bandwidth)
+    camera_thread.join()
+
+    def rate(since: float, until: float) -> float:
+        return sum(size for at, size in sent if since <= at < until) * 8e-3 / (until - since)
+
+    before = rate(narrowed - 3.0, narrowed)
+    assert before > 0.8 * whole / 1.5, "it keeps to the target while the link has room"
+    assert rate(narrowed + 4.0, restored) < 1.1 * whole / 4, "it fits the narrow link"
+    assert min(delay for at, delay in delays if narrowed + 4.0 <= at < restored) < 0.5, "its queue is short again"
+    assert rate(restored + 3.0, end) > 0.75 * before, "and three seconds after, it is as before"

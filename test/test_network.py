@@ -21,15 +21,15 @@ from sicm_ros.network.detector import (
     HEADING_BINS,
     MEAN_DIMENSIONS,
     Maps,
-    Refinement,
     Rigs,
     candidates,
     pooled,
 )
-from sicm_ros.network.matching import correlate, gather_along_rows, mirror
+from sicm_ros.network.matching import correlate, gather_along_rows, mirror, moved
 from sicm_ros.network.quality import QualityGain, quality_level
 from sicm_ros.network.runtime import folded
 from sicm_ros.network.smfc import ContextualTransform
+from sicm_ros.network.stereo import Refinement
 from sicm_ros.network.suppression import suppress
 from sicm_ros.training.augment import Sample
 from sicm_ros.training.losses import task_losses
@@ -70,6 +70,88 @@ def test_gathering_with_certain_weights_shifts_the_right_view():
     assert gathered[..., :4].abs().max() == 0
 
 
+@pytest.mark.parametrize("d", [0, 3, 7])
+def test_moving_by_whole_cells_shifts_the_left_view(d):
+    left = torch.randn(2, 5, 4, 20)
+    out = moved(left, torch.full((2, 1, 4, 20), float(d)), 7)
+    torch.testing.assert_close(out[..., : 20 - d], left[..., d:])
+    assert d == 0 or out[..., 20 - d :].abs().max() == 0, "nothing arrives from outside of the picture"
+
+
+def test_moving_between_cells_shares_a_cell_between_both():
+    left = torch.arange(20.0).view(1, 1, 1, 20)
+    out = moved(left, torch.full((1, 1, 1, 20), 2.25), 7)
+    # What arrives at column u comes from u + 2 (three quarters of it) and u + 3.
+    torch.testing.assert_close(out[0, 0, 0, :17], torch.arange(17.0) + 2.25)
+
+
+def test_what_is_near_hides_what_is_far_and_uncovers_nothing():
+    left = torch.ones(1, 1, 1, 20)
+    disparity = torch.ones(1, 1, 1, 20)
+    left[..., 10:13] = 5.0
+    disparity[..., 10:13] = 6.0
+    out = moved(left, disparity, 8)[0, 0, 0]
+    assert out[4:7].tolist() == pytest.approx([5.0] * 3, abs=0.03)
+    assert out[9:12].tolist() == [0.0] * 3, "the road behind the car, which the left view doesn't show"
+    assert out[[3, 8, 12]].tolist() == [1.0] * 3
+
+
+def test_a_moved_view_matches_where_it_was_moved_to():
+    """The property that compensation lives on: matching the left view with what it became finds the disparity again."""
+    left = torch.nn.functional.normalize(torch.randn(1, 32, 6, 60), dim=1)
+    disparity = torch.full((1, 1, 6, 60), 5.0)
+    disparity[..., 30:] = 9.0
+    scores = correlate(left, moved(left, disparity, 23), 24)
+    seen = torch.ones(60, dtype=torch.bool)
+    seen[:9] = False  # leaves the picture
+    seen[26:30] = False  # hidden by what is nearer
+    found = scores.argmax(1)[0]
+    assert torch.equal(found[:, seen], disparity[0, 0].long()[:, seen])
+
+
+def test_disparity_gradients_point_towards_the_truth():
+    left = torch.randn(1, 8, 4, 40).cumsum(3) / 4
+    goal = moved(left, torch.full((1, 1, 4, 40), 4.4), 10)
+    disparity = torch.full((1, 1, 4, 40), 4.1, requires_grad=True)
+    (moved(left, disparity, 10) - goal)[..., :30].square().sum().backward()
+    assert disparity.grad.sum() < 0
+
+
+def test_geometry_latents_carry_planes_before_any_training():
+    """A road, or a car's side, comes back through the cosines that the latent starts with."""
+    network = MVSFCNet(NetworkConfig(**SMALL)).eval()
+    rows, columns = torch.arange(16.0)[:, None], torch.arange(32.0)
+    truth = (1.0 + 0.35 * rows + 0.02 * columns).view(1, 1, 16, 32)
+    with torch.no_grad():
+        latent = network.encoder.patch(truth.log1p())
+        back = torch.nn.functional.pixel_shuffle(network.decoder.patch(latent), 4).expm1()
+    torch.testing.assert_close(back, truth, rtol=0.05, atol=0.02)
+
+
+def test_gates_take_everything_away_where_they_close():
+    network = MVSFCNet(NetworkConfig(**SMALL)).eval()
+    features = network.extract(torch.rand(2, 3, 64, 128) * 255)
+    quality = torch.tensor([0.5])
+    with torch.no_grad():
+        torch.nn.init.normal_(network.encoder.to_latent.weight)
+        latents = network.analyse(features, quality)
+        assert latents[:1].abs().max() > 0.1
+        assert latents[1:].abs().max() > 0.1
+        network.encoder.gate.bias.fill_(-30.0)
+        assert network.analyse(features, quality).abs().max() < 1e-6
+
+
+def test_known_disparities_guide_the_codec_while_matching_is_unlearnt():
+    network = MVSFCNet(NetworkConfig(**SMALL)).eval()
+    features = network.extract(torch.rand(2, 3, 64, 128) * 255)
+    known = torch.full((1, 1, 16, 32), 6.0)
+    with torch.no_grad():
+        guided = network.code(features, torch.tensor([1.0]), None, known, guided=1.0)
+        alone = network.code(features, torch.tensor([1.0]), None, known, guided=0.0)
+    torch.testing.assert_close(guided.disparity, known, rtol=0.05, atol=0.1)
+    assert (alone.disparity - known).abs().mean() > 0.5
+
+
 def test_contextual_transform_treats_views_alike():
     transform = ContextualTransform(8, 6)
     torch.nn.init.normal_(transform.merge.weight)
@@ -107,8 +189,9 @@ def test_gain_grows_with_quality_for_every_channel():
     "codec",
     [
         {},
-        {"scales_jointly": False},
-        {"contextual_transform": False},
+        {"compensation": False},
+        {"scales_jointly": False, "compensation": False},
+        {"contextual_transform": False, "compensation": False},
         {"prior": PriorConfig(cross_view=False)},
         {"prior": PriorConfig(hyperprior=False)},
         {"prior": PriorConfig(context=False)},
@@ -122,13 +205,22 @@ def test_every_ablation_is_trainable_from_rate_and_task(codec):
     assert [tuple(f.shape[2:]) for f in coded.features] == [(16, 32), (8, 16), (4, 8)]
     assert coded.bits.shape == (1,)
     assert coded.bits.item() > 0
-    (coded.bits.sum() + sum(f.square().mean() for f in coded.features)).backward()
-    for name, parameter in network.encoder.named_parameters():
-        assert parameter.grad is not None, name
+    loss = coded.bits.sum() + sum(f.square().mean() for f in coded.features)
+    if coded.matched is not None:
+        loss = loss + coded.matched.logits.square().mean() + coded.matched.disparity.mean()
+    loss.backward()
+    for part in (network.encoder, network.decoder, network.gain):
+        for name, parameter in part.named_parameters():
+            assert parameter.grad is not None, name
+
+
+def test_separate_scales_have_no_disparity_to_share():
+    with pytest.raises(ValueError, match="switch it off"):
+        CodecConfig(scales_jointly=False)
 
 
 def test_independent_views_share_nothing_without_the_transform():
-    codec = CodecConfig(contextual_transform=False, prior=PriorConfig(cross_view=False))
+    codec = CodecConfig(compensation=False, contextual_transform=False, prior=PriorConfig(cross_view=False))
     network = MVSFCNet(NetworkConfig(**SMALL, codec=codec)).eval()
     images = torch.rand(2, 3, 64, 128) * 255
     other = images.clone()

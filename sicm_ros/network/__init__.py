@@ -1,6 +1,6 @@
 """MVSFC-Net: the stages of arXiv 2502.14190, one module each.
 
-    backbone -> smfc.FeatureEncoder -> (entropy) -> smfc.FeatureDecoder -> detector
+    backbone -> stereo, smfc, compensation: the encoder -> (entropy) -> the decoder -> detector
 
 `mvsfc.MVSFCNet` shows how they follow each other.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sicm_ros.entropy import PriorConfig
 
@@ -13,33 +13,16 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CodecConfig(_Frozen):
-    """Stereo multi-scale feature compression (SMFC).
+class StereoConfig(_Frozen):
+    """Stereo matching.
 
     Attributes:
-        scales_jointly: fuse the scales into one latent per view (the paper); otherwise each scale has a latent of its
-            own.
-        contextual_transform: exchange information between the views in encoder and decoder.
-        width: channels of the fused features at stride 16.
-        search: widest disparity, in cells of stride 4, that the contextual transform looks at.
-    """
-
-    scales_jointly: bool = True
-    contextual_transform: bool = True
-    width: int = Field(96, ge=8)
-    search: int = Field(24, ge=4)
-    prior: PriorConfig = PriorConfig()
-
-
-class DetectorConfig(_Frozen):
-    """Visual analysis: matching, then a centre head.
-
-    Attributes:
-        width: channels of the pyramid at stride 4.
+        width: channels of the pyramid at stride 4, and of what comes out.
         matching_width: channels that are correlated.
         groups: groups of the correlation.
         disparities: cells of stride 4 that the correlation volume spans.
-        head_width: channels of the head.
+        head_width: channels of the first aggregation.
+        refine_width: channels that look for the disparity between the cells.
     """
 
     width: int = Field(48, ge=8)
@@ -47,6 +30,45 @@ class DetectorConfig(_Frozen):
     groups: int = Field(8, ge=1)
     disparities: int = Field(24, ge=4)
     head_width: int = Field(64, ge=8)
+    refine_width: int = Field(32, ge=8)
+
+
+class DetectorConfig(StereoConfig):
+    """Visual analysis: matching, then a centre head of `head_width` channels."""
+
+
+class CodecConfig(_Frozen):
+    """Stereo multi-scale feature compression (SMFC).
+
+    Attributes:
+        scales_jointly: fuse the scales into one latent per view (the paper); otherwise each scale has a latent of its
+            own.
+        compensation: code the left view and the disparity, and rebuild the right view as the left one, moved. Otherwise
+            each view has a latent of its own, and the next switch says whether they know of each other.
+        contextual_transform: exchange information between the views in encoder and decoder.
+        width: channels of the fused features at stride 16.
+        matching: the vehicle's own stereo matching, for compensation; lighter than the detector's.
+        search: widest disparity, in cells of stride 4, that the contextual transform looks at.
+    """
+
+    scales_jointly: bool = True
+    compensation: bool = True
+    contextual_transform: bool = True
+    width: int = Field(96, ge=8)
+    matching: StereoConfig = StereoConfig(width=24, matching_width=16, groups=4, head_width=32, refine_width=24)
+    search: int = Field(24, ge=4)
+    prior: PriorConfig = PriorConfig()
+
+    @model_validator(mode="after")
+    def _coherent(self) -> CodecConfig:
+        if self.compensation and not self.scales_jointly:
+            raise ValueError("compensation moves all scales by one disparity: switch it off to code scales separately")
+        return self
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether contextual transforms run: compensation leaves them nothing to find."""
+        return self.contextual_transform and not self.compensation
 
 
 class NetworkConfig(_Frozen):

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.network.config import NetworkConfig
-from sicm_ros.network.detector import STRIDE, Rigs
+from sicm_ros.network.detector import Rigs
 from sicm_ros.network.mvsfc import MVSFCNet
 from sicm_ros.network.smfc import ContextualTransform
+from sicm_ros.network.stereo import Matched, StereoMatching
 
 VEHICLE = ("backbone", "feature encoder")
 REMOTE = ("feature decoder", "detector")
@@ -26,9 +27,12 @@ class Cost:
     parameters: int
 
 
-def _macs(module: nn.Module, output: Tensor) -> int:
+def _macs(module: nn.Module, output: Tensor | Matched) -> int:
     if isinstance(module, nn.Conv2d):
         return output.numel() * module.in_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
+    if isinstance(module, StereoMatching):  # besides its convolutions: the correlation
+        disparity = output.disparity
+        return disparity.numel() * module.config.disparities * module.config.matching_width
     cells = output.numel() // output.shape[1]
     return cells * module.disparities * 2 * module.KEYS  # scores, and what attention gathers
 
@@ -47,7 +51,7 @@ def count(config: NetworkConfig) -> dict[str, Cost]:
         passed += _macs(module, output)
 
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, ContextualTransform)):
+        if isinstance(module, (nn.Conv2d, ContextualTransform, StereoMatching)):
             module.register_forward_hook(hook)
 
     def stage(run: Callable):
@@ -62,8 +66,6 @@ def count(config: NetworkConfig) -> dict[str, Cost]:
     latents, encoder = stage(lambda: network.analyse(features, quality))
     rebuilt, decoder = stage(lambda: network.synthesise(latents, quality))
     _, detector = stage(lambda: network.detect(rebuilt, rigs))
-    cells = (height // STRIDE) * (width // STRIDE)
-    detector += cells * config.detector.disparities * config.detector.matching_width
 
     def parameters(*modules: nn.Module) -> int:
         return sum(p.numel() for module in modules for p in module.parameters())

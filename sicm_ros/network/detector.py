@@ -1,6 +1,6 @@
 """Visual analysis: rebuilt features of both views to 3D boxes.
 
-    features -> pyramid (both views) -> group-wise correlation -> aggregation -> centre head (CenterNet) -> boxes
+    features -> stereo matching (sicm_ros.network.stereo) -> centre head (CenterNet) -> boxes
 
 Depth is never regressed from appearance alone: the head names a disparity, and fx, the baseline and the disparity
 offset of the rig that took the pair turn it into metres. What matching sees is the face of a car that looks at the
@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES
 from sicm_ros.network.config import DetectorConfig
-from sicm_ros.network.matching import correlate
-from sicm_ros.network.smfc import Features
+from sicm_ros.network.layers import block, up
+from sicm_ros.network.stereo import Features, StereoMatching
 
 STRIDE = 4
 
@@ -32,9 +32,6 @@ MIN_DISPARITY, MAX_DISPARITY = 2.0, 110.0
 
 # The near face's disparity is a weighted mean of what matching found in POOL x POOL cells around the centre.
 POOL = 5
-
-# Cells on either side of the best disparity whose correlations say where between the cells it lies.
-REACH = 2
 
 # Heading: the axis of the box (modulo pi) in bins with a residual each, and apart from it which end is the front.
 HEADING_BINS = 8
@@ -109,81 +106,19 @@ class Maps:
     disparity: Tensor
 
 
-def _block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
-def _up(x: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
-
-
-class Pyramid(nn.Module):
-    """Top-down pyramid to stride 4 (FPN, CVPR 2017)."""
-
-    def __init__(self, channels: tuple[int, int, int], width: int) -> None:
-        super().__init__()
-        low, middle, high = channels
-        self.high = _block(high, 2 * width, kernel=1)
-        self.middle = _block(middle, 2 * width, kernel=1)
-        self.mix_middle = _block(2 * width, width)
-        self.low = _block(low, width, kernel=1)
-        self.mix_low = _block(width, width)
-
-    def forward(self, features: Features) -> Tensor:
-        low, middle, high = features
-        middle = self.middle(middle)
-        middle = self.mix_middle(middle + _up(self.high(high), middle))
-        low = self.low(low)
-        return self.mix_low(low + _up(middle, low))
-
-
 class Hourglass(nn.Module):
     """Context at strides 8 and 16, added to what came in at stride 4."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.down1 = nn.Sequential(_block(width, width, 2), _block(width, width))
-        self.down2 = nn.Sequential(_block(width, 2 * width, 2), _block(2 * width, 2 * width), _block(2 * width, width))
-        self.up1 = _block(width, width)
+        self.down1 = nn.Sequential(block(width, width, 2), block(width, width))
+        self.down2 = nn.Sequential(block(width, 2 * width, 2), block(2 * width, 2 * width), block(2 * width, width))
+        self.up1 = block(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         half = self.down1(x)
-        half = self.up1(half + _up(self.down2(half), half))
-        return x + _up(half, x)
-
-
-class Refinement(nn.Module):
-    """Disparity between the cells, from the correlations beside the best one.
-
-    What it sees is the same for near and far surfaces, so every cell of every picture teaches it, whatever the rig
-    (RAFT-Stereo, 3DV 2021, looks its correlations up in the same way).
-    """
-
-    def __init__(self, groups: int, width: int = 32) -> None:
-        super().__init__()
-        self.groups = groups
-        self.look = nn.Sequential(_block((2 * REACH + 1) * (groups + 1), width, kernel=1), _block(width, width))
-        self.shift = nn.Conv2d(width, 1, 1)
-        nn.init.zeros_(self.shift.weight)
-        nn.init.zeros_(self.shift.bias)
-
-    def forward(self, volume: Tensor, matching: Tensor) -> Tensor:
-        """(B, D * groups, H, W) correlations, (B, D, H, W) logits -> (B, 1, H, W) disparity in cells."""
-        b, d, h, w = matching.shape
-        best = matching.argmax(1, keepdim=True)
-        steps = torch.arange(-REACH, REACH + 1, device=best.device).view(1, -1, 1, 1)
-        beside = (best + steps).clamp(0, d - 1)
-        logits = matching.gather(1, beside) - matching.gather(1, best)
-        inside = (best + steps == beside).to(matching.dtype)
-        correlations = volume.view(b, d, self.groups, h, w)
-        window = correlations.gather(1, beside[:, :, None].expand(-1, -1, self.groups, -1, -1)).flatten(1, 2)
-        seen = torch.cat([window, logits.clamp(min=-10) / 10], 1)
-        weights = logits.masked_fill(inside == 0, -1e4).softmax(1)
-        return best + (weights * steps).sum(1, keepdim=True) + self.shift(self.look(seen))
+        half = self.up1(half + up(self.down2(half), half))
+        return x + up(half, x)
 
 
 class StereoDetector(nn.Module):
@@ -193,12 +128,8 @@ class StereoDetector(nn.Module):
         super().__init__()
         self.config = config
         width, head = config.width, config.head_width
-        self.pyramid = Pyramid(channels, width)
-        self.to_matching = nn.Conv2d(width, config.matching_width, 1)
-        self.aggregate = nn.Sequential(_block(config.groups * config.disparities, head, kernel=1), _block(head, width))
-        self.matching = nn.Conv2d(width, config.disparities, 1)
-        self.refine = Refinement(config.groups)
-        self.join = _block(2 * width + 4, head, kernel=1)
+        self.stereo = StereoMatching(channels, config)
+        self.join = block(2 * width + 4, head, kernel=1)
         self.hourglass = Hourglass(head)
         outputs = {
             "heat": len(CLASSES),
@@ -214,8 +145,8 @@ class StereoDetector(nn.Module):
         }
         self.outputs = outputs
         # Two towers: where objects are and what they look like; how far away they are.
-        self.appearance = _block(head, head)
-        self.depth = _block(head + width, head)
+        self.appearance = block(head, head)
+        self.depth = block(head + width, head)
         self.appearance_out = nn.Conv2d(head, sum(n for k, n in outputs.items() if k not in self._DEPTH), 1)
         self.depth_out = nn.Conv2d(head, sum(outputs[k] for k in self._DEPTH), 1)
         nn.init.normal_(self.appearance_out.weight, std=0.01)
@@ -227,22 +158,10 @@ class StereoDetector(nn.Module):
 
     _DEPTH = ("pool", "face_residual", "depth_extent", "log_sigma")
 
-    def _matchable(self, pyramid: Tensor) -> Tensor:
-        """Features of which a product is a cosine: brightness of a view cancels out."""
-        return F.normalize(self.to_matching(pyramid), dim=1) * self.config.matching_width**0.5
-
     def forward(self, features: Features, rigs: Rigs) -> Maps:
         """Three tensors (2B, C, ...), left views first, and B rigs -> maps of the left view."""
-        left, right = self.pyramid(features).chunk(2)
-        volume = correlate(
-            self._matchable(left),
-            self._matchable(right),
-            self.config.disparities,
-            self.config.groups,
-        )
-        cost = self.aggregate(volume)
-        matching = self.matching(cost)
-        disparity = self.refine(volume, matching)
+        matched = self.stereo(features)
+        left, cost, disparity = matched.appearance, matched.cost, matched.disparity
         surface = rigs.depth(STRIDE * disparity[:, 0])
         rays = rigs.rays(*left.shape[2:]).to(left.dtype)
         geometry = torch.cat([rays, surface.log()[:, None], 10 / surface[:, None]], 1).to(left.dtype)
@@ -253,7 +172,7 @@ class StereoDetector(nn.Module):
         maps = dict(zip(names, seen.split([self.outputs[k] for k in names], 1)))
         maps |= dict(zip(self._DEPTH, far.split([self.outputs[k] for k in self._DEPTH], 1)))
         face = pooled(disparity, maps.pop("pool")).log() + maps.pop("face_residual")
-        return Maps(matching=matching, disparity=disparity, face=face, **maps)
+        return Maps(matching=matched.logits, disparity=disparity, face=face, **maps)
 
 
 def pooled(disparity: Tensor, logits: Tensor) -> Tensor:

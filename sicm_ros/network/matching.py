@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+TILE = 24  # columns that are matched at once
 
 
 def correlate(left: Tensor, right: Tensor, disparities: int, groups: int = 1) -> Tensor:
     """Group-wise correlation of (B, C, H, W) features: (B, disparities * groups, H, W), zero where u - d < 0.
 
-    Channel d * groups + g is the mean over group g's channels of left[u] * right[u - d] (GwcNet, CVPR 2019). A group's
-    channels lie `groups` apart, so that the sum over them adds whole planes: a quarter of the time on a CPU.
+    Channel d * groups + g is the mean over group g's channels of left[u] * right[u - d] (GwcNet, CVPR 2019); those lie
+    `groups` apart. Tiles of columns are multiplied with all that they may match, as small matrices, of which a band is
+    the result: a third of the time of shifting the right view disparity by disparity.
     """
     b, c, h, w = left.shape
-    left = left.reshape(b, c // groups, groups, h, w)
-    right = F.pad(right, (disparities - 1, 0)).reshape(b, c // groups, groups, h, w + disparities - 1)
-    planes = [(left * right[..., disparities - 1 - d :][..., :w]).sum(1) for d in range(disparities)]
-    return torch.cat(planes, 1) * (groups / c)
+    tiles, each, seen = -(-w // TILE), c // groups, TILE + disparities - 1
+    beyond = tiles * TILE - w
+    left = F.pad(left, (0, beyond)).view(b, each, groups, h, tiles, TILE).permute(0, 2, 3, 4, 5, 1)
+    right = F.pad(right, (disparities - 1, beyond)).view(b, each, groups, h, -1).permute(0, 2, 3, 1, 4)
+    windows = right.unfold(4, seen, TILE).permute(0, 1, 2, 4, 3, 5)
+    products = left.reshape(-1, TILE, each) @ windows.reshape(-1, each, seen)
+    # Row i of a tile meets disparity d at column i + disparities - 1 - d of its window.
+    band = products.as_strided((len(products), TILE, disparities), (TILE * seen, seen + 1, 1))
+    volume = band.reshape(b, groups, h, tiles * TILE, disparities).permute(0, 4, 1, 2, 3).flip(1)
+    return volume.reshape(b, disparities * groups, h, -1)[..., :w] / each
 
 
 def gather_along_rows(weights: Tensor, right: Tensor) -> Tensor:
@@ -28,6 +39,31 @@ def gather_along_rows(weights: Tensor, right: Tensor) -> Tensor:
     for d in range(1, disparities):
         gathered = gathered + weights[:, d : d + 1] * right[..., disparities - 1 - d :][..., :w]
     return gathered
+
+
+def moved(left: Tensor, disparity: Tensor, most: float) -> Tensor:
+    """Forward warp of the left view to the right one: what is at column u goes to u - d, shared between two columns.
+
+    Where several cells of the left view arrive, the nearest surface hides the others; where none does, the result is 0.
+
+    Args:
+        left: (B, C, h, w).
+        disparity: (B, 1, h, w) of the left view's cells, in cells of this scale.
+        most: largest disparity that is looked at.
+    """
+    b, c, h, w = left.shape
+    reach = math.ceil(most)
+    tiles, seen = -(-w // TILE), TILE + reach
+    beyond = tiles * TILE - w + reach
+    # Each tile of the right view is a small matrix times all that may arrive in it.
+    source = F.pad(left, (0, beyond)).unfold(3, seen, TILE).permute(0, 2, 3, 4, 1)
+    arriving = F.pad(disparity, (0, beyond), value=-2.0).unfold(3, seen, TILE)[:, 0, :, :, None]
+    in_front = F.pad(disparity.detach().clamp(0, most).exp(), (0, beyond)).unfold(3, seen, TILE)[:, 0, :, :, None]
+    columns = torch.arange(TILE, device=left.device)[:, None]
+    shifts = torch.arange(seen, device=left.device) - columns
+    share = (1 - (arriving - shifts).abs()).clamp(min=0) * in_front
+    total = share.to(source.dtype) @ source / share.sum(-1, keepdim=True).clamp(min=0.1)
+    return total.permute(0, 4, 1, 2, 3).reshape(b, c, h, -1)[..., :w]
 
 
 def mirror(x: Tensor) -> Tensor:

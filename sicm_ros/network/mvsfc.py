@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from sicm_ros.entropy.prior import StereoPrior
 from sicm_ros.network.backbone import BACKBONES
+from sicm_ros.network.compensation import CompensatedDecoder, CompensatedEncoder, geometry_gains
 from sicm_ros.network.config import NetworkConfig
 from sicm_ros.network.detector import Maps, Rigs, StereoDetector
-from sicm_ros.network.quality import LEVELS, QualityGain
-from sicm_ros.network.smfc import FeatureDecoder, FeatureEncoder, Features
+from sicm_ros.network.quality import ANCHORS, LEVELS, QualityGain
+from sicm_ros.network.smfc import FeatureDecoder, FeatureEncoder
+from sicm_ros.network.stereo import Features, Matched
 
 
 class FeatureScale(nn.Module):
@@ -49,13 +51,17 @@ class Coded:
 
     Attributes:
         features: rebuilt, as `Features`.
+        disparity: (B, 1, H / 4, W / 4) that moved the left view to the right one, in cells; None without compensation.
         bits: (B,) estimated bits of each pair.
         maps: what the detector says of the rebuilt features; None where it wasn't asked.
+        matched: what the vehicle's matching found; None without compensation.
     """
 
     features: Features
+    disparity: Tensor | None
     bits: Tensor
     maps: Maps | None
+    matched: Matched | None
 
 
 class MVSFCNet(nn.Module):
@@ -71,10 +77,15 @@ class MVSFCNet(nn.Module):
         self.backbone = BACKBONES[config.backbone]()
         channels = self.backbone.channels
         self.scale = FeatureScale(channels)
-        self.encoder = FeatureEncoder(channels, config.codec)
-        self.gain = QualityGain(config.codec.prior.channels)
+        self.gain = QualityGain(2 * config.codec.prior.channels)  # both latents'
+        if config.codec.compensation:
+            self.encoder = CompensatedEncoder(channels, config.codec)
+            self.decoder = CompensatedDecoder(channels, config.codec)
+            self.gain.start(slice(config.codec.prior.channels, None), *geometry_gains(ANCHORS - 1))
+        else:
+            self.encoder = FeatureEncoder(channels, config.codec)
+            self.decoder = FeatureDecoder(channels, config.codec)
         self.prior = StereoPrior(config.codec.prior)
-        self.decoder = FeatureDecoder(channels, config.codec)
         self.detector = StereoDetector(channels, config.detector)
         # The detector of uncompressed features: the teacher in training, and what codecs of pictures are measured with.
         self.reference = StereoDetector(channels, config.detector)
@@ -86,15 +97,41 @@ class MVSFCNet(nn.Module):
         return self.backbone(images)
 
     def analyse(self, features: Features, quality: Tensor) -> Tensor:
-        """Features and quality (B,) -> latents (2B, M, H / 16, W / 16) in quantisation steps, not yet rounded."""
-        return self.encoder(self.scale.normalised(features)) * self.gain(quality).repeat(2, 1, 1, 1)
+        """Features and quality (B,) -> latents (2B, M, H / 16, W / 16) in quantisation steps, not yet rounded.
+
+        The first B are those of the left views. The others say what the right views add: with compensation, their
+        disparity.
+        """
+        return self._latents(features, quality, None, 0.0)[0]
+
+    def _latents(
+        self, features: Features, quality: Tensor, known: Tensor | None, guided: float
+    ) -> tuple[Tensor, Matched | None]:
+        normalised = self.scale.normalised(features)
+        if not self.config.codec.compensation:
+            return self.encoder(normalised) * self._gains(quality), None
+        matched = used = self.encoder.stereo(normalised)
+        if known is not None:
+            guide = torch.rand(len(known), 1, 1, 1, device=known.device) < guided
+            used = replace(matched, disparity=torch.where(guide, known, matched.disparity))
+        return self.encoder(normalised, used, quality) * self._gains(quality), matched
 
     # Remote side
 
     def synthesise(self, symbols: Tensor, quality: Tensor) -> Features:
         """Rounded latents (2B, M, H / 16, W / 16) and quality (B,) -> rebuilt features."""
-        latents = symbols / self.gain(quality).repeat(2, 1, 1, 1)
-        return self.scale.restored(self.decoder(latents, quality.repeat(2)))
+        return self._synthesise(symbols, quality)[0]
+
+    def _synthesise(self, symbols: Tensor, quality: Tensor) -> tuple[Features, Tensor | None]:
+        latents = symbols / self._gains(quality)
+        if self.config.codec.compensation:
+            features, disparity = self.decoder(latents, quality)
+        else:
+            features, disparity = self.decoder(latents, quality.repeat(2)), None
+        return self.scale.restored(features), disparity
+
+    def _gains(self, quality: Tensor) -> Tensor:
+        return torch.cat(self.gain(quality).chunk(2, 1))
 
     def detect(self, features: Features, rigs: Rigs) -> Maps:
         """Features of both views, rebuilt or not, and the rigs of the B pairs -> what the head says."""
@@ -102,12 +139,22 @@ class MVSFCNet(nn.Module):
 
     # Training
 
-    def code(self, features: Features, quality: Tensor, rigs: Rigs | None) -> Coded:
+    def rate(self, features: Features, quality: Tensor, known: Tensor | None = None) -> Tensor:
+        """(B,) estimated bits of each pair, with gradients for the prior alone. `known` as in `code`, for all pairs."""
+        with torch.no_grad():
+            left, right = self._latents(features, quality, known, 1.0)[0].chunk(2)
+        return self.prior(left, right, (quality * LEVELS).round()).bits
+
+    def code(
+        self, features: Features, quality: Tensor, rigs: Rigs | None, known: Tensor | None = None, guided: float = 0.0
+    ) -> Coded:
         """The whole chain, differentiable: the prior rounds (straight through) and estimates the rate.
 
-        Without rigs it ends with the features.
+        Without rigs it ends with the features. With compensation, `known` disparities (B, 1, H / 4, W / 4), in cells,
+        take the place of what the vehicle matches in a share `guided` of the pairs: while that is still being learnt.
         """
-        left, right = self.analyse(features, quality).chunk(2)
-        coded = self.prior(left, right, (quality * LEVELS).round())
-        rebuilt = self.synthesise(torch.cat([coded.left, coded.right]), quality)
-        return Coded(rebuilt, coded.bits, None if rigs is None else self.detect(rebuilt, rigs))
+        latents, matched = self._latents(features, quality, known, guided)
+        coded = self.prior(*latents.chunk(2), (quality * LEVELS).round())
+        rebuilt, disparity = self._synthesise(torch.cat([coded.left, coded.right]), quality)
+        maps = None if rigs is None else self.detect(rebuilt, rigs)
+        return Coded(rebuilt, disparity, coded.bits, maps, matched)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,6 +29,12 @@ class QualityGain(nn.Module):
         # softplus(0.17) = 0.78 a step: over the range of qualities a factor of 50 between steps of quantisation, which
         # makes 0.3 kB a pair into 12.
         self.steps = nn.Parameter(torch.full((ANCHORS - 1, channels), 0.17))
+
+    @torch.no_grad()
+    def start(self, channels: slice, coarsest: float, step: float) -> None:
+        """Sets where some channels begin: the logarithm of their gain at quality 0, and its increments."""
+        self.coarsest[channels] = coarsest
+        self.steps[:, channels] = math.log(math.expm1(step))
 
     def forward(self, quality: Tensor) -> Tensor:
         """Quality (B,) in [0, 1] -> gains (B, channels, 1, 1)."""

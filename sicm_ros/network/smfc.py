@@ -9,6 +9,8 @@
 Beside both runs a linear transform of each cell of stride 16: what the units learn is added to what principal
 components bring already (sicm_ros.training.transform measures them).
 
+`compensation` builds on these units what we ship; used alone they code both views alike, as the paper does.
+
 SEU and SDU are the paper's stereo encoder and decoder unit (arXiv 2502.14190, section III). Both views of a batch
 travel as one tensor (2B, C, H, W), left views first, so that a layer that treats them alike is called once.
 """
@@ -20,37 +22,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.network.config import CodecConfig
+from sicm_ros.network.layers import ResidualBlock, conv, zero
 from sicm_ros.network.matching import correlate, gather_along_rows, mirror
+from sicm_ros.network.stereo import Features
 
-Features = tuple[Tensor, Tensor, Tensor]
 SIDES = (4, 2, 1)  # of a cell of stride 16, in cells of each scale
-
-
-def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
-    """A convolution that keeps its input's variance: no norm does it later, and rounding eats what is small."""
-    layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2 if padding is None else padding)
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-def zero(layer: nn.Conv2d) -> nn.Conv2d:
-    """The same layer, silent until it has learnt something: the linear transform beside it comes first."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-class ResidualBlock(nn.Module):
-    """Two convolutions beside an identity; no norm, since magnitudes carry the rate."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(nn.ReLU(), conv(width, width), nn.ReLU(), conv(width, width))
-        nn.init.zeros_(self.body[3].weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
 
 
 class ContextualTransform(nn.Module):
@@ -96,9 +72,7 @@ class StereoEncoderUnit(nn.Module):
         first = 2 if stride < 8 else 1
         second = 2 if stride < 16 else 1
         self.context = (
-            ContextualTransform(channels, max(4, config.search * 4 // stride))
-            if config.contextual_transform
-            else nn.Identity()
+            ContextualTransform(channels, max(4, config.search * 4 // stride)) if config.exchanges else nn.Identity()
         )
         self.down = nn.Sequential(
             conv(channels, config.width // 2, 3, first), nn.ReLU(), conv(config.width // 2, config.width, 3, second)
@@ -120,7 +94,7 @@ class StereoDecoderUnit(nn.Module):
         self.up = nn.Sequential(
             conv(inputs, width * scale * scale), nn.PixelShuffle(scale) if scale > 1 else nn.Identity()
         )
-        exchanges = config.contextual_transform and stride > 4
+        exchanges = config.exchanges and stride > 4
         self.context = ContextualTransform(width, max(4, config.search * 4 // stride)) if exchanges else nn.Identity()
         self.refine = ResidualBlock(width) if stride > 4 else nn.Sequential(nn.ReLU(), conv(width, width), nn.ReLU())
         self.rebuild = zero(nn.Conv2d(width, outputs, 1))
@@ -170,9 +144,7 @@ class FeatureEncoder(nn.Module):
         self.jointly = config.scales_jointly
         self.units = nn.ModuleList(StereoEncoderUnit(c, s, config) for c, s in zip(channels, (4, 8, 16)))
         if self.jointly:
-            self.fuse = nn.ModuleList(
-                nn.Sequential(conv(2 * width, width, 1), ResidualBlock(width), ResidualBlock(width)) for _ in range(2)
-            )
+            self.fuse = nn.ModuleList(nn.Sequential(conv(2 * width, width, 1), ResidualBlock(width)) for _ in range(2))
             self.to_latent = zero(conv(width, latent))
             self.linear = LinearAnalysis(channels, (latent,) * 3)
         else:
@@ -185,25 +157,29 @@ class FeatureEncoder(nn.Module):
 
     def forward(self, features: Features) -> Tensor:
         """Three tensors (2B, C, H / stride, W / stride) -> y (2B, M, H / 16, W / 16)."""
+        if self.jointly:
+            return self.to_latent(self.fused(features)) + sum(self.linear(features))
+        scales = [unit(f) for unit, f in zip(self.units, features)]
+        return torch.cat([head(c) + y for head, c, y in zip(self.to_latent, scales, self.linear(features))], 1)
+
+    def fused(self, features: Features) -> Tensor:
+        """c_0-2 of each view, (2B, width, H / 16, W / 16)."""
         low, middle, high = (unit(f) for unit, f in zip(self.units, features))
-        linear = self.linear(features)
-        if not self.jointly:
-            return torch.cat([head(c) + y for head, c, y in zip(self.to_latent, (low, middle, high), linear)], 1)
         c_01 = self.fuse[0](torch.cat([low, middle], 1))
-        c_02 = self.fuse[1](torch.cat([c_01, high], 1))
-        return self.to_latent(c_02) + sum(linear)
+        return self.fuse[1](torch.cat([c_01, high], 1))
 
 
 class FeatureDecoder(nn.Module):
     """Remote side of SMFC: one latent per view to features of both views at three scales."""
 
-    def __init__(self, channels: tuple[int, int, int], config: CodecConfig) -> None:
+    def __init__(self, channels: tuple[int, int, int], config: CodecConfig, besides: int = 0) -> None:
+        """`besides`: channels that the units see beside a view's latent, if scales come jointly."""
         super().__init__()
         width, latent = config.width, config.prior.channels
         self.jointly = config.scales_jointly
         if self.jointly:
             self.shares = None
-            self.enter = conv(latent + 1, width)
+            self.enter = conv(latent + 1 + besides, width)
             inputs = (width, width, width // 2)
         else:
             self.shares = latent_shares(latent)
@@ -220,15 +196,26 @@ class FeatureDecoder(nn.Module):
 
     def forward(self, latents: Tensor, quality: Tensor) -> Features:
         """Dequantised latents (2B, M, h, w) and quality (2B,) -> rebuilt features, low, middle and high."""
-        plane = quality.to(latents.dtype).view(-1, 1, 1, 1).expand(-1, 1, *latents.shape[2:])
-        rebuilt = []
+        plane = quality_plane(quality, latents)
         if self.jointly:
-            x = self.deepen(self.enter(torch.cat([latents, plane], 1)))
-            for unit in self.units:
-                x, features = unit(x)
-                rebuilt.append(features)
-        else:
-            for enter, unit, part in zip(self.enter, self.units, reversed(latents.split(self.shares, 1))):
-                rebuilt.append(unit(enter(torch.cat([part, plane], 1)))[1])
-        linear = self.linear([latents] * 3 if self.jointly else latents.split(self.shares, 1))
-        return tuple(units + cells for units, cells in zip(reversed(rebuilt), linear))
+            return self.rebuild(latents, torch.cat([latents, plane], 1))[0]
+        parts = latents.split(self.shares, 1)
+        rebuilt = [
+            unit(enter(torch.cat([part, plane], 1)))[1]
+            for enter, unit, part in zip(self.enter, self.units, reversed(parts))
+        ]
+        return tuple(units + cells for units, cells in zip(reversed(rebuilt), self.linear(parts)))
+
+    def rebuild(self, latents: Tensor, seen: Tensor) -> tuple[Features, Tensor]:
+        """Latents, and all that the units see -> features of all scales, and the last unit's maps (stride 4)."""
+        x = self.deepen(self.enter(seen))
+        rebuilt = []
+        for unit in self.units:
+            x, features = unit(x)
+            rebuilt.append(features)
+        return tuple(units + cells for units, cells in zip(reversed(rebuilt), self.linear([latents] * 3))), x
+
+
+def quality_plane(quality: Tensor, like: Tensor) -> Tensor:
+    """Quality (B,) as a map (B, 1, h, w)."""
+    return quality.to(like.dtype).view(-1, 1, 1, 1).expand(-1, 1, *like.shape[2:])

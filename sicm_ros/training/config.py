@@ -47,7 +47,8 @@ class TrainConfig(_Strict):
             size of packed pictures over the network's input. rate: bits per pixel are weighted with exp of a line from
             rate[0] at quality 0 to rate[1] at quality 1. fit_transform: a codec's stage begins with principal
             components (sicm_ros.training.transform); off to go on with a trained codec. prior_steps: first steps, in
-            which the prior learns alone. feature_steps: first steps, in which features alone are rebuilt.
+            which the prior learns alone. guided_steps: steps after those, over which the teacher's disparity gives way
+            to what the vehicle matches itself. distil, distil_maps, distil_disparity, matching: what terms count.
     """
 
     stage: Literal["detector", "codec", "joint"]
@@ -74,10 +75,12 @@ class TrainConfig(_Strict):
     average: float = Field(0.998, ge=0, lt=1)
     rate: tuple[float, float] = (0.0, 0.0)
     prior_steps: int = Field(0, ge=0)
-    feature_steps: int = Field(0, ge=0)
     fit_transform: bool = True
     distil: float = 1.0
     distil_maps: float = 1.0
+    distil_disparity: float = 4.0
+    matching: float = 0.5
+    guided_steps: int = Field(0, ge=0)
     mixed_precision: bool = False
     device: str = "cpu"
     workers: int = Field(1, ge=0)

@@ -16,12 +16,18 @@ from tqdm import tqdm
 
 from sicm_ros.errors import SicmError
 from sicm_ros.network import MVSFCNet
-from sicm_ros.network.quality import LEVELS
 from sicm_ros.network.runtime import keep_memory
-from sicm_ros.network.smfc import Features
 from sicm_ros.training import checkpoint
 from sicm_ros.training.config import TrainConfig
-from sicm_ros.training.losses import Weights, distillation, map_distillation, task_losses, weighted
+from sicm_ros.training.losses import (
+    Weights,
+    disparity_distillation,
+    distillation,
+    map_distillation,
+    task_losses,
+    vehicle_matching,
+    weighted,
+)
 from sicm_ros.training.samples import TrainingSamples, loader, rigs_of
 from sicm_ros.training.transform import start_codec
 
@@ -69,7 +75,7 @@ def train(config: TrainConfig) -> Path:
     while step < config.steps:
         _set_rates(optimiser, config, step)
         stage.prior_only = step < config.prior_steps
-        stage.features_only = step < config.feature_steps
+        stage.guided = max(0.0, 1 - (step - config.prior_steps) / config.guided_steps) if config.guided_steps else 0.0
         torch.manual_seed((config.seed << 24) + step * world + rank)  # quantisation noise, the same after a restart
         losses = _one_step(step_module, optimiser, batches, config)
         step += 1
@@ -97,9 +103,10 @@ def start_network(config: TrainConfig) -> MVSFCNet:
     network.to(config.device, memory_format=torch.channels_last).train()
     if config.stage != "detector":
         # Pairs of all qualities share the norms: they keep the teacher's statistics, which a batch of two pairs at
-        # two qualities would only blur.
+        # two qualities would only blur. The vehicle's matching has no such teacher, and sees no quality.
+        own = set(network.encoder.modules())
         for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm2d) and module not in own:
                 module.eval()
     return network
 
@@ -112,7 +119,7 @@ class _Step(nn.Module):
         self.network, self.config = network, config
         self._teacher = [teacher]  # in a list: it is no part of what learns
         self.weights = Weights()
-        self.features_only = self.prior_only = False
+        self.prior_only, self.guided = False, 0.0
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         config, network = self.config, self.network
@@ -130,31 +137,32 @@ class _Step(nn.Module):
         quality = torch.rand(len(images), device=images.device)
         # Gains are interpolated: both ends must be met as well.
         quality = ((quality * 1.2) - 0.1).clamp(0, 1)
+        with torch.no_grad():
+            goal_maps = teacher.reference(goal, rigs)
         if self.prior_only:
-            return self._prior_alone(features, quality, batch["source_pixels"])
-        coded = network.code(features, quality, None if self.features_only else rigs)
+            # A prior that knows nothing yet would only mislead the transforms. Its rate, alike at all qualities.
+            bpp = network.rate(features, quality, goal_maps.disparity) / batch["source_pixels"]
+            return {"bpp": bpp.mean().detach(), "total": bpp.log().mean()}
+        coded = network.code(features, quality, rigs, goal_maps.disparity, self.guided)
         bpp = coded.bits / batch["source_pixels"]
         low, high = config.rate
         price = (low + (high - low) * quality).exp()
-        losses = {"rate": (bpp * price).mean(), "distil": distillation(coded.features, goal)}
-        total = losses["rate"] + config.distil * losses["distil"]
-        if not self.features_only:
-            with torch.no_grad():
-                goal_maps = teacher.reference(goal, rigs)
-            task = task_losses(coded.maps, batch, rigs)
-            losses |= task | {"distil_maps": map_distillation(coded.maps, goal_maps)}
-            total = total + weighted(task, self.weights) + config.distil_maps * losses["distil_maps"]
+        task = task_losses(coded.maps, batch, rigs)
+        losses = {
+            "rate": (bpp * price).mean(),
+            "distil": distillation(coded.features, goal),
+            "distil_maps": map_distillation(coded.maps, goal_maps),
+        }
+        total = losses["rate"] + config.distil * losses["distil"] + config.distil_maps * losses["distil_maps"]
+        if coded.matched is not None:
+            losses["distil_disparity"] = disparity_distillation(coded.disparity, goal_maps)
+            losses["vehicle_matching"] = vehicle_matching(coded.matched, batch["matching"], goal_maps)
+            total = total + config.distil_disparity * losses["distil_disparity"]
+            total = total + config.matching * losses["vehicle_matching"]
+        losses |= task
+        total = total + weighted(task, self.weights)
         losses["bpp"] = bpp.mean().detach()
         return losses | {"total": total}
-
-    def _prior_alone(self, features: Features, quality: Tensor, pixels: Tensor) -> dict[str, Tensor]:
-        """The rate of latents as they are, alike at all qualities: a prior that knows nothing yet would only mislead
-        the transforms.
-        """
-        with torch.no_grad():
-            left, right = self.network.analyse(features, quality).chunk(2)
-        bpp = self.network.prior(left, right, (quality * LEVELS).round()).bits / pixels
-        return {"bpp": bpp.mean().detach(), "total": bpp.log().mean()}
 
 
 def _one_step(module: nn.Module, optimiser, batches, config: TrainConfig) -> dict[str, float]:

@@ -16,6 +16,7 @@ from sicm_ros.network.detector import (
     Rigs,
     take,
 )
+from sicm_ros.network.stereo import Matched
 
 CROSSING = math.radians(30)  # a heading further than this off the road's direction counts double: such cars are few
 
@@ -106,7 +107,7 @@ def task_losses(maps: Maps, target: dict[str, Tensor], rigs: Rigs) -> dict[str, 
     truth = _ground_corners(x_true, z_true, target["dimensions"][..., 2], target["dimensions"][..., 1], true_axis)
     losses["corners"] = mean((predicted - truth).abs().mean((-1, -2)).clamp(max=2.0), known)
 
-    losses["matching"] = matching_loss(maps, target["matching"])
+    losses["matching"] = matching_loss(maps.matching, maps.disparity, target["matching"])
     return losses
 
 
@@ -118,14 +119,15 @@ def _ground_corners(x: Tensor, z: Tensor, length: Tensor, width: Tensor, angle: 
     return torch.stack([x[..., None] + cos * forward + sin * side, z[..., None] - sin * forward + cos * side], -1)
 
 
-def matching_loss(maps: Maps, disparity: Tensor) -> Tensor:
-    """Cross-entropy of the volume's disparities against the known one, and its sub-cell distance."""
-    matching = maps.matching
-    known = ((disparity > 0) & (disparity < matching.shape[1] - 1)).to(matching.dtype)
-    cells = torch.arange(matching.shape[1], device=matching.device, dtype=matching.dtype)
+def matching_loss(logits: Tensor, found: Tensor, disparity: Tensor) -> Tensor:
+    """Cross-entropy of the volume's disparities (B, D, h, w) against the known one (B, h, w), and the distance of the
+    one found between the cells (B, 1, h, w).
+    """
+    known = ((disparity > 0) & (disparity < logits.shape[1] - 1)).to(logits.dtype)
+    cells = torch.arange(logits.shape[1], device=logits.device, dtype=logits.dtype)
     labels = (1 - (disparity[:, None] - cells.view(1, -1, 1, 1)).abs()).clamp(min=0)
-    entropy = -(labels * matching.log_softmax(1)).sum(1)
-    distance = (maps.disparity[:, 0] - disparity).abs()
+    entropy = -(labels * logits.log_softmax(1)).sum(1)
+    distance = (found[:, 0] - disparity).abs()
     # A hundredth of a cell counts where the best cell is right; a wrong one is the entropy's business.
     distance = distance.clamp(max=1) + 2 * distance.clamp(max=0.25)
     return ((entropy + distance) * known).sum() / known.sum().clamp(min=1)
@@ -159,3 +161,21 @@ def map_distillation(student: Maps, teacher: Maps) -> Tensor:
     certain = soft.amax(1) * (0.2 + attention[:, 0])
     far = 4 * ((student.face - teacher.face).abs().clamp(max=1) * attention)[:, 0]
     return seen + (match * certain).sum() / certain.sum().clamp(min=1) + far.sum() / attention.sum().clamp(min=1)
+
+
+AROUND = 9  # cells of stride 4, of a square around what may be an object's centre
+
+
+def disparity_distillation(disparity: Tensor, teacher: Maps) -> Tensor:
+    """Relative error of the disparity (B, 1, h, w) that moves the left view, where the teacher sees objects: about that
+    of their depth.
+    """
+    attention = F.max_pool2d(teacher.heat.sigmoid().amax(1, keepdim=True), AROUND, 1, AROUND // 2)
+    weight = 0.02 + attention
+    error = (disparity.clamp(min=0).log1p() - teacher.disparity.clamp(min=0).log1p()).abs().clamp(max=0.5)
+    return (error * weight).sum() / weight.sum()
+
+
+def vehicle_matching(matched: Matched, known: Tensor, teacher: Maps) -> Tensor:
+    """What the vehicle's matching has to learn: the known disparity (B, h, w); the teacher's, at objects above all."""
+    return matching_loss(matched.logits, matched.disparity, known) + disparity_distillation(matched.disparity, teacher)

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sicm_ros.network import MVSFCNet
-from sicm_ros.network.smfc import SIDES, Features
+from sicm_ros.network.smfc import SIDES
+from sicm_ros.network.stereo import Features
 from sicm_ros.training.losses import Weights, task_losses, weighted
 from sicm_ros.training.samples import TrainingSamples, rigs_of
 
@@ -66,6 +67,8 @@ def start_codec(network: MVSFCNet, samples: TrainingSamples, count: int) -> None
     with torch.no_grad():
         features = [network.extract(pair["images"].float().to(device)) for pair in pairs]
     network.scale.measure(features)
+    # With compensation the right views' features are the left ones', moved: there is nothing else to transform.
+    coded = slice(1) if network.config.codec.compensation else slice(None)
     x, gradients = [], []
     for pair, own in zip(pairs, features):
         batch = {name: value[None].to(device) for name, value in pair.items()}
@@ -76,9 +79,10 @@ def start_codec(network: MVSFCNet, samples: TrainingSamples, count: int) -> None
         with torch.enable_grad():
             maps = network.reference(network.scale.restored(tuple(normalised)), rigs)
             loss = weighted(task_losses(maps, batch, rigs), Weights())
-        gradients.append(cells(torch.autograd.grad(loss, normalised)).cpu())
+        slopes = torch.autograd.grad(loss, normalised)
+        gradients.append(cells([g[coded] for g in slopes]).cpu())
         network.reference.train(training)
-        x.append(cells([f.detach() for f in normalised]).cpu())
+        x.append(cells([f[coded].detach() for f in normalised]).cpu())
     _set_transform(network, torch.cat(x), torch.cat(gradients))
 
 
@@ -109,11 +113,13 @@ def _set_transform(network: MVSFCNet, x: Tensor, gradients: Tensor) -> None:
         back[0].weight.copy_((own.synthesis * magnitude).view_as(back[0].weight))
         back[0].bias.copy_(own.mean)
     config = network.config
-    symbols = 2 * (config.input_width // 16) * (config.input_height // 16)  # cells of a pair
+    compensation = config.codec.compensation
+    views = 1 if compensation else 2
+    symbols = views * (config.input_width // 16) * (config.input_height // 16)  # cells of a pair
     coarse, fine = (_step(latents, 8 * size / symbols) for size in (SMALLEST, LARGEST))
-    steps = len(network.gain.steps)
-    network.gain.coarsest.fill_(-math.log(coarse))
-    network.gain.steps.fill_(math.log(math.expm1(math.log(coarse / fine) / steps)))
+    channels = slice(latents.shape[1]) if compensation else slice(None)
+    growth = max(math.log(coarse / fine), 1.0)  # of a few cells, any step takes all that there is
+    network.gain.start(channels, -math.log(coarse), growth / len(network.gain.steps))
 
 
 def _step(latents: Tensor, bits: float) -> float:

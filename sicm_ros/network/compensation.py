@@ -1,0 +1,113 @@
+"""Disparity-compensated coding: the left view, and how far everything in it moves to where the right view shows it.
+
+    left features --SMFC units--> c --+--> appearance latent --+--> left features^ --moved by d^--> right features^
+    both views --stereo matching--> d +--> geometry latent ----+--> d^
+
+Of a rectified pair, the right view is the left one moved along the rows, but for what one of them hides. Coding both
+alike, a decoder has to draw the same surface twice with an offset of hundredths of a cell; here the offset is a number
+that is sent. (Disparity compensation is as old as stereo coding; HESIC, CVPR 2021, warps by a homography.) Both latents
+lie in the left view's cells, and a gate shrinks what the detector would not miss. The vehicle matches with a network of
+its own, much lighter than the detector's.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sicm_ros.network.config import CodecConfig
+from sicm_ros.network.layers import conv, zero
+from sicm_ros.network.matching import moved
+from sicm_ros.network.smfc import FeatureDecoder, FeatureEncoder, quality_plane
+from sicm_ros.network.stereo import Features, Matched, StereoMatching
+
+SIDE = 4  # of a cell of stride 16, in cells of stride 4, which have a disparity each
+# log(1 + disparity in cells) is coded: a step of it is nearly the same share of the depth at 5 m and at 50 m.
+TYPICAL, SPREAD = 1.6, 0.6  # its mean and deviation on roads, roughly; they only set where learning starts
+COARSE, FINE = 0.12, 0.01  # its steps of rounding at quality 0 and 1, before training
+COMPONENTS = 6  # of the cosine transform of SIDE x SIDE, slowest first, that the geometry latent starts with
+OPEN = 4.0  # logit of a gate before training
+
+
+def cosines() -> Tensor:
+    """(COMPONENTS, SIDE, SIDE): orthonormal patterns of the two-dimensional cosine transform, slowest first."""
+    place = torch.arange(SIDE) + 0.5
+    rows = torch.stack([torch.cos(math.pi / SIDE * k * place) for k in range(SIDE)])
+    rows = rows / rows.norm(dim=1, keepdim=True)
+    order = sorted(((i, j) for i in range(SIDE) for j in range(SIDE)), key=lambda ij: (sum(ij), ij))
+    return torch.stack([rows[i][:, None] * rows[j] for i, j in order[:COMPONENTS]])
+
+
+def geometry_gains(steps: int) -> tuple[float, float]:
+    """Where gains of the geometry latent start: the logarithm at quality 0, and each of `steps` increments."""
+    return -math.log(COARSE / SPREAD), math.log(COARSE / FINE) / steps
+
+
+class CompensatedEncoder(FeatureEncoder):
+    """Vehicle side: left features and what matching found to an appearance and a geometry latent."""
+
+    def __init__(self, channels: tuple[int, int, int], config: CodecConfig) -> None:
+        super().__init__(channels, config)
+        width, latent = config.width, config.prior.channels
+        self.stereo = StereoMatching(channels, config.matching)
+        found = config.matching.width
+        self.look = nn.Sequential(conv(2 * found, found, 3, 2), nn.ReLU(), conv(found, width, 3, 2))
+        self.join = nn.Sequential(conv(2 * width + 1, width, 1), nn.ReLU(), zero(conv(width, width, 1)))
+        self.to_geometry = zero(conv(width, latent, 1))
+        self.patch = conv(1, latent, SIDE, SIDE, padding=0)
+        self.gate = zero(conv(width, 2 * latent, 1))
+        with torch.no_grad():
+            nn.init.zeros_(self.patch.weight)
+            known = min(COMPONENTS, latent)
+            self.patch.weight[:known, 0] = cosines()[:known] / (SIDE * SPREAD)
+            self.patch.bias[:1] = -TYPICAL / SPREAD
+            self.gate.bias.fill_(OPEN)
+
+    def forward(self, features: Features, matched: Matched, quality: Tensor) -> Tensor:
+        """Features (2B, ...), what `stereo` found in them, quality (B,) -> latents (2B, M, H / 16, W / 16).
+
+        The first B are the appearance latents, the others the geometry latents.
+        """
+        left = tuple(f.chunk(2)[0] for f in features)
+        c = self.fused(left)
+        found = self.look(torch.cat([matched.appearance, matched.cost], 1))
+        c = c + self.join(torch.cat([c, found, quality_plane(quality, c)], 1))
+        appearance = self.to_latent(c) + sum(self.linear(left))
+        geometry = self.to_geometry(c) + self.patch(matched.disparity.clamp(min=0).log1p())
+        gates = self.gate(c).sigmoid().chunk(2, 1)
+        return torch.cat([appearance * gates[0], geometry * gates[1]])
+
+
+class CompensatedDecoder(FeatureDecoder):
+    """Remote side: both latents to the left view's features and disparity, and from them the right view's."""
+
+    def __init__(self, channels: tuple[int, int, int], config: CodecConfig) -> None:
+        latent = config.prior.channels
+        super().__init__(channels, config, besides=latent)
+        self.most = config.matching.disparities - 1
+        self.patch = conv(latent, SIDE * SIDE, 1)
+        self.to_disparity = zero(nn.Conv2d(config.width // 3, 1, 3, padding=1))
+        with torch.no_grad():
+            nn.init.zeros_(self.patch.weight)
+            known = min(COMPONENTS, latent)
+            self.patch.weight[:, :known, 0, 0] = cosines()[:known].flatten(1).T * (SIDE * SPREAD)
+            self.patch.bias.fill_(TYPICAL)
+
+    def forward(self, latents: Tensor, quality: Tensor) -> tuple[Features, Tensor]:
+        """Dequantised latents (2B, M, h, w) as the encoder orders them, quality (B,) -> features of both views, and
+        the left view's disparity (B, 1, 4h, 4w) in cells.
+        """
+        appearance, geometry = latents.chunk(2)
+        left, x = self.rebuild(appearance, torch.cat([appearance, quality_plane(quality, appearance), geometry], 1))
+        logarithm = F.pixel_shuffle(self.patch(geometry), SIDE) + self.to_disparity(x)
+        disparity = logarithm.clamp(0, math.log1p(self.most)).expm1()
+        return tuple(torch.cat([f, self._right(f, disparity)]) for f in left), disparity
+
+    def _right(self, left: Tensor, disparity: Tensor) -> Tensor:
+        side = disparity.shape[3] // left.shape[3]
+        if side > 1:
+            disparity = F.avg_pool2d(disparity, side) / side
+        return moved(left, disparity, self.most / side)

@@ -1,0 +1,49 @@
+"""Building blocks that more than one stage is made of."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+    """Convolution, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def up(x: Tensor, like: Tensor) -> Tensor:
+    """Bilinear, to another map's size."""
+    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
+    """A convolution that keeps its input's variance: in the codec no norm does it later, and rounding eats what is
+    small.
+    """
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2 if padding is None else padding)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def zero(layer: nn.Conv2d) -> nn.Conv2d:
+    """The same layer, silent until it has learnt something: what is added beside it comes first."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside an identity; no norm, since magnitudes carry the rate."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.ReLU(), conv(width, width), nn.ReLU(), conv(width, width))
+        nn.init.zeros_(self.body[3].weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)

@@ -1,0 +1,116 @@
+"""Stereo matching: features of both views to the disparity of what each cell of the left one sees.
+
+    features -> pyramid (both views) -> group-wise correlation along the rows -> aggregation -> best cell -> refinement
+
+The detector begins with it, and so does the codec: what the right view adds to the left one is mostly this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sicm_ros.network.config import StereoConfig
+from sicm_ros.network.layers import block, up
+from sicm_ros.network.matching import correlate
+
+Features = tuple[Tensor, Tensor, Tensor]  # at strides 4, 8 and 16; of both views: (2B, C, h, w), left views first
+
+# Cells on either side of the best disparity whose correlations say where between the cells it lies.
+REACH = 2
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What matching found, of the left view at stride 4.
+
+    Attributes:
+        appearance: (B, width, h, w), the left view's pyramid.
+        cost: (B, width, h, w), the aggregated correlations.
+        logits: (B, disparities, h, w), over the disparities in cells.
+        disparity: (B, 1, h, w) in cells, between them as well.
+    """
+
+    appearance: Tensor
+    cost: Tensor
+    logits: Tensor
+    disparity: Tensor
+
+
+class Pyramid(nn.Module):
+    """Top-down pyramid to stride 4 (FPN, CVPR 2017)."""
+
+    def __init__(self, channels: tuple[int, int, int], width: int) -> None:
+        super().__init__()
+        low, middle, high = channels
+        self.high = block(high, 2 * width, kernel=1)
+        self.middle = block(middle, 2 * width, kernel=1)
+        self.mix_middle = block(2 * width, width)
+        self.low = block(low, width, kernel=1)
+        self.mix_low = block(width, width)
+
+    def forward(self, features: Features) -> Tensor:
+        low, middle, high = features
+        middle = self.middle(middle)
+        middle = self.mix_middle(middle + up(self.high(high), middle))
+        low = self.low(low)
+        return self.mix_low(low + up(middle, low))
+
+
+class Refinement(nn.Module):
+    """Disparity between the cells, from the correlations beside the best one.
+
+    What it sees is the same for near and far surfaces, so every cell of every picture teaches it, whatever the rig
+    (RAFT-Stereo, 3DV 2021, looks its correlations up in the same way).
+    """
+
+    def __init__(self, groups: int, width: int = 32) -> None:
+        super().__init__()
+        self.groups = groups
+        self.look = nn.Sequential(block((2 * REACH + 1) * (groups + 1), width, kernel=1), block(width, width))
+        self.shift = nn.Conv2d(width, 1, 1)
+        nn.init.zeros_(self.shift.weight)
+        nn.init.zeros_(self.shift.bias)
+
+    def forward(self, volume: Tensor, matching: Tensor) -> Tensor:
+        """(B, D * groups, H, W) correlations, (B, D, H, W) logits -> (B, 1, H, W) disparity in cells."""
+        b, d, h, w = matching.shape
+        best = matching.argmax(1, keepdim=True)
+        steps = torch.arange(-REACH, REACH + 1, device=best.device).view(1, -1, 1, 1)
+        beside = (best + steps).clamp(0, d - 1)
+        logits = matching.gather(1, beside) - matching.gather(1, best)
+        inside = (best + steps == beside).to(matching.dtype)
+        correlations = volume.view(b, d, self.groups, h, w)
+        window = correlations.gather(1, beside[:, :, None].expand(-1, -1, self.groups, -1, -1)).flatten(1, 2)
+        seen = torch.cat([window, logits.clamp(min=-10) / 10], 1)
+        weights = logits.masked_fill(inside == 0, -1e4).softmax(1)
+        return best + (weights * steps).sum(1, keepdim=True) + self.shift(self.look(seen))
+
+
+class StereoMatching(nn.Module):
+    """Features of both views to what matching finds."""
+
+    def __init__(self, channels: tuple[int, int, int], config: StereoConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, head = config.width, config.head_width
+        self.pyramid = Pyramid(channels, width)
+        self.to_matching = nn.Conv2d(width, config.matching_width, 1)
+        self.aggregate = nn.Sequential(block(config.groups * config.disparities, head, kernel=1), block(head, width))
+        self.logits = nn.Conv2d(width, config.disparities, 1)
+        self.refine = Refinement(config.groups, config.refine_width)
+
+    def _matchable(self, pyramid: Tensor) -> Tensor:
+        """Features of which a product is a cosine: brightness of a view cancels out."""
+        return F.normalize(self.to_matching(pyramid), dim=1) * self.config.matching_width**0.5
+
+    def forward(self, features: Features) -> Matched:
+        """Three tensors (2B, C, ...), left views first."""
+        pyramid = self.pyramid(features)
+        volume = correlate(*self._matchable(pyramid).chunk(2), self.config.disparities, self.config.groups)
+        cost = self.aggregate(volume)
+        logits = self.logits(cost)
+        return Matched(pyramid.chunk(2)[0], cost, logits, self.refine(volume, logits))
