@@ -74,5 +74,5 @@ def test_stages_are_shown_with_their_bytes(small_model, capsys):
     words = ["bench", "stages", "--model", str(small_model), "--limit", "1", "--repeats", "1", "--quality", "0.2", "1"]
     assert main(words) == 0
     shown = capsys.readouterr().out
-    for word in ("vehicle", "backbone", "entropy decoding", "server", "right view", "boxes alone", "quality 0.2"):
+    for word in ("vehicle", "backbone", "entropy decoding", "server", "geometry", "boxes alone", "quality 0.2"):
         assert word in shown

@@ -24,7 +24,10 @@ BELOW = {
     "kitti": {"errors", "geometry"},
     "bags": {"errors", "geometry", "kitti"},
     "network": {"errors", "geometry", "entropy"},
-    "model": {"errors", "geometry", "entropy", "bitstream", "network"},
+    "model_folder": {"errors", "entropy", "network"},
+    "pair_codec": {"errors", "geometry", "bitstream", "network", "model_folder"},
+    "picture_codec": {"errors", "geometry", "pair_codec"},
+    "model": {"errors", "geometry", "bitstream", "network", "model_folder", "pair_codec", "picture_codec"},
 }
 
 

@@ -198,9 +198,13 @@ class LearnedPictures:
         (frame,) = frames
         return [self.model.encode_pictures(frame.left, frame.right, frame.calibration, self.quality)]
 
+    def decode(self, frames: Sequence[Pair], streams: list[bytes]) -> list[Pictures]:
+        """The pair as a receiver sees it."""
+        return [Pictures(*self.model.decode_pictures(streams[0]))]
+
     def detect(self, frames: Sequence[Pair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
         (frame,) = frames
-        pairs = [Pictures(*self.model.decode_pictures(streams[0]))]
+        pairs = self.decode(frames, streams)
         return [[_in_source(_detected(d, pairs)[0], frame.calibration)] for d in detectors]
 
 

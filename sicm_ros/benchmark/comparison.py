@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sicm_ros.benchmark.coders import CodedPictures
+from sicm_ros.benchmark.coders import CodedPictures, LearnedPictures
 from sicm_ros.benchmark.drift import SCORE
 from sicm_ros.benchmark.results import HEADLINE, DatasetResults, Measured
 from sicm_ros.benchmark.run import OURS, frames_of, model_key, stream_files
@@ -80,7 +80,7 @@ def _panel(frame: StereoFrame, measured: Measured, folder: Path) -> Panel:
     detections = detections.moved(frame.source.left_origin_shift)
     detections = detections[detections.scores >= SCORE]
     picture, calibration = frame.left, frame.calibration
-    if isinstance(coder, CodedPictures):
+    if isinstance(coder, (CodedPictures, LearnedPictures)):
         (pair,) = coder.decode([frame], streams)
         picture, calibration = pair.left, pair.calibration
     else:  # no picture is sent: the camera's own, pale, behind the boxes

@@ -63,13 +63,9 @@ def measure(
             laps(into, "vehicle", model.last_timings, middle - start)
             laps(into, "server", result.timings, end - middle)
             if not number:
-                left, right = model.bits_map(pair.left, pair.right, pair.calibration, quality).sum((1, 2)) / 8
-                parts = {
-                    "header": HEADER_BYTES,
-                    "calibration": CALIBRATION_BYTES,
-                    "left view": left,
-                    "right view": right,
-                }
+                latents = model.bits_map(pair.left, pair.right, pair.calibration, quality).sum((1, 2)) / 8
+                parts = {"header": HEADER_BYTES, "calibration": CALIBRATION_BYTES}
+                parts |= {name: size for (name, _), size in zip(model.latents, latents)}
                 for part, size in (parts | {"": len(data)}).items():
                     bytes_of.setdefault(part, []).append(size)
         start = time.perf_counter()

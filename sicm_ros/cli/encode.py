@@ -50,8 +50,9 @@ def _draw_bits(args: argparse.Namespace, model, left, right, calibration) -> Non
 
     bits = model.bits_map(left, right, calibration, args.quality)
     view = model.view(calibration)
-    views = [
-        window_overlay(picture, cells, view, bits.max()) for picture, cells in zip((left, right), bits, strict=True)
+    shown = [
+        window_overlay((left, right)[side], cells, view, bits.max()) for (_, side), cells in zip(model.latents, bits)
     ]
-    write_picture(args.bits, np.concatenate(views))
-    print(f"{args.bits}: left above right; the brightest cell costs {bits.max():.0f} bits")
+    write_picture(args.bits, np.concatenate(shown))
+    upper, lower = (name for name, _ in model.latents)
+    print(f"{args.bits}: {upper} above {lower}; the brightest cell costs {bits.max():.0f} bits")

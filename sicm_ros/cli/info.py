@@ -63,12 +63,16 @@ def _packet(path: Path) -> None:
 def _model(name: str) -> None:
     from sicm_ros import load
     from sicm_ros.network.cost import REMOTE, VEHICLE, count
+    from sicm_ros.picture_codec import PictureModel
 
     model = load(name)
     if model.card:
         print(model.card.rstrip() + "\n")
     known = model.describe()
     size = f"{known.pop('input_width')} x {known.pop('input_height')}"
+    if isinstance(model, PictureModel):
+        _print({**known, "input": size})
+        return
     _print({**known, "classes": ", ".join(known["classes"]), "input": size})
     costs = count(model.config)
     whole = sum(cost.macs for cost in costs.values())

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sicm_ros.errors import InputError
-from sicm_ros.network import NetworkConfig
+from sicm_ros.network import NetworkConfig, PictureCodecConfig
 
 
 class _Strict(BaseModel):
@@ -90,6 +90,20 @@ class TrainConfig(_Strict):
     validate_every: int = Field(1000, gt=0)
 
 
+class PictureTrainConfig(TrainConfig):
+    """The stage that trains a codec of stereo pictures, for benchmarks. It reads no labels, so it validates nothing.
+
+    Attributes:
+        distortion: what a mean squared error of 1 counts, white and black being 1 apart, beside bits per pixel at their
+            price.
+    """
+
+    stage: Literal["pictures"]
+    network: PictureCodecConfig = PictureCodecConfig()
+    validation: list[DataSet] = Field([], max_length=0)
+    distortion: float = Field(400.0, gt=0)
+
+
 def _read_tree(source: str) -> dict[str, Any]:
     """The configuration as written, over the one that it `extends`."""
     path = Path(source)
@@ -126,8 +140,9 @@ def load_config(source: str, overrides: list[str] = ()) -> TrainConfig:
             node[int(last)] = yaml.safe_load(value)
         else:
             node[last] = yaml.safe_load(value)
+    kind = PictureTrainConfig if tree.get("stage") == "pictures" else TrainConfig
     try:
-        return TrainConfig.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"{source}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sicm_ros.errors import SicmError
+from sicm_ros.model_folder import Network, load_weights, network_of, save_model
 from sicm_ros.network import MVSFCNet
 from sicm_ros.network.runtime import keep_memory
 from sicm_ros.training import checkpoint
@@ -28,6 +29,8 @@ from sicm_ros.training.losses import (
     vehicle_matching,
     weighted,
 )
+from sicm_ros.training.pictures import PictureStep
+from sicm_ros.training.rates import prices, random_qualities
 from sicm_ros.training.samples import TrainingSamples, loader, rigs_of
 from sicm_ros.training.transform import start_codec
 
@@ -35,7 +38,9 @@ _PARTS = {
     "detector": ("backbone", "detector"),
     "codec": ("encoder", "gain", "prior", "decoder", "detector"),
     "joint": ("backbone", "encoder", "gain", "prior", "decoder", "detector"),
+    "pictures": ("encoder", "gain", "prior", "decoder"),
 }
+_TAUGHT = ("codec", "joint")  # stages with a teacher
 
 
 FEATURE_SAMPLES = 80  # pairs that features are measured on
@@ -56,7 +61,7 @@ def train(config: TrainConfig) -> Path:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     network = start_network(config)
-    teacher = copy.deepcopy(network).eval().requires_grad_(False) if config.stage != "detector" else None
+    teacher = copy.deepcopy(network).eval().requires_grad_(False) if config.stage in _TAUGHT else None
     latest = config.out / "latest.safetensors"
     if config.stage == "codec" and config.fit_transform and not latest.is_file():  # a checkpoint holds it
         start_codec(network, TrainingSamples(config), FEATURE_SAMPLES)
@@ -64,7 +69,7 @@ def train(config: TrainConfig) -> Path:
     optimiser = _optimiser(network, config)
     config.out.mkdir(parents=True, exist_ok=True)
     step, best = checkpoint.restore(latest, network, average, optimiser) if latest.is_file() else (0, -1.0)
-    step_module = _Step(network, teacher, config)
+    step_module = PictureStep(network, config) if config.stage == "pictures" else _Step(network, teacher, config)
     stage = step_module
     if world > 1:
         step_module = nn.parallel.DistributedDataParallel(step_module, find_unused_parameters=True)
@@ -74,8 +79,7 @@ def train(config: TrainConfig) -> Path:
     progress = tqdm(total=config.steps, initial=step, desc=f"{config.name} ({config.stage})", disable=rank != 0)
     while step < config.steps:
         _set_rates(optimiser, config, step)
-        stage.prior_only = step < config.prior_steps
-        stage.guided = max(0.0, 1 - (step - config.prior_steps) / config.guided_steps) if config.guided_steps else 0.0
+        stage.begin(step)
         torch.manual_seed((config.seed << 24) + step * world + rank)  # quantisation noise, the same after a restart
         losses = _one_step(step_module, optimiser, batches, config)
         step += 1
@@ -91,17 +95,15 @@ def train(config: TrainConfig) -> Path:
     return _save(average, config, "model", config.steps) if rank == 0 else config.out / "model"
 
 
-def start_network(config: TrainConfig) -> MVSFCNet:
+def start_network(config: TrainConfig) -> Network:
     """The network a stage starts from: a model folder's weights, or ImageNet's backbone."""
-    network = MVSFCNet(config.network)
+    network = network_of(config.network)
     if config.start:
-        from sicm_ros.model import load_weights
-
         load_weights(network, config.start, config.start_parts)
-    elif hasattr(network.backbone, "load_imagenet"):
+    elif config.stage != "pictures" and hasattr(network.backbone, "load_imagenet"):
         network.backbone.load_imagenet()
     network.to(config.device, memory_format=torch.channels_last).train()
-    if config.stage != "detector":
+    if config.stage in _TAUGHT:
         # Pairs of all qualities share the norms: they keep the teacher's statistics, which a batch of two pairs at
         # two qualities would only blur. The vehicle's matching has no such teacher, and sees no quality.
         own = set(network.encoder.modules())
@@ -121,6 +123,12 @@ class _Step(nn.Module):
         self.weights = Weights()
         self.prior_only, self.guided = False, 0.0
 
+    def begin(self, step: int) -> None:
+        """What is learnt in a step, and how much of it with the teacher's help."""
+        config = self.config
+        self.prior_only = step < config.prior_steps
+        self.guided = max(0.0, 1 - (step - config.prior_steps) / config.guided_steps) if config.guided_steps else 0.0
+
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         config, network = self.config, self.network
         images = batch["images"]
@@ -134,9 +142,7 @@ class _Step(nn.Module):
         with torch.no_grad():
             goal = teacher.extract(views)
         features = goal if config.stage == "codec" else network.extract(views)
-        quality = torch.rand(len(images), device=images.device)
-        # Gains are interpolated: both ends must be met as well.
-        quality = ((quality * 1.2) - 0.1).clamp(0, 1)
+        quality = random_qualities(len(images), images.device)
         with torch.no_grad():
             goal_maps = teacher.reference(goal, rigs)
         if self.prior_only:
@@ -145,8 +151,7 @@ class _Step(nn.Module):
             return {"bpp": bpp.mean().detach(), "total": bpp.log().mean()}
         coded = network.code(features, quality, rigs, goal_maps.disparity, self.guided)
         bpp = coded.bits / batch["source_pixels"]
-        low, high = config.rate
-        price = (low + (high - low) * quality).exp()
+        price = prices(config.rate, quality)
         task = task_losses(coded.maps, batch, rigs)
         losses = {
             "rate": (bpp * price).mean(),
@@ -192,7 +197,7 @@ def _one_step(module: nn.Module, optimiser, batches, config: TrainConfig) -> dic
     return sums
 
 
-def _optimiser(network: MVSFCNet, config: TrainConfig) -> torch.optim.Optimizer:
+def _optimiser(network: Network, config: TrainConfig) -> torch.optim.Optimizer:
     groups = []
     network.requires_grad_(False)
     for part in _PARTS[config.stage]:
@@ -244,10 +249,8 @@ def _average(average: nn.Module, network: nn.Module, config: TrainConfig, step: 
             ours.copy_(theirs)
 
 
-def _save(average: MVSFCNet, config: TrainConfig, folder: str, steps: int) -> Path:
+def _save(average: Network, config: TrainConfig, folder: str, steps: int) -> Path:
     """The averaged weights as a model folder."""
-    from sicm_ros.model import save_model
-
     if config.stage == "detector":  # its detector sees uncompressed features: it is the reference as well
         average.reference.load_state_dict(average.detector.state_dict())
     licence = "free" if all(source.free for source in config.data) else "non-commercial"
@@ -300,7 +303,7 @@ class _Log:
             return
         rounded = {k: round(v, 4) for k, v in self._smooth.items()}
         self._file.write(json.dumps({"step": step, "time": round(time.time() - self._start[0], 1), **rounded}) + "\n")
-        shown = ("total", "heat", "depth", "distil", "bpp")
+        shown = ("total", "heat", "depth", "distil", "psnr", "bpp")
         progress.set_postfix({k: f"{self._smooth[k]:.3g}" for k in shown if k in self._smooth}, refresh=False)
         if self._board:
             for name, value in losses.items():

@@ -26,7 +26,7 @@ class Weights:
     """What each term counts."""
 
     heat: float = 1.0
-    offset: float = 0.5
+    offset: float = 1.0
     face: float = 4.0
     extent: float = 0.5
     depth: float = 8.0

@@ -1,0 +1,164 @@
+"""What every model that codes stereo pairs does alike: pictures in, packets out and in, whatever its network does."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sicm_ros.bitstream import FINGERPRINT_BYTES, Packet, identity, pack, unpack
+from sicm_ros.errors import BitstreamError, CalibrationError, InputError
+from sicm_ros.geometry import ModelView, StereoCalibration
+from sicm_ros.model_folder import StoredModel
+from sicm_ros.network.quality import LEVELS, quality_level
+from sicm_ros.network.runtime import folded, keep_memory
+
+LATENT_STRIDE = 16
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """Rounded latents of a pair: int32 (M, h, w) each, and the hyper latent's int32 (K, ceil(h / 4), ceil(w / 4))."""
+
+    left: np.ndarray
+    right: np.ndarray
+    z: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A packet whose payload is symbols again: int32 (2, M, h, w), left view first; `seconds` of entropy decoding."""
+
+    packet: Packet
+    calibration: StereoCalibration
+    symbols: np.ndarray
+    seconds: float
+
+
+class PairCodec:
+    """A network, its integer prior, and where they look in a camera's pictures.
+
+    Attributes:
+        name, licence, card: as its folder states them.
+        fingerprint: bytes (8,), of weights, tables and configuration: both sides must have the same.
+        number_type: torch.dtype that the network runs in.
+    """
+
+    def __init__(self, stored: StoredModel, device: str = "cpu") -> None:
+        keep_memory()
+        self.name, self.licence, self.card = stored.name, stored.licence, stored.card
+        self.fingerprint, self.prior = stored.fingerprint, stored.prior
+        self.config = stored.network.config
+        self.device = torch.device(device)
+        self.network = folded(stored.network).to(self.device, memory_format=torch.channels_last)
+        self.number_type = torch.float32
+        self._views: dict[StereoCalibration, ModelView] = {}
+
+    def view(self, calibration: StereoCalibration) -> ModelView:
+        """Where the network looks in a camera's pictures."""
+        if calibration not in self._views:
+            if len(self._views) > 64:  # a camera that recalibrates for ever must not fill the memory
+                self._views.clear()
+            self._views[calibration] = ModelView.fit(calibration, self.config.input_width, self.config.input_height)
+        return self._views[calibration]
+
+    def _views_of(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Tensor:
+        """Pictures as the network takes them: (2, 3, H, W), left first, 0 to 255."""
+        for side, image in (("left", left), ("right", right)):
+            if image.dtype != np.uint8 or image.shape != (calibration.height, calibration.width, 3):
+                raise InputError(
+                    f"{side} picture is {image.dtype} {image.shape}; expected uint8 ({calibration.height}, "
+                    f"{calibration.width}, 3) as the calibration says"
+                )
+        view = self.view(calibration)
+        pair = np.stack([view.apply(left), view.apply(right)])
+        # A picture in memory is channels-last already: the permuted view is what the network wants.
+        return torch.from_numpy(pair).to(self.device).permute(0, 3, 1, 2).float()
+
+    def _rounded(self, latents: Tensor) -> Symbols:
+        """The symbols of latents (2, M, h, w), left view first."""
+        latents = latents.float()
+        z = self.network.prior.analyse(*latents.chunk(2))
+        left, right = torch.floor(latents + 0.5).to(torch.int32).cpu().numpy()
+        return Symbols(left, right, None if z is None else torch.floor(z[0] + 0.5).to(torch.int32).cpu().numpy())
+
+    def _packet(
+        self,
+        symbols: Symbols,
+        calibration: StereoCalibration,
+        level: int,
+        sequence: int = 0,
+        include_calibration: bool = True,
+    ) -> bytes:
+        """Symbols at a quality's level to a packet, with the calibration of the source's pictures."""
+        packet = Packet(
+            self.fingerprint[:FINGERPRINT_BYTES],
+            calibration.width,
+            calibration.height,
+            level,
+            sequence % 65536,
+            identity(calibration),
+            calibration if include_calibration else None,
+            self.prior.compress(symbols.left, symbols.right, symbols.z, level),
+        )
+        return pack(packet)
+
+    def _read_packet(self, data: bytes, calibration: StereoCalibration | None) -> Reading:
+        """A packet to symbols; `calibration` is needed if it holds none.
+
+        Raises:
+            BitstreamError: it is damaged, of another model or version, or its calibration is not `calibration`.
+        """
+        start = time.perf_counter()
+        packet = unpack(data)
+        if packet.fingerprint != self.fingerprint[:FINGERPRINT_BYTES]:
+            raise BitstreamError(
+                f"packet: made by model {packet.fingerprint.hex()}, this is {self.name} "
+                f"({self.fingerprint[:FINGERPRINT_BYTES].hex()}): both sides need the same model"
+            )
+        if packet.calibration is not None:
+            calibration = packet.calibration
+        elif calibration is None:
+            raise BitstreamError("packet: holds no calibration and none was given: wait for the CodecDescription")
+        elif identity(calibration) != packet.calibration_identity:
+            raise BitstreamError("packet: made with another calibration than the one that was given")
+        try:
+            self.view(calibration)
+        except CalibrationError as error:  # of a picture a pixel wide, say
+            raise BitstreamError(f"packet: pictures that no model looks at ({error})") from None
+        height, width = self.config.input_height // LATENT_STRIDE, self.config.input_width // LATENT_STRIDE
+        left, right, _ = self.prior.decompress(packet.payload, height, width, packet.quality)
+        return Reading(packet, calibration, np.stack([left, right]), time.perf_counter() - start)
+
+    def _quality(self, level: int) -> Tensor:
+        return torch.tensor([level / LEVELS], device=self.device)
+
+    def _inference(self) -> Inference:
+        return Inference(self.device, self.number_type)
+
+
+def level_of(quality: float) -> int:
+    """The byte that stands for a quality that a user asked for; InputError if it isn't one."""
+    if not 0 <= quality <= 1:
+        raise InputError(f"quality is {quality}; expected 0 to 1")
+    return quality_level(quality)
+
+
+class Inference:
+    """No gradients, in one type of number."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self._contexts = [torch.inference_mode()]
+        if dtype != torch.float32:
+            self._contexts.append(torch.autocast(device.type, dtype))
+
+    def __enter__(self) -> None:
+        for context in self._contexts:
+            context.__enter__()
+
+    def __exit__(self, *error) -> None:
+        for context in reversed(self._contexts):
+            context.__exit__(*error)
