@@ -17,13 +17,23 @@ if TYPE_CHECKING:
     from rclpy.node import Node
 
 stop = threading.Event()  # set by the first signal; whatever waits for long looks at it
+served = threading.Event()  # set before DDS begins: from then on there is something to close
 TURN = 0.1  # seconds at most between two looks at it
 
 
 def catch_signals() -> None:
-    """From here on Ctrl-C and SIGTERM set `stop`; nothing is raised in the middle of an import."""
+    """From here on Ctrl-C and SIGTERM set `stop`; nothing is raised in the middle of an import.
+
+    While there are only imports, seconds of them on a slow machine, a signal ends the process at once.
+    """
+
+    def on_signal(*_: object) -> None:
+        stop.set()
+        if not served.is_set():
+            os._exit(0)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, on_signal)
 
 
 def start(node: str) -> int:
@@ -46,6 +56,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
 
     from sicm_ros.errors import SicmError
 
+    served.set()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node: Any = None
     status = None
