@@ -152,6 +152,35 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Tensors of tests are too small for more."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def interrupted(monkeypatch: pytest.MonkeyPatch, config: Any, step: int) -> None:
+    """Runs a training that is interrupted in its step of this number."""
+    from sicm_ros.training import loop
+
+    real, calls = loop._one_step, []
+
+    def dies(*args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == step:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_one_step", dies)
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(config)
+
+
 def end_all(nodes: list[NodeProcess]) -> None:
     """Ends every node; then fails if one of them didn't end as it should."""
     failures = []

@@ -23,14 +23,7 @@ pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed: p
 FRAMES = 4
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -30,13 +30,7 @@ ABLATIONS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Tensors are too small here for more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def ablation_name(config: PriorConfig) -> str:

@@ -145,9 +145,10 @@ def test_known_disparities_guide_the_codec_while_matching_is_unlearnt():
     network = MVSFCNet(NetworkConfig(**SMALL)).eval()
     features = network.extract(torch.rand(2, 3, 64, 128) * 255)
     known = torch.full((1, 1, 16, 32), 6.0)
+    rigs = Rigs.of([StereoCalibration(300.0, 300.0, 64.0, 30.0, 0.5, 128, 64)])
     with torch.no_grad():
-        guided = network.code(features, torch.tensor([1.0]), None, known, guided=1.0)
-        alone = network.code(features, torch.tensor([1.0]), None, known, guided=0.0)
+        guided = network.code(features, torch.tensor([1.0]), rigs, known, guided=1.0)
+        alone = network.code(features, torch.tensor([1.0]), rigs, known, guided=0.0)
     torch.testing.assert_close(guided.disparity, known, rtol=0.05, atol=0.1)
     assert (alone.disparity - known).abs().mean() > 0.5
 

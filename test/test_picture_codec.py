@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from conftest import interrupted
 from rendered_drive import write_objects
 from safetensors.torch import load_file
 
@@ -30,7 +31,6 @@ from sicm_ros.network import PictureCodecConfig, StereoPictureNetwork
 from sicm_ros.network.pictures import cosine_blocks
 from sicm_ros.network.smfc import ContextualTransform
 from sicm_ros.picture_codec import PictureModel
-from sicm_ros.training import loop
 from sicm_ros.training.config import load_config
 from sicm_ros.training.loop import train
 
@@ -39,12 +39,7 @@ SMALL = PictureCodecConfig(input_width=128, input_height=64, width=16, search=8,
 QUALITY = 0.2  # at which no symbol is beyond the reach of an untrained prior's tables
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -326,19 +321,8 @@ def tiny(drive, out: Path, *more: str):
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(drive, tmp_path, monkeypatch):
     whole = train(tiny(drive, tmp_path / "whole"))
-    real, calls = loop._one_step, []
-
-    def dies(*args):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return real(*args)
-
     config = tiny(drive, tmp_path / "interrupted")
-    monkeypatch.setattr(loop, "_one_step", dies)
-    with pytest.raises(KeyboardInterrupt):
-        train(config)
-    monkeypatch.setattr(loop, "_one_step", real)
+    interrupted(monkeypatch, config, 4)
     resumed = train(config)
     a, b, start = (
         load_file(path / "weights.safetensors") for path in (whole, resumed, create(tmp_path / "start", config.network))

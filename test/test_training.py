@@ -7,6 +7,7 @@ from importlib import resources
 import numpy as np
 import pytest
 import torch
+from conftest import interrupted
 from rendered_drive import write_objects
 from safetensors.torch import load_file
 
@@ -56,20 +57,9 @@ def test_stages_lead_from_nothing_to_packets_and_ap(drive, tmp_path):
 
 def test_a_killed_training_goes_on_as_if_it_had_not_stopped(drive, tmp_path, monkeypatch):
     whole = train(tiny(drive, tmp_path, "lite_codec", f"out={tmp_path / 'whole'}"))
-    real, calls = loop._one_step, []
-
-    def dies(*args):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return real(*args)
-
-    interrupted = tiny(drive, tmp_path, "lite_codec", f"out={tmp_path / 'interrupted'}")
-    monkeypatch.setattr(loop, "_one_step", dies)
-    with pytest.raises(KeyboardInterrupt):
-        train(interrupted)
-    monkeypatch.setattr(loop, "_one_step", real)
-    resumed = train(interrupted)
+    config = tiny(drive, tmp_path, "lite_codec", f"out={tmp_path / 'interrupted'}")
+    interrupted(monkeypatch, config, 4)
+    resumed = train(config)
     a, b = (load_file(folder / "weights.safetensors") for folder in (whole, resumed))
     for name in a:
         assert torch.equal(a[name], b[name]), name

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.network.config import CodecConfig
-from sicm_ros.network.layers import conv, zero
+from sicm_ros.network.layers import conv, cosine_rows, zero
 from sicm_ros.network.matching import moved
 from sicm_ros.network.smfc import FeatureDecoder, FeatureEncoder, quality_plane
 from sicm_ros.network.stereo import Features, Matched, StereoMatching
@@ -34,9 +34,7 @@ OPEN = 4.0  # logit of a gate before training
 
 def cosines() -> Tensor:
     """(COMPONENTS, SIDE, SIDE): orthonormal patterns of the two-dimensional cosine transform, slowest first."""
-    place = torch.arange(SIDE) + 0.5
-    rows = torch.stack([torch.cos(math.pi / SIDE * k * place) for k in range(SIDE)])
-    rows = rows / rows.norm(dim=1, keepdim=True)
+    rows = cosine_rows(SIDE)
     order = sorted(((i, j) for i in range(SIDE) for j in range(SIDE)), key=lambda ij: (sum(ij), ij))
     return torch.stack([rows[i][:, None] * rows[j] for i, j in order[:COMPONENTS]])
 

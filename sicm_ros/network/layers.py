@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,6 +38,13 @@ def zero(layer: nn.Conv2d) -> nn.Conv2d:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def cosine_rows(size: int) -> Tensor:
+    """(size, size): the orthonormal cosine transform of `size` numbers, a pattern in each row, slowest first."""
+    place = torch.arange(size) + 0.5
+    rows = torch.stack([torch.cos(math.pi / size * k * place) for k in range(size)])
+    return rows / rows.norm(dim=1, keepdim=True)
 
 
 class ResidualBlock(nn.Module):

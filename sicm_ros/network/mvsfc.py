@@ -53,14 +53,14 @@ class Coded:
         features: rebuilt, as `Features`.
         disparity: (B, 1, H / 4, W / 4) that moved the left view to the right one, in cells; None without compensation.
         bits: (B,) estimated bits of each pair.
-        maps: what the detector says of the rebuilt features; None where it wasn't asked.
+        maps: what the detector says of the rebuilt features.
         matched: what the vehicle's matching found; None without compensation.
     """
 
     features: Features
     disparity: Tensor | None
     bits: Tensor
-    maps: Maps | None
+    maps: Maps
     matched: Matched | None
 
 
@@ -109,12 +109,12 @@ class MVSFCNet(nn.Module):
     ) -> tuple[Tensor, Matched | None]:
         normalised = self.scale.normalised(features)
         if not self.config.codec.compensation:
-            return self.encoder(normalised) * self._gains(quality), None
+            return self.encoder(normalised) * self.gain.of_views(quality), None
         matched = used = self.encoder.stereo(normalised)
         if known is not None:
             guide = torch.rand(len(known), 1, 1, 1, device=known.device) < guided
             used = replace(matched, disparity=torch.where(guide, known, matched.disparity))
-        return self.encoder(normalised, used, quality) * self._gains(quality), matched
+        return self.encoder(normalised, used, quality) * self.gain.of_views(quality), matched
 
     # Remote side
 
@@ -123,15 +123,12 @@ class MVSFCNet(nn.Module):
         return self._synthesise(symbols, quality)[0]
 
     def _synthesise(self, symbols: Tensor, quality: Tensor) -> tuple[Features, Tensor | None]:
-        latents = symbols / self._gains(quality)
+        latents = symbols / self.gain.of_views(quality)
         if self.config.codec.compensation:
             features, disparity = self.decoder(latents, quality)
         else:
             features, disparity = self.decoder(latents, quality.repeat(2)), None
         return self.scale.restored(features), disparity
-
-    def _gains(self, quality: Tensor) -> Tensor:
-        return torch.cat(self.gain(quality).chunk(2, 1))
 
     def detect(self, features: Features, rigs: Rigs) -> Maps:
         """Features of both views, rebuilt or not, and the rigs of the B pairs -> what the head says."""
@@ -146,15 +143,14 @@ class MVSFCNet(nn.Module):
         return self.prior(left, right, (quality * LEVELS).round()).bits
 
     def code(
-        self, features: Features, quality: Tensor, rigs: Rigs | None, known: Tensor | None = None, guided: float = 0.0
+        self, features: Features, quality: Tensor, rigs: Rigs, known: Tensor | None = None, guided: float = 0.0
     ) -> Coded:
         """The whole chain, differentiable: the prior rounds (straight through) and estimates the rate.
 
-        Without rigs it ends with the features. With compensation, `known` disparities (B, 1, H / 4, W / 4), in cells,
+        With compensation, `known` disparities (B, 1, H / 4, W / 4), in cells,
         take the place of what the vehicle matches in a share `guided` of the pairs: while that is still being learnt.
         """
         latents, matched = self._latents(features, quality, known, guided)
         coded = self.prior(*latents.chunk(2), (quality * LEVELS).round())
         rebuilt, disparity = self._synthesise(torch.cat([coded.left, coded.right]), quality)
-        maps = None if rigs is None else self.detect(rebuilt, rigs)
-        return Coded(rebuilt, disparity, coded.bits, maps, matched)
+        return Coded(rebuilt, disparity, coded.bits, self.detect(rebuilt, rigs), matched)

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from sicm_ros.entropy.prior import StereoPrior
 from sicm_ros.network.config import PictureCodecConfig
-from sicm_ros.network.layers import ResidualBlock, conv, zero
+from sicm_ros.network.layers import ResidualBlock, conv, cosine_rows, zero
 from sicm_ros.network.quality import ANCHORS, LEVELS, QualityGain
 from sicm_ros.network.smfc import ContextualTransform, quality_plane
 
@@ -43,9 +43,7 @@ FALL = 1.2  # variance falls with the square of the frequency to this power
 
 def cosine_blocks(count: int) -> Tensor:
     """(count, 3, BLOCK, BLOCK): orthonormal patterns of colour and frequency, those that vary most in pictures."""
-    place = torch.arange(BLOCK) + 0.5
-    rows = torch.stack([torch.cos(math.pi / BLOCK * k * place) for k in range(BLOCK)])
-    rows = rows / rows.norm(dim=1, keepdim=True)
+    rows = cosine_rows(BLOCK)
     colours = torch.tensor(COLOURS)
     colours = colours / colours.norm(dim=1, keepdim=True)
     order = sorted(
@@ -53,10 +51,6 @@ def cosine_blocks(count: int) -> Tensor:
         key=lambda cij: (-COLOUR_SHARES[cij[0]] * (1 + cij[1] ** 2 + cij[2] ** 2) ** -FALL, cij),
     )
     return torch.stack([colours[c][:, None, None] * rows[i][:, None] * rows[j] for c, i, j in order[:count]])
-
-
-def _exchange(channels: int, stride: int, config: PictureCodecConfig) -> ContextualTransform:
-    return ContextualTransform(channels, max(4, config.search * 4 // stride))
 
 
 def _widths(config: PictureCodecConfig) -> tuple[int, int, int]:
@@ -75,13 +69,13 @@ class PictureEncoder(nn.Module):
             nn.PixelUnshuffle(FINEST),
             conv(3 * FINEST**2, low),
             ResidualBlock(low),
-            _exchange(low, 4, config),
+            ContextualTransform.at_stride(4, low, config.search),
             conv(low, middle, 3, 2),
             ResidualBlock(middle),
-            _exchange(middle, 8, config),
+            ContextualTransform.at_stride(8, middle, config.search),
             conv(middle, high, 3, 2),
             ResidualBlock(high),
-            _exchange(high, 16, config),
+            ContextualTransform.at_stride(16, high, config.search),
         )
         self.join = conv(high + 1, high, 1)
         self.to_latent = nn.Sequential(ResidualBlock(high), zero(conv(high, latent)))
@@ -106,15 +100,15 @@ class PictureDecoder(nn.Module):
         self.enter = conv(latent + 1, high)
         self.units = nn.Sequential(
             ResidualBlock(high),
-            _exchange(high, 16, config),
+            ContextualTransform.at_stride(16, high, config.search),
             ResidualBlock(high),
             conv(high, 4 * middle),
             nn.PixelShuffle(2),
-            _exchange(middle, 8, config),
+            ContextualTransform.at_stride(8, middle, config.search),
             ResidualBlock(middle),
             conv(middle, 4 * low),
             nn.PixelShuffle(2),
-            _exchange(low, 4, config),
+            ContextualTransform.at_stride(4, low, config.search),
             ResidualBlock(low),
             zero(conv(low, 3 * FINEST**2)),
             nn.PixelShuffle(FINEST),
@@ -166,17 +160,14 @@ class StereoPictureNetwork(nn.Module):
         """Pictures (2B, 3, H, W), 0 to 255, and quality (B,) -> latents (2B, M, H / 16, W / 16) in quantisation steps,
         not yet rounded.
         """
-        return self.encoder((pictures - MEAN) / DEVIATION, quality.repeat(2)) * self._gains(quality)
+        return self.encoder((pictures - MEAN) / DEVIATION, quality.repeat(2)) * self.gain.of_views(quality)
 
     def synthesise(self, symbols: Tensor, quality: Tensor) -> Tensor:
         """Rounded latents (2B, M, H / 16, W / 16) and quality (B,) -> pictures (2B, 3, H, W), 0 to 255."""
         return self._synthesise(symbols, quality).clamp(0, 255)
 
     def _synthesise(self, symbols: Tensor, quality: Tensor) -> Tensor:
-        return self.decoder(symbols / self._gains(quality), quality.repeat(2)) * DEVIATION + MEAN
-
-    def _gains(self, quality: Tensor) -> Tensor:
-        return torch.cat(self.gain(quality).chunk(2, 1))
+        return self.decoder(symbols / self.gain.of_views(quality), quality.repeat(2)) * DEVIATION + MEAN
 
     # Training
 

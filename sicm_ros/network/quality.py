@@ -30,6 +30,10 @@ class QualityGain(nn.Module):
         # makes 0.3 kB a pair into 12.
         self.steps = nn.Parameter(torch.full((ANCHORS - 1, channels), 0.17))
 
+    def of_views(self, quality: Tensor) -> Tensor:
+        """Quality (B,) -> gains (2B, channels / 2, 1, 1): the first half of the channels is the left latents'."""
+        return torch.cat(self(quality).chunk(2, 1))
+
     @torch.no_grad()
     def start(self, channels: slice, coarsest: float, step: float) -> None:
         """Sets where some channels begin: the logarithm of their gain at quality 0, and its increments."""

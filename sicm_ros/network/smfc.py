@@ -50,6 +50,11 @@ class ContextualTransform(nn.Module):
         nn.init.zeros_(self.merge.weight)
         nn.init.zeros_(self.merge.bias)
 
+    @classmethod
+    def at_stride(cls, stride: int, channels: int, search: int) -> ContextualTransform:
+        """One that looks as far at any stride: `search` cells of stride 4."""
+        return cls(channels, max(4, search * 4 // stride))
+
     def forward(self, x: Tensor) -> Tensor:
         keys = F.normalize(self.keys(x), dim=1) * self.KEYS**0.5
         values = self.values(x)
@@ -72,7 +77,7 @@ class StereoEncoderUnit(nn.Module):
         first = 2 if stride < 8 else 1
         second = 2 if stride < 16 else 1
         self.context = (
-            ContextualTransform(channels, max(4, config.search * 4 // stride)) if config.exchanges else nn.Identity()
+            ContextualTransform.at_stride(stride, channels, config.search) if config.exchanges else nn.Identity()
         )
         self.down = nn.Sequential(
             conv(channels, config.width // 2, 3, first), nn.ReLU(), conv(config.width // 2, config.width, 3, second)
@@ -95,7 +100,7 @@ class StereoDecoderUnit(nn.Module):
             conv(inputs, width * scale * scale), nn.PixelShuffle(scale) if scale > 1 else nn.Identity()
         )
         exchanges = config.exchanges and stride > 4
-        self.context = ContextualTransform(width, max(4, config.search * 4 // stride)) if exchanges else nn.Identity()
+        self.context = ContextualTransform.at_stride(stride, width, config.search) if exchanges else nn.Identity()
         self.refine = ResidualBlock(width) if stride > 4 else nn.Sequential(nn.ReLU(), conv(width, width), nn.ReLU())
         self.rebuild = zero(nn.Conv2d(width, outputs, 1))
 
