@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+
 import cv2
 import numpy as np
 import pytest
@@ -278,6 +280,17 @@ def test_the_same_seed_gives_the_same_files_however_many_workers(written, tmp_pa
         assert [p.name for p in ours] == [p.name for p in theirs]
         for a, b in zip(ours, theirs, strict=True):
             assert a.read_bytes() == b.read_bytes(), f"{where}/{a.name} differs"
+
+
+@pytest.mark.filterwarnings("ignore:a rendering process died")
+def test_frames_of_a_process_that_died_are_rendered_again(tmp_path):
+    recipe = Recipe(4, seed=9, width=208, height=64)
+    rendering = generate(recipe, tmp_path, workers=2)
+    done = next(rendering)
+    for child in multiprocessing.active_children():
+        child.kill()
+    assert done + sum(rendering) == 4
+    assert len(KittiObjects(tmp_path)) == 4
 
 
 def test_kittis_reader_reads_what_was_written(written):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from sicm_ros.errors import InputError
+from sicm_ros.errors import InputError, SicmError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.synth.scene import CAMERA_HEIGHT, KITTI, Frame, any_scene
 
 FOLDERS = ("image_2", "image_3", "calib", "label_2", "disparity")
+DEATHS = 5  # of rendering processes, that a data set survives
 PERIOD = 0.1  # seconds between the frames of a sequence, as KITTI's
 
 
@@ -135,6 +139,7 @@ def generate(recipe: Recipe, folder: Path, workers: int = 1) -> Iterator[int]:
     Raises:
         InputError: the folder can't be written.
         DependencyError: panda3d or OpenGL is missing.
+        SicmError: rendering processes die again and again.
     """
     try:
         for name in FOLDERS:
@@ -146,6 +151,26 @@ def generate(recipe: Recipe, folder: Path, workers: int = 1) -> Iterator[int]:
         _polite("1")
         yield from map(_render_scene, tasks)
         return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, initializer=_polite, initargs=("1",)) as pool:
-        yield from pool.imap_unordered(_render_scene, tasks, chunksize=1)
+    yield from _on_processes(tasks, workers)
+
+
+def _on_processes(tasks: list[tuple[Recipe, Path, int]], workers: int) -> Iterator[int]:
+    """What _render_scene returns, as it comes. OpenGL's drivers crash now and then: what was lost is done again."""
+    left = {task[2]: task for task in tasks}
+    for _ in range(1 + DEATHS):
+        context = multiprocessing.get_context("spawn")  # a fork would share the driver's state
+        with ProcessPoolExecutor(workers, context, initializer=_polite, initargs=("1",)) as pool:
+            scenes = {pool.submit(_render_scene, task): number for number, task in left.items()}
+            try:
+                for scene in as_completed(scenes):
+                    yield scene.result()
+                    del left[scenes[scene]]
+                return
+            except BrokenProcessPool:
+                warnings.warn(f"a rendering process died; {len(left)} scenes go to new ones", stacklevel=2)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    raise SicmError(
+        f"rendering processes died {1 + DEATHS} times, {len(left)} scenes are missing: is the memory enough?"
+    )
