@@ -152,6 +152,7 @@ def test_a_model_that_gives_no_pictures_is_no_picture_codec(place):
         ({"anchors": {"a": {"codec": "vvc", "qualities": {"full": [70]}}}}, "expected 0 to 63"),
         ({"anchors": {"a": {"codec": "jpeg", "mode": "two_view", "qualities": {"full": [7]}}}}, "expected intra"),
         ({"anchors": {"a/b": {"codec": "jpeg", "qualities": {"full": [7]}}}}, "becomes a folder"),
+        ({"datasets": {"d": {"path": "x", "anchors": ["vvc"]}}}, "no anchor 'vvc'"),
         ({"nonsense": 1}, "Extra inputs"),
     ],
 )
@@ -168,6 +169,8 @@ def test_configurations_that_ship_are_right(name):
     assert config.qualities
     if name == "full":
         assert all(len(q) >= 5 for anchor in config.anchors.values() for q in anchor.qualities.values())
+        tried = {setting.anchor for setting in run.settings(config, config.datasets["rendered_drives"])}
+        assert tried == {"uncompressed", "ours", "vvc_two_view", "vvc_video", "x265_video"}
 
 
 def test_a_data_set_without_a_path_is_asked_for(tmp_path, capsys):

@@ -38,7 +38,8 @@ class DatasetConfig(_Frozen):
         rendered: to be rendered into the run's folder instead.
         limit: the first so many frames.
         video: frames of one sequence, for the anchors that code video; 0 leaves those out.
-        without_presets: presets of encoders that take too long for so many frames.
+        without_presets: of the presets that an anchor lists, those that take too long for so many frames.
+        anchors: those that are tried on it; None for all.
     """
 
     what: str = ""
@@ -48,6 +49,7 @@ class DatasetConfig(_Frozen):
     limit: int | None = Field(None, ge=1)
     video: int = Field(0, ge=0)
     without_presets: tuple[str, ...] = ()
+    anchors: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> DatasetConfig:
@@ -125,6 +127,12 @@ class BenchmarkConfig(_Frozen):
         for name in (*self.datasets, *self.anchors, *self.ablations):
             if not name.replace("_", "").replace("-", "").isalnum():
                 raise ValueError(f"name {name!r}; expected letters, digits, - and _: it becomes a folder")
+        for name, dataset in self.datasets.items():
+            for anchor in dataset.anchors or ():
+                if anchor not in self.anchors:
+                    raise ValueError(
+                        f"data set {name}: no anchor {anchor!r}; expected some of {', '.join(self.anchors)}"
+                    )
         for quality in self.qualities:
             if not 0 <= quality <= 1:
                 raise ValueError(f"quality {quality:g} of ours; expected 0 to 1")

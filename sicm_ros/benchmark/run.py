@@ -118,14 +118,14 @@ def settings(config: BenchmarkConfig, dataset: DatasetConfig) -> list[Setting]:
     network = model_of(ours).config
     for name, anchor in config.anchors.items():
         modes = ("interleaved", "stacked") if anchor.mode == "video" else (anchor.mode,)
-        if anchor.mode == "video" and not dataset.video:
+        if (anchor.mode == "video" and not dataset.video) or name not in (dataset.anchors or config.anchors):
             continue
         for size, qualities in anchor.qualities.items():
             area = (network.input_width, network.input_height) if size == "input" else None
             for mode in modes:
                 default = "faster" if anchor.codec == "features" else PRESETS.get(anchor.codec, "")
                 for preset in anchor.presets or (default,):
-                    if preset in dataset.without_presets:
+                    if preset in anchor.presets and preset in dataset.without_presets:
                         continue
                     words = [mode if anchor.mode == "video" else "", preset]
                     model = ""
