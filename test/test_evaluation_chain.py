@@ -11,11 +11,12 @@ import pytest
 
 import sicm_ros
 from sicm_ros.benchmark.accuracy import depth_errors, measure
+from sicm_ros.benchmark.reliability import reliability
 from sicm_ros.cli.evaluate import configure, run
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections
 from sicm_ros.kitti import open_kitti
-from sicm_ros.kitti.labels import parse_labels
+from sicm_ros.kitti.labels import Labels, parse_labels
 
 CALIBRATION = (
     "P2: 721.54 0 609.56 44.857 0 721.54 172.854 0.2164 0 0 1 0.002746\n"
@@ -180,3 +181,33 @@ def test_files_give_figures_as_json_and_table(tmp_path, capsys):
         sicm_evaluate("--labels", tmp_path / "labels", "--detections", tmp_path / "nowhere")
     with pytest.raises(InputError, match="nothing to evaluate"):
         sicm_evaluate("--labels", tmp_path / "labels")
+
+
+def objects(text: str, scored: bool = False) -> Labels:
+    return parse_labels(text, "a test", scored)
+
+
+def test_a_score_is_held_against_the_chance_to_be_right():
+    """Of ten cars scored 0.75, six are where a car is: an error of 0.15. Vans, and what DontCare hides, don't count."""
+    labels = objects("".join(car(4 * i, 20) for i in range(6)))
+    found = objects("".join(car(4 * i + (0 if i < 6 else 2.1), 20, "0.75") for i in range(10)), scored=True)
+    figures = reliability([labels], [found])
+    assert figures.count == [0, 0, 0, 0, 0, 0, 0, 10, 0, 0]
+    assert figures.right[7] == pytest.approx(0.6)
+    assert figures.error == pytest.approx(0.15)
+
+    hidden = car(8, 40).replace("Car", "Van")
+    region = "DontCare -1 -1 -10 600 150 700 300 -1 -1 -1 -1000 -1000 -1000 -10\n"
+    unclear = objects(car(8, 40, "0.75") + car(0.3, 60, "0.75"), scored=True)
+    assert reliability([objects(hidden + region)], [unclear]).error is None
+
+
+def test_two_cars_in_one_place_are_not_both_right():
+    figures = reliability([objects(car(0, 20))], [objects(car(0, 20, "0.95") + car(1, 20, "0.15"), scored=True)])
+    assert figures.right[9] == 1
+    assert figures.right[1] == 0
+
+
+def test_without_detections_no_score_is_wrong():
+    assert reliability([objects(car(0, 20))], [objects("", scored=True)]).error is None
+    assert reliability([], []).error is None

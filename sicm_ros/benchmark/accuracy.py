@@ -6,17 +6,18 @@ frame -> model.encode -> bytes -> model.decode -> detections (KITTI file) -> AP 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
 
+from sicm_ros.benchmark.reliability import reliability
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections, StereoCalibration
 from sicm_ros.kitti import Labels, StereoFrame, bootstrap, evaluate, read_labels, write_detections
-from sicm_ros.kitti.evaluation import CURVES, Figures
+from sicm_ros.kitti.evaluation import CLASSES, CURVES, Figures
 from sicm_ros.kitti.overlap import image_areas, image_intersections
 
 NEAR, FAR = 10.0, 30.0  # metres: where the depth error is looked at
@@ -55,6 +56,7 @@ class Point:
         depth_error: median of |z - z of the label| / z of the label, per cent, of matched cars at 10 to 30 m; None
             where no car matched.
         matched: how many cars that is.
+        reliability: class -> how far scores are from chances (reliability.Reliability's fields).
     """
 
     quality: float | None
@@ -64,6 +66,7 @@ class Point:
     interval: Figures
     depth_error: float | None
     matched: int
+    reliability: dict[str, dict]
 
 
 def measure(
@@ -145,6 +148,7 @@ def judge(
         interval,
         float(np.median(errors)) if len(errors) else None,
         len(errors),
+        {name: asdict(reliability(labels, found, name)) for name in CLASSES},
     )
 
 

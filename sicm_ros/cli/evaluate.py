@@ -217,13 +217,19 @@ def _print_points(points: list[Point], title: str) -> None:
     """One line a quality: what it costs and the main figures of cars, moderate, 40 recall points."""
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", caption="Car, moderate, R40", caption_justify="left")
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption="Car, moderate, R40; score error: mean of |score - chance to be right|",
+        caption_justify="left",
+    )
     for name in ("quality", "bytes a pair", "bpp"):
         table.add_column(name, justify="right")
     columns = [("3d", "0.70"), ("bev", "0.70"), ("3d", "0.50"), ("bev", "0.50"), ("bbox", "0.70")]
     for metric, limit in columns:
         table.add_column(f"{metric} {limit}", justify="right")
     table.add_column("depth error, 10 to 30 m", justify="right")
+    table.add_column("score error", justify="right")
     for point in points:
         cells = [
             _cell(point.ap["Car"][metric][limit]["R40"][1], point.interval["Car"][metric][limit]["R40"][1])
@@ -231,7 +237,9 @@ def _print_points(points: list[Point], title: str) -> None:
         ]
         cost = ["-", "-"] if point.quality is None else [f"{point.bytes_per_pair:.0f}", f"{point.bpp:.4f}"]
         depth = "-" if point.depth_error is None else f"{point.depth_error:.2f} % of {point.matched} cars"
-        table.add_row("uncompressed" if point.quality is None else f"{point.quality:g}", *cost, *cells, depth)
+        error = point.reliability["Car"]["error"]
+        cells += [depth, "-" if error is None else f"{error:.3f}"]
+        table.add_row("uncompressed" if point.quality is None else f"{point.quality:g}", *cost, *cells)
     _console().print(table)
 
 
