@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -106,6 +107,18 @@ def test_processes_of_other_kinds_agree(scene, tmp_path):
     assert (
         np.mean(again.symbols == result.symbols) > 0.999
     )  # the encoder's floating point may differ, not the decoder's
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that CUDA knows: nothing to send packets to")
+def test_cpu_and_gpu_read_the_same_latents_of_a_packet(scene):
+    calibration = read_calibration(scene / "calib.txt").stereo(WIDTH, HEIGHT)
+    left, right = (read_picture(scene / name) for name in ("left.png", "right.png"))
+    models = [load(scene / "model", device=device) for device in ("cpu", "cuda")]
+    for sender, quality in itertools.product(models, (0.0, 0.5, 1.0)):
+        packet = sender.encode(left, right, calibration, quality)
+        of_cpu, of_gpu = (model.decode(packet) for model in models)
+        np.testing.assert_array_equal(of_cpu.symbols, of_gpu.symbols)
+        assert of_gpu.detections.scores[:3] == pytest.approx(of_cpu.detections.scores[:3], abs=0.02)
 
 
 def test_the_kitti_file_is_in_kittis_frame_if_it_can_be(scene, tmp_path, capsys):
