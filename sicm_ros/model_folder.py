@@ -94,6 +94,11 @@ def read_model(name_or_folder: str | Path) -> StoredModel:
     return StoredModel(network.eval(), prior, tree["name"], tree["licence"], fingerprint(folder), text)
 
 
+def licence_of(name_or_folder: str | Path) -> str:
+    """What a model's config.yaml states, "free" or "non-commercial"."""
+    return _read_config(find_model(name_or_folder))["licence"]
+
+
 def network_of(config: NetworkConfig | PictureCodecConfig) -> Network:
     """An untrained network of a configuration."""
     return KINDS[_kind_of(config)][1](config)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 import sicm_ros
 from sicm_ros.errors import InputError
 from sicm_ros.kitti import KittiObjects
+from sicm_ros.model_folder import licence_of
 from sicm_ros.training import loop
 from sicm_ros.training.augment import Augmentation, draw
 from sicm_ros.training.config import load_config
@@ -43,7 +44,7 @@ def tiny(drive, tmp_path, name="lite_detector", *more):
 
 def test_stages_lead_from_nothing_to_packets_and_ap(drive, tmp_path):
     detector = train(tiny(drive, tmp_path))
-    codec = train(tiny(drive, tmp_path, "lite_codec", f"start={detector}"))
+    codec = train(tiny(drive, tmp_path, "lite_codec", f"start={detector}", "data.0.free=false"))
     joint = train(tiny(drive, tmp_path, "lite_joint", f"start={codec}", f"validation=[{{path: {drive}}}]"))
     model = sicm_ros.load(joint)
     frame = KittiObjects(drive)[0]
@@ -53,6 +54,8 @@ def test_stages_lead_from_nothing_to_packets_and_ap(drive, tmp_path):
     log = (tmp_path / "lite_joint" / "log.jsonl").read_text()
     assert '"3d@0.50 q0.2"' in log
     assert "trained on" in model.card
+    # What a stage saw binds those after it.
+    assert [licence_of(folder) for folder in (detector, codec, joint)] == ["free", "non-commercial", "non-commercial"]
 
 
 def test_a_killed_training_goes_on_as_if_it_had_not_stopped(drive, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sicm_ros.errors import SicmError
-from sicm_ros.model_folder import Network, load_weights, network_of, save_model
+from sicm_ros.model_folder import Network, licence_of, load_weights, network_of, save_model
 from sicm_ros.network import MVSFCNet
 from sicm_ros.network.runtime import keep_memory
 from sicm_ros.training import checkpoint
@@ -253,15 +253,21 @@ def _save(average: Network, config: TrainConfig, folder: str, steps: int) -> Pat
     """The averaged weights as a model folder."""
     if config.stage == "detector":  # its detector sees uncompressed features: it is the reference as well
         average.reference.load_state_dict(average.detector.state_dict())
-    licence = "free" if all(source.free for source in config.data) else "non-commercial"
-    return save_model(average, config.out / folder, config.name, licence, _card(config, steps))
+    licence = _licence(config)
+    return save_model(average, config.out / folder, config.name, licence, _card(config, steps, licence))
 
 
-def _card(config: TrainConfig, steps: int) -> str:
+def _licence(config: TrainConfig) -> str:
+    """Of the weights: what they saw binds them, and what the weights saw that they started from."""
+    if all(source.free for source in config.data):
+        return licence_of(config.start) if config.start else "free"
+    return "non-commercial"
+
+
+def _card(config: TrainConfig, steps: int, licence: str) -> str:
     names = (f"{source.path.name} ({source.split})" if source.split else source.path.name for source in config.data)
     data = "\n".join(f"- {name}" for name in names)
-    free = all(source.free for source in config.data)
-    note = "free to use" if free else "non-commercial, as is data that it saw (KITTI: CC BY-NC-SA 3.0)"
+    note = "free to use" if licence == "free" else "non-commercial, as is data that it saw (KITTI: CC BY-NC-SA 3.0)"
     return (
         f"# {config.name}\n\nLicence of the weights: {note}.\n\n"
         f"Stage {config.stage}, {steps} steps of {config.batch} pairs, trained on\n\n{data}\n"
