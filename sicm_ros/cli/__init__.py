@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "sicm_ros.cli.evaluate",
     "synth": "sicm_ros.cli.synth",
     "compose": "sicm_ros.cli.compose",
+    "label": "sicm_ros.cli.label",
     "train": "sicm_ros.cli.train",
     "bag": "sicm_ros.cli.bag",
     "bench": "sicm_ros.cli.bench",

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry.boxes import wrap_angle
-from sicm_ros.kitti import KittiCalibration, KittiObjects, write_labels
+from sicm_ros.kitti import KittiCalibration, KittiObjects
+from sicm_ros.kitti.writing import write_pair
 from sicm_ros.synth.compose.composition import Composition, compose
 from sicm_ros.synth.compose.cutout import Cutout, cutouts, ground_light
 from sicm_ros.synth.compose.layer import Box, Layer, Sprite
@@ -26,8 +27,6 @@ from sicm_ros.synth.sgbm import sgbm_disparity, write_disparity
 
 if TYPE_CHECKING:
     from sicm_ros.synth.renderer import Light
-
-JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
@@ -163,8 +162,7 @@ def write_dataset(
         raise InputError(f"{source} has no labelled frames in split {split!r}; cars are only put into labelled frames")
     unfinished = output.with_name(output.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    for folder in ("image_2", "image_3", "calib", "label_2", "disparity"):
-        (unfinished / folder).mkdir(parents=True)
+    (unfinished / "disparity").mkdir(parents=True)
 
     scenes, cars = _prepared(pairs, source)
     job = _Job(unfinished, scenes, cars, recipe or Recipe(), seed, jpeg)
@@ -197,10 +195,7 @@ class _Job:
         scene, calibration = self.scenes[index % len(self.scenes)]
         result = composed(scene, self.cars, self.recipe, rng)
         name = f"{index:06d}"
-        for folder, image in zip(("image_2", "image_3"), result.images, strict=True):
-            _write_image(self.output / folder / name, image, self.jpeg)
-        (self.output / "calib" / f"{name}.txt").write_text(_calibration_text(calibration))
-        write_labels(self.output / "label_2" / f"{name}.txt", result.labels, calibration.left_origin_shift)
+        write_pair(self.output, name, result.images, calibration, result.labels, self.jpeg)
         write_disparity(self.output / "disparity" / f"{name}.png", result.disparity)
         return f"{name},{scene.name},{'; '.join(result.sources).replace(',', ' ')}\n"
 
@@ -244,24 +239,3 @@ def _prepared(pairs: KittiObjects, source: str | Path) -> tuple[list, list[Cutou
             f"{source}: {len(scenes)} scenes and {len(cars)} cars were found to compose; expected some of both"
         )
     return scenes, cars
-
-
-def _write_image(path: Path, image: np.ndarray, jpeg: bool) -> None:
-    flags = [
-        cv2.IMWRITE_JPEG_QUALITY,
-        JPEG_QUALITY,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    ]
-    path = path.with_suffix(".jpg" if jpeg else ".png")
-    if not cv2.imwrite(str(path), image[..., ::-1], flags if jpeg else [cv2.IMWRITE_PNG_COMPRESSION, 3]):
-        raise InputError(f"{path}: can't be written; is the disk full?")
-
-
-def _calibration_text(calibration: KittiCalibration) -> str:
-    """KITTI's calibration file of the colour cameras; the labels' axes are left as they were."""
-    matrices = {"P2": calibration.p2, "P3": calibration.p3, "R0_rect": calibration.r0_rect}
-    lines = [f"{key}: " + " ".join(f"{value:.12e}" for value in matrix.ravel()) for key, matrix in matrices.items()]
-    if calibration.disparity_offset is not None:
-        lines.append(f"disparity_offset: {calibration.disparity_offset}")
-    return "\n".join(lines) + "\n"

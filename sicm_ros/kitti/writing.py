@@ -1,0 +1,57 @@
+"""Writing labelled pairs as KITTI's object layout, to be read like any other data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sicm_ros.errors import InputError
+from sicm_ros.kitti.calibration import KittiCalibration
+from sicm_ros.kitti.labels import Labels, write_labels
+
+JPEG_QUALITY = 95  # with colours at full resolution
+
+
+def write_pair(
+    folder: Path,
+    name: str,
+    images: Sequence[np.ndarray],
+    calibration: KittiCalibration,
+    labels: Labels,
+    jpeg: bool = True,
+) -> None:
+    """Writes left and right picture (uint8 (H, W, 3) RGB), calibration and labels of a pair below `folder`.
+
+    Labels are in the left camera's frame; the files are in rectified camera 0, as KITTI's are. Raises InputError where
+    a picture can't be written.
+    """
+    for part in ("image_2", "image_3", "calib", "label_2"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    for part, image in zip(("image_2", "image_3"), images, strict=True):
+        _write_image(folder / part / name, image, jpeg)
+    (folder / "calib" / f"{name}.txt").write_text(_calibration_text(calibration))
+    write_labels(folder / "label_2" / f"{name}.txt", labels, calibration.left_origin_shift)
+
+
+def _write_image(path: Path, image: np.ndarray, jpeg: bool) -> None:
+    flags = [
+        cv2.IMWRITE_JPEG_QUALITY,
+        JPEG_QUALITY,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ]
+    path = path.with_name(path.name + (".jpg" if jpeg else ".png"))
+    if not cv2.imwrite(str(path), image[..., ::-1], flags if jpeg else [cv2.IMWRITE_PNG_COMPRESSION, 3]):
+        raise InputError(f"{path}: can't be written; is the disk full?")
+
+
+def _calibration_text(calibration: KittiCalibration) -> str:
+    """KITTI's calibration file of the colour cameras; the labels' axes are left as they were."""
+    matrices = {"P2": calibration.p2, "P3": calibration.p3, "R0_rect": calibration.r0_rect}
+    lines = [f"{key}: " + " ".join(f"{value:.12e}" for value in matrix.ravel()) for key, matrix in matrices.items()]
+    if calibration.disparity_offset is not None:
+        lines.append(f"disparity_offset: {calibration.disparity_offset}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,85 @@
+"""A model's own detections as labels of pairs that have none: to train a codec on a drive that nobody labelled.
+
+A codec learns to keep what its teacher sees, and for that the teacher's opinion is as good as the truth. Surroundings
+that the model was never shown become part of what is trained on, cars set into them (`sicm compose`) included.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from sicm_ros.errors import InputError
+from sicm_ros.geometry import Detections
+from sicm_ros.kitti import Labels, from_detections, open_kitti
+from sicm_ros.kitti.writing import write_pair
+from sicm_ros.synth.sgbm import sgbm_disparity, write_disparity
+
+SURE, DOUBT = 0.5, 0.1
+
+
+class Teacher(Protocol):
+    """A model: sicm_ros.load gives one."""
+
+    def detect_uncompressed(self, left: np.ndarray, right: np.ndarray, calibration): ...
+
+
+def write_labelled(
+    teacher: Teacher,
+    source: str | Path,
+    output: str | Path,
+    split: str | None = None,
+    sure: float = SURE,
+    doubt: float = DOUBT,
+) -> int:
+    """Writes the pairs of a KITTI folder that have no labels to a new one, with the teacher's detections as labels.
+
+    Detections from `sure` up become objects, those from `doubt` up DontCare regions, of which nothing is learnt. The
+    left view's disparity by semi-global matching is written beside them. The folder appears under its name when it is
+    complete. Returns the number of pairs.
+
+    Raises:
+        InputError: the folder exists already, every pair of the source has labels, or the scores make no sense.
+    """
+    if not 0 < doubt <= sure <= 1:
+        raise InputError(f"sure {sure:g} and doubt {doubt:g}; expected 0 < doubt <= sure <= 1")
+    output = Path(output)
+    if output.exists():
+        raise InputError(f"{output} exists; expected a new folder: choose another name or remove it")
+    frames = [frame for frame in open_kitti(source, split) if not frame.labelled]
+    if not frames:
+        raise InputError(f"{source}: every pair{f' of split {split}' if split else ''} has labels; nothing to add")
+    unfinished = output.with_name(output.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    (unfinished / "disparity").mkdir(parents=True)
+    for frame in tqdm(frames, desc="labels", unit="pair"):
+        found = teacher.detect_uncompressed(frame.left, frame.right, frame.calibration).detections
+        labels = labels_of(found, sure, doubt)
+        write_pair(unfinished, frame.name, (frame.left, frame.right), frame.source, labels, jpeg=False)
+        write_disparity(unfinished / "disparity" / f"{frame.name}.png", sgbm_disparity(frame.left, frame.right))
+    unfinished.rename(output)
+    return len(frames)
+
+
+def labels_of(detections: Detections, sure: float = SURE, doubt: float = DOUBT) -> Labels:
+    """Detections as labels, in the same frame: sure ones as visible objects, doubtful ones as DontCare regions."""
+    found = from_detections(detections)
+    found = found[found.scores >= doubt]
+    unclear = found.scores < sure
+    unknown = np.where(unclear, -1.0, 0.0)
+    # Longer than any class name, so that numpy doesn't cut it off.
+    names = np.where(unclear, np.array("DontCare"), found.names)
+    return Labels(
+        names=names,
+        truncated=unknown,
+        occluded=unknown.astype(np.int64),
+        alpha=np.where(unclear, -10.0, found.alpha),
+        image_boxes=found.image_boxes,
+        dimensions=np.where(unclear[:, None], -1.0, found.dimensions),
+        location=np.where(unclear[:, None], -1000.0, found.location),
+        rotation_y=np.where(unclear, -10.0, found.rotation_y),
+    )
