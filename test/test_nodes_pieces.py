@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from sicm_ros.nodes.mailbox import Mailbox, Worker
 from sicm_ros.nodes.pairing import StereoPairer
 from sicm_ros.nodes.parameters import DECODER, ENCODER, as_markdown, as_yaml
 from sicm_ros.nodes.points import matched_points
+from sicm_ros.nodes.process import make_room_for_pictures
 from sicm_ros.nodes.sequence import MODULUS, Sequence
 from sicm_ros.nodes.tally import Tally
 
@@ -297,3 +301,32 @@ def test_every_number_has_a_range_that_holds_its_default(table):
         assert p.text
         if isinstance(p.default, (int, float)) and not isinstance(p.default, bool):
             assert p.minimum <= p.default <= p.maximum, p.name
+
+
+# -- transport --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("opinion", ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS"])
+def test_whoever_set_up_fast_dds_keeps_it(opinion):
+    environment = {opinion: "mine"}
+    make_room_for_pictures(environment)
+    assert environment == {opinion: "mine"}
+
+
+def test_shared_memory_holds_pictures(ros_installed):
+    """Fast DDS has taken our profile: what it maps for a node holds more than a pair of raw KITTI pictures."""
+    rmw = os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+    if rmw != "rmw_fastrtps_cpp":
+        pytest.skip(f"{rmw} has no use for Fast DDS' profile")
+    code = (
+        "import os, rclpy\n"
+        "from sicm_ros.nodes.process import make_room_for_pictures\n"
+        "make_room_for_pictures(os.environ)\n"
+        "rclpy.init(); node = rclpy.create_node('roomy')\n"
+        "maps = [line.split() for line in open('/proc/self/maps') if '/dev/shm/fastrtps_' in line]\n"
+        "print(max(int(b, 16) - int(a, 16) for a, b in (m[0].split('-') for m in maps)))\n"
+    )
+    free = {k: v for k, v in os.environ.items() if not k.startswith(("FASTRTPS_", "FASTDDS_"))}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=free, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout) > 2 * 2 * 1242 * 375 * 3

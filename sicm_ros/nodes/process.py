@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 stop = threading.Event()  # set by the first signal; whatever waits for long looks at it
 served = threading.Event()  # set before DDS begins: from then on there is something to close
 TURN = 0.1  # seconds at most between two looks at it
+
+PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
+# Whoever set one of these has an opinion of their own about how Fast DDS is to send.
+_OPINIONS = (PROFILES, "FASTDDS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS")
 
 
 def catch_signals() -> None:
@@ -42,6 +47,13 @@ def start(node: str) -> int:
     return importlib.import_module(f"sicm_ros.nodes.{node}").main()
 
 
+def make_room_for_pictures(environment: MutableMapping[str, str]) -> None:
+    """Gives Fast DDS shared memory that holds pictures (fastdds.xml), unless the user set it up in some way."""
+    here = Path("DEFAULT_FASTRTPS_PROFILES.xml")  # which Fast DDS takes from the working directory
+    if not any(name in environment for name in _OPINIONS) and not here.exists():
+        environment[PROFILES] = str(Path(__file__).with_name("fastdds.xml"))
+
+
 def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoReturn:
     """Makes a node and serves it until a signal comes, or until its `finished` attribute is an exit status.
 
@@ -49,6 +61,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     process with status 0 after a signal, 2 after a SicmError, whose text is said in one line.
     """
     catch_signals()
+    make_room_for_pictures(os.environ)
 
     import rclpy
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
