@@ -14,7 +14,7 @@ from sicm_ros.errors import BitstreamError, CalibrationError, InputError
 from sicm_ros.geometry.calibration import MAX_IMAGE_SIDE, StereoCalibration
 
 MAGIC = b"SICM"
-VERSION = 1
+VERSION = 2  # 1 had no excess beyond the ends of tables
 HAS_CALIBRATION = 1  # flag
 FINGERPRINT_BYTES = 4  # of the model's, which is longer
 MAX_PAYLOAD = 1 << 20  # bytes; a hundred times what a model ever writes

@@ -1,9 +1,10 @@
 """Entropy coding of integer residuals with integer tables.
 
 The range coder is constriction's (Bamler 2022, arXiv 2201.01741). Symbols are grouped by their table, so that each call
-codes an array with one table: as fast as an unadaptive coder, yet every symbol has its own distribution. An encoder, a
-decoder and a meter share one method, `code(tables, wanted) -> residuals`, so that what walks over the latents is one
-piece of code for all three.
+codes an array with one table: as fast as an unadaptive coder, yet every symbol has its own distribution. A residual at
+the end of its table or beyond it is coded as that end, and how far beyond follows (Elias gamma, with four bits for the
+length): rare, but at high rates these are the symbols that matter most. An encoder, a decoder and a meter share one
+method, `code(tables, wanted) -> residuals`, so that what walks over the latents is one piece of code for all three.
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ import numpy as np
 
 from sicm_ros.entropy.tables import MEAN_STEPS, Tables
 from sicm_ros.errors import BitstreamError
+
+LENGTH_BITS = 4  # of the length of an excess
+MAX_EXCESS = (1 << (1 << LENGTH_BITS)) - 2  # beyond the end of a table
+_LENGTHS = constriction.stream.model.Uniform(1 << LENGTH_BITS)
+_BITS = constriction.stream.model.Uniform(2)
 
 
 class Models:
@@ -37,8 +43,26 @@ def grouped(tables: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]
     return np.argsort(tables, kind="stable"), list(zip(present.tolist(), starts.tolist(), ends.tolist(), strict=True))
 
 
+def _clipped(wanted: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """What can be coded at all."""
+    return np.clip(wanted, -reach - MAX_EXCESS, reach + MAX_EXCESS).astype(np.int32)
+
+
+def _excesses(residuals: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the residuals that aren't inside of their tables, in order: 1 + how far beyond the end, and its length in bits
+    after the leading one."""
+    values = (np.abs(residuals) - reach)[np.abs(residuals) >= reach] + 1
+    return values, (np.frexp(values.astype(np.float64))[1] - 1).astype(np.int32)
+
+
+def _bit_places(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the bits of numbers of these lengths, in turn, highest first: the number's index, and the bit's place."""
+    of = np.repeat(np.arange(len(lengths)), lengths)
+    return of, np.cumsum(lengths)[of] - 1 - np.arange(len(of))
+
+
 class Encoder:
-    """Writes residuals; those beyond their table's reach are written as the nearest that it holds."""
+    """Writes residuals."""
 
     def __init__(self, models: Models) -> None:
         self._models = models
@@ -47,12 +71,17 @@ class Encoder:
     def code(self, tables: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """uint8 (n,), int32 (n,) -> int32 (n,), the residuals that were written."""
         reach = self._models.tables.reach[tables // MEAN_STEPS]
-        residuals = np.clip(wanted, -reach, reach).astype(np.int32)
+        residuals = _clipped(wanted, reach)
         order, runs = grouped(tables)
-        entries = (residuals + reach)[order]
+        entries = (np.clip(residuals, -reach, reach) + reach)[order]
         encode, models = self._coder.encode, self._models.each
         for table, start, end in runs:
             encode(entries[start:end], models[table])
+        values, lengths = _excesses(residuals, reach)
+        if len(values):
+            of, places = _bit_places(lengths)
+            encode(lengths, _LENGTHS)
+            encode((values[of] >> places & 1).astype(np.int32), _BITS)
         return residuals
 
     def payload(self) -> bytes:
@@ -75,11 +104,20 @@ class Decoder:
         decode, models = self._coder.decode, self._models.each
         try:
             parts = [decode(models[table], end - start) for table, start, end in runs]
+            if parts:
+                entries[order] = np.concatenate(parts)
+            reach = self._models.tables.reach[tables // MEAN_STEPS]
+            residuals = entries - reach
+            ends = np.flatnonzero(np.abs(residuals) == reach)
+            if len(ends):
+                lengths = decode(_LENGTHS, len(ends))
+                of, places = _bit_places(lengths)
+                bits = decode(_BITS, len(of)) if len(of) else np.zeros(0, np.int32)
+                rest = np.bincount(of, bits << places, len(ends)).astype(np.int32)
+                residuals[ends] += np.sign(residuals[ends]) * ((1 << lengths) + rest - 1).astype(np.int32)
         except (AssertionError, ValueError) as error:
             raise BitstreamError(f"payload: not the output of an encoder ({error}); drop the packet") from None
-        if parts:
-            entries[order] = np.concatenate(parts)
-        return entries - self._models.tables.reach[tables // MEAN_STEPS]
+        return residuals
 
     def finish(self) -> None:
         """Raises BitstreamError unless the payload ends where the symbols do."""
@@ -95,8 +133,10 @@ class Meter:
         self.bits: list[np.ndarray] = []
 
     def code(self, tables: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """uint8 (n,), int32 (n,) -> int32 (n,), clipped; their costs, float64 (n,), are appended to `bits`."""
+        """uint8 (n,), int32 (n,) -> int32 (n,), as written; their costs, float64 (n,), are appended to `bits`."""
         reach = self._tables.reach[tables // MEAN_STEPS]
-        residuals = np.clip(wanted, -reach, reach).astype(np.int32)
-        self.bits.append(self._tables.costs[self._tables.starts[tables] + residuals + reach])
+        residuals = _clipped(wanted, reach)
+        costs = self._tables.costs[self._tables.starts[tables] + np.clip(residuals, -reach, reach) + reach]
+        costs[np.abs(residuals) >= reach] += LENGTH_BITS + _excesses(residuals, reach)[1]
+        self.bits.append(costs)
         return residuals

@@ -139,8 +139,8 @@ class IntegerPrior:
     def compress(self, left: Array, right: Array, z: Array | None, quality: int) -> bytes:
         """The payload of a pair of latents.
 
-        Symbols out of their table's reach (at least 15 from the expected value, and 8 standard deviations) are sent as
-        the nearest within: `decompress` tells what was sent.
+        Every symbol comes through whole, however little it was expected, up to 65,000 from the expected value; of those
+        further out, `decompress` tells what was sent.
 
         Args:
             left, right: int32 (M, h, w), symbols.
