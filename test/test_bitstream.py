@@ -47,7 +47,7 @@ def test_the_format_is_what_the_document_says():
     data = pack(packet(calibration, b"\xaa\xbb", width=8, height=4, calibration_identity=identity(calibration)))
     block = bytes.fromhex("00000040 00008040 0000803f 0000003f 0000803e 0000003f")
     named = zlib.crc32(bytes.fromhex("0800 0400") + block)
-    header = b"SICM" + bytes.fromhex("11 80 0201 01020304") + named.to_bytes(4, "little") + bytes.fromhex("0800 0400")
+    header = b"SICM" + bytes.fromhex("21 80 0201 01020304") + named.to_bytes(4, "little") + bytes.fromhex("0800 0400")
     checksum = zlib.crc32(header + block + b"\xaa\xbb").to_bytes(4, "little")
     assert data == header + checksum + block + b"\xaa\xbb"
 
@@ -107,8 +107,8 @@ def test_what_is_packed_comes_back(calibration, included, quality, sequence, fin
         (pack(packet())[:-1], "damaged"),
         (pack(packet()) + b"\0", "damaged"),
         (resealed(pack(packet())[:30]), "ends within its calibration"),
-        (resealed(pack(packet())[:4] + b"\x21" + pack(packet())[5:]), "version 2"),
-        (resealed(pack(packet())[:4] + b"\x1f" + pack(packet())[5:]), "unknown flags"),
+        (resealed(pack(packet())[:4] + b"\x31" + pack(packet())[5:]), "version 3"),
+        (resealed(pack(packet())[:4] + b"\x2f" + pack(packet())[5:]), "unknown flags"),
         (resealed(pack(packet())[:16] + b"\0\0" + pack(packet())[18:]), "width is 0"),
         (resealed(pack(packet())[:18] + b"\xff\xff" + pack(packet())[20:]), "height is 65535"),
         (resealed(pack(packet())[:24] + b"\0\0\xc0\x7f" + pack(packet())[28:]), "fx is nan"),

@@ -212,7 +212,10 @@ def test_a_second_decoder_written_from_the_document_agrees():
     prior = trained(config)
     left, right, z = symbols(prior, 5, 7)
     integer = prior.export()
+    for latent, outliers in ((left, [16, -40, 500]), (right, [-9000]), (z, [70, -70])):  # far beyond their tables
+        latent.flat[: len(outliers)] = outliers
     payload = integer.compress(left, right, z, 60)
+    assert all((a == b).all() for a, b in zip(integer.decompress(payload, 5, 7, 60), (left, right, z), strict=True))
     decoder = ReferenceDecoder(config, integer.arrays(), payload)
     for ours, theirs in zip(decoder.decode(5, 7, 60), integer.decompress(payload, 5, 7, 60), strict=True):
         assert (ours == theirs).all()
