@@ -204,6 +204,16 @@ def test_a_process_ends_with_status_2_and_one_line(scene):
 
 
 @pytest.mark.timeout(300)
+def test_a_reader_that_goes_away_is_no_crash(scene):
+    code = "import sys; from sicm_ros.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "info", str(scene / "model")]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=120)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_real_pairs_at_three_qualities(kitti, tmp_path):
     """Real pictures with whatever model ships: rates grow with quality, and other processes decode them."""
     frames = kitti / "frames"
