@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rendered_drive import BASELINE, CX, CY, FX, HEIGHT, WIDTH, write_objects
 from rosbags.rosbag1 import Writer as Ros1Writer
@@ -299,6 +299,7 @@ def whole(drive, tmp_path_factory):
     flips=st.lists(st.integers(0, 10**9), max_size=4),
     name=st.sampled_from(["a.mcap", "a.db3"]),
 )
+@example(share=0.0, flips=[20130900], name="a.mcap")  # a length of exabytes
 @settings(max_examples=25, deadline=None)
 def test_a_broken_bag_is_read_or_refused_but_never_worse(whole, tmp_path_factory, share, flips, name):
     data = bytearray(whole[name] if flips else whole[name][: int(share * len(whole[name]))])

@@ -102,9 +102,7 @@ class Bag:
         # assertions): whatever it is, it says that this file is broken.
         try:
             return read()
-        except MemoryError:
-            raise
-        except Exception as error:
+        except Exception as error:  # MemoryError too: a broken length asks for more than any machine has
             raise InputError(
                 f"{self.path}: broken bag ({type(error).__name__}: {' '.join(str(error).split())[:200]}); "
                 "`ros2 bag reindex` or `mcap recover` may save what was recorded"
