@@ -52,15 +52,17 @@ def scene(tmp_path_factory) -> Path:
     return folder
 
 
+SICM = "import sys; from sicm_ros.cli import main; sys.exit(main())"
+
+
 def pair(folder: Path) -> list[str]:
     return [f"--left={folder / 'left.png'}", f"--right={folder / 'right.png'}", f"--calib={folder / 'calib.txt'}"]
 
 
 def sicm(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """The command in a process of its own."""
-    code = "import sys; from sicm_ros.cli import main; sys.exit(main())"
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", SICM, *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
@@ -205,8 +207,7 @@ def test_a_process_ends_with_status_2_and_one_line(scene):
 
 @pytest.mark.timeout(300)
 def test_a_reader_that_goes_away_is_no_crash(scene):
-    code = "import sys; from sicm_ros.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "info", str(scene / "model")]
+    command = [sys.executable, "-c", SICM, "info", str(scene / "model")]
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=120)

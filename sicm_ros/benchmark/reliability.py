@@ -9,10 +9,10 @@ import numpy as np
 
 from sicm_ros.benchmark.drift import NEAR
 from sicm_ros.kitti import Labels
+from sicm_ros.kitti.evaluation import NEIGHBOURS
 from sicm_ros.kitti.overlap import image_areas, image_intersections
 
 EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-_ALIKE = {"Car": "Van", "Pedestrian": "Person_sitting"}  # neither right nor wrong, as in KITTI's evaluation
 _IGNORED = 0.5  # share of a detection's image box in a DontCare region, from which it is neither right nor wrong
 
 
@@ -61,7 +61,8 @@ def _judged(labels: Labels, found: Labels, of_class: str) -> tuple[np.ndarray, n
         if apart.shape[1] and apart[row].min() <= NEAR:
             right[row] = True
             apart[:, apart[row].argmin()] = np.inf
-    alike = (_distances(found, labels[labels.names == _ALIKE.get(of_class, "")]) <= NEAR).any(1)
+    alike = labels[np.char.lower(labels.names) == NEIGHBOURS.get(of_class, "")]
+    alike = (_distances(found, alike) <= NEAR).any(1)
     counts = right | ~(alike | _in_regions(found, labels[labels.names == "DontCare"]))
     return found.scores[counts], right[counts]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -13,6 +15,20 @@ from sicm_ros.kitti.calibration import KittiCalibration
 from sicm_ros.kitti.labels import Labels, write_labels
 
 JPEG_QUALITY = 95  # with colours at full resolution
+
+
+@contextmanager
+def new_folder(output: Path) -> Iterator[Path]:
+    """A place to write to that gets the name `output` when the block is done: what has the name is complete.
+
+    Raises InputError where `output` exists already.
+    """
+    if output.exists():
+        raise InputError(f"{output} exists; expected a new folder: choose another name or remove it")
+    unfinished = output.with_name(output.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    yield unfinished
+    unfinished.rename(output)
 
 
 def write_pair(

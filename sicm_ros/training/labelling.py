@@ -6,7 +6,6 @@ that the model was never shown become part of what is trained on, cars set into 
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +15,7 @@ from tqdm import tqdm
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections
 from sicm_ros.kitti import Labels, from_detections, open_kitti
-from sicm_ros.kitti.writing import write_pair
+from sicm_ros.kitti.writing import new_folder, write_pair
 from sicm_ros.synth.sgbm import sgbm_disparity, write_disparity
 
 SURE, DOUBT = 0.5, 0.1
@@ -47,22 +46,18 @@ def write_labelled(
     """
     if not 0 < doubt <= sure <= 1:
         raise InputError(f"sure {sure:g} and doubt {doubt:g}; expected 0 < doubt <= sure <= 1")
-    output = Path(output)
-    if output.exists():
-        raise InputError(f"{output} exists; expected a new folder: choose another name or remove it")
-    frames = [frame for frame in open_kitti(source, split) if not frame.labelled]
-    if not frames:
-        raise InputError(f"{source}: every pair{f' of split {split}' if split else ''} has labels; nothing to add")
-    unfinished = output.with_name(output.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    (unfinished / "disparity").mkdir(parents=True)
-    for frame in tqdm(frames, desc="labels", unit="pair"):
-        found = teacher.detect_uncompressed(frame.left, frame.right, frame.calibration).detections
-        labels = labels_of(found, sure, doubt)
-        write_pair(unfinished, frame.name, (frame.left, frame.right), frame.source, labels, jpeg=False)
-        write_disparity(unfinished / "disparity" / f"{frame.name}.png", sgbm_disparity(frame.left, frame.right))
-    unfinished.rename(output)
-    return len(frames)
+    with new_folder(Path(output)) as unfinished:
+        pairs = open_kitti(source, split)
+        names = [name for name in pairs.names if not pairs.frame(name).labelled]
+        if not names:
+            raise InputError(f"{source}: every pair{f' of split {split}' if split else ''} has labels; nothing to add")
+        for name in tqdm(names, desc="labels", unit="pair"):
+            frame = pairs.frame(name)  # which keeps its pictures: a drive of them wouldn't fit into memory
+            found = teacher.detect_uncompressed(frame.left, frame.right, frame.calibration).detections
+            labels = labels_of(found, sure, doubt)
+            write_pair(unfinished, name, (frame.left, frame.right), frame.source, labels, jpeg=False)
+            write_disparity(unfinished / "disparity" / f"{name}.png", sgbm_disparity(frame.left, frame.right))
+    return len(names)
 
 
 def labels_of(detections: Detections, sure: float = SURE, doubt: float = DOUBT) -> Labels:
@@ -71,10 +66,8 @@ def labels_of(detections: Detections, sure: float = SURE, doubt: float = DOUBT) 
     found = found[found.scores >= doubt]
     unclear = found.scores < sure
     unknown = np.where(unclear, -1.0, 0.0)
-    # Longer than any class name, so that numpy doesn't cut it off.
-    names = np.where(unclear, np.array("DontCare"), found.names)
     return Labels(
-        names=names,
+        names=np.where(unclear, "DontCare", found.names),
         truncated=unknown,
         occluded=unknown.astype(np.int64),
         alpha=np.where(unclear, -10.0, found.alpha),

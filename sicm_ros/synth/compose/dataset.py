@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from tqdm import tqdm
 from sicm_ros.errors import InputError
 from sicm_ros.geometry.boxes import wrap_angle
 from sicm_ros.kitti import KittiCalibration, KittiObjects
-from sicm_ros.kitti.writing import write_pair
+from sicm_ros.kitti.writing import new_folder, write_pair
 from sicm_ros.synth.compose.composition import Composition, compose
 from sicm_ros.synth.compose.cutout import Cutout, cutouts, ground_light
 from sicm_ros.synth.compose.layer import Box, Layer, Sprite
@@ -154,22 +153,17 @@ def write_dataset(
     frame which scene it is and which cars were put in. The same arguments give the same files, however many workers.
     The folder appears under its name when it is complete. Raises InputError where it exists already.
     """
-    output = Path(output)
-    if output.exists():
-        raise InputError(f"{output} exists; expected a new folder: choose another name or remove it")
-    pairs = KittiObjects(source, split=split, labelled=True)
-    if not pairs:
-        raise InputError(f"{source} has no labelled frames in split {split!r}; cars are only put into labelled frames")
-    unfinished = output.with_name(output.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    (unfinished / "disparity").mkdir(parents=True)
-
-    scenes, cars = _prepared(pairs, source)
-    job = _Job(unfinished, scenes, cars, recipe or Recipe(), seed, jpeg)
-    lines = list(tqdm(_run(job, frames, workers), total=frames, desc="compose", unit="pair"))
-    header = "frame,scene,cars\n"
-    (unfinished / "frames.csv").write_text(header + "".join(lines))
-    unfinished.rename(output)
+    with new_folder(Path(output)) as unfinished:
+        pairs = KittiObjects(source, split=split, labelled=True)
+        if not pairs:
+            raise InputError(
+                f"{source} has no labelled frames in split {split!r}; cars are only put into labelled frames"
+            )
+        scenes, cars = _prepared(pairs, source)
+        job = _Job(unfinished, scenes, cars, recipe or Recipe(), seed, jpeg)
+        lines = list(tqdm(_run(job, frames, workers), total=frames, desc="compose", unit="pair"))
+        header = "frame,scene,cars\n"
+        (unfinished / "frames.csv").write_text(header + "".join(lines))
 
 
 def write_disparities(source: str | Path, output: str | Path, split: str | None = None) -> None:
