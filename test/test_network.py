@@ -128,6 +128,23 @@ def test_geometry_latents_carry_planes_before_any_training():
     torch.testing.assert_close(back, truth, rtol=0.05, atol=0.02)
 
 
+def test_disparities_keep_their_hundredths_where_the_rest_runs_in_bfloat16():
+    """bfloat16 rounds a disparity of 20 cells to an eighth of one: a car at 8 m would be off by as many centimetres."""
+    network = MVSFCNet(NetworkConfig(**SMALL)).eval()
+    latents = torch.randn(2, network.config.codec.prior.channels, 4, 8)
+    logits, at = torch.zeros(1, 24, 4, 8), torch.rand(1, 1, 4, 8) + 18
+    with torch.no_grad():
+        logits.scatter_(1, at.long(), 4.0).scatter_(1, at.long() + 1, 4 + (at.frac() / (1 - at.frac())).log())
+        refine = Refinement(2)
+        volume = torch.zeros(1, 48, 4, 8)
+        exactly = network.decoder(latents, torch.tensor([0.5]))[1], refine.eval()(volume, logits)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = network.decoder(latents, torch.tensor([0.5]))[1], refine(volume, logits)
+    for value, truth in zip(mixed, exactly, strict=True):
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(value, truth, rtol=2e-3, atol=2e-3)
+
+
 def test_gates_take_everything_away_where_they_close():
     network = MVSFCNet(NetworkConfig(**SMALL)).eval()
     features = network.extract(torch.rand(2, 3, 64, 128) * 255)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.network.config import CodecConfig
-from sicm_ros.network.layers import conv, cosine_rows, zero
+from sicm_ros.network.layers import conv, cosine_rows, exact, zero
 from sicm_ros.network.matching import moved
 from sicm_ros.network.smfc import FeatureDecoder, FeatureEncoder, quality_plane
 from sicm_ros.network.stereo import Features, Matched, StereoMatching
@@ -74,7 +74,7 @@ class CompensatedEncoder(FeatureEncoder):
         found = self.look(torch.cat([matched.appearance, matched.cost], 1))
         c = c + self.join(torch.cat([c, found, quality_plane(quality, c)], 1))
         appearance = self.to_latent(c) + sum(self.linear(left))
-        geometry = self.to_geometry(c) + self.patch(matched.disparity.clamp(min=0).log1p())
+        geometry = exact(self.to_geometry, c) + exact(self.patch, matched.disparity.clamp(min=0).log1p())
         gates = self.gate(c).sigmoid().chunk(2, 1)
         return torch.cat([appearance * gates[0], geometry * gates[1]])
 
@@ -100,7 +100,7 @@ class CompensatedDecoder(FeatureDecoder):
         """
         appearance, geometry = latents.chunk(2)
         left, x = self.rebuild(appearance, torch.cat([appearance, quality_plane(quality, appearance), geometry], 1))
-        logarithm = F.pixel_shuffle(self.patch(geometry), SIDE) + self.to_disparity(x)
+        logarithm = F.pixel_shuffle(exact(self.patch, geometry), SIDE) + exact(self.to_disparity, x)
         disparity = logarithm.clamp(0, math.log1p(self.most)).expm1()
         return tuple(torch.cat([f, self._right(f, disparity)]) for f in left), disparity
 

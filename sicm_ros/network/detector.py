@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES
 from sicm_ros.network.config import DetectorConfig
-from sicm_ros.network.layers import block, up
+from sicm_ros.network.layers import block, exact, up
 from sicm_ros.network.stereo import Features, StereoMatching
 
 STRIDE = 4
@@ -166,8 +166,8 @@ class StereoDetector(nn.Module):
         rays = rigs.rays(*left.shape[2:]).to(left.dtype)
         geometry = torch.cat([rays, surface.log()[:, None], 10 / surface[:, None]], 1).to(left.dtype)
         x = self.hourglass(self.join(torch.cat([left, cost, geometry], 1)))
-        seen = self.appearance_out(self.appearance(x))
-        far = self.depth_out(self.depth(torch.cat([x, cost], 1)))
+        seen = exact(self.appearance_out, self.appearance(x))
+        far = exact(self.depth_out, self.depth(torch.cat([x, cost], 1)))
         names = [k for k in self.outputs if k not in self._DEPTH]
         maps = dict(zip(names, seen.split([self.outputs[k] for k in names], 1)))
         maps |= dict(zip(self._DEPTH, far.split([self.outputs[k] for k in self._DEPTH], 1)))

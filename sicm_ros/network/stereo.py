@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.network.config import StereoConfig
-from sicm_ros.network.layers import block, up
+from sicm_ros.network.layers import block, exact, up
 from sicm_ros.network.matching import correlate
 
 Features = tuple[Tensor, Tensor, Tensor]  # at strides 4, 8 and 16; of both views: (2B, C, h, w), left views first
@@ -87,7 +87,7 @@ class Refinement(nn.Module):
         window = correlations.gather(1, beside[:, :, None].expand(-1, -1, self.groups, -1, -1)).flatten(1, 2)
         seen = torch.cat([window, logits.clamp(min=-10) / 10], 1)
         weights = logits.masked_fill(inside == 0, -1e4).softmax(1)
-        return best + (weights * steps).sum(1, keepdim=True) + self.shift(self.look(seen))
+        return best + (weights * steps).sum(1, keepdim=True) + exact(self.shift, self.look(seen))
 
 
 class StereoMatching(nn.Module):
@@ -112,5 +112,5 @@ class StereoMatching(nn.Module):
         pyramid = self.pyramid(features)
         volume = correlate(*self._matchable(pyramid).chunk(2), self.config.disparities, self.config.groups)
         cost = self.aggregate(volume)
-        logits = self.logits(cost)
+        logits = exact(self.logits, cost)
         return Matched(pyramid.chunk(2)[0], cost, logits, self.refine(volume, logits))
