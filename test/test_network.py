@@ -15,6 +15,7 @@ from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES
 from sicm_ros.kitti import Labels
 from sicm_ros.network import MVSFCNet, NetworkConfig
+from sicm_ros.network.backbone import SameConv
 from sicm_ros.network.config import CodecConfig
 from sicm_ros.network.cost import REMOTE, VEHICLE, count
 from sicm_ros.network.detector import (
@@ -398,3 +399,15 @@ def test_vehicle_side_is_the_smaller_part():
     remote = sum(costs[s].macs for s in REMOTE)
     assert vehicle / (vehicle + remote) <= 0.40
     assert count(NetworkConfig(backbone="resnet34", **SMALL))["backbone"].macs > 0
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_strided_convolutions_are_padded_as_tensorflow_pads(kernel):
+    """SAME at stride 2: of an even size, one more row and column after than before."""
+    layer = SameConv(6, 6, kernel, 2, groups=6)
+    x = torch.randn(1, 6, 20, 28)
+    before = (kernel - 2) // 2
+    after = kernel - 2 - before
+    padded = torch.nn.functional.pad(x, (before, after, before, after))
+    expected = torch.nn.functional.conv2d(padded, layer.weight, layer.bias, 2, 0, 1, 6)
+    torch.testing.assert_close(layer(x), expected)

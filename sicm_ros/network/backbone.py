@@ -17,15 +17,19 @@ STRIDES = (4, 8, 16)
 
 
 class SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow's SAME, as EfficientNet-Lite was trained: more at the right and below."""
+    """A convolution padded as TensorFlow's SAME, as EfficientNet-Lite was trained: more at the right and below.
+
+    At stride 2 the kernel gets a row and a column of zeros before it, so that padding is even again: a copy of the
+    kernel instead of one of the maps.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        if stride == 1:
-            return F.conv2d(x, self.weight, self.bias, 1, kernel // 2, 1, self.groups)
-        low = (kernel - stride) // 2
-        high = kernel - stride - low
-        return F.conv2d(F.pad(x, (low, high, low, high)), self.weight, self.bias, stride, 0, 1, self.groups)
+        weight = F.pad(self.weight, (1, 0, 1, 0)) if self.stride[0] == 2 else self.weight
+        return F.conv2d(x, weight, self.bias, self.stride, self.kernel_size[0] // 2, 1, self.groups)
+
+
+def _relu6(x: Tensor) -> Tensor:
+    return F.relu6(x, inplace=True)  # these maps are the largest: what counts is how often memory is read
 
 
 class InvertedResidual(nn.Module):
@@ -40,8 +44,8 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = F.relu6(self.expand(x)) if self.expand is not None else x
-        out = self.project(F.relu6(self.depthwise(hidden)))
+        hidden = _relu6(self.expand(x)) if self.expand is not None else x
+        out = self.project(_relu6(self.depthwise(hidden)))
         return out + x if self.residual else out
 
 
@@ -66,7 +70,7 @@ class EfficientNetLite0(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x = F.relu6(self.stem((images - self.mean) / self.scale))
+        x = _relu6(self.stem((images - self.mean) / self.scale))
         taps = []
         for i, block in enumerate(self.blocks):
             x = block(x)
