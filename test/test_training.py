@@ -113,6 +113,26 @@ def test_augmented_boxes_stay_on_the_disparity_that_the_pictures_have(drive, tmp
         assert abs(shifts[int(np.argmin(costs))] - expected) <= 0.3
 
 
+def test_coded_pictures_lose_detail_and_nothing_else(drive, tmp_path):
+    """Most pixels change, colours and places stay: red isn't blue, and nothing moves."""
+    config = tiny(drive, tmp_path)
+    pair = packed(config.data[0], config.cache, 312).read(0)
+    losses = []
+    for seed in range(12):
+        plain, coded = (
+            draw(pair, (192, 64), 1.0, Augmentation(light=0, coded=coded), np.random.default_rng(seed), 1.0)
+            for coded in (0.0, 1.0)
+        )
+        assert plain.calibration == coded.calibration
+        for before, after in ((plain.left, coded.left), (plain.right, coded.right)):
+            assert after.shape == before.shape
+            losses.append(np.abs(after.astype(float) - before).mean())
+            for other in (np.roll(after, 8, 1), after[..., ::-1]):
+                assert losses[-1] < np.abs(other.astype(float) - before).mean()
+    assert min(losses) > 0.5
+    assert max(losses) > 5
+
+
 def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(InputError, match="steps"):
         load_config("lite_detector", ["steps=0"])

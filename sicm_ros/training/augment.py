@@ -27,6 +27,7 @@ class Augmentation:
     vertical: float = 0.6  # pixels, standard deviation of the right view's misalignment
     shift: float = 2.0  # pixels, range of the right view's horizontal shift
     light: float = 1.0
+    coded: float = 0.0  # share of pairs whose pictures go through a picture codec at a low rate
 
 
 @dataclass
@@ -108,6 +109,8 @@ def draw(
     boxes = (labels.image_boxes + 0.5) * zoom - 0.5 - np.array([start_x, start_y, start_x, start_y])
     if augmentation.light:
         left_window, right_window = _light(left_window, right_window, augmentation.light, rng)
+    if rng.random() < augmentation.coded:
+        left_window, right_window = _coded(left_window, right_window, rng)
     return Sample(left_window, right_window, disparity, calibration, replace(labels, image_boxes=boxes))
 
 
@@ -168,6 +171,19 @@ def _light(left: np.ndarray, right: np.ndarray, strength: float, rng: np.random.
         sigma = rng.uniform(0.3, 0.9)
         out = [cv2.GaussianBlur(image, (0, 0), sigma) for image in out]
     return out
+
+
+def _coded(left: np.ndarray, right: np.ndarray, rng: np.random.Generator):
+    """Both views, RGB, as WebP (blocks that predict each other, smoothed, as in AV1 and VVC) or JPEG leaves them."""
+    extension, parameter, best = (
+        (".webp", cv2.IMWRITE_WEBP_QUALITY, 70) if rng.random() < 0.8 else (".jpg", cv2.IMWRITE_JPEG_QUALITY, 40)
+    )
+    quality = 1 + int(best * rng.random() ** 2)  # mostly low, where pictures suffer
+    views = []
+    for image in (left, right):
+        _, data = cv2.imencode(extension, image[..., ::-1], [parameter, quality])
+        views.append(np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]))
+    return views
 
 
 _FIELD = np.random.default_rng(0).normal(0, 1, (1 << 21,)).astype(np.float32)

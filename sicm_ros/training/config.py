@@ -44,7 +44,8 @@ class TrainConfig(_Strict):
             ImageNet's backbone without one. out: folder of checkpoints, log and the finished model. data, validation:
             where pairs come from; validation is never trained on. steps, batch: how long, and how many pairs a step
             sees. accumulate: backward passes a step. crop_width: columns of a training window, pixels. packed_scale:
-            size of packed pictures over the network's input. rate: bits per pixel are weighted with exp of a line from
+            size of packed pictures over the network's input. coded: share of pairs whose pictures have been through a
+            picture codec (a detector that judges such codecs should know what they leave). rate: bits per pixel are weighted with exp of a line from
             rate[0] at quality 0 to rate[1] at quality 1. fit_transform: a codec's stage begins with principal
             components (sicm_ros.training.transform); off to go on with a trained codec. prior_steps: first steps, in
             which the prior learns alone. guided_steps: steps after those, over which the teacher's disparity gives way
@@ -65,6 +66,7 @@ class TrainConfig(_Strict):
     accumulate: int = Field(1, gt=0)
     crop_width: int = Field(512, ge=64, multiple_of=16)
     packed_scale: float = Field(1.15, gt=0)
+    coded: float = Field(0.0, ge=0, le=1)
     learning_rate: float = Field(1e-3, gt=0)
     backbone_rate: float = Field(0.2, ge=0)
     detector_rate: float = Field(0.3, ge=0)
