@@ -153,6 +153,7 @@ def test_a_model_that_gives_no_pictures_is_no_picture_codec(place):
         ({"anchors": {"a": {"codec": "jpeg", "mode": "two_view", "qualities": {"full": [7]}}}}, "expected intra"),
         ({"anchors": {"a/b": {"codec": "jpeg", "qualities": {"full": [7]}}}}, "becomes a folder"),
         ({"datasets": {"d": {"path": "x", "anchors": ["vvc"]}}}, "no anchor 'vvc'"),
+        ({"ablations": {"a": "x"}, "whole": "b"}, "no ablation 'b'"),
         ({"nonsense": 1}, "Extra inputs"),
     ],
 )

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sicm_ros.benchmark.accuracy import Point
+from sicm_ros.benchmark.config import DatasetConfig
 from sicm_ros.benchmark.curves import Front, bd_rate, kbit_per_s, size_of
 from sicm_ros.benchmark.drift import drift
+from sicm_ros.benchmark.results import DatasetResults, Measured
+from sicm_ros.benchmark.run import Setting
 from sicm_ros.geometry import Detections
 
 LINE = [(100.0, 10.0), (1000.0, 20.0), (10000.0, 30.0)]  # ten times the bytes, ten points
@@ -104,3 +108,30 @@ def test_an_object_is_kept_once():
 
 def test_nothing_on_either_side_is_no_agreement():
     assert drift([detections()], [detections()]).agreement is None
+
+
+def curve(name: str, *points: tuple[float, float]) -> list[Measured]:
+    """Points (bytes a pair, AP) of a curve, AP alike at all overlaps and levels."""
+
+    def measured(size: float, ap: float) -> Measured:
+        figures = {c: {m: {f"{o:.2f}": {"R40": [ap] * 3} for o in (0.25, 0.5, 0.7)} for m in ("3d", "bev")}
+                   for c in ("Car", "Pedestrian", "Cyclist")}  # fmt: skip
+        point = Point(0.5, size * 1e-5, size, figures, figures, None, 0, {})
+        return Measured(Setting(name, "", 0.5, "", ()), "default", point)
+
+    return [measured(*point) for point in points]
+
+
+@pytest.mark.parametrize(("reference", "percent"), [("ours", -75.0), ("ablation_whole", -50.0)])
+def test_ablations_are_compared_with_what_was_trained_as_long(reference, percent):
+    sizes, ap = np.array([100.0, 300.0, 1000.0]), [20.0, 40.0, 60.0]
+    curves = {
+        "ours": curve("ours", *zip(sizes, ap)),
+        "ablation_whole": curve("ablation_whole", *zip(2 * sizes, ap)),
+        "ablation_apart": curve("ablation_apart", *zip(4 * sizes, ap)),
+        "vvc": curve("vvc", *zip(8 * sizes, ap)),
+    }
+    tree = DatasetResults("real", DatasetConfig(), (), curves, None, 0, reference).tree()
+    assert tree["bd_rate_of_ablations"]["apart"]["AP3D"] == pytest.approx(percent, abs=1)
+    assert ("whole" in tree["bd_rate_of_ablations"]) == (reference == "ours")
+    assert tree["bd_rate"] == {"vvc": {m: pytest.approx(-87.5, abs=1) for m in ("AP3D", "APBEV")}}

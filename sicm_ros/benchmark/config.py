@@ -40,6 +40,7 @@ class DatasetConfig(_Frozen):
         video: frames of one sequence, for the anchors that code video; 0 leaves those out.
         without_presets: of the presets that an anchor lists, those that take too long for so many frames.
         anchors: those that are tried on it; None for all.
+        ablations: whether those are tried on it.
     """
 
     what: str = ""
@@ -50,6 +51,7 @@ class DatasetConfig(_Frozen):
     video: int = Field(0, ge=0)
     without_presets: tuple[str, ...] = ()
     anchors: tuple[str, ...] | None = None
+    ablations: bool = True
 
     @model_validator(mode="after")
     def _one_source(self) -> DatasetConfig:
@@ -108,6 +110,8 @@ class BenchmarkConfig(_Frozen):
             that was fine-tuned on pictures from codecs; the better counts.
         qualities: of ours, 0 to 1.
         ablations: name -> folder of a model that lacks something.
+        whole: the one of them that lacks nothing, but was trained as long as the others, which are compared with it;
+            None: with ours.
         datasets: name -> frames; the first is the headline's.
         anchors: name in results.json -> anchor.
         replicates: resampled sets of frames behind the intervals.
@@ -117,6 +121,7 @@ class BenchmarkConfig(_Frozen):
     detectors: tuple[Path, ...] = ()
     qualities: tuple[float, ...] = Field(min_length=1)
     ablations: dict[str, Path] = {}
+    whole: str | None = None
     datasets: dict[str, DatasetConfig] = Field(min_length=1)
     anchors: dict[str, AnchorConfig] = {}
     replicates: int = Field(200, ge=1)
@@ -133,6 +138,8 @@ class BenchmarkConfig(_Frozen):
                     raise ValueError(
                         f"data set {name}: no anchor {anchor!r}; expected some of {', '.join(self.anchors)}"
                     )
+        if self.whole is not None and self.whole not in self.ablations:
+            raise ValueError(f"whole: no ablation {self.whole!r}; expected one of {', '.join(self.ablations)}")
         for quality in self.qualities:
             if not 0 <= quality <= 1:
                 raise ValueError(f"quality {quality:g} of ours; expected 0 to 1")

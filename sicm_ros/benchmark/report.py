@@ -82,12 +82,14 @@ def _dataset(results: DatasetResults, tree: dict, out: Path) -> tuple[str, list[
     parts.append(page.card(figures.svg(drawn), "Rate and accuracy"))
     parts.append(page.card(_table(results, tree), "Against each anchor"))
     if results.ablations:
-        drawn = figures.rate_accuracy(results, results.ablations)
+        whole = [results.reference] if results.reference in results.curves else []
+        drawn = figures.rate_accuracy(results, [*results.ablations, *(name for name in whole if name != OURS)])
         drawn.savefig(out / f"ablations_{results.name}.png", dpi=110)
         written.append(f"ablations_{results.name}.png")
         names = [(name, rates) for name, rates in tree["bd_rate_of_ablations"].items()]
         rows = [(name.replace("_", " "), *(page.number(rates[m], "+.1f") for m in METRICS)) for name, rates in names]
-        table = page.table(("left out", *(f"BD-rate of ours, {m}, %" for m in METRICS)), rows)
+        of = "ours" if results.reference == OURS else label_of(results.reference)
+        table = page.table(("left out", *(f"BD-rate of {of}, {m}, %" for m in METRICS)), rows)
         parts.append(page.card(figures.svg(drawn) + table, "What each part brings"))
     html, files = _comparison(results, out)
     parts.append(html)

@@ -61,6 +61,7 @@ class DatasetResults:
 
     Attributes:
         curves: anchor -> its points, in the order of size; "ours" first.
+        reference: the curve that ablations are compared with: "ours", or the ablation that lacks nothing.
         uncompressed: of the main detector; None where that isn't there yet.
         missing: points that the run hasn't made yet.
     """
@@ -71,6 +72,7 @@ class DatasetResults:
     curves: dict[str, list[Measured]]
     uncompressed: Measured | None
     missing: int
+    reference: str = OURS
 
     def front(self, anchor: str, metric: str, overlap: str = HEADLINE) -> Front:
         """What an anchor reaches with the best of its variants and detectors."""
@@ -87,7 +89,8 @@ class DatasetResults:
 
     @property
     def ablations(self) -> list[str]:
-        return [name for name in self.curves if name.startswith(ABLATION)]
+        """Those that lack something."""
+        return [name for name in self.curves if name.startswith(ABLATION) and name != self.reference]
 
     def tree(self) -> dict:
         """For JSON; per cent, moderate cars at 0.5 where nothing else is said."""
@@ -95,7 +98,8 @@ class DatasetResults:
         for anchor in (*self.anchors, *self.ablations):
             rates[anchor] = {}
             for metric in METRICS:
-                found = curves.bd_rate(self.front(anchor, metric), self.front(OURS, metric))
+                whose = self.reference if anchor in self.ablations else OURS
+                found = curves.bd_rate(self.front(anchor, metric), self.front(whose, metric))
                 rates[anchor][metric] = found.percent
                 if found.percent is None:
                     refused.setdefault(anchor, {})[metric] = found.reason
@@ -169,7 +173,8 @@ def read_dataset(config: BenchmarkConfig, name: str, out: Path) -> DatasetResult
                 uncompressed = Measured(setting, detector, point)
     for points in found.values():
         points.sort(key=lambda m: m.point.bytes_per_pair)
-    return DatasetResults(name, dataset, names, found, uncompressed, missing)
+    reference = ABLATION + config.whole if config.whole else OURS
+    return DatasetResults(name, dataset, names, found, uncompressed, missing, reference)
 
 
 def read_results(config: BenchmarkConfig, out: Path) -> list[DatasetResults]:

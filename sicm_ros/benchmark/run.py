@@ -111,7 +111,8 @@ def settings(config: BenchmarkConfig, dataset: DatasetConfig) -> list[Setting]:
     ours = config.model
     detectors = (ours, *map(str, config.detectors))
     points = [Setting(UNCOMPRESSED, "pictures", None, UNCOMPRESSED, detectors)]
-    for anchor, model in ((OURS, ours), *((ABLATION + name, str(path)) for name, path in config.ablations.items())):
+    ablations = config.ablations.items() if dataset.ablations else ()
+    for anchor, model in ((OURS, ours), *((ABLATION + name, str(path)) for name, path in ablations)):
         points += [
             Setting(anchor, model_key(model), quality, OURS, (model,), model=model) for quality in config.qualities
         ]

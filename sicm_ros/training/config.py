@@ -45,11 +45,11 @@ class TrainConfig(_Strict):
             where pairs come from; validation is never trained on. steps, batch: how long, and how many pairs a step
             sees. accumulate: backward passes a step. crop_width: columns of a training window, pixels. packed_scale:
             size of packed pictures over the network's input. coded: share of pairs whose pictures have been through a
-            picture codec (a detector that judges such codecs should know what they leave). rate: bits per pixel are weighted with exp of a line from
-            rate[0] at quality 0 to rate[1] at quality 1. fit_transform: a codec's stage begins with principal
-            components (sicm_ros.training.transform); off to go on with a trained codec. prior_steps: first steps, in
-            which the prior learns alone. guided_steps: steps after those, over which the teacher's disparity gives way
-            to what the vehicle matches itself. distil, distil_maps, distil_disparity, matching: what terms count.
+            picture codec (a detector that judges such codecs should know what they leave). rate: bits per pixel are
+            weighted with exp of a line from rate[0] at quality 0 to rate[1] at quality 1. fit_transform: a codec's
+            stage begins with principal components (sicm_ros.training.transform); off to go on with a trained codec.
+            prior_steps: first steps, in which the prior learns alone. guided_steps: steps after those, over which the
+            teacher's disparity gives way to what the vehicle matches itself. distil, distil_maps, distil_disparity, matching: what terms count.
     """
 
     stage: Literal["detector", "codec", "joint"]
