@@ -49,7 +49,8 @@ class TrainConfig(_Strict):
             weighted with exp of a line from rate[0] at quality 0 to rate[1] at quality 1. fit_transform: a codec's
             stage begins with principal components (sicm_ros.training.transform); off to go on with a trained codec.
             prior_steps: first steps, in which the prior learns alone. guided_steps: steps after those, over which the
-            teacher's disparity gives way to what the vehicle matches itself. distil, distil_maps, distil_disparity, matching: what terms count.
+            teacher's disparity gives way to what the vehicle matches itself. distil, distil_maps, distil_disparity,
+            matching: what terms count.
     """
 
     stage: Literal["detector", "codec", "joint"]
