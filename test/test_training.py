@@ -68,6 +68,27 @@ def test_a_killed_training_goes_on_as_if_it_had_not_stopped(drive, tmp_path, mon
         assert torch.equal(a[name], b[name]), name
 
 
+def test_a_codec_follows_a_teacher_that_learnt_more(drive, tmp_path):
+    first = train(tiny(drive, tmp_path, "lite_detector", f"out={tmp_path / 'first'}"))
+    codec = train(tiny(drive, tmp_path, "lite_codec", f"start={first}"))
+    more = f"out={tmp_path / 'more'}", f"start={first}", "seed=1", "learning_rate=0.01"
+    second = train(tiny(drive, tmp_path, "lite_detector", *more, "backbone_rate=0"))
+    config = tiny(drive, tmp_path, "lite_joint", f"start={codec}", f"teacher={second}")
+    weights = {name: load_file(folder / "weights.safetensors")
+               for name, folder in (("first", first), ("codec", codec), ("second", second))}  # fmt: skip
+    network = loop.start_network(config).state_dict()
+    for name, was in weights["first"].items():
+        if name.startswith("reference.") and was.is_floating_point():
+            own = name.replace("reference.", "detector.")
+            moved = weights["codec"][own].float() + weights["second"][name].float() - was.float()
+            torch.testing.assert_close(network[name], weights["second"][name].float())
+            if "running_" not in name:
+                torch.testing.assert_close(network[own], moved)
+    other = train(tiny(drive, tmp_path, "lite_detector", f"out={tmp_path / 'other'}", f"start={first}"))
+    with pytest.raises(InputError, match="backbone_rate=0"):
+        loop.start_network(config.model_copy(update={"teacher": str(other)}))
+
+
 def test_a_loss_that_is_not_finite_stops_with_the_samples_named(drive, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "weighted", lambda losses, weights: losses["heat"] * float("nan"))
     with pytest.raises(TrainingError, match=r"samples \[0, 1\]"):

@@ -40,17 +40,25 @@ class TrainConfig(_Strict):
 
     Attributes:
         stage: detector (uncompressed features), codec (rate, task, distillation; backbone fixed), or joint
-            (everything). name: of the model that comes out. start: model folder whose weights it starts from;
-            ImageNet's backbone without one. out: folder of checkpoints, log and the finished model. data, validation:
-            where pairs come from; validation is never trained on. steps, batch: how long, and how many pairs a step
-            sees. accumulate: backward passes a step. crop_width: columns of a training window, pixels. packed_scale:
-            size of packed pictures over the network's input. coded: share of pairs whose pictures have been through a
-            picture codec (a detector that judges such codecs should know what they leave). rate: bits per pixel are
-            weighted with exp of a line from rate[0] at quality 0 to rate[1] at quality 1. fit_transform: a codec's
-            stage begins with principal components (sicm_ros.training.transform); off to go on with a trained codec.
-            prior_steps: first steps, in which the prior learns alone. guided_steps: steps after those, over which the
-            teacher's disparity gives way to what the vehicle matches itself. distil, distil_maps, distil_disparity,
-            matching: what terms count.
+            (everything).
+        name: of the model that comes out.
+        start: model folder whose weights it starts from, or start_parts of them; ImageNet's backbone without one.
+        teacher: model folder whose detector of uncompressed features takes the place of the one that `start` has, with
+            the same backbone.
+        out: folder of checkpoints, log and the finished model. cache: of packed data.
+        data, validation: where pairs come from; validation is never trained on.
+        steps, batch, accumulate: how long, how many pairs a pass sees, and passes a step.
+        crop_width: columns of a training window, pixels.
+        packed_scale: size of packed pictures over the network's input.
+        coded: share of pairs whose pictures have been through a picture codec: a detector that judges such codecs
+            should know what they leave.
+        learning_rate: at its peak; backbone_rate and detector_rate (of a codec's stage) are shares of it.
+        rate: bits per pixel are weighted with exp of a line from rate[0] at quality 0 to rate[1] at quality 1.
+        fit_transform: a codec's stage begins with principal components (sicm_ros.training.transform); off to go on with
+            a trained codec.
+        prior_steps: first steps, in which the prior learns alone.
+        guided_steps: steps after those, over which the teacher's disparity gives way to what the vehicle matches itself.
+        distil, distil_maps, distil_disparity, matching: what terms count.
     """
 
     stage: Literal["detector", "codec", "joint"]
@@ -58,6 +66,7 @@ class TrainConfig(_Strict):
     network: NetworkConfig = NetworkConfig()
     start: str | None = None
     start_parts: tuple[str, ...] | None = None
+    teacher: str | None = None
     out: Path
     cache: Path = Path("runs/packed")
     data: list[DataSet] = Field(min_length=1)

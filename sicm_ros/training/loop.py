@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from sicm_ros.errors import SicmError
+from sicm_ros.errors import InputError, SicmError
 from sicm_ros.model_folder import Network, licence_of, load_weights, network_of, save_model
 from sicm_ros.network import MVSFCNet
 from sicm_ros.network.runtime import keep_memory
@@ -102,6 +102,8 @@ def start_network(config: TrainConfig) -> Network:
         load_weights(network, config.start, config.start_parts)
     elif config.stage != "pictures" and hasattr(network.backbone, "load_imagenet"):
         network.backbone.load_imagenet()
+    if config.teacher and config.stage in _TAUGHT:
+        _follow(network, config.teacher)
     network.to(config.device, memory_format=torch.channels_last).train()
     if config.stage in _TAUGHT:
         # Pairs of all qualities share the norms: they keep the teacher's statistics, which a batch of two pairs at
@@ -111,6 +113,24 @@ def start_network(config: TrainConfig) -> Network:
             if isinstance(module, nn.BatchNorm2d) and module not in own:
                 module.eval()
     return network
+
+
+@torch.no_grad()
+def _follow(network: MVSFCNet, teacher: str) -> None:
+    """Takes another teacher. The codec's own detector, which has learnt to live with what is rebuilt, goes as far from
+    where it is as the teacher went: a better place to start from than either.
+    """
+    newer = copy.deepcopy(network)
+    load_weights(newer, teacher, ("backbone", "reference"))
+    if any(not torch.equal(a, b) for a, b in zip(network.backbone.parameters(), newer.backbone.parameters())):
+        raise InputError(f"teacher {teacher} sees other features than start: train it with backbone_rate=0")
+    before, after = network.reference.state_dict(), newer.reference.state_dict()
+    for name, own in network.detector.state_dict().items():
+        if "running_" in name or not own.is_floating_point():  # norms keep the teacher's statistics
+            own.copy_(after[name])
+        else:
+            own.add_(after[name] - before[name])
+    network.reference.load_state_dict(after)
 
 
 class _Step(nn.Module):
