@@ -57,7 +57,7 @@ class TrainConfig(_Strict):
         fit_transform: a codec's stage begins with principal components (sicm_ros.training.transform); off to go on with
             a trained codec.
         prior_steps: first steps, in which the prior learns alone.
-        guided_steps: steps after those, over which the teacher's disparity gives way to what the vehicle matches itself.
+        guided_steps: steps after those, over which the teacher's disparity gives way to the vehicle's own matching.
         distil, distil_maps, distil_disparity, matching: what terms count.
     """
 
