@@ -9,6 +9,7 @@ from sicm_ros.benchmark.accuracy import Point
 from sicm_ros.benchmark.config import DatasetConfig
 from sicm_ros.benchmark.curves import Front, bd_rate, kbit_per_s, size_of
 from sicm_ros.benchmark.drift import drift
+from sicm_ros.benchmark.matching import nearest_free
 from sicm_ros.benchmark.results import DatasetResults, Measured
 from sicm_ros.benchmark.run import Setting
 from sicm_ros.geometry import Detections
@@ -108,6 +109,14 @@ def test_an_object_is_kept_once():
 
 def test_nothing_on_either_side_is_no_agreement():
     assert drift([detections()], [detections()]).agreement is None
+
+
+def test_the_first_takes_the_nearest_and_the_next_what_is_left():
+    apart = np.array([[3.0, 1.0, np.inf], [2.0, 0.5, np.inf], [0.1, np.inf, np.inf]])
+    assert nearest_free(apart).tolist() == [1, 0, -1]
+    assert apart[0, 1] == 1.0
+    assert nearest_free(np.zeros((2, 0))).tolist() == [-1, -1]
+    assert nearest_free(np.zeros((0, 2))).tolist() == []
 
 
 def curve(name: str, *points: tuple[float, float]) -> list[Measured]:

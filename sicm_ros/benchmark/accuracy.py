@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
+from sicm_ros.benchmark.matching import nearest_free
 from sicm_ros.benchmark.reliability import reliability
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections, StereoCalibration
@@ -184,12 +185,7 @@ def depth_errors(labels: Labels, detections: Labels, near: float = NEAR, far: fl
     shared = image_intersections(a, b)
     union = image_areas(a) + image_areas(b) - shared
     ratio = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0).reshape(len(found), len(cars))
-    errors = []
-    for row, detection in zip(ratio, found.location):
-        if len(row) and row.max() > MATCH_OVERLAP:
-            label = int(row.argmax())
-            ratio[:, label] = 0
-            depth = cars.location[label, 2]
-            if near <= depth <= far:
-                errors.append(100 * abs(detection[2] - depth) / depth)
-    return np.array(errors)
+    taken = nearest_free(np.where(ratio > MATCH_OVERLAP, -ratio, np.inf))
+    depth = cars.location[taken[taken >= 0], 2]
+    errors = 100 * np.abs(found.location[taken >= 0, 2] - depth) / depth
+    return errors[(near <= depth) & (depth <= far)]

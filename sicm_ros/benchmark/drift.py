@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sicm_ros.benchmark.matching import nearest_free
 from sicm_ros.geometry import Detections
 
 SCORE = 0.2  # detections below it count on neither side; what the default model's card recommends
@@ -39,18 +40,12 @@ def drift(uncompressed: Sequence[Detections], coded: Sequence[Detections]) -> Dr
     kept = lost = new = 0
     distances: list[float] = []
     for a, b in zip(uncompressed, coded, strict=True):
-        ours, theirs = a.scores >= SCORE, b.scores >= SCORE
-        places, others = a.location[ours][:, [0, 2]], b.location[theirs][:, [0, 2]]
-        apart = np.linalg.norm(others[:, None] - places[None], axis=2)
-        apart[b.classes[theirs][:, None] != a.classes[ours][None]] = np.inf
-        matched = 0
-        for row in np.argsort(-b.scores[theirs], kind="stable"):
-            if not len(places):
-                break
-            nearest = int(apart[row].argmin())
-            if apart[row, nearest] <= NEAR:
-                distances.append(float(apart[row, nearest]))
-                apart[:, nearest] = np.inf
-                matched += 1
-        kept, lost, new = kept + matched, lost + len(places) - matched, new + len(others) - matched
+        ours = np.flatnonzero(a.scores >= SCORE)
+        theirs = np.argsort(-b.scores, kind="stable")[: int((b.scores >= SCORE).sum())]
+        apart = np.linalg.norm(b.location[theirs][:, None, [0, 2]] - a.location[ours][None][:, :, [0, 2]], axis=2)
+        different = b.classes[theirs][:, None] != a.classes[ours][None]
+        taken = nearest_free(np.where(different | (apart > NEAR), np.inf, apart))
+        matched = int((taken >= 0).sum())
+        distances += apart[taken >= 0, taken[taken >= 0]].tolist()
+        kept, lost, new = kept + matched, lost + len(ours) - matched, new + len(theirs) - matched
     return Drift(kept, lost, new, float(np.median(distances)) if distances else None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sicm_ros.benchmark.drift import NEAR
+from sicm_ros.benchmark.matching import nearest_free
 from sicm_ros.kitti import Labels
 from sicm_ros.kitti.evaluation import NEIGHBOURS
 from sicm_ros.kitti.overlap import image_areas, image_intersections
@@ -56,11 +57,7 @@ def _judged(labels: Labels, found: Labels, of_class: str) -> tuple[np.ndarray, n
     found = found[found.names == of_class]
     found = found[np.argsort(-found.scores, kind="stable")]
     apart = _distances(found, labels[labels.names == of_class])
-    right = np.zeros(len(found), bool)
-    for row in range(len(found)):
-        if apart.shape[1] and apart[row].min() <= NEAR:
-            right[row] = True
-            apart[:, apart[row].argmin()] = np.inf
+    right = nearest_free(np.where(apart <= NEAR, apart, np.inf)) >= 0
     alike = labels[np.char.lower(labels.names) == NEIGHBOURS.get(of_class, "")]
     alike = (_distances(found, alike) <= NEAR).any(1)
     counts = right | ~(alike | _in_regions(found, labels[labels.names == "DontCare"]))
