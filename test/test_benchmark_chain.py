@@ -199,8 +199,10 @@ def test_report_of_a_drive_without_labels(place, monkeypatch, capsys):
 def test_speed_tells_stages_ratios_and_cost(place, tmp_path, capsys):
     out = tmp_path / "speed.json"
     arguments = ["--model", str(place / "model"), "--pairs", str(place / "drive"), "--limit", "1", "--repeats", "1"]
+    arguments += ["--number-type", "bfloat16"]
     assert main(["bench", "speed", *arguments, "--threads", "1", "--json", str(out)]) == 0
     tree = json.loads(out.read_text())
+    assert tree["number_type"] == "bfloat16"
     stages = tree["ours"]["stages"]
     assert {"encode: backbone", "encode: entropy coding", "decode: entropy decoding", "decode: detector"} <= set(stages)
     assert sum(v for k, v in stages.items() if k.startswith("encode")) <= tree["ours"]["encode"] * 1.01

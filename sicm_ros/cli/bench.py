@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sicm_ros.benchmark.coders import Pair
+    from sicm_ros.model import Model
 
 SUMMARY = "rate, accuracy and speed beside other codecs, on the same frames with the same detector"
 _EPILOG = """examples:
@@ -44,6 +45,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     stages.add_argument("--repeats", type=int, default=5, metavar="N", help="rounds (default: %(default)s)")
     stages.add_argument("--quality", type=float, nargs="+", default=[0.1, 0.5, 0.9], help="(default: %(default)s)")
     stages.add_argument("--threads", type=int, help="(default: all cores)")
+
+    for action in (speed, stages):
+        action.add_argument(
+            "--number-type", choices=("float32", "bfloat16"), help="of the network (default: the faster one here)"
+        )
 
     run = actions.add_parser(
         "run", help="code, detect and judge all that a configuration lists; goes on where it stopped"
@@ -170,7 +176,7 @@ def _speed(args: argparse.Namespace) -> None:
             raise InputError(f"--{name} {getattr(args, name)}; expected at least 1")
     threads = args.threads or os.cpu_count() or 1
     _limit_threads(threads)
-    model = sicm_ros.load(args.model, device=args.device)
+    model = _in_numbers(sicm_ros.load(args.model, device=args.device), args.number_type)
     pairs = some_pairs(args.pairs, args.limit)
     times = speed.measure(
         model,
@@ -201,7 +207,7 @@ def _stages(args: argparse.Namespace) -> None:
     from sicm_ros.benchmark import stages
 
     _limit_threads(args.threads or os.cpu_count() or 1)
-    model = sicm_ros.load(args.model)
+    model = _in_numbers(sicm_ros.load(args.model), args.number_type)
     columns = stages.measure(
         model,
         some_pairs(args.pairs, args.limit),
@@ -210,6 +216,15 @@ def _stages(args: argparse.Namespace) -> None:
         progress=lambda rounds: tqdm(rounds, "timing", unit="pair", disable=None),
     )
     Console(width=None if sys.stdout.isatty() else 120).print(stages.table(columns))
+
+
+def _in_numbers(model: Model, number_type: str | None) -> Model:
+    """The model, told what type of number to run in, if any is named."""
+    import torch
+
+    if number_type:
+        model.number_type = getattr(torch, number_type)
+    return model
 
 
 def some_pairs(data: Path | None, count: int) -> Sequence[Pair]:
