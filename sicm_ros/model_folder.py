@@ -108,11 +108,21 @@ def _kind_of(config: NetworkConfig | PictureCodecConfig) -> str:
     return next(kind for kind, (own, _) in KINDS.items() if isinstance(config, own))
 
 
-def fingerprint(folder: Path) -> bytes:
-    """8 bytes that stand for a model: SHA-256 of weights, tables and network configuration, shortened."""
+def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
+    """8 bytes that stand for a model: SHA-256 of weights, tables and network configuration, shortened.
+
+    Args:
+        parts: modules of the network (backbone, reference, ...) that alone count, with the configuration; all of the
+            folder by default.
+    """
     digest = hashlib.sha256()
-    for name in ("weights.safetensors", "tables.safetensors"):
-        digest.update((folder / name).read_bytes())
+    if parts:
+        for name, value in sorted(_read(folder / "weights.safetensors", load_arrays).items()):
+            if name.split(".")[0] in parts:
+                digest.update(name.encode() + value.tobytes())
+    else:
+        for name in ("weights.safetensors", "tables.safetensors"):
+            digest.update((folder / name).read_bytes())
     digest.update(json.dumps(_read_config(folder)["network"].model_dump(mode="json"), sort_keys=True).encode())
     return digest.digest()[:8]
 

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from rendered_drive import HEIGHT, WIDTH, write_objects
 
@@ -16,6 +17,7 @@ from sicm_ros.benchmark.results import read_results
 from sicm_ros.cli import main
 from sicm_ros.errors import InputError, ModelError
 from sicm_ros.model import create
+from sicm_ros.model_folder import read_model, save_model
 from sicm_ros.network import NetworkConfig
 
 pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed: pip install '.[bench]'")
@@ -85,6 +87,26 @@ def test_what_is_there_is_not_made_again(finished, monkeypatch):
     config, out = finished
     monkeypatch.setattr(run, "_attempt", lambda *_: pytest.fail("there was something left to do"))
     assert run.run(config, out) == []
+
+
+def test_a_codec_that_learns_on_leaves_the_anchors_as_they_are(finished, place, monkeypatch):
+    config, out = finished
+    network = read_model(place / "model").network
+    with torch.no_grad():
+        network.decoder.linear.scales[0][0].weight += 0.01
+    save_model(network, place / "learnt", "untrained", "free")
+    done = []
+    code = run.code
+    monkeypatch.setattr(run, "code", lambda job: done.append(job.setting.anchor) or code(job))
+    learnt = config.model_copy(update={"model": str(place / "learnt")})
+    assert run.run(learnt, out, threads=1) == []
+    assert set(done) == {"ours"}
+    with torch.no_grad():
+        network.reference.depth_out.bias += 0.01
+    save_model(network, place / "learnt", "untrained", "free")
+    run.model_of.cache_clear(), run.detector_key.cache_clear()
+    assert run.run(learnt, out, threads=1) == []
+    assert set(done) == {"ours", "uncompressed", "jpeg", "x265_video"}
 
 
 def test_a_lost_file_is_made_again(finished):

@@ -16,7 +16,6 @@ from sicm_ros.benchmark.run import (
     TIMES,
     UNCOMPRESSED,
     Setting,
-    model_key,
     names_of,
     read_point,
     settings,
@@ -134,7 +133,7 @@ def _point(measured: Measured) -> dict:
     size = point.bytes_per_pair
     return {
         "variant": measured.setting.variant,
-        "detector": model_key(measured.detector),
+        "detector": measured.setting.key(measured.detector),
         "quality": point.quality,
         "bytes_per_pair": size,
         "bpp": point.bpp,

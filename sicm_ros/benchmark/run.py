@@ -7,7 +7,8 @@
     OUT/times.json                                           speed.measure's
 
 What is there is not made again: a run that was stopped goes on, one with more anchors adds them. Models are named with
-their fingerprint, so another model never finds these files.
+their fingerprint, so another model never finds these files; where a model only looks at others' pictures, with its
+detector's, so that a codec may learn on without the anchors being judged again.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from sicm_ros.benchmark.coders import CodedFeatures, CodedPictures, Coder, Learn
 from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
 from sicm_ros.benchmark.features import FeatureCodec
 from sicm_ros.errors import DependencyError, InputError, SicmError
+from sicm_ros.model_folder import find_model, fingerprint
 
 if TYPE_CHECKING:
     from sicm_ros.benchmark.accuracy import Point
@@ -72,6 +74,10 @@ class Setting:
         quality = "all" if self.quality is None else f"{self.quality:g}"
         return Path(self.anchor) / self.variant / quality
 
+    def key(self, detector: str) -> str:
+        """What a detector's files are named after."""
+        return model_key(detector) if self.codec == OURS else detector_key(detector)
+
     @property
     def video(self) -> bool:
         return self.mode in ("interleaved", "stacked")
@@ -101,9 +107,18 @@ def model_of(name: str) -> Model:
 
 def model_key(name: str) -> str:
     """A model's name and fingerprint, fit for a folder's name."""
-    model = model_of(name)
-    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in model.name)
-    return f"{plain}-{model.fingerprint.hex()[:8]}"
+    return _key(name, model_of(name).fingerprint)
+
+
+@lru_cache(maxsize=8)
+def detector_key(name: str) -> str:
+    """The same of the detector of uncompressed pictures alone."""
+    return _key(name, fingerprint(find_model(name), ("backbone", "reference")))
+
+
+def _key(name: str, digest: bytes) -> str:
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in model_of(name).name)
+    return f"{plain}-{digest.hex()[:8]}"
 
 
 def settings(config: BenchmarkConfig, dataset: DatasetConfig) -> list[Setting]:
@@ -132,7 +147,7 @@ def settings(config: BenchmarkConfig, dataset: DatasetConfig) -> list[Setting]:
                     model = ""
                     if anchor.codec in ("features", "learned"):
                         model = ours if anchor.codec == "features" else str(anchor.model)
-                        words += [model_key(model)]
+                        words += [detector_key(model) if anchor.codec == "features" else model_key(model)]
                     elif area:
                         words += [f"input{area[0]}x{area[1]}"]
                     else:
@@ -204,11 +219,12 @@ def code(job: Job) -> int:
             for path, data in zip(files, coder.encode(group), strict=True):
                 write(path, data)
         streams = [path.read_bytes() for path in files]
-        missing = [d for d in job.setting.detectors if not all(p.exists() for p in _found(folder, d, names))]
+        setting = job.setting
+        missing = [d for d in setting.detectors if not all(p.exists() for p in _found(folder, setting, d, names))]
         if not missing:
             continue
         for detector, found in zip(missing, coder.detect(group, streams, [model_of(d) for d in missing]), strict=True):
-            for frame, path, detections in zip(group, _found(folder, detector, names), found, strict=True):
+            for frame, path, detections in zip(group, _found(folder, setting, detector, names), found, strict=True):
                 labels = from_detections(detections).moved(-frame.source.left_origin_shift)
                 write(path, format_labels(labels).encode())
     return job.frames
@@ -226,7 +242,7 @@ def judge(job: Judgement) -> int:
         for name in group:
             width, height = frames[job.names.index(name)].size
             sizes[name] = size, size * 8 / (2 * width * height)
-    key = model_key(job.detector)
+    key = job.setting.key(job.detector)
     point = accuracy.judge(frames, sizes, folder / key, job.setting.quality, job.replicates, progress=False)
     tree = {"frames": len(frames), "of": _digest(job.names), "replicates": job.replicates, **asdict(point)}
     write(folder / f"{key}.json", json.dumps(tree).encode())
@@ -238,12 +254,12 @@ def stream_files(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Pat
     return [folder / "streams" / f"{name}.{suffix}" for suffix in suffixes]
 
 
-def _found(folder: Path, detector: str, names: Sequence[str]) -> list[Path]:
-    return [folder / model_key(detector) / f"{name}.txt" for name in names]
+def _found(folder: Path, setting: Setting, detector: str, names: Sequence[str]) -> list[Path]:
+    return [folder / setting.key(detector) / f"{name}.txt" for name in names]
 
 
 def _done(folder: Path, setting: Setting, names: Sequence[str]) -> bool:
-    return all(path.exists() for detector in setting.detectors for path in _found(folder, detector, names))
+    return all(path.exists() for detector in setting.detectors for path in _found(folder, setting, detector, names))
 
 
 def _groups(names: Sequence[str], size: int) -> list[tuple[str, ...]]:
@@ -266,7 +282,7 @@ def read_point(out: Path, setting: Setting, detector: str, names: Sequence[str])
     """The point of a setting and a detector on just these frames; None where it isn't there yet."""
     from sicm_ros.benchmark.accuracy import Point
 
-    path = out / setting.folder / f"{model_key(detector)}.json"
+    path = out / setting.folder / f"{setting.key(detector)}.json"
     if not path.exists():
         return None
     tree = json.loads(path.read_text())
