@@ -78,6 +78,7 @@ class Chain:
         self.decoder = start("decoder", "-r", "__ns:=/rate", model=model)
         self.camera.wait_for_encoder()
         bus.wait(lambda: bus.node.count_subscribers("/rate/features") > 1, what="the decoder's subscription")
+        self.camera.send_until(lambda: self.features)
 
     def set(self, node: str, **values: float) -> None:
         self.bus.set_parameters(f"/rate/{node}", **values)
