@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from collections import Counter
@@ -214,7 +215,8 @@ def test_a_link_that_drops_to_a_quarter_is_followed_and_made_good_within_three_s
     bus.set_parameters("/narrow/link", bandwidth_kbit_s=whole)
     bus.set_parameters("/narrow/encoder", target_kbit_s=whole / 1.5)
     begin = time.monotonic()
-    narrowed, restored, end = begin + 6.0, begin + 13.0, begin + 19.0
+    # Narrow for long enough that a search for more, a second or two each time, is the exception.
+    narrowed, restored, end = begin + 6.0, begin + 19.0, begin + 25.0
     camera_thread = threading.Thread(target=stream, args=(camera, end - begin, hertz), daemon=True)
     camera_thread.start()
     for at, bandwidth in ((narrowed, whole / 4), (restored, whole)):
@@ -227,6 +229,7 @@ def test_a_link_that_drops_to_a_quarter_is_followed_and_made_good_within_three_s
 
     before = rate(narrowed - 3.0, narrowed)
     assert before > 0.8 * whole / 1.5, "it keeps to the target while the link has room"
-    assert rate(narrowed + 4.0, restored) < 1.1 * whole / 4, "it fits the narrow link"
+    seconds = [rate(narrowed + 4.0 + i, narrowed + 5.0 + i) for i in range(9)]
+    assert statistics.median(seconds) < 1.1 * whole / 4, f"it fits the narrow link: {seconds}"
     assert min(delay for at, delay in delays if narrowed + 4.0 <= at < restored) < 0.5, "its queue is short again"
     assert rate(restored + 3.0, end) > 0.75 * before, "and three seconds after, it is as before"
