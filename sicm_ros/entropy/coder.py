@@ -12,7 +12,7 @@ from __future__ import annotations
 import constriction
 import numpy as np
 
-from sicm_ros.entropy.tables import MEAN_STEPS, Tables
+from sicm_ros.entropy.tables import Tables
 from sicm_ros.errors import BitstreamError
 
 LENGTH_BITS = 4  # of the length of an excess
@@ -70,7 +70,7 @@ class Encoder:
 
     def code(self, tables: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """uint8 (n,), int32 (n,) -> int32 (n,), the residuals that were written."""
-        reach = self._models.tables.reach[tables // MEAN_STEPS]
+        reach = self._models.tables.reach_of[tables]
         residuals = _clipped(wanted, reach)
         order, runs = grouped(tables)
         entries = (np.clip(residuals, -reach, reach) + reach)[order]
@@ -106,7 +106,7 @@ class Decoder:
             parts = [decode(models[table], end - start) for table, start, end in runs]
             if parts:
                 entries[order] = np.concatenate(parts)
-            reach = self._models.tables.reach[tables // MEAN_STEPS]
+            reach = self._models.tables.reach_of[tables]
             residuals = entries - reach
             ends = np.flatnonzero(np.abs(residuals) == reach)
             if len(ends):
@@ -134,7 +134,7 @@ class Meter:
 
     def code(self, tables: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """uint8 (n,), int32 (n,) -> int32 (n,), as written; their costs, float64 (n,), are appended to `bits`."""
-        reach = self._tables.reach[tables // MEAN_STEPS]
+        reach = self._tables.reach_of[tables]
         residuals = _clipped(wanted, reach)
         costs = self._tables.costs[self._tables.starts[tables] + np.clip(residuals, -reach, reach) + reach]
         costs[np.abs(residuals) >= reach] += LENGTH_BITS + _excesses(residuals, reach)[1]

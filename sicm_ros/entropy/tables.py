@@ -46,6 +46,11 @@ class Tables:
         return np.concatenate([[0], np.cumsum(np.repeat(2 * self.reach.astype(np.int64) + 1, MEAN_STEPS))])
 
     @cached_property
+    def reach_of(self) -> np.ndarray:
+        """int32 (4 * SCALES,): the reach of each table."""
+        return np.repeat(self.reach.astype(np.int32), MEAN_STEPS)
+
+    @cached_property
     def costs(self) -> np.ndarray:
         """float64, bits of every entry of `frequencies`."""
         return PRECISION - np.log2(self.frequencies)
