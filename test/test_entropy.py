@@ -151,8 +151,8 @@ def exported(config: PriorConfig) -> IntegerPrior:
     return _EXPORTED[config]
 
 
-# Decodes with nothing but the arrays and the payload; argv: folder, type of the sums, order of the arrays in memory, and
-# how PyTorch is told to multiply.
+# Decodes with nothing but the arrays and the payload; argv: folder, type of the sums, order of the arrays in memory,
+# and how PyTorch is told to multiply.
 _OTHER_PROCESS = """
 import sys
 from pathlib import Path

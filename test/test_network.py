@@ -52,14 +52,14 @@ def _few_threads():
 @settings(max_examples=15, deadline=None)
 def test_correlation_is_the_mean_product_at_each_disparity(disparities, groups):
     left, right = torch.randn(2, 8, 3, 12), torch.randn(2, 8, 3, 12)
-    volume = correlate(left, right, disparities, groups).view(2, disparities, groups, 3, 12)
+    volume = correlate(left, right, disparities, groups).reshape(2, groups, disparities, 3, 12)
     for d in range(disparities):
         for g in range(groups):
             for u in range(12):
                 expected = torch.zeros(2, 3)
                 if u >= d:
                     expected = (left[:, g::groups, :, u] * right[:, g::groups, :, u - d]).mean(1)
-                torch.testing.assert_close(volume[:, d, g, :, u], expected, atol=1e-5, rtol=1e-4)
+                torch.testing.assert_close(volume[:, g, d, :, u], expected, atol=1e-5, rtol=1e-4)
 
 
 def test_gathering_with_certain_weights_shifts_the_right_view():

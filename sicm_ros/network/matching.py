@@ -12,23 +12,25 @@ TILE = 24  # columns that are matched at once
 
 
 def correlate(left: Tensor, right: Tensor, disparities: int, groups: int = 1) -> Tensor:
-    """Group-wise correlation of (B, C, H, W) features: (B, disparities * groups, H, W), zero where u - d < 0.
+    """Group-wise correlation of (B, C, H, W) features: (B, groups * disparities, H, W), zero where u - d < 0.
 
-    Channel d * groups + g is the mean over group g's channels of left[u] * right[u - d] (GwcNet, CVPR 2019); those lie
-    `groups` apart. Tiles of columns are multiplied with all that they may match, as small matrices, of which a band is
-    the result: a third of the time of shifting the right view disparity by disparity.
+    Channel g * disparities + d is the mean over group g's channels of left[u] * right[u - d] (GwcNet, CVPR 2019); those
+    lie `groups` apart. Tiles of columns are multiplied with all that they may match, as small matrices, of which a band
+    is the result, copied once into channels-last memory.
     """
     b, c, h, w = left.shape
     tiles, each, seen = -(-w // TILE), c // groups, TILE + disparities - 1
     beyond = tiles * TILE - w
-    left = F.pad(left, (0, beyond)).view(b, each, groups, h, tiles, TILE).permute(0, 2, 3, 4, 5, 1)
-    right = F.pad(right, (disparities - 1, beyond)).view(b, each, groups, h, -1).permute(0, 2, 3, 1, 4)
-    windows = right.unfold(4, seen, TILE).permute(0, 1, 2, 4, 3, 5)
+    left = F.pad(left / each, (0, beyond)).view(b, each, groups, h, tiles, TILE).permute(0, 3, 4, 2, 5, 1)
+    right = F.pad(right, (disparities - 1, beyond)).view(b, each, groups, h, -1)
+    windows = right.unfold(4, seen, TILE).permute(0, 3, 4, 2, 1, 5).flip(5)
     products = left.reshape(-1, TILE, each) @ windows.reshape(-1, each, seen)
-    # Row i of a tile meets disparity d at column i + disparities - 1 - d of its window.
-    band = products.as_strided((len(products), TILE, disparities), (TILE * seen, seen + 1, 1))
-    volume = band.reshape(b, groups, h, tiles * TILE, disparities).permute(0, 4, 1, 2, 3).flip(1)
-    return volume.reshape(b, disparities * groups, h, -1)[..., :w] / each
+    # Row i of a tile meets disparity d at column TILE - 1 - i + d of its mirrored window.
+    sizes = (b, h, tiles, TILE, groups, disparities)
+    one = TILE * seen
+    strides = (h * tiles * groups * one, tiles * groups * one, groups * one, seen - 1, one, 1)
+    band = products.as_strided(sizes, strides, TILE - 1)
+    return band.reshape(b, h, tiles * TILE, groups * disparities)[:, :, :w].permute(0, 3, 1, 2)
 
 
 def gather_along_rows(weights: Tensor, right: Tensor) -> Tensor:

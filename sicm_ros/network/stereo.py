@@ -76,18 +76,32 @@ class Refinement(nn.Module):
         nn.init.zeros_(self.shift.bias)
 
     def forward(self, volume: Tensor, matching: Tensor) -> Tensor:
-        """(B, D * groups, H, W) correlations, (B, D, H, W) logits -> (B, 1, H, W) disparity in cells."""
-        b, d, h, w = matching.shape
-        best = matching.argmax(1, keepdim=True)
-        steps = torch.arange(-REACH, REACH + 1, device=best.device).view(1, -1, 1, 1)
-        beside = (best + steps).clamp(0, d - 1)
-        logits = matching.gather(1, beside) - matching.gather(1, best)
+        """(B, groups * D, H, W) correlations, (B, D, H, W) logits -> (B, 1, H, W) disparity in cells."""
+        matching = matching.permute(0, 2, 3, 1)  # channels last, as they lie in memory
+        disparities = matching.shape[3]
+        best = matching.argmax(3, keepdim=True)
+        steps = torch.arange(-REACH, REACH + 1, device=best.device)
+        beside = (best + steps).clamp(0, disparities - 1)
+        logits = matching.gather(3, beside) - matching.gather(3, best)
         inside = (best + steps == beside).to(matching.dtype)
-        correlations = volume.view(b, d, self.groups, h, w)
-        window = correlations.gather(1, beside[:, :, None].expand(-1, -1, self.groups, -1, -1)).flatten(1, 2)
-        seen = torch.cat([window, logits.clamp(min=-10) / 10], 1)
-        weights = logits.masked_fill(inside == 0, -1e4).softmax(1)
-        return best + (weights * steps).sum(1, keepdim=True) + exact(self.shift, self.look(seen))
+        correlations = volume.permute(0, 2, 3, 1).unflatten(3, (self.groups, disparities))
+        window = correlations.gather(4, beside[:, :, :, None].expand(-1, -1, -1, self.groups, -1))
+        seen = torch.cat([window.transpose(3, 4).flatten(3), logits.clamp(min=-10) / 10], 3).permute(0, 3, 1, 2)
+        weights = logits.masked_fill(inside == 0, -1e4).softmax(3)
+        between = best + (weights * steps).sum(3, keepdim=True)
+        return between.permute(0, 3, 1, 2) + exact(self.shift, self.look(seen))
+
+
+class CorrelationConv(nn.Conv2d):
+    """A 1 x 1 convolution of a correlation volume. Its weights lie disparity by disparity, the volume group by group."""
+
+    def __init__(self, groups: int, disparities: int, outputs: int) -> None:
+        super().__init__(groups * disparities, outputs, 1, bias=False)
+        self.volume = disparities, groups
+
+    def forward(self, volume: Tensor) -> Tensor:
+        weight = self.weight.unflatten(1, self.volume).transpose(1, 2).flatten(1, 2)
+        return F.conv2d(volume, weight, self.bias)
 
 
 class StereoMatching(nn.Module):
@@ -99,7 +113,9 @@ class StereoMatching(nn.Module):
         width, head = config.width, config.head_width
         self.pyramid = Pyramid(channels, width)
         self.to_matching = nn.Conv2d(width, config.matching_width, 1)
-        self.aggregate = nn.Sequential(block(config.groups * config.disparities, head, kernel=1), block(head, width))
+        first = block(config.groups * config.disparities, head, kernel=1)
+        first[0] = CorrelationConv(config.groups, config.disparities, head)
+        self.aggregate = nn.Sequential(first, block(head, width))
         self.logits = nn.Conv2d(width, config.disparities, 1)
         self.refine = Refinement(config.groups, config.refine_width)
 
