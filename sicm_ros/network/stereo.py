@@ -93,7 +93,7 @@ class Refinement(nn.Module):
 
 
 class CorrelationConv(nn.Conv2d):
-    """A 1 x 1 convolution of a correlation volume. Its weights lie disparity by disparity, the volume group by group."""
+    """1 x 1 convolution of a correlation volume. Its weights lie disparity by disparity, the volume group by group."""
 
     def __init__(self, groups: int, disparities: int, outputs: int) -> None:
         super().__init__(groups * disparities, outputs, 1, bias=False)
