@@ -86,9 +86,7 @@ def _panel(axis, results: DatasetResults, names: Sequence[str], metric: str, ove
             for m in near:
                 axis.plot([m.point.bytes_per_pair] * 2, m.interval(metric, overlap), color=colour, alpha=0.35, lw=1)
     axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    _count_along(axis)
     axis.set_ylim(bottom=0)
     axis.set_ylabel(f"{metric} of cars, moderate, overlap {overlap}, R40 (%)")
     axis.grid(alpha=0.25)
@@ -96,9 +94,16 @@ def _panel(axis, results: DatasetResults, names: Sequence[str], metric: str, ove
         top = axis.secondary_xaxis("top", functions=(kbit_per_s, size_of))
         top.set_xscale("log")
         top.set_xlabel("kbit/s at 10 Hz")
-        top.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        top.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        top.xaxis.set_minor_formatter(NullFormatter())
+        _count_along(top)
+
+
+def _count_along(axis) -> None:
+    """Numbers at 1, 2 and 5 of each decade of the horizontal axis, short enough to stand side by side."""
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:,.0f}" if value < 1e4 else f"{value / 1e3:g}k")
+    )
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def svg(figure: Figure) -> str:

@@ -12,7 +12,7 @@ from sicm_ros.network.backbone import BACKBONES
 from sicm_ros.network.compensation import CompensatedDecoder, CompensatedEncoder, geometry_gains
 from sicm_ros.network.config import NetworkConfig
 from sicm_ros.network.detector import Maps, Rigs, StereoDetector
-from sicm_ros.network.quality import ANCHORS, LEVELS, QualityGain
+from sicm_ros.network.quality import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.smfc import FeatureDecoder, FeatureEncoder
 from sicm_ros.network.stereo import Features, Matched
 
@@ -140,7 +140,7 @@ class MVSFCNet(nn.Module):
         """(B,) estimated bits of each pair, with gradients for the prior alone. `known` as in `code`, for all pairs."""
         with torch.no_grad():
             left, right = self._latents(features, quality, known, 1.0)[0].chunk(2)
-        return self.prior(left, right, (quality * LEVELS).round()).bits
+        return self.prior(left, right, quality_levels(quality)).bits
 
     def code(
         self, features: Features, quality: Tensor, rigs: Rigs, known: Tensor | None = None, guided: float = 0.0
@@ -151,6 +151,6 @@ class MVSFCNet(nn.Module):
         take the place of what the vehicle matches in a share `guided` of the pairs: while that is still being learnt.
         """
         latents, matched = self._latents(features, quality, known, guided)
-        coded = self.prior(*latents.chunk(2), (quality * LEVELS).round())
+        coded = self.prior(*latents.chunk(2), quality_levels(quality))
         rebuilt, disparity = self._synthesise(torch.cat([coded.left, coded.right]), quality)
         return Coded(rebuilt, disparity, coded.bits, self.detect(rebuilt, rigs), matched)

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from sicm_ros.entropy.prior import StereoPrior
 from sicm_ros.network.config import PictureCodecConfig
 from sicm_ros.network.layers import ResidualBlock, conv, cosine_rows, zero
-from sicm_ros.network.quality import ANCHORS, LEVELS, QualityGain
+from sicm_ros.network.quality import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.smfc import ContextualTransform, quality_plane
 
 MEAN, DEVIATION = 92.0, 70.0  # of the pixels of KITTI's pictures; they only set where learning starts
@@ -175,9 +175,9 @@ class StereoPictureNetwork(nn.Module):
         """(B,) estimated bits of each pair, with gradients for the prior alone."""
         with torch.no_grad():
             left, right = self.analyse(pictures, quality).chunk(2)
-        return self.prior(left, right, (quality * LEVELS).round()).bits
+        return self.prior(left, right, quality_levels(quality)).bits
 
     def code(self, pictures: Tensor, quality: Tensor) -> CodedPair:
         """The whole chain, differentiable: the prior rounds (straight through) and estimates the rate."""
-        coded = self.prior(*self.analyse(pictures, quality).chunk(2), (quality * LEVELS).round())
+        coded = self.prior(*self.analyse(pictures, quality).chunk(2), quality_levels(quality))
         return CodedPair(self._synthesise(torch.cat([coded.left, coded.right]), quality), coded.bits)

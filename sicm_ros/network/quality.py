@@ -20,6 +20,11 @@ def quality_level(quality: float) -> int:
     return round(min(max(quality, 0.0), 1.0) * LEVELS)
 
 
+def quality_levels(quality: Tensor) -> Tensor:
+    """The same of a batch (B,) of qualities, as the prior takes them in training."""
+    return (quality * LEVELS).round()
+
+
 class QualityGain(nn.Module):
     """A positive factor per channel, growing with quality."""
 
