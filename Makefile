@@ -92,7 +92,7 @@ $(WS)/built: package.xml CMakeLists.txt sicm_ros/nodes/executable.in $(wildcard 
 
 $(DONE)/test: pyproject.toml without_ros/constraints.txt | $(DONE)/python
 	$(SAY) "What the tests need beside it"
-	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,bench,synth,train]'
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,bench,synth,train,openvino]'
 	@touch $@
 
 $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python

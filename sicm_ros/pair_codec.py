@@ -55,18 +55,19 @@ class PairCodec:
         self.device = torch.device(device)
         self.network = folded(stored.network).to(self.device, memory_format=torch.channels_last)
         self.number_type = torch.float32
-        self._views: dict[StereoCalibration, ModelView] = {}
+        self._known_views: dict[StereoCalibration, ModelView] = {}
 
     def view(self, calibration: StereoCalibration) -> ModelView:
         """Where the network looks in a camera's pictures."""
-        if calibration not in self._views:
-            if len(self._views) > 64:  # a camera that recalibrates for ever must not fill the memory
-                self._views.clear()
-            self._views[calibration] = ModelView.fit(calibration, self.config.input_width, self.config.input_height)
-        return self._views[calibration]
+        known = self._known_views
+        if calibration not in known:
+            if len(known) > 64:  # a camera that recalibrates for ever must not fill the memory
+                known.clear()
+            known[calibration] = ModelView.fit(calibration, self.config.input_width, self.config.input_height)
+        return known[calibration]
 
-    def _views_of(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Tensor:
-        """Pictures as the network takes them: (2, 3, H, W), left first, 0 to 255."""
+    def _pictures(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> np.ndarray:
+        """What the network looks at of a pair: uint8 (2, H, W, 3), left first."""
         for side, image in (("left", left), ("right", right)):
             if image.dtype != np.uint8 or image.shape != (calibration.height, calibration.width, 3):
                 raise InputError(
@@ -74,9 +75,15 @@ class PairCodec:
                     f"{calibration.width}, 3) as the calibration says"
                 )
         view = self.view(calibration)
-        pair = np.stack([view.apply(left), view.apply(right)])
+        return np.stack([view.apply(left), view.apply(right)])
+
+    def _views(self, pictures: np.ndarray) -> Tensor:
+        """Pictures as the network takes them: (2, 3, H, W), 0 to 255."""
         # A picture in memory is channels-last already: the permuted view is what the network wants.
-        return torch.from_numpy(pair).to(self.device).permute(0, 3, 1, 2).float()
+        return torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float()
+
+    def _views_of(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Tensor:
+        return self._views(self._pictures(left, right, calibration))
 
     def _rounded(self, latents: Tensor) -> Symbols:
         """The symbols of latents (2, M, h, w), left view first."""

@@ -24,7 +24,7 @@ from sicm_ros.network.config import CodecConfig
 WIDTH, HEIGHT = 200, 80
 RIG = StereoCalibration(150.0, 150.0, 101.5, 30.25, 0.5, WIDTH, HEIGHT)
 STAMPS = itertools.count(1_000_000_000_000, 100_000_000)  # nanoseconds; 10 Hz
-ONE_THREAD = {"threads": 1}
+QUICK = {"threads": 1, "engine": "torch"}  # OpenVINO takes seconds to start
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def start(ros_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
     def start(name: str, *arguments: str, **parameters: object) -> NodeProcess:
         words = ["--ros-args", *arguments]
-        for key, value in (ONE_THREAD | parameters).items():
+        for key, value in (QUICK | parameters).items():
             words += ["-p", f"{key}:={str(value).lower() if isinstance(value, bool) else value}"]
         started.append(NodeProcess(name, folder / f"{name}_{len(started)}.log", words))
         return started[-1]

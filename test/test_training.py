@@ -114,6 +114,17 @@ def test_the_same_number_gives_the_same_sample_and_another_gives_another(drive, 
     assert not torch.equal(a[3]["images"], a[4]["images"])
 
 
+def test_a_frame_without_objects_is_drawn_like_any_other(tmp_path):
+    """As mirrored as others: what a packed list without rows has lost is how many columns it had."""
+    folder = write_objects(tmp_path / "empty", 1)
+    for path in (folder / "label_2").iterdir():
+        path.write_text("")
+    config = tiny(folder, tmp_path)
+    pair = packed(config.data[0], config.cache, 312).read(0)
+    sample = draw(pair, (192, 64), 1.0, Augmentation(mirror=1.0), np.random.default_rng(0), 1.0)
+    assert len(sample.labels) == 0
+
+
 @pytest.mark.parametrize("mirror", [0.0, 1.0])
 def test_augmented_boxes_stay_on_the_disparity_that_the_pictures_have(drive, tmp_path, mirror):
     """Whatever is drawn, the wall (10 px of disparity in the drive) is where the sample's calibration says."""

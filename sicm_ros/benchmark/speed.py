@@ -160,6 +160,7 @@ def measure(
         "repeats": repeats,
         "threads": threads,
         "number_type": str(model.number_type).removeprefix("torch."),
+        "engine": model.engine,
         "device": str(model.device),
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "ffmpeg": ffmpeg.version()},
     }
@@ -237,7 +238,10 @@ def table(times: dict):
     from rich.table import Table
 
     where = times["machine"]
-    title = f"{times['model']} ({times['number_type']}), {times['threads']} threads, {where['processor']}"
+    title = (
+        f"{times['model']} ({times['number_type']}, vehicle in {times['engine']}), {times['threads']} threads, "
+        f"{where['processor']}"
+    )
     caption = (
         f"Medians over {times['pairs']} pairs x {times['repeats']} rounds. Starting an ffmpeg process, "
         f"{times['process_start']:.0f} ms, is taken off. Ratios: ours / theirs; their decode counts the uncompressed "

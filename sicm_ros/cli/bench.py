@@ -50,6 +50,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--number-type", choices=("float32", "bfloat16"), help="of the network (default: the faster one here)"
         )
+        action.add_argument(
+            "--engine",
+            choices=("torch", "openvino", "auto"),
+            default="torch",
+            help="of the vehicle's network; openvino computes in float32 (default: %(default)s)",
+        )
 
     run = actions.add_parser(
         "run", help="code, detect and judge all that a configuration lists; goes on where it stopped"
@@ -176,7 +182,7 @@ def _speed(args: argparse.Namespace) -> None:
             raise InputError(f"--{name} {getattr(args, name)}; expected at least 1")
     threads = args.threads or os.cpu_count() or 1
     _limit_threads(threads)
-    model = _in_numbers(sicm_ros.load(args.model, device=args.device), args.number_type)
+    model = _in_numbers(sicm_ros.load(args.model, args.device, args.engine), args.number_type)
     pairs = some_pairs(args.pairs, args.limit)
     times = speed.measure(
         model,
@@ -207,7 +213,7 @@ def _stages(args: argparse.Namespace) -> None:
     from sicm_ros.benchmark import stages
 
     _limit_threads(args.threads or os.cpu_count() or 1)
-    model = _in_numbers(sicm_ros.load(args.model), args.number_type)
+    model = _in_numbers(sicm_ros.load(args.model, engine=args.engine), args.number_type)
     columns = stages.measure(
         model,
         some_pairs(args.pairs, args.limit),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import math
 import time
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache, partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
@@ -28,6 +30,17 @@ def keep_memory() -> None:
     mallopt(_M_TOP_PAD, 64 << 20)
 
 
+def quickest(ways: Mapping[Hashable, Callable[[], object]], rounds: int) -> dict[Hashable, float]:
+    """Seconds that each way takes: in turn, and the best of all rounds, for other processes must not decide it."""
+    seconds = dict.fromkeys(ways, math.inf)
+    for _ in range(rounds):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            seconds[name] = min(seconds[name], time.perf_counter() - start)
+    return seconds
+
+
 @lru_cache
 def fastest_type(device: torch.device) -> torch.dtype:
     """float32 or bfloat16, whichever a convolution of ours takes less time in on this device, by trying both."""
@@ -35,17 +48,14 @@ def fastest_type(device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     layer = nn.Conv2d(48, 48, 3, padding=1).to(memory_format=torch.channels_last)
     x = torch.randn(1, 48, 48, 216).to(memory_format=torch.channels_last)
-    types = torch.float32, torch.bfloat16
-    seconds: dict[torch.dtype, list[float]] = {dtype: [] for dtype in types}
+
+    def in_type(dtype: torch.dtype) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            return layer(x)
+
     with torch.inference_mode():
-        # In turn, and the best of many: other processes must not decide it, or two runs would see different numbers.
-        for _ in range(12):
-            for dtype in types:
-                with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-                    start = time.perf_counter()
-                    layer(x)
-                    seconds[dtype].append(time.perf_counter() - start)
-    return torch.bfloat16 if min(seconds[torch.bfloat16]) < 0.8 * min(seconds[torch.float32]) else torch.float32
+        seconds = quickest({dtype: partial(in_type, dtype) for dtype in (torch.float32, torch.bfloat16)}, 12)
+    return torch.bfloat16 if seconds[torch.bfloat16] < 0.8 * seconds[torch.float32] else torch.float32
 
 
 def folded(network: nn.Module) -> nn.Module:

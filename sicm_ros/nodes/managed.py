@@ -122,10 +122,13 @@ class ManagedNode(LifecycleNode):
             raise ModelError("device is cuda, but torch sees no GPU here; set device to cpu")
         if self.parameters.threads:
             torch.set_num_threads(self.parameters.threads)
-        self.model = sicm_ros.load(self.parameters.model, device=self.parameters.device)
+        engine = self.parameters.engine if self.has_parameter("engine") else "torch"
+        self.model = sicm_ros.load(self.parameters.model, device=self.parameters.device, engine=engine)
         self.model.warm_up()  # so that the first real job is not the slow one
         about = self.model.describe()
-        self.get_logger().info(f"model {about['name']} ({self.model.fingerprint.hex()}) is loaded and warm")
+        self.get_logger().info(
+            f"model {about['name']} ({self.model.fingerprint.hex()}) is loaded and warm, in {about['engine']}"
+        )
         return self.together()
 
     # -- jobs ---------------------------------------------------------------------------------------------------------

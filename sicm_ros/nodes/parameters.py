@@ -63,6 +63,12 @@ MODEL = (
 
 ENCODER = (
     *MODEL,
+    Parameter(
+        "engine",
+        "auto",
+        "what runs the network on a processor: torch, openvino where it is installed, or auto, the quicker one of them",
+        choices=("auto", "torch", "openvino"),
+    ),
     Parameter("quality", 0.5, "from fewest bytes to best features", "", 0.0, 1.0, fixed=False),
     Parameter(
         "mode",

@@ -108,5 +108,6 @@ class PackedPairs:
             disparity = image(record["spans"][2], cv2.IMREAD_UNCHANGED).astype(np.float32) / DISPARITY_STEPS
         labels = record["labels"]
         if labels is not None:
-            labels = Labels(**{k: np.array(v) for k, v in labels.items()})
+            # A list without objects would not tell how many columns there are.
+            labels = Labels(**{k: np.array(v) for k, v in labels.items()}) if labels["names"] else Labels.empty()
         return left, right, disparity, StereoCalibration(**record["calibration"]), labels, record["scale"]
