@@ -12,11 +12,13 @@ from rendered_drive import write_objects
 from safetensors.torch import load_file
 
 import sicm_ros
+from sicm_ros.cli import main
 from sicm_ros.errors import InputError
 from sicm_ros.kitti import KittiObjects
-from sicm_ros.model_folder import licence_of
+from sicm_ros.model_folder import licence_of, read_model, save_model
 from sicm_ros.training import loop
 from sicm_ros.training.augment import Augmentation, draw
+from sicm_ros.training.averaging import average
 from sicm_ros.training.config import load_config
 from sicm_ros.training.loop import TrainingError, train
 from sicm_ros.training.samples import TrainingSamples, packed
@@ -174,3 +176,27 @@ def test_settings_that_make_no_sense_are_refused():
         load_config("nothing")
     with pytest.raises(InputError, match="key=value"):
         load_config("lite_codec", ["steps"])
+
+
+def test_an_average_lies_between_its_models(small_model, tmp_path):
+    torch.manual_seed(3)
+    other = tmp_path / "other"
+    stored = read_model(small_model)
+    with torch.no_grad():
+        for parameter in stored.network.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    save_model(stored.network, other, "other", "non-commercial")
+    assert main(["average", str(small_model), str(other), "--shares", "1", "3", "--out", str(tmp_path / "mean")]) == 0
+    a, b, mean = (load_file(p / "weights.safetensors") for p in (small_model, other, tmp_path / "mean"))
+    for name, value in mean.items():
+        expected = 0.25 * a[name].float() + 0.75 * b[name].float()
+        torch.testing.assert_close(value.float(), expected, atol=2e-3, rtol=2e-3)  # halves
+    assert licence_of(tmp_path / "mean") == "non-commercial"
+    assert sicm_ros.load(tmp_path / "mean").name == "other"
+
+
+def test_what_can_not_be_averaged_is_refused(small_model, tiny_model, tmp_path):
+    with pytest.raises(InputError, match="different networks"):
+        average([small_model, tiny_model], [1, 1], tmp_path / "mean")
+    with pytest.raises(InputError, match="positive share"):
+        average([small_model, small_model], [1, 0], tmp_path / "mean")

@@ -19,6 +19,7 @@ COMMANDS = {
     "compose": "sicm_ros.cli.compose",
     "label": "sicm_ros.cli.label",
     "train": "sicm_ros.cli.train",
+    "average": "sicm_ros.cli.average",
     "bag": "sicm_ros.cli.bag",
     "bench": "sicm_ros.cli.bench",
     "report": "sicm_ros.cli.report",

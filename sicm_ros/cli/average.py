@@ -1,0 +1,20 @@
+"""`sicm average`: the mean of the weights of several trainings."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+SUMMARY = "average the weights of models that were trained from one another: better than each"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="names or folders")
+    parser.add_argument("--shares", nargs="+", type=float, metavar="S", help="of each model (default: even)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder")
+
+
+def run(args: argparse.Namespace) -> None:
+    from sicm_ros.training.averaging import average
+
+    print(average(args.models, args.shares or [1.0] * len(args.models), args.out))
