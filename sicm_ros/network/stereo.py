@@ -113,9 +113,10 @@ class StereoMatching(nn.Module):
         width, head = config.width, config.head_width
         self.pyramid = Pyramid(channels, width)
         self.to_matching = nn.Conv2d(width, config.matching_width, 1)
-        first = block(config.groups * config.disparities, head, kernel=1)
-        first[0] = CorrelationConv(config.groups, config.disparities, head)
-        self.aggregate = nn.Sequential(first, block(head, width))
+        mixed = CorrelationConv(config.groups, config.disparities, head)
+        self.aggregate = nn.Sequential(
+            nn.Sequential(mixed, nn.BatchNorm2d(head), nn.ReLU(inplace=True)), block(head, width)
+        )
         self.logits = nn.Conv2d(width, config.disparities, 1)
         self.refine = Refinement(config.groups, config.refine_width)
 
