@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from sicm_ros.errors import InputError
 from sicm_ros.model_folder import find_model, read_model, save_model
 
@@ -44,7 +42,7 @@ def average(models: Sequence[str | Path], shares: Sequence[float], out: Path) ->
         else value
         for name, value in states[-1].items()
     }
-    network.load_state_dict({name: torch.as_tensor(value) for name, value in mean.items()})
+    network.load_state_dict(mean)
     licence = next((each.licence for each in stored if each.licence != "free"), "free")
     parts = ", ".join(f"{share / total:.0%} {find_model(model)}" for model, share in zip(models, shares))
     card = f"# {stored[-1].name}\n\nLicence of the weights: {licence}.\n\nMean of weights: {parts}.\n"
