@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib import resources
 
 import numpy as np
@@ -114,6 +116,23 @@ def test_the_same_number_gives_the_same_sample_and_another_gives_another(drive, 
     a, b = (TrainingSamples(tiny(drive, tmp_path)) for _ in range(2))
     assert torch.equal(a[3]["images"], b[3]["images"])
     assert not torch.equal(a[3]["images"], a[4]["images"])
+
+
+def test_two_processes_may_pack_the_same_data_at_once(drive, tmp_path):
+    """As the ranks of `torchrun` do: each is left with all of it, whoever ends first."""
+    code = (
+        "import sys; from pathlib import Path; from sicm_ros.training.config import DataSet\n"
+        "from sicm_ros.training.samples import packed\n"
+        "print(sum(packed(DataSet(path=sys.argv[1]), Path(sys.argv[2]), width)"
+        ".read(0)[0].shape[1] for width in range(280, 320, 2)))"
+    )
+    words = [sys.executable, "-c", code, str(drive), str(tmp_path / "cache")]
+    ranks = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    for rank in ranks:
+        said, complaint = rank.communicate(timeout=120)
+        assert rank.returncode == 0, complaint
+        assert int(said) == sum(range(280, 320, 2))
+    assert not list((tmp_path / "cache").rglob("*.tmp"))
 
 
 def test_a_frame_without_objects_is_drawn_like_any_other(tmp_path):

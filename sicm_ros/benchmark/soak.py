@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+from scipy.stats import theilslopes
+
 from sicm_ros.bags.stereo import open_stereo
 from sicm_ros.benchmark.watched import Watched, resident_kib
 from sicm_ros.processes import PipelineError, check_ros, processes
@@ -20,6 +23,7 @@ PERIOD = 1.0  # seconds between two samples
 READY = 300.0  # seconds that loading a model may take at most
 STALLED = 30.0  # seconds without a result after which it is over
 MAX_GROWTH = 0.01  # share of the memory after warm-up
+SLOPE_POINTS = 400  # samples that a slope is taken from, at most: pairs of them are compared
 NODES = ("encoder", "decoder")
 
 
@@ -39,8 +43,11 @@ class Soak:
 
     Attributes:
         pairs, seconds: results, and how long they took.
-        growth: of each node's memory, from the median of the fifth after warm-up to that of the last fifth; a share.
-        drift: of each node's median latency, likewise.
+        growth: of each node's memory from the end of the warm-up to the end, a share: by the median slope between any
+            two samples (Theil-Sen). What grows steadily shows in it as it is; a single step, as an allocator makes when
+            two threads ask at once for the first time, doesn't.
+        step: the same from the median of the fifth after warm-up to that of the last fifth, single steps included.
+        drift: of each node's median latency, like step.
         lost: messages that never arrived.
         dropped: by node and cause.
         samples: once a second.
@@ -49,6 +56,7 @@ class Soak:
     pairs: int
     seconds: float
     growth: dict[str, float]
+    step: dict[str, float]
     drift: dict[str, float]
     lost: int
     dropped: dict[str, dict[str, int]]
@@ -134,9 +142,18 @@ def summarised(samples: list[Sample], lost: int, dropped: dict[str, dict[str, in
         after = statistics.median(map(value, warm[-fifth:]))
         return after / before - 1 if before else 0.0
 
-    growth = {name: change(lambda s, n=name: s.memory[n]) for name in NODES}
+    growth = {name: _trend([(s.pairs, s.memory[name]) for s in warm]) for name in NODES}
+    step = {name: change(lambda s, n=name: s.memory[n]) for name in NODES}
     drift = {name: change(lambda s, n=name: s.latency[n]) for name in NODES}
-    return Soak(total, samples[-1].seconds, growth, drift, lost, dropped, samples)
+    return Soak(total, samples[-1].seconds, growth, step, drift, lost, dropped, samples)
+
+
+def _trend(points: list[tuple[int, int]]) -> float:
+    """What a value gains from the first point to the last at the median slope of all pairs, a share of its median."""
+    if len(points) < 2:
+        return 0.0
+    x, y = np.array(points[:: -(-len(points) // SLOPE_POINTS)], float).T
+    return float(theilslopes(y, x).slope * (x[-1] - x[0]) / np.median(y))
 
 
 def picture(result: Soak, out: Path) -> None:

@@ -139,13 +139,13 @@ def _soak(args: argparse.Namespace) -> int:
     for name in soak.NODES:
         memory = result.samples[-1].memory[name] / 1024
         print(
-            f"{name}: {memory:.0f} MiB, {100 * result.growth[name]:+.2f} % since warm-up; latency "
+            f"{name}: {memory:.0f} MiB, since warm-up {100 * result.step[name]:+.2f} %, steadily "
+            f"{100 * result.growth[name]:+.2f} %; latency "
             f"{result.samples[-1].latency[name]:.1f} ms, {100 * result.drift[name]:+.1f} %; dropped: "
             f"{result.dropped[name] or 'nothing'}"
         )
-    print(
-        f"lost: {result.lost}; {'passed' if result.passed else 'FAILED'}: memory may grow by 1 %, nothing may be lost"
-    )
+    verdict = "passed" if result.passed else "FAILED"
+    print(f"lost: {result.lost}; {verdict}: memory may grow steadily by 1 %, nothing may be lost")
     return 0 if result.passed else 1
 
 

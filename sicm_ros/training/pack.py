@@ -38,9 +38,11 @@ def pack(frames: list[StereoFrame], out: Path, width: int, disparities: Path | N
             their own.
     """
     out.mkdir(parents=True, exist_ok=True)
+    # Names of this process's own: others may be packing the same, each rank of `torchrun` among them.
+    unfinished = {name: out / f"{name}.{os.getpid()}.tmp" for name in ("pairs.bin", "index.json")}
     found = {p.stem: p for p in disparities.rglob("*.png")} if disparities else {}
     records, position = [], 0
-    with open(out / "pairs.bin.tmp", "wb") as pairs:
+    with open(unfinished["pairs.bin"], "wb") as pairs:
         for frame in tqdm(frames, desc=f"packing {out.name}", unit="pair"):
             height = round(frame.calibration.height * width / frame.calibration.width)
             calibration = frame.calibration.resized(width, height)
@@ -74,8 +76,10 @@ def pack(frames: list[StereoFrame], out: Path, width: int, disparities: Path | N
                     "scale": width / frame.calibration.width,
                 }
             )
-    os.replace(out / "pairs.bin.tmp", out / "pairs.bin")
-    (out / "index.json").write_text(json.dumps({"version": _VERSION, "width": width, "frames": records}))
+    index = {"version": _VERSION, "width": width, "frames": records}
+    unfinished["index.json"].write_text(json.dumps(index))
+    for name, path in unfinished.items():  # the index, which says that all is there, comes last
+        os.replace(path, out / name)
 
 
 class PackedPairs:
