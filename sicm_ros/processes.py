@@ -40,8 +40,9 @@ class Process:
         """Reads standard output in a thread."""
 
         def read() -> None:
-            for line in self.popen.stdout:
-                self.lines.put(line.strip())
+            with self.popen.stdout as said:
+                for line in said:
+                    self.lines.put(line.strip())
 
         threading.Thread(target=read, daemon=True).start()
 

@@ -93,6 +93,17 @@ def test_a_codec_follows_a_teacher_that_learnt_more(drive, tmp_path):
         loop.start_network(config.model_copy(update={"teacher": str(other)}))
 
 
+def test_matching_alone_leaves_everything_else_as_it_is(drive, tmp_path):
+    codec = train(tiny(drive, tmp_path, "lite_codec"))
+    matching = train(tiny(drive, tmp_path, "lite_matching", f"start={codec}"))
+    before, after = (load_file(folder / "weights.safetensors") for folder in (codec, matching))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert "encoder.stereo.refine.shift.weight" in changed
+    assert all(name.startswith("encoder.stereo.") for name in changed)
+    with pytest.raises(InputError, match="compensation"):
+        train(tiny(drive, tmp_path, "lite_matching", "network.codec.compensation=false"))
+
+
 def test_a_loss_that_is_not_finite_stops_with_the_samples_named(drive, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "weighted", lambda losses, weights: losses["heat"] * float("nan"))
     with pytest.raises(TrainingError, match=r"samples \[0, 1\]"):

@@ -39,8 +39,8 @@ class TrainConfig(_Strict):
     """A stage.
 
     Attributes:
-        stage: detector (uncompressed features), codec (rate, task, distillation; backbone fixed), or joint
-            (everything).
+        stage: detector (uncompressed features), codec (rate, task, distillation; backbone fixed), matching (of the
+            codec that part of the vehicle's network alone that names disparities), or joint (everything).
         name: of the model that comes out.
         start: model folder whose weights it starts from, or start_parts of them; ImageNet's backbone without one.
         teacher: model folder whose detector of uncompressed features takes the place of the one that `start` has, with
@@ -61,7 +61,7 @@ class TrainConfig(_Strict):
         distil, distil_maps, distil_disparity, matching: what terms count.
     """
 
-    stage: Literal["detector", "codec", "joint"]
+    stage: Literal["detector", "matching", "codec", "joint"]
     name: str
     network: NetworkConfig = NetworkConfig()
     start: str | None = None

@@ -36,11 +36,12 @@ from sicm_ros.training.transform import start_codec
 
 _PARTS = {
     "detector": ("backbone", "detector"),
+    "matching": ("encoder.stereo",),
     "codec": ("encoder", "gain", "prior", "decoder", "detector"),
     "joint": ("backbone", "encoder", "gain", "prior", "decoder", "detector"),
     "pictures": ("encoder", "gain", "prior", "decoder"),
 }
-_TAUGHT = ("codec", "joint")  # stages with a teacher
+_TAUGHT = ("matching", "codec", "joint")  # stages with a teacher
 
 
 FEATURE_SAMPLES = 80  # pairs that features are measured on
@@ -98,6 +99,8 @@ def train(config: TrainConfig) -> Path:
 def start_network(config: TrainConfig) -> Network:
     """The network a stage starts from: a model folder's weights, or ImageNet's backbone."""
     network = network_of(config.network)
+    if config.stage == "matching" and not config.network.codec.compensation:
+        raise InputError("stage matching: this network's vehicle matches nothing; set network.codec.compensation=true")
     if config.start:
         load_weights(network, config.start, config.start_parts)
     elif config.stage != "pictures" and hasattr(network.backbone, "load_imagenet"):
@@ -161,10 +164,14 @@ class _Step(nn.Module):
         teacher = self._teacher[0]
         with torch.no_grad():
             goal = teacher.extract(views)
-        features = goal if config.stage == "codec" else network.extract(views)
-        quality = random_qualities(len(images), images.device)
-        with torch.no_grad():
             goal_maps = teacher.reference(goal, rigs)
+        if config.stage == "matching":
+            matched = network.encoder.stereo(network.scale.normalised(goal))
+            losses = {"vehicle_matching": vehicle_matching(matched, batch["matching"], goal_maps)}
+            return losses | {"total": losses["vehicle_matching"]}
+
+        features = network.extract(views) if config.stage == "joint" else goal
+        quality = random_qualities(len(images), images.device)
         if self.prior_only:
             # A prior that knows nothing yet would only mislead the transforms. Its rate, alike at all qualities.
             bpp = network.rate(features, quality, goal_maps.disparity) / batch["source_pixels"]
@@ -222,7 +229,7 @@ def _optimiser(network: Network, config: TrainConfig) -> torch.optim.Optimizer:
     network.requires_grad_(False)
     for part in _PARTS[config.stage]:
         rate = config.learning_rate * _relative_rate(part, config)
-        module = getattr(network, part)
+        module = network.get_submodule(part)
         if rate == 0:
             continue
         module.requires_grad_(True)
