@@ -152,7 +152,7 @@ def measure(
         "process_start": startup,
         "unit": "ms, median",
         "cost": cost(model),
-        "memory": {} if memory_of is None else memory(memory_of, pairs[0], threads),
+        "memory": {} if memory_of is None else memory(memory_of, pairs[0], threads, model.engine),
         "model": model.name,
         "model_fingerprint": model.fingerprint.hex(),
         "quality": quality,
@@ -199,7 +199,7 @@ def peak():
 torch.set_num_threads(int(sys.argv[2])); cv2.setNumThreads(int(sys.argv[2]))
 imported = peak()
 import sicm_ros
-model = sicm_ros.load(sys.argv[1])
+model = sicm_ros.load(sys.argv[1], engine=sys.argv[6])
 width, height = int(sys.argv[3]), int(sys.argv[4])
 rig = StereoCalibration(0.58 * width, 0.58 * width, width / 2, height / 2, 0.5, width, height)
 picture = numpy.random.default_rng(0).integers(0, 255, (height, width, 3), numpy.uint8)
@@ -210,14 +210,17 @@ print(imported, peak())
 """
 
 
-def memory(model: str | Path, pair: Pair, threads: int) -> dict[str, float]:
-    """Peak memory, MB, of fresh processes that encode a pair, and that decode it as well; Linux only, else empty."""
+def memory(model: str | Path, pair: Pair, threads: int, engine: str = "torch") -> dict[str, float]:
+    """Peak memory, MB, of fresh processes that encode a pair, and that decode it as well; Linux only, else empty.
+
+    The first of them are the libraries alone: PyTorch, OpenCV and NumPy, without OpenVINO.
+    """
     if not Path("/proc/self/status").exists():
         return {}
     height, width = pair.left.shape[:2]
     tree = {}
     for side in ("encode", "decode"):
-        command = [sys.executable, "-c", _CHILD, str(model), str(threads), str(width), str(height), side]
+        command = [sys.executable, "-c", _CHILD, str(model), str(threads), str(width), str(height), side, engine]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         imported, peak = map(float, done.stdout.split()[-2:])
         tree["libraries alone"] = imported
