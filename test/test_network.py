@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from sicm_ros.network.detector import (
     MEAN_DIMENSIONS,
     Maps,
     Rigs,
+    calibrated,
     candidates,
     pooled,
 )
@@ -334,6 +336,30 @@ def test_perfect_maps_give_back_the_box(x, z, ry, name, baseline, offset):
     losses = task_losses(maps, batch, rigs)
     for term in ("offset", "face", "extent", "depth", "dimensions", "corners"):
         assert losses[term] < 0.05, term
+
+
+def test_scores_fall_with_the_metres_that_the_depth_may_be_off():
+    """Four per cent of a depth are a scratch at 10 m and another car's place at 40 m, and more to somebody on foot."""
+    calibration = StereoCalibration(600.0, 600.0, 420.0, 60.0, 0.5, 864, 192)
+    rigs = Rigs.of([calibration])
+
+    def score(z: float, name: str = "Car") -> float:
+        picture = np.zeros((192, 864, 3), np.uint8)
+        labels = _car(0.0, 1.6, z, 1.5, (1.5, 1.7, 4.2) if name == "Car" else (1.7, 0.6, 0.8), name)
+        sample = Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels)
+        maps = _perfect_maps(targets(sample), 48, 216)
+        return candidates(replace(maps, log_sigma=torch.full((1, 1, 48, 216), math.log(0.04))), rigs, 1).scores.item()
+
+    assert score(10) > score(20) > score(40)
+    assert score(20) > score(20, "Pedestrian")
+
+
+def test_calibrated_scores_keep_their_order():
+    scores = torch.linspace(0, 1, 1001)
+    chances = calibrated(scores)
+    assert (chances.diff() > 0)[1:-1].all()
+    assert 0 <= chances[0] < 1e-6
+    assert chances[-1] <= 1
 
 
 def test_vans_and_hidden_cars_are_not_learnt_as_empty_road():
