@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -352,6 +352,31 @@ def test_scores_fall_with_the_metres_that_the_depth_may_be_off():
 
     assert score(10) > score(20) > score(40)
     assert score(20) > score(20, "Pedestrian")
+
+
+def test_a_box_lies_where_its_cell_and_those_around_it_say_in_the_mean():
+    calibration = StereoCalibration(600.0, 600.0, 432.0, 60.0, 0.5, 864, 192)
+    picture = np.zeros((192, 864, 3), np.uint8)
+    target = targets(Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, _car(0.0, 1.6, 20, 1.5)))
+    rigs = Rigs.of([calibration])
+    maps = _perfect_maps(target, 48, 216)
+    cell = int(target["cell"][target["weight"].argmax()])
+
+    def depth(beside: float, heat: float) -> float:
+        """Of the box, where the cell above says a disparity that is `beside` times the true one, and how sure it is."""
+        own = {field.name: getattr(maps, field.name).clone() for field in fields(maps)}
+        for values in own.values():
+            flat = values.flatten(2)
+            flat[:, :, cell - 216] = flat[:, :, cell]
+        own["offset"][0, 1].view(-1)[cell - 216] += 1  # the centre is a row further down from there
+        own["face"].view(-1)[cell - 216] += math.log(beside)
+        own["heat"][0, 0].view(-1)[cell - 216] = heat
+        return candidates(replace(maps, **own), rigs, 1).location[0, 0, 2].item()
+
+    assert depth(1.0, 5.0) == pytest.approx(20, rel=2e-3)
+    assert 19.4 < depth(1.05, 4.0) < 19.9, "both say, and one of them that it is nearer"
+    assert depth(1.05, -9.0) == pytest.approx(20, rel=2e-3), "nothing is seen there"
+    assert depth(1.6, 4.0) == pytest.approx(20, rel=2e-3), "that is another car"
 
 
 def test_calibrated_scores_keep_their_order():

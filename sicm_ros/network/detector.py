@@ -244,22 +244,44 @@ def calibrated(scores: Tensor) -> Tensor:
     return torch.sigmoid(SLOPE * torch.logit(scores, eps=1e-6) + SHIFT)
 
 
+# What a cell beside a peak says of the object counts if that is nearer to what the peak says than this share of the
+# length: what is further away is another object.
+SAME = 0.5
+MIDDLE = 4  # of nine cells
+
+
+def _nine(index: Tensor, height: int, width: int) -> Tensor:
+    """Flat cells (B, K) -> (B, K, 9): with those around them, row by row; what lies outside is moved to the border."""
+    steps = torch.arange(-1, 2, device=index.device)
+    rows = (index[..., None] // width + steps.repeat_interleave(3)).clamp(0, height - 1)
+    return rows * width + (index[..., None] % width + steps.repeat(3)).clamp(0, width - 1)
+
+
 @torch.no_grad()
 def candidates(maps: Maps, rigs: Rigs, count: int = 60) -> Candidates:
     """The `count` strongest local maxima of the heat maps as boxes, best first.
 
     They are ordered by the heat times the chance that the depth is within TOLERANCE, if its error is Laplacian. The
-    score is that, as `calibrated`.
+    score is that, as `calibrated`. A box lies where its cell and those around it say in the mean, weighted by the same:
+    they see the object as well, and their errors are not quite the same.
     """
     heat = maps.heat.float().sigmoid()
     peaks = heat * (F.max_pool2d(heat, 3, 1, 1) == heat)
     _, c, h, w = peaks.shape
-    scores, flat = peaks.flatten(1).topk(min(count, c * h * w))
+    flat = peaks.flatten(1).topk(min(count, c * h * w)).indices
     classes, index = flat // (h * w), flat % (h * w)
-    boxes = boxes_at(maps, index, classes, rigs)
-    error = boxes["sigma"] * boxes["location"][..., 2]
-    certainty = 1 - torch.exp(-TOLERANCE * boxes["dimensions"][..., 2] / error)
-    scores = calibrated(scores * certainty)
+    cells = _nine(index, h, w)
+    said = boxes_at(maps, cells.flatten(1), classes.repeat_interleave(9, 1), rigs)
+    said = {name: values.unflatten(1, cells.shape[1:]) for name, values in said.items()}
+    boxes = {name: values[:, :, MIDDLE] for name, values in said.items()}
+
+    length = boxes["dimensions"][..., None, 2]
+    certainty = 1 - torch.exp(-TOLERANCE * length / (said["sigma"] * said["location"][..., 2]))
+    likely = heat.flatten(1).gather(1, (classes[..., None] * (h * w) + cells).flatten(1)).view_as(certainty) * certainty
+    apart = (said["location"] - boxes["location"][:, :, None])[..., [0, 2]].norm(dim=-1)
+    weight = (likely * (apart < SAME * length))[..., None]
+    boxes["location"] = (said["location"] * weight).sum(2) / weight.sum(2)
+    scores = calibrated(likely[:, :, MIDDLE])
     order = scores.argsort(dim=1, descending=True, stable=True)
 
     def sort(t: Tensor) -> Tensor:
