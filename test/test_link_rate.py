@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import cycle, islice, pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import sicm_ros
+from sicm_ros.bags import open_stereo
+from sicm_ros.cli.demo import SHIPPED
 from sicm_ros.errors import InputError
 from sicm_ros.link.rate import RateController, SizeModel, within_limit
 
@@ -79,6 +82,27 @@ def test_every_second_keeps_to_the_target_within_five_percent(curve: str, seed: 
     target = 8e-3 * hz * low ** (1 - share) * high**share
     sent = drive(RateController(target), Scene(CURVES[curve], seed), every(20, hz))
     assert max(map(abs, errors(sent, target, after=102.0))) < 0.05
+
+
+class RealScene:
+    """The model that ships on the demo's drive, there and back again."""
+
+    def __init__(self) -> None:
+        self.model = sicm_ros.load("default")
+        with open_stereo(SHIPPED) as drive:
+            pairs = list(islice(drive.pairs(), 12))
+        self.pairs = cycle(pairs + pairs[-2:0:-1])
+
+    def size(self, quality: float) -> int:
+        pair = next(self.pairs)
+        packet = self.model.encode(pair.left, pair.right, pair.calibration, quality, include_calibration=False)
+        return OVERHEAD + len(packet)
+
+
+def test_every_second_of_real_packets_keeps_to_the_target():
+    sent = drive(RateController(64.0), RealScene(), every(5.0))
+    assert len(sent) == 50
+    assert max(map(abs, errors(sent, 64.0, after=102.0))) < 0.05
 
 
 @pytest.mark.parametrize("jump", [math.log(2), -math.log(2)], ids=["twice the detail", "half the detail"])
