@@ -20,7 +20,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             argument("model", "default", "The encoder's model: the name of one that ships, or a folder."),
-            argument("min_score", "0.2", "Detections below this score are not published, 0 to 1."),
+            argument("min_score", "0.4", "Detections below this score are not published, 0 to 1."),
             argument("device", "cpu", "Where the network runs.", ["cpu", "cuda"]),
             argument("namespace", "", "Namespace of the vehicle whose features are decoded."),
             argument("use_sim_time", "false", "Take the time from /clock, as for a bag played with --clock."),

@@ -57,7 +57,7 @@ def generate_launch_description() -> LaunchDescription:
             argument("quality", "0.5", "0 (fewest bytes) to 1 (best features)."),
             argument("device", "cpu", "Where the network runs.", ["cpu", "cuda"]),
             argument("compressed", "false", "The bag (or the camera) has CompressedImage topics.", ["true", "false"]),
-            argument("min_score", "0.2", "Detections below this score are not published, 0 to 1."),
+            argument("min_score", "0.4", "Detections below this score are not published, 0 to 1."),
             argument(
                 "link",
                 "",

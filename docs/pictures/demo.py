@@ -15,10 +15,10 @@ import numpy as np
 
 import sicm_ros
 from sicm_ros.bags import open_stereo
+from sicm_ros.geometry import LIKELY
 from sicm_ros.pictures import DETECTION, LABEL, birds_eye, draw_boxes
 
 HERE = Path(__file__).parent
-LEAST_SCORE = 0.2
 
 
 def main(number: int) -> None:
@@ -27,7 +27,7 @@ def main(number: int) -> None:
     pair = next(islice(drive.pairs(), number, None))
     packet = model.encode(pair.left, pair.right, pair.calibration, 0.5)
     found = model.decode(packet).detections
-    keep = found.scores >= LEAST_SCORE
+    keep = found.scores >= LIKELY
     found = replace(found, **{field.name: getattr(found, field.name)[keep] for field in fields(found)})
     drawn = draw_boxes(pair.left, pair.labels, pair.calibration, LABEL, thickness=1)
     drawn = draw_boxes(drawn, found, pair.calibration, DETECTION, captions=True)

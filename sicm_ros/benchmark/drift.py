@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sicm_ros.benchmark.matching import nearest_free
-from sicm_ros.geometry import Detections
+from sicm_ros.geometry import LIKELY, Detections
 
-SCORE = 0.2  # detections below it count on neither side; what the default model's card recommends
+SCORE = LIKELY  # detections below it count on neither side
 NEAR = 2.0  # metres between centres seen from above, below which two detections are the same object
 
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from sicm_ros.benchmark.coders import Pair
 from sicm_ros.bitstream import CALIBRATION_BYTES, HEADER_BYTES
 from sicm_ros.box_packet import pack_boxes
+from sicm_ros.geometry import LIKELY
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from sicm_ros.model import Model
-
-MIN_SCORE = 0.2  # of boxes that are sent; the encoder node's default
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def measure(
                     bytes_of.setdefault(part, []).append(size)
         start = time.perf_counter()
         result = model.detect_uncompressed(pair.left, pair.right, pair.calibration)
-        found = result.detections.above(MIN_SCORE)
+        found = result.detections.above(LIKELY)
         data = pack_boxes(found, model.fingerprint, 0, pair.calibration.width, pair.calibration.height)
         laps(times[-1], "vehicle", result.timings, time.perf_counter() - start)
         if not number:

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="default", help="name or folder of the teacher (default: %(default)s)")
     parser.add_argument("--split", help="frames to take: 'train' of frames named after their drive, or an index file")
     parser.add_argument(
-        "--sure", type=float, default=0.5, help="score from which a detection is an object (%(default)s)"
+        "--sure", type=float, default=0.8, help="score from which a detection is an object (%(default)s)"
     )
     parser.add_argument(
         "--doubt", type=float, default=0.1, help="score from which nothing is learnt of it (default: %(default)s)"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sicm_ros.geometry import LIKELY
 from sicm_ros.link.profiles import PROFILES
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ ENCODER = (
     ),
     Parameter(
         "min_score",
-        0.2,
+        LIKELY,
         "boxes below this score are not sent where boxes alone are",
         "",
         0.0,
@@ -166,7 +167,7 @@ DECODER = (
         1e7,
         fixed=False,
     ),
-    Parameter("min_score", 0.2, "detections below this score are not published", "", 0.0, 1.0, fixed=False),
+    Parameter("min_score", LIKELY, "detections below this score are not published", "", 0.0, 1.0, fixed=False),
     Parameter("marker_lifetime", 0.5, "how long RViz shows a marker that is not renewed", "s", 0.0, 60.0, fixed=False),
     Parameter("max_depth", 80.0, "points beyond are not published", "m", 1.0, 1000.0, fixed=False),
     Parameter("bev_depth", 60.0, "metres from the bottom to the top of bev_image", "m", 5.0, 500.0, fixed=False),

@@ -18,7 +18,7 @@ from sicm_ros.kitti import Labels, from_detections, open_kitti
 from sicm_ros.kitti.writing import new_folder, write_pair
 from sicm_ros.synth.sgbm import sgbm_disparity, write_disparity
 
-SURE, DOUBT = 0.5, 0.1
+SURE, DOUBT = 0.8, 0.1
 
 
 class Teacher(Protocol):
