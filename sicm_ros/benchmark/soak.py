@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import theilslopes
 
 from sicm_ros.bags.stereo import open_stereo
 from sicm_ros.benchmark.watched import Watched, resident_kib
@@ -150,10 +149,13 @@ def summarised(samples: list[Sample], lost: int, dropped: dict[str, dict[str, in
 
 def _trend(points: list[tuple[int, int]]) -> float:
     """What a value gains from the first point to the last at the median slope of all pairs, a share of its median."""
-    if len(points) < 2:
-        return 0.0
     x, y = np.array(points[:: -(-len(points) // SLOPE_POINTS)], float).T
-    return float(theilslopes(y, x).slope * (x[-1] - x[0]) / np.median(y))
+    first, second = np.triu_indices(len(x), 1)
+    apart = x[second] > x[first]
+    if not apart.any():
+        return 0.0
+    slopes = (y[second] - y[first])[apart] / (x[second] - x[first])[apart]
+    return float(np.median(slopes) * (x[-1] - x[0]) / np.median(y))
 
 
 def picture(result: Soak, out: Path) -> None:
