@@ -5,7 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-import matplotlib
+from sicm_ros.errors import DependencyError
+
+try:
+    import matplotlib
+except ImportError as error:
+    raise DependencyError(f"pictures need matplotlib ({error}): pip install 'sicm_ros[bench]'") from None
 
 matplotlib.use("Agg")  # no screen, and none of the user's backends
 

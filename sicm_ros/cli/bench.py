@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import sys
@@ -124,6 +125,8 @@ def _soak(args: argparse.Namespace) -> int:
 
     if args.pairs < 10:
         raise InputError(f"--pairs {args.pairs}; expected at least 10")
+    if args.picture:
+        importlib.import_module("sicm_ros.benchmark.figures")  # says at once, not after hours, if something is missing
     with tqdm(total=args.pairs, unit="pair", desc="loading the model") as bar:
 
         def progress(done: int) -> None:
