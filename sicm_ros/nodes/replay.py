@@ -47,7 +47,7 @@ REPLAY = (
 CLOCK_STEP = 0.01  # seconds between two messages on /clock
 DISCOVERY = 3.0  # seconds that further subscribers are waited for, who needn't come
 FLUSHING = 7.0  # seconds that the last messages are given to arrive: two heartbeats of Fast DDS, 3 s apart
-SETTLING = 0.5  # seconds without a new subscriber after which the known ones are ready: discovery is not one step
+SETTLING = 1.0  # seconds without a new subscriber after which the known ones are ready: discovery is not one step
 
 
 class ReplayNode(Node):
