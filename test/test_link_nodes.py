@@ -151,15 +151,14 @@ def test_each_second_of_the_stream_keeps_to_the_target(chain: Chain):
     from rclpy.serialization import serialize_message
     from sicm_ros.msg import CompressedStereoFeatures
 
-    target = 45.0
-    came: list[tuple[float, float, int]] = []  # when, how long after the pictures, bytes
-
-    def arrived(message) -> None:
-        stamp = message.header.stamp
-        delay = time.time() - stamp.sec - stamp.nanosec * 1e-9
-        came.append((time.monotonic(), delay, len(serialize_message(message))))
-
-    chain.bus.node.create_subscription(CompressedStereoFeatures, "/rate/features", arrived, 50)
+    target = 80.0  # what this model can choose qualities for: 45 is its lowest one, and nothing is left to keep
+    came: list[tuple[float, int]] = []
+    chain.bus.node.create_subscription(
+        CompressedStereoFeatures,
+        "/rate/features",
+        lambda message: came.append((time.monotonic(), len(serialize_message(message)))),
+        50,
+    )
     chain.set("encoder", target_kbit_s=target)
     stream(chain.camera, 9.0)
     chain.set("encoder", target_kbit_s=0.0)
@@ -167,15 +166,12 @@ def test_each_second_of_the_stream_keeps_to_the_target(chain: Chain):
     assert len(settled) > 40
     off = []
     for first in range(len(settled) - 10):
-        (start, early, _), (end, late, _) = settled[first], settled[first + 10]
-        rate = sum(size for _, _, size in settled[first : first + 10]) * 8e-3 / (end - start)
-        # What came sooner or later than its pictures did is the machine's doing, not the controller's.
-        off.append(max(0.0, abs(rate / target - 1) - abs(late - early) / (end - start)))
-    # Five per cent in every second is what test_link_rate holds the controller to, on a clock without a scheduler.
-    off.sort()
-    assert off[len(off) // 2] < 0.05, off
-    assert off[int(0.9 * len(off))] < 0.1, off
-    whole = sum(size for _, _, size in settled[:-1]) * 8e-3 / (settled[-1][0] - settled[0][0])
+        window = settled[first : first + 10]
+        rate = sum(size for _, size in window) * 8e-3 / (settled[first + 10][0] - window[0][0])
+        off.append(abs(rate / target - 1))
+    # Arrivals have jitter of their own, on a busy machine more than the controller's error.
+    assert sorted(off)[int(0.9 * len(off))] < 0.05, sorted(off)
+    whole = sum(size for _, size in settled[:-1]) * 8e-3 / (settled[-1][0] - settled[0][0])
     assert abs(whole / target - 1) < 0.03
 
 
