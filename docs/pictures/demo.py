@@ -6,7 +6,6 @@ python docs/pictures/demo.py [number of the pair]
 from __future__ import annotations
 
 import sys
-from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 
@@ -26,9 +25,7 @@ def main(number: int) -> None:
     drive = open_stereo(Path(sicm_ros.__file__).parent / "demo" / "drive.mcap")
     pair = next(islice(drive.pairs(), number, None))
     packet = model.encode(pair.left, pair.right, pair.calibration, 0.5)
-    found = model.decode(packet).detections
-    keep = found.scores >= LIKELY
-    found = replace(found, **{field.name: getattr(found, field.name)[keep] for field in fields(found)})
+    found = model.decode(packet).detections.above(LIKELY)
     drawn = draw_boxes(pair.left, pair.labels, pair.calibration, LABEL, thickness=1)
     drawn = draw_boxes(drawn, found, pair.calibration, DETECTION, captions=True)
     for picture, text in (

@@ -6,7 +6,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,9 @@ from sicm_ros.benchmark import page
 from sicm_ros.benchmark.anchors import PictureCodec
 from sicm_ros.benchmark.coders import CodedPictures, Coder, Ours, Pictures
 from sicm_ros.benchmark.comparison import ABOVE, WIDTH, jpeg
-from sicm_ros.benchmark.drift import NEAR, SCORE, Drift, drift
+from sicm_ros.benchmark.drift import NEAR, Drift, drift
 from sicm_ros.benchmark.figures import label_of
-from sicm_ros.geometry import Detections
+from sicm_ros.geometry import LIKELY, Detections
 from sicm_ros.pictures import DETECTION, LABEL, birds_eye, draw_boxes
 
 if TYPE_CHECKING:
@@ -159,15 +159,10 @@ def _draw(pair: StereoPair, rebuilt: Pictures | None, before: Detections, after:
     else:
         picture, calibration = rebuilt.left, rebuilt.calibration
     picture = cv2.resize(picture, (WIDTH, round(picture.shape[0] * WIDTH / picture.shape[1])))
-    layers = [(_sure(before), LABEL), (_sure(after), DETECTION)]
+    layers = [(before.above(LIKELY), LABEL), (after.above(LIKELY), DETECTION)]
     for boxes, colour in layers:
         picture = draw_boxes(picture, boxes, calibration, colour)
     return jpeg(picture), jpeg(birds_eye(layers, pair.calibration, ABOVE))
-
-
-def _sure(detections: Detections) -> Detections:
-    keep = detections.scores >= SCORE
-    return Detections(*(getattr(detections, field.name)[keep] for field in fields(detections)))
 
 
 def write(report: DriveReport, model: Model, threads: int, out: Path) -> None:
@@ -180,7 +175,7 @@ def write(report: DriveReport, model: Model, threads: int, out: Path) -> None:
         "model": model.name,
         "model_fingerprint": model.fingerprint.hex(),
         "threads": threads,
-        "detections_on_uncompressed": sum(int((d.scores >= SCORE).sum()) for d in report.uncompressed),
+        "detections_on_uncompressed": sum(len(d.above(LIKELY)) for d in report.uncompressed),
         "codecs": [_tree(row, report.rate) for row in report.rows],
     }
     (out / "results.json").write_text(json.dumps(tree, indent=1) + "\n")
@@ -221,7 +216,7 @@ def _page(report: DriveReport, tree: dict, model: Model, threads: int) -> str:
     method = (
         f"{report.pairs} pairs of the drive, evenly spread, {report.rate:.1f} Hz. Bytes are whole streams, headers "
         "included (ours: with the calibration), both views together.",
-        f"Drift: detections with score {SCORE} and more against those of the uncompressed network on uncompressed "
+        f"Drift: detections with score {LIKELY} and more against those of the uncompressed network on uncompressed "
         f"pictures; the same object: same class and at most {NEAR:g} m apart, seen from above. No labels here: "
         "agreement says how little the coding changes, not how right the detector is.",
         f"Times: medians, {threads} threads. The other encoders and decoders run as processes of ffmpeg (JPEG: in this "

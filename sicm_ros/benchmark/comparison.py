@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from sicm_ros.benchmark.coders import CodedPictures, LearnedPictures
-from sicm_ros.benchmark.drift import SCORE
 from sicm_ros.benchmark.results import HEADLINE, DatasetResults, Measured
 from sicm_ros.benchmark.run import OURS, frames_of, stream_files
+from sicm_ros.geometry import LIKELY
 from sicm_ros.kitti import Labels, StereoFrame, read_labels
 from sicm_ros.pictures import DETECTION, LABEL, birds_eye, draw_boxes
 
@@ -78,7 +78,7 @@ def _panel(frame: StereoFrame, measured: Measured, folder: Path) -> Panel:
     streams = [path.read_bytes() for path in files]
     detections = read_labels(folder / measured.setting.key(measured.detector) / f"{frame.name}.txt", scored=True)
     detections = detections.moved(frame.source.left_origin_shift)
-    detections = detections[detections.scores >= SCORE]
+    detections = detections[detections.scores >= LIKELY]
     picture, calibration = frame.left, frame.calibration
     if isinstance(coder, (CodedPictures, LearnedPictures)):
         (pair,) = coder.decode([frame], streams)

@@ -10,7 +10,6 @@ import numpy as np
 from sicm_ros.benchmark.matching import nearest_free
 from sicm_ros.geometry import LIKELY, Detections
 
-SCORE = LIKELY  # detections below it count on neither side
 NEAR = 2.0  # metres between centres seen from above, below which two detections are the same object
 
 
@@ -40,8 +39,8 @@ def drift(uncompressed: Sequence[Detections], coded: Sequence[Detections]) -> Dr
     kept = lost = new = 0
     distances: list[float] = []
     for a, b in zip(uncompressed, coded, strict=True):
-        ours = np.flatnonzero(a.scores >= SCORE)
-        theirs = np.argsort(-b.scores, kind="stable")[: int((b.scores >= SCORE).sum())]
+        ours = np.flatnonzero(a.scores >= LIKELY)
+        theirs = np.argsort(-b.scores, kind="stable")[: int((b.scores >= LIKELY).sum())]
         apart = np.linalg.norm(b.location[theirs][:, None, [0, 2]] - a.location[ours][None][:, :, [0, 2]], axis=2)
         different = b.classes[theirs][:, None] != a.classes[ours][None]
         taken = nearest_free(np.where(different | (apart > NEAR), np.inf, apart))

@@ -15,6 +15,7 @@ from sicm_ros.benchmark.figures import label_of
 from sicm_ros.benchmark.results import HEADLINE, METRICS, DatasetResults, read_results, times_of, tree_of
 from sicm_ros.benchmark.run import OURS, load_run, model_of
 from sicm_ros.benchmark.speed import cost_lines
+from sicm_ros.geometry import LIKELY
 
 STRONGEST = "vvc_two_view"  # of which the interval is drawn beside ours
 FRAMES = 2  # in the visual comparison
@@ -143,7 +144,7 @@ def _table(results: DatasetResults, tree: dict) -> str:
 
 def _comparison(results: DatasetResults, out: Path) -> tuple[str, list[str]]:
     points = comparison.equal_bits(results)
-    parts = [page.KEY + f", score {comparison.SCORE} and more</p>"]
+    parts = [page.KEY + f", score {LIKELY} and more</p>"]
     files = []
     for frame in comparison.busiest(results, FRAMES):
         drawn = comparison.panels(results, frame, points, out)
