@@ -123,7 +123,8 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
     else:
         for name in ("weights.safetensors", "tables.safetensors"):
             digest.update((folder / name).read_bytes())
-    digest.update(json.dumps(_read_config(folder)["network"].model_dump(mode="json"), sort_keys=True).encode())
+    network = _read_config(folder)["network"].model_dump(mode="json", exclude_none=True)
+    digest.update(json.dumps(network, sort_keys=True).encode())
     return digest.digest()[:8]
 
 
@@ -181,7 +182,12 @@ def save_model(network: Network, folder: Path, name: str, licence: str, card: st
     save_file(weights, folder / "weights.safetensors")
     save_arrays(network.prior.export().arrays(), folder / "tables.safetensors")
     config = network.config
-    tree = {"kind": _kind_of(config), "name": name, "licence": licence, "network": config.model_dump(mode="json")}
+    tree = {
+        "kind": _kind_of(config),
+        "name": name,
+        "licence": licence,
+        "network": config.model_dump(mode="json", exclude_none=True),
+    }
     (folder / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
     (folder / "MODEL_CARD.md").write_text(card or f"# {name}\n\nLicence: {licence}. Untrained.\n")
     return folder

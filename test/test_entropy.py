@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sicm_ros.entropy import IntegerPrior, PriorConfig
 from sicm_ros.entropy import integer as integer_module
-from sicm_ros.entropy.config import EVEN, hyper_size
+from sicm_ros.entropy.config import EVEN, LEFT, RIGHT, hyper_size
 from sicm_ros.entropy.likelihood import bits, build_tables
 from sicm_ros.entropy.prior import StereoPrior, quantise
 from sicm_ros.entropy.tables import PRECISION, Tables
@@ -27,14 +27,15 @@ ABLATIONS = [
     for hyperprior in (True, False)
     for context in (True, False)
     for cross_view in (True, False)
-]
+] + [PriorConfig(**SMALL, right_channels=2), PriorConfig(**SMALL, right_channels=6, context=False)]
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def ablation_name(config: PriorConfig) -> str:
-    return "-".join(name for name in ("hyperprior", "context", "cross_view") if getattr(config, name)) or "none"
+    names = [name for name in ("hyperprior", "context", "cross_view") if getattr(config, name)]
+    return "-".join(names + [f"right{config.right_channels}"] * (config.right_channels is not None)) or "none"
 
 
 def trained(config: PriorConfig, seed: int = 0) -> StereoPrior:
@@ -55,7 +56,9 @@ def latents(config: PriorConfig, height: int, width: int, seed: int = 0) -> tupl
     torch.manual_seed(seed)
     gain = torch.logspace(-1.5, 0, config.channels)[:, None, None]
     left = torch.distributions.Laplace(0.0, 1.0).sample((1, config.channels, height, width)).clamp(-9, 9) * gain
-    return left, torch.roll(left, -1, 3) + 0.2 * gain * torch.randn_like(left)
+    right = torch.roll(left, -1, 3) + 0.2 * gain * torch.randn_like(left)
+    right[:, config.coded(RIGHT) :] = 0
+    return left, right
 
 
 def symbols(
@@ -84,17 +87,17 @@ def test_training_and_coding_agree_on_every_mean_and_scale(config, monkeypatch):
         for ours, theirs in zip(seen.pop(0), (mean, scale), strict=True):
             assert (ours == theirs.detach()[0, :, :, 0].numpy()).all()
     with torch.no_grad():
-        pair = torch.from_numpy(np.stack([left, right]))[None].float()
+        pair = [torch.from_numpy(x[: config.coded(view)])[None].float() for view, x in ((LEFT, left), (RIGHT, right))]
         constant = torch.full((1, 1, 1, 1), float(quality))
         features = None
         if config.hyperprior:
             features = prior._synthesise(torch.from_numpy(z)[None].float(), constant, height, width)
-        expected = [x[0].numpy() for x in prior._distributions(pair, features, constant)]
-    assert len(np.unique(expected[1])) > 3, "too tame a prior to prove anything"
+        expected = [[x[0].numpy() for x in said] for said in prior._distributions(pair, features, constant)]
+    assert len(set(np.concatenate([scale.ravel() for _, scale in expected]))) > 3, "too tame a prior to prove anything"
     for step, coded in zip(config.passes(), seen, strict=True):
         indices = integer_module.cell_indices(height, width, step.parity)
-        for ours, theirs in zip(coded, expected, strict=True):
-            assert (ours == theirs[step.view].reshape(config.channels, -1).T[indices]).all()
+        for ours, theirs in zip(coded, expected[step.view], strict=True):
+            assert (ours == theirs.reshape(len(theirs), -1).T[indices]).all()
 
 
 @pytest.mark.parametrize("config", ABLATIONS, ids=ablation_name)
@@ -131,6 +134,7 @@ def test_what_is_sent_comes_back(config, height, width, quality, seed, spread):
         return np.rint(random.laplace(0, spread, (channels, rows, columns))).astype(np.int32)
 
     left, right = (draw(config.channels, height, width) for _ in range(2))
+    right[config.coded(RIGHT) :] = 0
     z = draw(config.hyper_channels, *hyper_size(height, width)) if config.hyperprior else None
     payload = prior.compress(left, right, z, quality)
     sent = prior.decompress(payload, height, width, quality)
@@ -204,9 +208,10 @@ def test_other_processes_decode_the_same_symbols(tmp_path):
         assert decoded == expected, machine
 
 
-def test_a_second_decoder_written_from_the_document_agrees():
+@pytest.mark.parametrize("right_channels", [None, 2])
+def test_a_second_decoder_written_from_the_document_agrees(right_channels):
     """docs/bitstream.md in a hundred lines of Python integers: no floating point, no constriction."""
-    config = PriorConfig(**SMALL)
+    config = PriorConfig(**SMALL, right_channels=right_channels)
     prior = trained(config)
     left, right, z = symbols(prior, 5, 7)
     integer = prior.export()
@@ -331,11 +336,12 @@ class ReferenceDecoder:
         for number in range(4):
             view, parity = number // 2, number % 2
             cells = [(i, j) for i in range(height) for j in range(width) if (i + j) % 2 == parity]
+            coded = config.right_channels if view and config.right_channels else config.channels
             means, scales = [], []
             for i, j in cells:
                 inputs = [[quality], features[view][:, i, j]]
                 if parity:
-                    inputs.append(self.window(np.clip(y[view], -31, 31), i, j, own))
+                    inputs.append(self.window(np.clip(y[view, :coded], -31, 31), i, j, own))
                 if view:
                     inputs.append(self.window(np.clip(y[0], -31, 31), i, j, cross))
                 hidden = self.layer(f"pass{number}.0", np.concatenate(inputs), 5, 0, 255)
@@ -343,7 +349,7 @@ class ReferenceDecoder:
                 means.append(self.layer(f"pass{number}.mean", hidden, 9, -511, 511))
                 scales.append(self.layer(f"pass{number}.scale", hidden, 9, 0, 31))
             for (i, j), symbols in zip(cells, self.symbols(np.array(means), np.array(scales)), strict=True):
-                y[view, :, i, j] = symbols
+                y[view, :coded, i, j] = symbols
         return y[0], y[1], z
 
     def finished(self) -> bool:
@@ -457,6 +463,12 @@ def test_latents_of_another_shape_are_refused():
         prior.compress(left[:5], left[:5], np.zeros((4, 1, 2), np.int32), 0)
     with pytest.raises(InputError, match="hyper latent"):
         prior.compress(left, left, None, 0)
+    with pytest.raises(InputError, match="beyond its first 2 channels"):
+        exported(PriorConfig(**SMALL, right_channels=2)).compress(left, left + 1, np.zeros((4, 1, 2), np.int32), 0)
+    with pytest.raises(ModelError, match="expected 1 to 6"):
+        PriorConfig(**SMALL, right_channels=7)
+    with pytest.raises(ModelError, match="independent views"):
+        PriorConfig(**SMALL, right_channels=2, cross_view=False)
 
 
 def test_random_payloads_give_symbols_or_bitstream_errors():

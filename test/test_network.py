@@ -198,7 +198,7 @@ def test_contextual_transform_looks_along_rows_within_its_range_only():
 
 
 def test_gain_grows_with_quality_for_every_channel():
-    gain = QualityGain(16)
+    gain = QualityGain(10, 6)
     with torch.no_grad():
         gain.steps.normal_()
     gains = gain(torch.linspace(0, 1, 41))[:, :, 0, 0]
@@ -210,9 +210,9 @@ def test_gain_grows_with_quality_for_every_channel():
     "codec",
     [
         {},
-        {"compensation": False},
-        {"scales_jointly": False, "compensation": False},
-        {"contextual_transform": False, "compensation": False},
+        {"compensation": False, "prior": PriorConfig()},
+        {"scales_jointly": False, "compensation": False, "prior": PriorConfig()},
+        {"contextual_transform": False, "compensation": False, "prior": PriorConfig()},
         {"prior": PriorConfig(cross_view=False)},
         {"prior": PriorConfig(hyperprior=False)},
         {"prior": PriorConfig(context=False)},
@@ -238,6 +238,11 @@ def test_every_ablation_is_trainable_from_rate_and_task(codec):
 def test_separate_scales_have_no_disparity_to_share():
     with pytest.raises(ValueError, match="switch it off"):
         CodecConfig(scales_jointly=False)
+
+
+def test_views_that_are_coded_alike_have_as_many_channels():
+    with pytest.raises(ValueError, match="right_channels=null"):
+        CodecConfig(compensation=False)
 
 
 def test_independent_views_share_nothing_without_the_transform():

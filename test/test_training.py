@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 import sicm_ros
 from sicm_ros.cli import main
-from sicm_ros.errors import InputError
+from sicm_ros.errors import InputError, ModelError
 from sicm_ros.kitti import KittiObjects
 from sicm_ros.model_folder import licence_of, read_model, save_model
 from sicm_ros.training import loop
@@ -24,6 +24,7 @@ from sicm_ros.training.averaging import average
 from sicm_ros.training.config import load_config
 from sicm_ros.training.loop import TrainingError, train
 from sicm_ros.training.samples import TrainingSamples, packed
+from sicm_ros.training.widen import widen_codec
 
 CONFIGS = sorted(p.name[:-5] for p in resources.files("sicm_ros.training").joinpath("configs").iterdir())
 
@@ -54,7 +55,7 @@ def test_stages_lead_from_nothing_to_packets_and_ap(drive, tmp_path):
     frame = KittiObjects(drive)[0]
     small, large = (model.encode(frame.left, frame.right, frame.calibration, q) for q in (0.0, 1.0))
     assert len(small) < len(large)
-    assert model.decode(small).symbols.shape == (2, 48, 4, 16)
+    assert model.decode(small).symbols.shape == (2, 64, 4, 16)
     log = (tmp_path / "lite_joint" / "log.jsonl").read_text()
     assert '"3d@0.50 q0.2"' in log
     assert "trained on" in model.card
@@ -101,7 +102,52 @@ def test_matching_alone_leaves_everything_else_as_it_is(drive, tmp_path):
     assert "encoder.stereo.refine.shift.weight" in changed
     assert all(name.startswith("encoder.stereo.") for name in changed)
     with pytest.raises(InputError, match="compensation"):
-        train(tiny(drive, tmp_path, "lite_matching", "network.codec.compensation=false"))
+        alike = "network.codec.compensation=false", "network.codec.prior.right_channels=null"
+        train(tiny(drive, tmp_path, "lite_matching", *alike))
+
+
+def test_a_wider_codec_begins_where_the_narrower_one_stopped(drive, tmp_path):
+    sizes = "network.codec.prior.channels={}", "network.codec.prior.right_channels={}"
+
+    def config(name, channels, right_channels, *more):
+        own = (size.format(n) for size, n in zip(sizes, (channels, right_channels)))
+        return tiny(drive, tmp_path, "lite_codec", f"out={tmp_path / name}", *own, *more)
+
+    narrow = train(config("narrow", 8, "null", "learning_rate=1e-9"))
+    go_on = f"start={narrow}", "start_parts=null", "fit_transform=false"
+    pair = TrainingSamples(config("narrow", 8, "null"))[0]
+    images, quality = pair["images"].float(), torch.tensor([0.4])
+    results = {}
+    for name, channels, right_channels in (("narrow", 8, "null"), ("slim", 8, 6), ("wide", 24, 6)):
+        own = config(name, channels, right_channels, *go_on)
+        network = loop.start_network(own)
+        if name != "narrow":
+            widen_codec(network, narrow, TrainingSamples(own), 3)
+        with torch.no_grad():
+            features = network.eval().extract(images)
+            latents = network.analyse(features, quality)
+            rebuilt = network.synthesise(latents, quality)
+        error = [(a - b)[:1].square().mean().item() for a, b in zip(features, rebuilt)]
+        results[name] = latents, rebuilt, np.array(error)
+    (latents, rebuilt, error), (slim, same, _), (wide, _, less) = (results[n] for n in ("narrow", "slim", "wide"))
+    assert latents[1, 6:].abs().max() < 1e-3, "before training six channels hold the geometry: no others are lost"
+    torch.testing.assert_close(slim, latents, rtol=1e-3, atol=1e-3)
+    for a, b in zip(same, rebuilt):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(wide[:, :8], latents, rtol=1e-3, atol=1e-3)
+    assert wide[0, 8:].std((1, 2)).min() > 0.05 * wide[0, :8].std((1, 2)).median()
+    assert not wide[1, 6:].any()
+    assert (less < 0.95 * error).all()
+    model = sicm_ros.load(train(config("wide", 24, 6, *go_on)))
+    frame = KittiObjects(drive)[0]
+    packet = model.encode(frame.left, frame.right, frame.calibration)
+    assert model.decode(packet).symbols.shape == (2, 24, 4, 16)
+    with pytest.raises(InputError, match="expected at least as many"):
+        train(config("narrower", 4, 4, *go_on))
+    with pytest.raises(InputError, match="only the channels"):
+        train(config("other", 24, 6, *go_on, "network.codec.prior.hidden=32"))
+    with pytest.raises(ModelError, match="another out="):
+        train(config("narrow", 24, 6, *go_on))
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_samples_named(drive, tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """From latents to bytes and back: a learnt prior in integers, integer tables, a range coder."""
 
-from sicm_ros.entropy.config import PriorConfig
+from sicm_ros.entropy.config import LEFT, RIGHT, PriorConfig
 from sicm_ros.entropy.integer import IntegerPrior
 
-__all__ = ["IntegerPrior", "PriorConfig"]
+__all__ = ["LEFT", "RIGHT", "IntegerPrior", "PriorConfig"]

@@ -28,6 +28,8 @@ class PriorConfig:
 
     Attributes:
         channels: M, channels of each view's latent.
+        right_channels: how many of them, the first ones, the right view's latent has that aren't zero: no others are
+            coded. All of them by default.
         hyper_channels: K, channels of the hyper latent of the pair (even, for independent views share them).
         hyper_width: channels between the two layers of the hyper synthesis.
         features: N, channels of hyper features for each view.
@@ -38,6 +40,7 @@ class PriorConfig:
     """
 
     channels: int = 48
+    right_channels: int | None = None
     hyper_channels: int = 12
     hyper_width: int = 48
     features: int = 32
@@ -52,6 +55,16 @@ class PriorConfig:
                 raise ModelError(f"prior: {name} is {getattr(self, name)}; expected 1 to 256")
         if self.hyper_channels % 2:
             raise ModelError(f"prior: hyper_channels is {self.hyper_channels}; expected an even number")
+        if self.right_channels is not None and not 1 <= self.right_channels <= self.channels:
+            raise ModelError(f"prior: right_channels is {self.right_channels}; expected 1 to {self.channels}")
+        if self.right_channels is not None and not self.cross_view:
+            raise ModelError(
+                "prior: independent views are coded alike; leave right_channels out, or switch cross_view on"
+            )
+
+    def coded(self, view: int) -> int:
+        """How many channels of a view's latent are coded."""
+        return self.channels if view == LEFT or self.right_channels is None else self.right_channels
 
     @property
     def groups(self) -> int:

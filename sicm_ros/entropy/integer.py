@@ -26,6 +26,7 @@ from sicm_ros.entropy.config import (
     OWN_WINDOW,
     QUALITY_BUCKETS,
     QUALITY_LEVELS,
+    RIGHT,
     PriorConfig,
     hyper_size,
 )
@@ -163,7 +164,7 @@ class IntegerPrior:
         further out, `decompress` tells what was sent.
 
         Args:
-            left, right: int32 (M, h, w), symbols.
+            left, right: int32 (M, h, w), symbols; the right one's are zero where the prior has no channels for it.
             z: int32 (K, ceil(h / 4), ceil(w / 4)), hyper symbols; None if the prior has none.
             quality: 0 to 255.
         """
@@ -181,8 +182,10 @@ class IntegerPrior:
         coder = Decoder(self._models, payload)
         symbols, z = self._code(coder, None, None, (height, width), quality)
         coder.finish()
-        left, right = (np.ascontiguousarray(view.reshape(height, width, -1).transpose(2, 0, 1)) for view in symbols)
-        return left, right, z
+        views = np.zeros((2, self.config.channels, height, width), np.int32)
+        for view, cells in zip(views, symbols):
+            view[: cells.shape[1]] = cells.T.reshape(-1, height, width)
+        return *views, z
 
     def bits_map(self, left: Array, right: Array, z: Array | None, quality: int) -> Array:
         """float64 (2, h, w): bits that each cell of each view costs; the hyper latent's are spread evenly over all."""
@@ -194,16 +197,21 @@ class IntegerPrior:
         hyper = next(costs).sum() if self.config.hyperprior else 0.0
         for step in self.config.passes():
             indices = cell_indices(height, width, step.parity)
-            cells[step.view, indices] = next(costs).reshape(-1, self.config.channels).sum(1)
+            cells[step.view, indices] = next(costs).reshape(len(indices), -1).sum(1)
         return cells.reshape(2, height, width) + hyper / cells.size
 
-    def _cells(self, left: Array, right: Array) -> Array:
-        """Two (M, h, w) -> int32 (2, h * w, M)."""
+    def _cells(self, left: Array, right: Array) -> list[Array]:
+        """Two (M, h, w) -> int32 (h * w, channels that are coded) of each."""
         if left.ndim != 3 or left.shape != right.shape or left.shape[0] != self.config.channels:
             raise InputError(
                 f"latents: shapes {left.shape} and {right.shape}; expected ({self.config.channels}, h, w) for both"
             )
-        return np.stack([view.reshape(len(view), -1).T for view in (left, right)]).astype(np.int32)
+        coded = self.config.coded(RIGHT)
+        if right[coded:].any():
+            raise InputError(
+                f"latents: the right one has symbols beyond its first {coded} channels; expected zeros there"
+            )
+        return [view.reshape(len(view), -1).T.astype(np.int32) for view in (left, right[:coded])]
 
     def _hyper_cells(self, z: Array | None, size: tuple[int, int]) -> Array | None:
         if not self.config.hyperprior:
@@ -214,11 +222,11 @@ class IntegerPrior:
         return z.astype(np.int32)
 
     def _code(
-        self, coder: Coder, wanted: Array | None, z: Array | None, size: tuple[int, int], quality: int
-    ) -> tuple[Array, Array | None]:
+        self, coder: Coder, wanted: list[Array] | None, z: Array | None, size: tuple[int, int], quality: int
+    ) -> tuple[list[Array], Array | None]:
         """Walks over all symbols in the order of the bitstream; encoder, decoder and meter take the same steps.
 
-        Returns the symbols that the other side gets: int32 (2, h * w, M), and z.
+        Returns the symbols that the other side gets: int32 (h * w, channels that are coded) of each view, and z.
         """
         if not 0 <= quality < QUALITY_LEVELS:
             raise BitstreamError(f"quality is {quality}; expected 0 to {QUALITY_LEVELS - 1}")
@@ -226,16 +234,17 @@ class IntegerPrior:
             return self._walk(coder, wanted, z, size, quality)
 
     def _walk(
-        self, coder: Coder, wanted: Array | None, z: Array | None, size: tuple[int, int], quality: int
-    ) -> tuple[Array, Array | None]:
+        self, coder: Coder, wanted: list[Array] | None, z: Array | None, size: tuple[int, int], quality: int
+    ) -> tuple[list[Array], Array | None]:
         height, width = size
         features: Array | None = None
         if self.config.hyperprior:
             z = self._code_hyper(coder, z, size, quality)
             features = self._synthesise(z, size, quality)
-        symbols = np.zeros((2, height * width, self.config.channels), np.int32)
+        coded = [self.config.coded(view) for view in (LEFT, RIGHT)]
+        symbols = [np.zeros((height * width, channels), np.int32) for channels in coded]
         # What the networks see of the symbols known so far: clipped, as floating point, with rows and columns.
-        seen = np.zeros((2, height, width, self.config.channels), self.dtype)
+        seen = [np.zeros((height, width, channels), self.dtype) for channels in coded]
         for number, step in enumerate(self.config.passes()):
             cells = cell_indices(height, width, step.parity)
             inputs = [np.full((1, 1), quality, self.dtype)]
@@ -246,11 +255,10 @@ class IntegerPrior:
             if step.cross:
                 inputs.append(gather_sparse(seen[LEFT], CROSS_WINDOW, step.parity))
             mean, scale = self._distributions(f"pass{number}", inputs, len(cells))
-            target = None if wanted is None else wanted[step.view, cells]
-            coded = code_symbols(coder, mean, scale, target)
-            symbols[step.view, cells] = coded
+            target = None if wanted is None else wanted[step.view][cells]
+            known = symbols[step.view][cells] = code_symbols(coder, mean, scale, target)
             flat = seen[step.view].reshape(height * width, -1)
-            flat[cells] = np.clip(coded, -SYMBOL_LIMIT, SYMBOL_LIMIT)
+            flat[cells] = np.clip(known, -SYMBOL_LIMIT, SYMBOL_LIMIT)
         return symbols, z
 
     def _code_hyper(self, coder: Coder, z: Array | None, size: tuple[int, int], quality: int) -> Array:
@@ -278,10 +286,10 @@ class IntegerPrior:
         return np.stack(views)
 
     def _distributions(self, name: str, inputs: list[Array | Sparse], cells: int) -> tuple[Array, Array]:
-        """Means in quarters and scale indices, int32 (cells, M) each."""
+        """Means in quarters and scale indices, int32 (cells, channels) each."""
         x = self._layers[f"{name}.1"]([self._layers[f"{name}.0"](inputs)])
         outputs = (self._layers[f"{name}.{which}"]([x]).astype(np.int32) for which in ("mean", "scale"))
-        mean, scale = (np.broadcast_to(output, (cells, self.config.channels)) for output in outputs)
+        mean, scale = (np.broadcast_to(output, (cells, output.shape[1])) for output in outputs)
         return mean, scale
 
 
@@ -328,15 +336,15 @@ def layer_specs(config: PriorConfig) -> list[LayerSpec]:
         if config.hyperprior:
             inputs.append((config.features, ACTIVATION_LIMIT))
         if step.own:
-            inputs.append((config.channels * len(offsets(OWN_WINDOW, step.parity, EVEN)), SYMBOL_LIMIT))
+            inputs.append((config.coded(step.view) * len(offsets(OWN_WINDOW, step.parity, EVEN)), SYMBOL_LIMIT))
         if step.cross:
             inputs.append((config.channels * len(offsets(CROSS_WINDOW)), SYMBOL_LIMIT))
         hidden = ((config.hidden, ACTIVATION_LIMIT),)
         specs += [
             LayerSpec(f"pass{number}.0", tuple(inputs), config.hidden, FIRST_SHIFT),
             LayerSpec(f"pass{number}.1", hidden, config.hidden, HIDDEN_SHIFT),
-            LayerSpec(f"pass{number}.mean", hidden, config.channels, OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT),
-            LayerSpec(f"pass{number}.scale", hidden, config.channels, OUTPUT_SHIFT, 0, SCALES - 1),
+            LayerSpec(f"pass{number}.mean", hidden, config.coded(step.view), OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT),
+            LayerSpec(f"pass{number}.scale", hidden, config.coded(step.view), OUTPUT_SHIFT, 0, SCALES - 1),
         ]
     return specs
 

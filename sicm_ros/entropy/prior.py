@@ -29,6 +29,7 @@ from sicm_ros.entropy.config import (
     OWN_WINDOW,
     QUALITY_BUCKETS,
     QUALITY_LEVELS,
+    RIGHT,
     Pass,
     PriorConfig,
 )
@@ -177,18 +178,16 @@ class ContextNetwork(nn.Module):
         if config.hyperprior:
             inputs.append((config.features, TYPICAL_ACTIVATION, ACTIVATION_LIMIT, HERE))
         if step.own:
-            inputs.append((config.channels, TYPICAL_SYMBOL, SYMBOL_LIMIT, OWN_WINDOW))
+            inputs.append((config.coded(step.view), TYPICAL_SYMBOL, SYMBOL_LIMIT, OWN_WINDOW))
         if step.cross:
             inputs.append((config.channels, TYPICAL_SYMBOL, SYMBOL_LIMIT, CROSS_WINDOW))
-        hidden = [(config.hidden, TYPICAL_ACTIVATION, ACTIVATION_LIMIT, HERE)]
+        hidden, outputs = [(config.hidden, TYPICAL_ACTIVATION, ACTIVATION_LIMIT, HERE)], config.coded(step.view)
         self.first = IntegerConv(inputs, config.hidden, FIRST_SHIFT)
         self.second = IntegerConv(hidden, config.hidden, HIDDEN_SHIFT, gain=1.4)
         self.mean = IntegerConv(
-            hidden, config.channels, OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT, gain=0.08, typical=TYPICAL_OUTPUT
+            hidden, outputs, OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT, gain=0.08, typical=TYPICAL_OUTPUT
         )
-        self.scale = IntegerConv(
-            hidden, config.channels, OUTPUT_SHIFT, 0, SCALES - 1, 12.0, gain=0.12, typical=TYPICAL_OUTPUT
-        )
+        self.scale = IntegerConv(hidden, outputs, OUTPUT_SHIFT, 0, SCALES - 1, 12.0, gain=0.12, typical=TYPICAL_OUTPUT)
 
     def forward(self, inputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Quality, features, own and left symbols, whichever there are -> means in quarters, scale indices."""
@@ -203,11 +202,12 @@ class StereoPrior(nn.Module):
         super().__init__()
         self.config = config
         views = 2 // config.groups  # that share a hyper latent
+        seen = config.channels + config.coded(RIGHT) if views == 2 else config.channels
         hyper_channels = config.hyper_channels // config.groups
         if config.hyperprior:
             # Floating point: only the encoder needs it, and whatever it says is sent.
             self.analysis = nn.Sequential(
-                nn.Conv2d(views * config.channels, config.hyper_width, 3, stride=2, padding=1),
+                nn.Conv2d(seen, config.hyper_width, 3, stride=2, padding=1),
                 nn.LeakyReLU(0.1),
                 nn.Conv2d(config.hyper_width, hyper_channels, 3, stride=2, padding=1),
             )
@@ -236,9 +236,9 @@ class StereoPrior(nn.Module):
         if not self.config.hyperprior:
             return None
         with torch.autocast(left.device.type, enabled=False):
-            pair = torch.stack([left, right], 1).float()
+            pair = torch.cat([left, right[:, : self.config.coded(RIGHT)]], 1).float()
             batch = len(pair)
-            grouped = pair.reshape(batch * self.config.groups, -1, *pair.shape[3:])
+            grouped = pair.reshape(batch * self.config.groups, -1, *pair.shape[2:])
             z = self.analysis(grouped)
             return z.reshape(batch, self.config.hyper_channels, *z.shape[2:])
 
@@ -252,21 +252,22 @@ class StereoPrior(nn.Module):
         """
         z = self.analyse(left, right) if z is None else z
         with torch.autocast(left.device.type, enabled=False):
-            y = torch.stack([left, right], 1).float()
-            batch, _, _, height, width = y.shape
-            quality = torch.as_tensor(quality, device=y.device).expand(batch)
+            views = [view[:, : self.config.coded(n)].float() for n, view in enumerate((left, right))]
+            batch, _, height, width = left.shape
+            quality = torch.as_tensor(quality, device=left.device).expand(batch)
             constant = quality.float().reshape(batch, 1, 1, 1)
-            features, hyper_bits = None, y.new_zeros(batch)
+            features, hyper_bits = None, views[LEFT].new_zeros(batch)
             if self.config.hyperprior:
                 z = z.float()
                 symbols = quantise(z)
                 mean, scale = self._hyper_distributions(quality)
                 hyper_bits = _cost(z, symbols, mean, scale).sum((1, 2, 3))
                 features = self._synthesise(symbols, constant, height, width)
-            symbols = quantise(y)
-            mean, scale = self._distributions(symbols, features, constant)
-            cell_bits = _cost(y, symbols, mean, scale).sum(2)
-        return PriorOutput(symbols[:, 0], symbols[:, 1], cell_bits.sum((1, 2, 3)) + hyper_bits, cell_bits, hyper_bits)
+            coded = [quantise(view) for view in views]
+            said = self._distributions(coded, features, constant)
+            cell_bits = torch.stack([_cost(y, s, *own).sum(1) for y, s, own in zip(views, coded, said)], 1)
+            whole = F.pad(coded[RIGHT], (0, 0, 0, 0, 0, right.shape[1] - coded[RIGHT].shape[1]))
+        return PriorOutput(coded[LEFT], whole, cell_bits.sum((1, 2, 3)) + hyper_bits, cell_bits, hyper_bits)
 
     def _hyper_distributions(self, quality: Tensor) -> tuple[Tensor, Tensor]:
         bucket = quality.long() * QUALITY_BUCKETS // QUALITY_LEVELS
@@ -286,30 +287,32 @@ class StereoPrior(nn.Module):
         x = F.pixel_shuffle(self.hyper1(x), 2)[:, :, :height, :width]
         return x.reshape(batch, 2, -1, height, width)
 
-    def _distributions(self, symbols: Tensor, features: Tensor | None, constant: Tensor) -> tuple[Tensor, Tensor]:
-        """Means in quarters and scale indices of all symbols, (B, 2, M, h, w) each."""
-        height, width = symbols.shape[-2:]
-        rows = torch.arange(height, device=symbols.device)[:, None]
-        columns = torch.arange(width, device=symbols.device)
+    def _distributions(
+        self, symbols: list[Tensor], features: Tensor | None, constant: Tensor
+    ) -> list[tuple[Tensor, Tensor]]:
+        """The coded symbols of both views, (B, M, h, w) -> means in quarters and scale indices of each, as many."""
+        height, width = symbols[LEFT].shape[-2:]
+        rows = torch.arange(height, device=constant.device)[:, None]
+        columns = torch.arange(width, device=constant.device)
         colour = (rows + columns) % 2
-        seen = symbols.clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
-        means, scales = [None, None], [None, None]
+        seen = [view.clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT) for view in symbols]
+        said: list[tuple[Tensor, Tensor]] = [None, None]
         for network in self.networks:
             step = network.step
             inputs = [constant.expand(-1, 1, height, width)]
             if features is not None:
                 inputs.append(features[:, step.view])
             if step.own:
-                inputs.append(seen[:, step.view] * (colour == EVEN))
+                inputs.append(seen[step.view] * (colour == EVEN))
             if step.cross:
-                inputs.append(seen[:, LEFT])
+                inputs.append(seen[LEFT])
             mean, scale = network(inputs)
             if step.own:
                 chosen = colour == step.parity
-                mean = torch.where(chosen, mean, means[step.view])
-                scale = torch.where(chosen, scale, scales[step.view])
-            means[step.view], scales[step.view] = mean, scale
-        return torch.stack(means, 1), torch.stack(scales, 1)
+                before = said[step.view]
+                mean, scale = (torch.where(chosen, new, old) for new, old in zip((mean, scale), before))
+            said[step.view] = mean, scale
+        return said
 
     @torch.no_grad()
     def export(self) -> IntegerPrior:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sicm_ros.entropy import RIGHT
 from sicm_ros.network.config import CodecConfig
 from sicm_ros.network.layers import conv, cosine_rows, exact, zero
 from sicm_ros.network.matching import moved
@@ -49,17 +50,17 @@ class CompensatedEncoder(FeatureEncoder):
 
     def __init__(self, channels: tuple[int, int, int], config: CodecConfig) -> None:
         super().__init__(channels, config)
-        width, latent = config.width, config.prior.channels
+        width, appearance, geometry = config.width, config.prior.channels, config.prior.coded(RIGHT)
         self.stereo = StereoMatching(channels, config.matching)
         found = config.matching.width
         self.look = nn.Sequential(conv(2 * found, found, 3, 2), nn.ReLU(), conv(found, width, 3, 2))
         self.join = nn.Sequential(conv(2 * width + 1, width, 1), nn.ReLU(), zero(conv(width, width, 1)))
-        self.to_geometry = zero(conv(width, latent, 1))
-        self.patch = conv(1, latent, SIDE, SIDE, padding=0)
-        self.gate = zero(conv(width, 2 * latent, 1))
+        self.to_geometry = zero(conv(width, geometry, 1))
+        self.patch = conv(1, geometry, SIDE, SIDE, padding=0)
+        self.gate = zero(conv(width, appearance + geometry, 1))
         with torch.no_grad():
             nn.init.zeros_(self.patch.weight)
-            known = min(COMPONENTS, latent)
+            known = min(COMPONENTS, geometry)
             self.patch.weight[:known, 0] = cosines()[:known] / (SIDE * SPREAD)
             self.patch.bias[:1] = -TYPICAL / SPREAD
             self.gate.bias.fill_(OPEN)
@@ -67,7 +68,8 @@ class CompensatedEncoder(FeatureEncoder):
     def forward(self, features: Features, matched: Matched, quality: Tensor) -> Tensor:
         """Features (2B, ...), what `stereo` found in them, quality (B,) -> latents (2B, M, H / 16, W / 16).
 
-        The first B are the appearance latents, the others the geometry latents.
+        The first B are the appearance latents, the others the geometry latents, zero where the prior codes none of
+        their channels.
         """
         left = tuple(f.chunk(2)[0] for f in features)
         c = self.fused(left)
@@ -75,22 +77,24 @@ class CompensatedEncoder(FeatureEncoder):
         c = c + self.join(torch.cat([c, found, quality_plane(quality, c)], 1))
         appearance = self.to_latent(c) + sum(self.linear(left))
         geometry = exact(self.to_geometry, c) + exact(self.patch, matched.disparity.clamp(min=0).log1p())
-        gates = self.gate(c).sigmoid().chunk(2, 1)
-        return torch.cat([appearance * gates[0], geometry * gates[1]])
+        latents = torch.cat([appearance, geometry], 1) * self.gate(c).sigmoid()
+        appearance, geometry = latents.split((appearance.shape[1], geometry.shape[1]), 1)
+        return torch.cat([appearance, F.pad(geometry, (0, 0, 0, 0, 0, appearance.shape[1] - geometry.shape[1]))])
 
 
 class CompensatedDecoder(FeatureDecoder):
     """Remote side: both latents to the left view's features and disparity, and from them the right view's."""
 
     def __init__(self, channels: tuple[int, int, int], config: CodecConfig) -> None:
-        latent = config.prior.channels
-        super().__init__(channels, config, besides=latent)
+        geometry = config.prior.coded(RIGHT)
+        super().__init__(channels, config, besides=geometry)
+        self.geometry = geometry
         self.most = config.matching.disparities - 1
-        self.patch = conv(latent, SIDE * SIDE, 1)
+        self.patch = conv(geometry, SIDE * SIDE, 1)
         self.to_disparity = zero(nn.Conv2d(config.width // 3, 1, 3, padding=1))
         with torch.no_grad():
             nn.init.zeros_(self.patch.weight)
-            known = min(COMPONENTS, latent)
+            known = min(COMPONENTS, geometry)
             self.patch.weight[:, :known, 0, 0] = cosines()[:known].flatten(1).T * (SIDE * SPREAD)
             self.patch.bias.fill_(TYPICAL)
 
@@ -99,6 +103,7 @@ class CompensatedDecoder(FeatureDecoder):
         the left view's disparity (B, 1, 4h, 4w) in cells.
         """
         appearance, geometry = latents.chunk(2)
+        geometry = geometry[:, : self.geometry]
         left, x = self.rebuild(appearance, torch.cat([appearance, quality_plane(quality, appearance), geometry], 1))
         logarithm = F.pixel_shuffle(exact(self.patch, geometry), SIDE) + exact(self.to_disparity, x)
         disparity = logarithm.clamp(0, math.log1p(self.most)).expm1()

@@ -49,6 +49,7 @@ class CodecConfig(_Frozen):
         width: channels of the fused features at stride 16.
         matching: the vehicle's own stereo matching, for compensation; lighter than the detector's.
         search: widest disparity, in cells of stride 4, that the contextual transform looks at.
+        prior: of the latents. With compensation the right one is the disparity's, which needs few channels.
     """
 
     scales_jointly: bool = True
@@ -57,12 +58,14 @@ class CodecConfig(_Frozen):
     width: int = Field(96, ge=8)
     matching: StereoConfig = StereoConfig(width=24, matching_width=16, groups=4, head_width=32, refine_width=24)
     search: int = Field(24, ge=4)
-    prior: PriorConfig = PriorConfig()
+    prior: PriorConfig = PriorConfig(channels=64, right_channels=6)
 
     @model_validator(mode="after")
     def _coherent(self) -> CodecConfig:
         if self.compensation and not self.scales_jointly:
             raise ValueError("compensation moves all scales by one disparity: switch it off to code scales separately")
+        if self.prior.right_channels is not None and not self.compensation:
+            raise ValueError("without compensation both views are coded alike: set prior.right_channels=null")
         return self
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from sicm_ros.entropy import LEFT, RIGHT
 from sicm_ros.entropy.prior import StereoPrior
 from sicm_ros.network.backbone import BACKBONES
 from sicm_ros.network.compensation import CompensatedDecoder, CompensatedEncoder, geometry_gains
@@ -77,11 +78,12 @@ class MVSFCNet(nn.Module):
         self.backbone = BACKBONES[config.backbone]()
         channels = self.backbone.channels
         self.scale = FeatureScale(channels)
-        self.gain = QualityGain(2 * config.codec.prior.channels)  # both latents'
+        appearance, geometry = (config.codec.prior.coded(view) for view in (LEFT, RIGHT))
+        self.gain = QualityGain(appearance, geometry)
         if config.codec.compensation:
             self.encoder = CompensatedEncoder(channels, config.codec)
             self.decoder = CompensatedDecoder(channels, config.codec)
-            self.gain.start(slice(config.codec.prior.channels, None), *geometry_gains(ANCHORS - 1))
+            self.gain.start(slice(appearance, None), *geometry_gains(ANCHORS - 1))
         else:
             self.encoder = FeatureEncoder(channels, config.codec)
             self.decoder = FeatureDecoder(channels, config.codec)

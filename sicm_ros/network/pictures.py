@@ -151,7 +151,7 @@ class StereoPictureNetwork(nn.Module):
         channels = config.prior.channels
         self.encoder = PictureEncoder(config)
         self.decoder = PictureDecoder(config)
-        self.gain = QualityGain(2 * channels)  # both latents'
+        self.gain = QualityGain(channels, channels)
         unit = DEVIATION * latent_magnitude(channels)  # grey levels in a latent of one
         self.gain.start(slice(None), -math.log(COARSE / unit), math.log(COARSE / FINE) / (ANCHORS - 1))
         self.prior = StereoPrior(config.prior)

@@ -28,16 +28,20 @@ def quality_levels(quality: Tensor) -> Tensor:
 class QualityGain(nn.Module):
     """A positive factor per channel, growing with quality."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, left: int, right: int) -> None:
+        """Channels of the left and of the right latent."""
         super().__init__()
+        self.views = left, right
+        channels = left + right
         self.coarsest = nn.Parameter(torch.full((channels,), 0.0))
         # softplus(0.17) = 0.78 a step: over the range of qualities a factor of 50 between steps of quantisation, which
         # makes 0.3 kB a pair into 12.
         self.steps = nn.Parameter(torch.full((ANCHORS - 1, channels), 0.17))
 
     def of_views(self, quality: Tensor) -> Tensor:
-        """Quality (B,) -> gains (2B, channels / 2, 1, 1): the first half of the channels is the left latents'."""
-        return torch.cat(self(quality).chunk(2, 1))
+        """Quality (B,) -> gains (2B, M, 1, 1), the left latents' first; 1 where the right ones have no channels."""
+        left, right = self(quality).split(self.views, 1)
+        return torch.cat([left, F.pad(right, (0, 0, 0, 0, 0, left.shape[1] - right.shape[1]), value=1.0)])
 
     @torch.no_grad()
     def start(self, channels: slice, coarsest: float, step: float) -> None:

@@ -32,7 +32,11 @@ def save(
 
 
 def restore(path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
-    """Puts a checkpoint back; returns the step it was made after, and the best validation so far."""
+    """Puts a checkpoint back; returns the step it was made after, and the best validation so far.
+
+    Raises:
+        ModelError: it can't be read, or is another network's.
+    """
     try:
         with safe_open(path, "pt") as file:
             state = json.loads(file.metadata()["state"])
@@ -43,8 +47,12 @@ def restore(path: Path, network: nn.Module, average: nn.Module, optimiser: torch
     def part(prefix: str) -> dict[str, torch.Tensor]:
         return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
 
-    network.load_state_dict(part("network/"))
-    average.load_state_dict(part("average/"))
+    try:
+        network.load_state_dict(part("network/"))
+        average.load_state_dict(part("average/"))
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise ModelError(f"{path}: of another network ({first}); train into another out=, or remove it") from None
     states: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in part("optimiser/").items():
         index, name = key.split("/")

@@ -33,6 +33,7 @@ from sicm_ros.training.pictures import PictureStep
 from sicm_ros.training.rates import prices, random_qualities
 from sicm_ros.training.samples import TrainingSamples, loader, rigs_of
 from sicm_ros.training.transform import start_codec
+from sicm_ros.training.widen import differs, widen_codec
 
 _PARTS = {
     "detector": ("backbone", "detector"),
@@ -66,6 +67,8 @@ def train(config: TrainConfig) -> Path:
     latest = config.out / "latest.safetensors"
     if config.stage == "codec" and config.fit_transform and not latest.is_file():  # a checkpoint holds it
         start_codec(network, TrainingSamples(config), FEATURE_SAMPLES)
+    elif _continues_codec(config) and not latest.is_file() and differs(network, config.start):
+        widen_codec(network, config.start, TrainingSamples(config), FEATURE_SAMPLES)
     average = copy.deepcopy(network).eval().requires_grad_(False)
     optimiser = _optimiser(network, config)
     config.out.mkdir(parents=True, exist_ok=True)
@@ -116,6 +119,12 @@ def start_network(config: TrainConfig) -> Network:
             if isinstance(module, nn.BatchNorm2d) and module not in own:
                 module.eval()
     return network
+
+
+def _continues_codec(config: TrainConfig) -> bool:
+    """Whether it goes on with the codec of the model that it starts from."""
+    parts = config.start_parts
+    return config.stage in ("codec", "joint") and bool(config.start) and (parts is None or "encoder" in parts)
 
 
 @torch.no_grad()

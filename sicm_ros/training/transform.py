@@ -45,16 +45,20 @@ def components(x: Tensor, gradients: Tensor, count: int) -> Components:
     """The `count` components of samples x (N, D), float64, that matter most in the metric of `gradients` (N, D)."""
     mean = x.mean(0)
     centred = x - mean
+    root, inverse_root = roots(gradients)
+    covariance = root @ (centred.T @ centred / len(x)) @ root
+    basis = torch.linalg.eigh(covariance)[1].flip(1)[:, :count]
+    return Components((root @ basis).T, inverse_root @ basis, mean)
+
+
+def roots(gradients: Tensor) -> tuple[Tensor, Tensor]:
+    """Square root (D, D) of the metric of `gradients` (N, D), and its inverse."""
     metric = gradients.T @ gradients
     identity = torch.eye(len(metric), dtype=metric.dtype)
     trace = metric.trace()
     metric = (metric / trace * len(metric) if trace > 0 else 0 * metric) + PLAIN * identity
     values, vectors = torch.linalg.eigh(metric)
-    root = vectors @ (values.sqrt()[:, None] * vectors.T)
-    inverse_root = vectors @ (values.rsqrt()[:, None] * vectors.T)
-    covariance = root @ (centred.T @ centred / len(x)) @ root
-    basis = torch.linalg.eigh(covariance)[1].flip(1)[:, :count]
-    return Components((root @ basis).T, inverse_root @ basis, mean)
+    return vectors @ (values.sqrt()[:, None] * vectors.T), vectors @ (values.rsqrt()[:, None] * vectors.T)
 
 
 def start_codec(network: MVSFCNet, samples: TrainingSamples, count: int) -> None:
@@ -62,11 +66,21 @@ def start_codec(network: MVSFCNet, samples: TrainingSamples, count: int) -> None
 
     The network's `reference` must be a trained detector. Deterministic: the same samples, the same start.
     """
+    _set_transform(network, *cells_and_slopes(network, samples, count, measure=True))
+
+
+def cells_and_slopes(
+    network: MVSFCNet, samples: TrainingSamples, count: int, measure: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Cells (N, D) of the normalised features of some training pairs, and the task's gradients there; `measure`: the
+    scale is taken of them first.
+    """
     device = next(network.parameters()).device
     pairs = [samples[n] for n in range(min(count, len(samples)))]
     with torch.no_grad():
         features = [network.extract(pair["images"].float().to(device)) for pair in pairs]
-    network.scale.measure(features)
+    if measure:
+        network.scale.measure(features)
     # With compensation the right views' features are the left ones', moved: there is nothing else to transform.
     coded = slice(1) if network.config.codec.compensation else slice(None)
     x, gradients = [], []
@@ -83,7 +97,7 @@ def start_codec(network: MVSFCNet, samples: TrainingSamples, count: int) -> None
         gradients.append(cells([g[coded] for g in slopes]).cpu())
         network.reference.train(training)
         x.append(cells([f[coded].detach() for f in normalised]).cpu())
-    _set_transform(network, torch.cat(x), torch.cat(gradients))
+    return torch.cat(x), torch.cat(gradients)
 
 
 @torch.no_grad()

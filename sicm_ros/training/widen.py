@@ -1,0 +1,127 @@
+"""A codec whose latents have other channels than those of the model that it starts from.
+
+What both have is taken over, so that nothing is forgotten. Channels that are new in the left latent begin with what the
+old ones can't say: of the features, less what a linear function of the old channels knows of them, the components that
+matter most to the task (sicm_ros.training.transform).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sicm_ros.entropy import LEFT, RIGHT, PriorConfig
+from sicm_ros.entropy.config import CROSS_WINDOW, OWN_WINDOW
+from sicm_ros.errors import InputError
+from sicm_ros.model_folder import read_model
+from sicm_ros.network import MVSFCNet
+from sicm_ros.training.samples import TrainingSamples
+from sicm_ros.training.transform import Components, cells_and_slopes, components, roots
+
+_SIZES = ("channels", "right_channels")
+
+
+def differs(network: MVSFCNet, start: str | Path) -> bool:
+    """Whether the latents of the model that a codec starts from have other channels than the network's."""
+    theirs = read_model(start).network.config.codec.prior
+    return any(theirs.coded(view) != network.config.codec.prior.coded(view) for view in (LEFT, RIGHT))
+
+
+def widen_codec(network: MVSFCNet, start: str | Path, samples: TrainingSamples, count: int) -> None:
+    """Carries what knows the latents' channels over from `start`, whose other weights the network has, and lets new channels begin with what the old ones miss in some samples.
+
+    Raises:
+        InputError: the two differ in more than the channels of their latents, or the left latent would lose some.
+    """
+    old = read_model(start).network
+    _check(network, old)
+    with torch.no_grad():
+        _carry(network, old)
+    before, after = (n.config.codec.prior.channels for n in (old, network))
+    if after > before:
+        _fill(network, before, *cells_and_slopes(network, samples, count))
+
+
+def _check(network: MVSFCNet, old: MVSFCNet) -> None:
+    configs = [n.config.model_dump() for n in (network, old)]
+    priors = [config["codec"].pop("prior") for config in configs]
+    sizes = [[prior.pop(name) for name in _SIZES] for prior in priors]
+    if configs[0] != configs[1] or priors[0] != priors[1]:
+        raise InputError("start has another network: only the channels of its latents may differ from those of network")
+    if not network.config.codec.compensation or sizes[0][0] < sizes[1][0]:
+        raise InputError(
+            f"start's latents have {sizes[1][0]} channels, network's {sizes[0][0]}: expected at least as many, and "
+            "compensation; train one from principal components instead (start_parts of lite_codec)"
+        )
+
+
+def _axes(network: MVSFCNet) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Of parameters that know a latent's channels: the axis, and how its entries are shared out."""
+    prior: PriorConfig = network.config.codec.prior
+    left, right = prior.coded(LEFT), prior.coded(RIGHT)
+    axes: dict[str, tuple[int, tuple[int, ...]]] = {
+        "gain.coarsest": (0, (left, right)),
+        "gain.steps": (1, (left, right)),
+        "decoder.enter.weight": (1, (left, 1, right)),
+        "decoder.patch.weight": (1, (right,)),
+        "prior.analysis.0.weight": (1, (left, right)),
+    }
+    layers = {"to_latent": (left,), "to_geometry": (right,), "patch": (right,), "gate": (left, right)}
+    layers |= {f"linear.scales.{scale}": (left,) for scale in range(3)}
+    for name, shares in layers.items():
+        axes |= {f"encoder.{name}.{kind}": (0, shares) for kind in ("weight", "bias")}
+    axes |= {f"decoder.linear.scales.{scale}.0.weight": (1, (left,)) for scale in range(3)}
+    for number, context in enumerate(network.prior.networks):
+        path = f"prior.networks.{number}"
+        own = (prior.coded(context.step.view),)
+        for output in ("mean", "scale"):
+            axes |= {f"{path}.{output}.{kind}": (0, own) for kind in ("weights.0", "bias")}
+        for n, window in enumerate(context.first.windows):
+            if window in (OWN_WINDOW, CROSS_WINDOW):
+                axes[f"{path}.first.weights.{n}"] = (1, own if window == OWN_WINDOW else (left,))
+    return axes
+
+
+def _carry(network: MVSFCNet, old: MVSFCNet) -> None:
+    """The weights of channels that both have. What a new one brings to a layer is nothing yet."""
+    ours_all, theirs, old_axes = network.state_dict(), old.state_dict(), _axes(old)
+    for name, (axis, shares) in _axes(network).items():
+        ours = ours_all[name]
+        if axis == 1 and name != "gain.steps":
+            ours.zero_()
+        for into, given in zip(ours.split(shares, axis), theirs[name].split(old_axes[name][1], axis)):
+            kept = min(into.shape[axis], given.shape[axis])
+            into.narrow(axis, 0, kept).copy_(given.narrow(axis, 0, kept))
+
+
+@torch.no_grad()
+def _fill(network: MVSFCNet, before: int, x: Tensor, gradients: Tensor) -> None:
+    """The left latent's channels from `before` on, of cells x (N, D) and the task's gradients there."""
+    analysis, synthesis = network.encoder.linear.scales, network.decoder.linear.scales
+    into = torch.cat([layer.weight.flatten(1) for layer in analysis], 1).double()
+    back = torch.cat([layer[0].weight[..., 0, 0] for layer in synthesis]).double()
+    count = len(into) - before
+    centred = x - x.mean(0)
+    known = centred @ into[:before].T
+    told = torch.linalg.lstsq(known, centred).solution  # (before, D): what the old channels know of each number
+    missed: Components = components(centred - known @ told, gradients, count)
+    # x -> what the old channels miss of it -> components. A step of a new channel, in the task's metric, is as large as
+    # one of the old ones at every quality.
+    steps = network.gain.coarsest[:before].mean(), network.gain.steps[:, :before].mean(1)
+    root, _ = roots(gradients)
+    of_old, of_new = ((root @ columns).norm(dim=0).log().mean() for columns in (back[:, :before], missed.synthesis))
+    magnitude = (of_old - of_new).exp()
+    rows = (missed.analysis - missed.analysis @ told.T @ into[:before]) / magnitude
+    dimensions = [layer.weight[0].numel() for layer in analysis]
+    for n, (layer, own) in enumerate(zip(analysis, rows.split(dimensions, 1))):
+        layer.weight[before:] = own.view_as(layer.weight[before:]).float()
+        layer.bias[before:] = (-(rows @ x.mean(0))).float() if n == 0 else 0.0
+    for layer, own in zip(synthesis, (missed.synthesis * magnitude).split(dimensions)):
+        layer[0].weight[:, before:, 0, 0] = own.float()
+    # The gate has learnt where nothing is missed, whichever channel it is.
+    for parameter in network.encoder.gate.parameters():
+        parameter[before : before + count] = parameter[:before].mean(0)
+    network.gain.coarsest[before : before + count] = steps[0]
+    network.gain.steps[:, before : before + count] = steps[1][:, None]
