@@ -101,8 +101,8 @@ def test_matching_alone_leaves_everything_else_as_it_is(drive, tmp_path):
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert "encoder.stereo.refine.shift.weight" in changed
     assert all(name.startswith("encoder.stereo.") for name in changed)
+    alike = "network.codec.compensation=false", "network.codec.prior.right_channels=null"
     with pytest.raises(InputError, match="compensation"):
-        alike = "network.codec.compensation=false", "network.codec.prior.right_channels=null"
         train(tiny(drive, tmp_path, "lite_matching", *alike))
 
 

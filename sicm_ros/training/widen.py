@@ -30,7 +30,9 @@ def differs(network: MVSFCNet, start: str | Path) -> bool:
 
 
 def widen_codec(network: MVSFCNet, start: str | Path, samples: TrainingSamples, count: int) -> None:
-    """Carries what knows the latents' channels over from `start`, whose other weights the network has, and lets new channels begin with what the old ones miss in some samples.
+    """Takes what knows the latents' channels over from `start`, whose other weights the network has already.
+
+    Channels that are new begin with what the old ones miss in `count` of the samples.
 
     Raises:
         InputError: the two differ in more than the channels of their latents, or the left latent would lose some.
