@@ -122,9 +122,9 @@ def start_network(config: TrainConfig) -> Network:
 
 
 def _continues_codec(config: TrainConfig) -> bool:
-    """Whether it goes on with the codec of the model that it starts from."""
+    """Whether the codec of the model that it starts from goes on in the one that comes out."""
     parts = config.start_parts
-    return config.stage in ("codec", "joint") and bool(config.start) and (parts is None or "encoder" in parts)
+    return config.stage != "pictures" and bool(config.start) and (parts is None or "encoder" in parts)
 
 
 @torch.no_grad()

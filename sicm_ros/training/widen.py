@@ -47,15 +47,14 @@ def widen_codec(network: MVSFCNet, start: str | Path, samples: TrainingSamples, 
 
 
 def _check(network: MVSFCNet, old: MVSFCNet) -> None:
-    configs = [n.config.model_dump() for n in (network, old)]
-    priors = [config["codec"].pop("prior") for config in configs]
-    sizes = [[prior.pop(name) for name in _SIZES] for prior in priors]
-    if configs[0] != configs[1] or priors[0] != priors[1]:
-        raise InputError("start has another network: only the channels of its latents may differ from those of network")
-    if not network.config.codec.compensation or sizes[0][0] < sizes[1][0]:
+    codecs = [n.config.codec.model_dump() for n in (network, old)]
+    (now, _), (before, _) = ([codec["prior"].pop(name) for name in _SIZES] for codec in codecs)
+    if codecs[0] != codecs[1]:
+        raise InputError("start has another codec: only the channels of its latents may differ from those of network")
+    if not network.config.codec.compensation or now < before:
         raise InputError(
-            f"start's latents have {sizes[1][0]} channels, network's {sizes[0][0]}: expected at least as many, and "
-            "compensation; train one from principal components instead (start_parts of lite_codec)"
+            f"start's left latent has {before} channels, network's {now}: expected at least as many, and compensation; "
+            "or train a codec from principal components (lite_codec with its own start_parts)"
         )
 
 
