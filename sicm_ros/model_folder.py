@@ -99,6 +99,11 @@ def licence_of(name_or_folder: str | Path) -> str:
     return _read_config(find_model(name_or_folder))["licence"]
 
 
+def network_config(name_or_folder: str | Path) -> NetworkConfig | PictureCodecConfig:
+    """What a model's network is made of. Raises ModelError as `read_model` does."""
+    return _read_config(find_model(name_or_folder))["network"]
+
+
 def network_of(config: NetworkConfig | PictureCodecConfig) -> Network:
     """An untrained network of a configuration."""
     return KINDS[_kind_of(config)][1](config)
@@ -123,7 +128,7 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
     else:
         for name in ("weights.safetensors", "tables.safetensors"):
             digest.update((folder / name).read_bytes())
-    network = _read_config(folder)["network"].model_dump(mode="json", exclude_none=True)
+    network = network_config(folder).model_dump(mode="json", exclude_none=True)
     digest.update(json.dumps(network, sort_keys=True).encode())
     return digest.digest()[:8]
 

@@ -142,6 +142,9 @@ def test_a_wider_codec_begins_where_the_narrower_one_stopped(drive, tmp_path):
     frame = KittiObjects(drive)[0]
     packet = model.encode(frame.left, frame.right, frame.calibration)
     assert model.decode(packet).symbols.shape == (2, 24, 4, 16)
+    # What isn't said of a network is as in the model that it starts from.
+    like = load_config("lite_finetune", [f"start={narrow}", "network.codec.prior.hidden=32"]).network
+    assert (like.input_width, like.codec.prior.channels, like.codec.prior.hidden) == (256, 8, 32)
     with pytest.raises(InputError, match="expected at least as many"):
         train(config("narrower", 4, 4, *go_on))
     with pytest.raises(InputError, match="only the channels"):

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sicm_ros.errors import InputError
+from sicm_ros.errors import InputError, ModelError
+from sicm_ros.model_folder import network_config
 from sicm_ros.network import NetworkConfig, PictureCodecConfig
 
 
@@ -43,6 +44,7 @@ class TrainConfig(_Strict):
             codec that part of the vehicle's network alone that names disparities), or joint (everything).
         name: of the model that comes out.
         start: model folder whose weights it starts from, or start_parts of them; ImageNet's backbone without one.
+        network: what isn't said of it is as in the model of `start`.
         teacher: model folder whose detector of uncompressed features takes the place of the one that `start` has, with
             the same backbone.
         out: folder of checkpoints, log and the finished model. cache: of packed data.
@@ -137,6 +139,21 @@ def _read_tree(source: str) -> dict[str, Any]:
     return {**_read_tree(base), **tree} if base else tree
 
 
+def _start_from(tree: dict[str, Any], kind: type[BaseModel]) -> None:
+    """Lets the network be that of the model it starts from, in all that the configuration doesn't say otherwise."""
+    try:
+        start = network_config(tree["start"]) if tree.get("start") else None
+    except ModelError:
+        return  # not trained yet, or not there: whoever reads its weights will say so
+    if isinstance(start, kind):
+        tree["network"] = _over(start.model_dump(mode="json"), tree.get("network", {}))
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {**below, **above}
+    return both | {k: _over(below[k], v) for k, v in above.items() if isinstance(v, dict) and k in below}
+
+
 def load_config(source: str, overrides: list[str] = ()) -> TrainConfig:
     """A configuration by path or by name (of those that ship), with `key=value` (dots reach inside) put over it."""
     tree = _read_tree(source)
@@ -153,6 +170,7 @@ def load_config(source: str, overrides: list[str] = ()) -> TrainConfig:
         else:
             node[last] = yaml.safe_load(value)
     kind = PictureTrainConfig if tree.get("stage") == "pictures" else TrainConfig
+    _start_from(tree, kind.model_fields["network"].annotation)
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
