@@ -114,12 +114,12 @@ def test_a_lost_file_is_made_again(finished):
     folder = next(out.glob("drive/jpeg/full/10"))
     lost = folder / "streams" / "000002.left.jpg"
     before = lost.read_bytes()
-    detections = next(folder.glob("*/000002.txt"))
-    lost.unlink()
-    detections.unlink()
+    found = [*folder.glob("*/000002.txt")]  # of models that other tests asked, too
+    for path in (lost, *found):
+        path.unlink()
     assert run.run(config, out, threads=1) == []
     assert lost.read_bytes() == before
-    assert detections.exists()
+    assert any(path.exists() for path in found)
 
 
 def test_the_report_says_what_was_measured(finished):

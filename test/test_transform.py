@@ -73,7 +73,7 @@ def test_a_finer_step_costs_more_bits_and_the_asked_ones():
 def test_a_codec_begins_as_the_transform(jointly: bool):
     """The convolutions do what the matrices say, and the units beside them are silent."""
     torch.manual_seed(0)
-    codec = {"scales_jointly": jointly, "compensation": False, "width": 16, "search": 8}
+    codec = {"scales_jointly": jointly, "compensation": False, "width": 16, "search": 8, "prior": {"channels": 48}}
     config = NetworkConfig.model_validate({"input_width": 96, "input_height": 64, "codec": codec})
     network = MVSFCNet(config).eval()
     features = tuple(torch.randn(4, c, 64 // s, 96 // s) for c, s in zip((24, 40, 112), (4, 8, 16)))
@@ -109,12 +109,12 @@ def test_with_compensation_the_left_view_alone_is_transformed():
     network = MVSFCNet(NetworkConfig.model_validate({"input_width": 96, "input_height": 64})).eval()
     features = tuple(torch.randn(2, c, 64 // s, 96 // s) for c, s in zip((24, 40, 112), (4, 8, 16)))
     left = tuple(f[:1] for f in features)
-    before = network.gain(torch.tensor([0.0, 1.0]))[:, 48:].clone()
+    before = network.gain(torch.tensor([0.0, 1.0]))[:, 64:].clone()
     x = cells(left)
     _set_transform(network, x, torch.randn_like(x))
-    assert torch.equal(network.gain(torch.tensor([0.0, 1.0]))[:, 48:], before), "the geometry's gains are its own"
+    assert torch.equal(network.gain(torch.tensor([0.0, 1.0]))[:, 64:], before), "the geometry's gains are its own"
     with torch.no_grad():
         latents = network.encoder(features, network.encoder.stereo(features), torch.ones(1))
         rebuilt, _ = network.decoder(latents, torch.ones(1))
     error = cells(tuple(r[:1] - f for r, f in zip(rebuilt, left)))
-    assert error.square().sum() < 0.5 * (x - x.mean(0)).square().sum(), "24 cells have 48 components"
+    assert error.square().sum() < 0.5 * (x - x.mean(0)).square().sum(), "24 cells have 64 components"
