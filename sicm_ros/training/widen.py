@@ -15,7 +15,7 @@ from torch import Tensor
 from sicm_ros.entropy import LEFT, RIGHT, PriorConfig
 from sicm_ros.entropy.config import CROSS_WINDOW, OWN_WINDOW
 from sicm_ros.errors import InputError
-from sicm_ros.model_folder import read_model
+from sicm_ros.model_folder import network_config, read_model
 from sicm_ros.network import MVSFCNet
 from sicm_ros.training.samples import TrainingSamples
 from sicm_ros.training.transform import Components, cells_and_slopes, components, roots
@@ -25,7 +25,7 @@ _SIZES = ("channels", "right_channels")
 
 def differs(network: MVSFCNet, start: str | Path) -> bool:
     """Whether the latents of the model that a codec starts from have other channels than the network's."""
-    theirs = read_model(start).network.config.codec.prior
+    theirs = network_config(start).codec.prior
     return any(theirs.coded(view) != network.config.codec.prior.coded(view) for view in (LEFT, RIGHT))
 
 
