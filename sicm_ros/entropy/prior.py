@@ -85,6 +85,11 @@ class _Clip(torch.autograd.Function):
         return torch.where((x < low) | (x > high), back, gradient), None, None, None
 
 
+def padded(x: Tensor, channels: int, value: float = 0.0) -> Tensor:
+    """(B, C, h, w) with channels of `value` after its own, so many in all: latents of both views have one shape."""
+    return F.pad(x, (0, 0, 0, 0, 0, channels - x.shape[1]), value=value)
+
+
 def quantise(y: Tensor) -> Tensor:
     """The symbols of a scaled latent: nearest integers, halves up, as floats; gradients pass straight through."""
     return _Round.apply(y)
@@ -266,8 +271,13 @@ class StereoPrior(nn.Module):
             coded = [quantise(view) for view in views]
             said = self._distributions(coded, features, constant)
             cell_bits = torch.stack([_cost(y, s, *own).sum(1) for y, s, own in zip(views, coded, said)], 1)
-            whole = F.pad(coded[RIGHT], (0, 0, 0, 0, 0, right.shape[1] - coded[RIGHT].shape[1]))
-        return PriorOutput(coded[LEFT], whole, cell_bits.sum((1, 2, 3)) + hyper_bits, cell_bits, hyper_bits)
+        return PriorOutput(
+            coded[LEFT],
+            padded(coded[RIGHT], right.shape[1]),
+            cell_bits.sum((1, 2, 3)) + hyper_bits,
+            cell_bits,
+            hyper_bits,
+        )
 
     def _hyper_distributions(self, quality: Tensor) -> tuple[Tensor, Tensor]:
         bucket = quality.long() * QUALITY_BUCKETS // QUALITY_LEVELS

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.entropy import RIGHT
+from sicm_ros.entropy.prior import padded
 from sicm_ros.network.config import CodecConfig
 from sicm_ros.network.layers import conv, cosine_rows, exact, zero
 from sicm_ros.network.matching import moved
@@ -79,7 +80,7 @@ class CompensatedEncoder(FeatureEncoder):
         geometry = exact(self.to_geometry, c) + exact(self.patch, matched.disparity.clamp(min=0).log1p())
         latents = torch.cat([appearance, geometry], 1) * self.gate(c).sigmoid()
         appearance, geometry = latents.split((appearance.shape[1], geometry.shape[1]), 1)
-        return torch.cat([appearance, F.pad(geometry, (0, 0, 0, 0, 0, appearance.shape[1] - geometry.shape[1]))])
+        return torch.cat([appearance, padded(geometry, appearance.shape[1])])
 
 
 class CompensatedDecoder(FeatureDecoder):

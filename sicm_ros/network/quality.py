@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sicm_ros.entropy.prior import padded
+
 ANCHORS = 6  # qualities 0, 0.2 ... 1 with gains of their own; between them, logarithms are interpolated
 LEVELS = 255  # a quality travels as one byte
 
@@ -41,7 +43,7 @@ class QualityGain(nn.Module):
     def of_views(self, quality: Tensor) -> Tensor:
         """Quality (B,) -> gains (2B, M, 1, 1), the left latents' first; 1 where the right ones have no channels."""
         left, right = self(quality).split(self.views, 1)
-        return torch.cat([left, F.pad(right, (0, 0, 0, 0, 0, left.shape[1] - right.shape[1]), value=1.0)])
+        return torch.cat([left, padded(right, left.shape[1], value=1.0)])
 
     @torch.no_grad()
     def start(self, channels: slice, coarsest: float, step: float) -> None:

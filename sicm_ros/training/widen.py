@@ -18,7 +18,7 @@ from sicm_ros.errors import InputError
 from sicm_ros.model_folder import network_config, read_model
 from sicm_ros.network import MVSFCNet
 from sicm_ros.training.samples import TrainingSamples
-from sicm_ros.training.transform import Components, cells_and_slopes, components, roots
+from sicm_ros.training.transform import cells_and_slopes, components, roots
 
 _SIZES = ("channels", "right_channels")
 
@@ -104,16 +104,15 @@ def _fill(network: MVSFCNet, before: int, x: Tensor, gradients: Tensor) -> None:
     into = torch.cat([layer.weight.flatten(1) for layer in analysis], 1).double()
     back = torch.cat([layer[0].weight[..., 0, 0] for layer in synthesis]).double()
     count = len(into) - before
+    new = slice(before, before + count)  # the right latent's come after these in what knows both
     centred = x - x.mean(0)
     known = centred @ into[:before].T
     told = torch.linalg.lstsq(known, centred).solution  # (before, D): what the old channels know of each number
-    missed: Components = components(centred - known @ told, gradients, count)
-    # x -> what the old channels miss of it -> components. A step of a new channel, in the task's metric, is as large as
-    # one of the old ones at every quality.
-    steps = network.gain.coarsest[:before].mean(), network.gain.steps[:, :before].mean(1)
-    root, _ = roots(gradients)
-    of_old, of_new = ((root @ columns).norm(dim=0).log().mean() for columns in (back[:, :before], missed.synthesis))
-    magnitude = (of_old - of_new).exp()
+    missed = components(centred - known @ told, gradients, count)
+    # A step of a new channel, in the task's metric, is as large as one of the old ones at every quality. There a
+    # component's is one.
+    magnitude = (roots(gradients)[0] @ back[:, :before]).norm(dim=0).log().mean().exp()
+    # x -> what the old channels miss of it -> components.
     rows = (missed.analysis - missed.analysis @ told.T @ into[:before]) / magnitude
     dimensions = [layer.weight[0].numel() for layer in analysis]
     for n, (layer, own) in enumerate(zip(analysis, rows.split(dimensions, 1))):
@@ -123,6 +122,6 @@ def _fill(network: MVSFCNet, before: int, x: Tensor, gradients: Tensor) -> None:
         layer[0].weight[:, before:, 0, 0] = own.float()
     # The gate has learnt where nothing is missed, whichever channel it is.
     for parameter in network.encoder.gate.parameters():
-        parameter[before : before + count] = parameter[:before].mean(0)
-    network.gain.coarsest[before : before + count] = steps[0]
-    network.gain.steps[:, before : before + count] = steps[1][:, None]
+        parameter[new] = parameter[:before].mean(0)
+    network.gain.coarsest[new] = network.gain.coarsest[:before].mean()
+    network.gain.steps[:, new] = network.gain.steps[:, :before].mean(1, keepdim=True)
