@@ -207,7 +207,7 @@ def test_report_of_a_drive_without_labels(place, monkeypatch, capsys):
     monkeypatch.setattr(bag_report, "ANCHORS", anchors)
     out = place / "report"
     arguments = ["--model", str(place / "model"), "--limit", "2", "--threads", "1", "--out", str(out)]
-    assert main(["report", str(place / "drive"), *arguments]) == 0
+    assert main(["compare", str(place / "drive"), *arguments]) == 0
     tree = json.loads((out / "results.json").read_text())
     assert tree["pairs"] == 2
     assert tree["rate_hz"] == pytest.approx(10)
@@ -220,7 +220,7 @@ def test_report_of_a_drive_without_labels(place, monkeypatch, capsys):
 
 def test_speed_tells_stages_ratios_and_cost(place, tmp_path, capsys):
     out = tmp_path / "speed.json"
-    arguments = ["--model", str(place / "model"), "--pairs", str(place / "drive"), "--limit", "1", "--repeats", "1"]
+    arguments = [str(place / "drive"), "--model", str(place / "model"), "--limit", "1", "--repeats", "1"]
     arguments += ["--number-type", "bfloat16"]
     assert main(["bench", "speed", *arguments, "--threads", "1", "--json", str(out)]) == 0
     tree = json.loads(out.read_text())

@@ -1,4 +1,4 @@
-"""`sicm report`: what a user's own stereo drive costs, by us and by other codecs, and what it does to detections."""
+"""`sicm compare`: what a user's own stereo drive costs, by us and by other codecs, and what it does to detections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from sicm_ros.benchmark import page
-from sicm_ros.benchmark.anchors import PictureCodec
+from sicm_ros.benchmark.codecs import PictureCodec
 from sicm_ros.benchmark.coders import CodedPictures, Coder, Ours, Pictures
 from sicm_ros.benchmark.comparison import ABOVE, WIDTH, jpeg
 from sicm_ros.benchmark.drift import NEAR, Drift, drift

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from sicm_ros.benchmark.anchors import PictureCodec
+from sicm_ros.benchmark.codecs import PictureCodec
 from sicm_ros.benchmark.features import FeatureCodec
 from sicm_ros.errors import InputError, ModelError
 from sicm_ros.geometry import Detections, ModelView, StereoCalibration
@@ -99,9 +99,8 @@ class CodedPictures:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        suffix = self.codec.suffix
-        stills = self.codec.codec in ("jpeg", "webp", "jxl", "avif")
-        return (f"left.{suffix}", f"right.{suffix}") if stills else (suffix,)
+        row = self.codec.row
+        return (row.suffix,) if row.video else (f"left.{row.suffix}", f"right.{row.suffix}")
 
     def encode(self, frames: Sequence[Pair]) -> list[bytes]:
         pictures = []

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sicm_ros.benchmark import ffmpeg
-from sicm_ros.benchmark.anchors import PictureCodec
+from sicm_ros.benchmark.codecs import PictureCodec
 from sicm_ros.benchmark.coders import CodedPictures, Pair
 
 if TYPE_CHECKING:

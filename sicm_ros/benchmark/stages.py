@@ -33,6 +33,14 @@ class Stages:
     milliseconds: dict[tuple[str, str], float]
     bytes: dict[str, float]
 
+    def as_json(self) -> dict:
+        """{"name": ..., "milliseconds": {side: {stage: ms, "total": ms}}, "bytes": {part: mean, "total": mean}}"""
+        sides: dict[str, dict[str, float]] = {}
+        for (side, stage), ms in self.milliseconds.items():
+            sides.setdefault(side, {})[stage or "total"] = ms
+        sizes = {part or "total": size for part, size in self.bytes.items()}
+        return {"name": self.name, "milliseconds": sides, "bytes": sizes}
+
 
 def measure(
     model: Model,
