@@ -10,7 +10,8 @@ import torch
 import yaml
 from rendered_drive import HEIGHT, WIDTH, write_objects
 
-from sicm_ros.benchmark import bag_report, run
+from sicm_ros.benchmark import bag_report, run, workers
+from sicm_ros.benchmark import settings as points
 from sicm_ros.benchmark.config import BenchmarkConfig, load_config
 from sicm_ros.benchmark.report import write_report
 from sicm_ros.benchmark.results import read_results
@@ -85,7 +86,7 @@ def test_a_codec_that_spends_more_has_more_bytes(finished):
 
 def test_what_is_there_is_not_made_again(finished, monkeypatch):
     config, out = finished
-    monkeypatch.setattr(run, "_attempt", lambda *_: pytest.fail("there was something left to do"))
+    monkeypatch.setattr(workers, "_attempt", lambda *_: pytest.fail("there was something left to do"))
     assert run.run(config, out) == []
 
 
@@ -104,7 +105,7 @@ def test_a_codec_that_learns_on_leaves_the_anchors_as_they_are(finished, place, 
     with torch.no_grad():
         network.reference.depth_out.bias += 0.01
     save_model(network, place / "learnt", "untrained", "free")
-    run.model_of.cache_clear(), run.detector_key.cache_clear()
+    points.model_of.cache_clear(), points.detector_key.cache_clear()
     assert run.run(learnt, out, threads=1) == []
     assert set(done) == {"ours", "uncompressed", "jpeg", "x265_video"}
 
@@ -162,7 +163,7 @@ def test_one_bad_anchor_does_not_stop_the_others(finished, place):
 
 
 def test_a_model_that_gives_no_pictures_is_no_picture_codec(place):
-    setting = run.Setting("s", "v", 0.5, "learned", (), model=str(place / "model"))
+    setting = points.Setting("s", "v", 0.5, "learned", (), model=str(place / "model"))
     with pytest.raises(ModelError, match="gives back no pictures"):
         setting.coder()
 
@@ -192,7 +193,7 @@ def test_configurations_that_ship_are_right(name):
     assert config.qualities
     if name == "full":
         assert all(len(q) >= 5 for anchor in config.anchors.values() for q in anchor.qualities.values())
-        tried = {setting.anchor for setting in run.settings(config, config.datasets["rendered_drives"])}
+        tried = {setting.anchor for setting in points.settings(config, config.datasets["rendered_drives"])}
         assert tried == {"uncompressed", "ours", "vvc_two_view", "vvc_video", "x265_video"}
 
 

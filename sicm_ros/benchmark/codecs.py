@@ -205,9 +205,13 @@ def codecs() -> dict[str, Codec]:
         try:
             codec = point.load()
         except Exception as error:
-            raise InputError(f"codec {point.name}: {point.value} can't be imported ({error}); mend or remove it") from None
+            raise InputError(
+                f"codec {point.name}: {point.value} can't be imported ({error}); mend or remove it"
+            ) from None
         if not isinstance(codec, Codec):
-            raise InputError(f"codec {point.name}: {point.value} is {codec!r}; expected a sicm_ros.benchmark.codecs.Codec")
+            raise InputError(
+                f"codec {point.name}: {point.value} is {codec!r}; expected a sicm_ros.benchmark.codecs.Codec"
+            )
         if codec.name in found:
             raise InputError(f"codec {point.name}: {point.value} is called {codec.name!r} like another; rename it")
         found[codec.name] = codec

@@ -136,12 +136,10 @@ def _number(text: str, kind: type, expected: str) -> Any:
 
 def limit_threads(threads: int | None) -> int:
     """Tell PyTorch and OpenCV how many threads to use; return the number, all cores for None."""
-    import cv2
-    import torch
+    from sicm_ros.benchmark import workers
 
     threads = threads or os.cpu_count() or 1
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
+    workers.limit_threads(threads)
     return threads
 
 
@@ -151,7 +149,8 @@ def load_model(args: argparse.Namespace) -> Model:
 
     import sicm_ros
 
-    model = sicm_ros.load(args.model, getattr(args, "device", "cpu"), getattr(args, "engine", "torch"))
+    where = {name: getattr(args, name) for name in ("device", "engine") if hasattr(args, name)}
+    model = sicm_ros.load(args.model, **where)
     if getattr(args, "number_type", None):
         model.number_type = getattr(torch, args.number_type)
     return model
