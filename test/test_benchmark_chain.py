@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_a_codec_that_learns_on_leaves_the_anchors_as_they_are(finished, place, 
     done = []
     code = run.code
     monkeypatch.setattr(run, "code", lambda job: done.append(job.setting.anchor) or code(job))
-    learnt = config.model_copy(update={"model": str(place / "learnt")})
+    learnt = replace(config, model=str(place / "learnt"))
     assert run.run(learnt, out, threads=1) == []
     assert set(done) == {"ours"}
     with torch.no_grad():
@@ -150,12 +151,12 @@ def test_another_data_set_of_the_same_name_is_refused(finished, place):
 
 def test_one_bad_anchor_does_not_stop_the_others(finished, place):
     config, out = finished
-    tree = config.model_dump(mode="json")
+    tree = config.tree()
     tree["anchors"] = {
         "vvc": {"codec": "vvc", "presets": ["nonsense"], "qualities": {"input": [40]}},
         "webp": {"codec": "webp", "qualities": {"input": [20]}},
     }
-    failures = run.run(BenchmarkConfig.model_validate(tree), out, threads=1)
+    failures = run.run(BenchmarkConfig.parse(tree), out, threads=1)
     assert len(failures) == 1
     assert "libvvenc failed" in failures[0]
     assert list(out.glob("drive/webp/*/20/*.json"))
@@ -176,7 +177,7 @@ def test_a_model_that_gives_no_pictures_is_no_picture_codec(place):
         ({"anchors": {"a/b": {"codec": "jpeg", "qualities": {"full": [7]}}}}, "becomes a folder"),
         ({"datasets": {"d": {"path": "x", "anchors": ["vvc"]}}}, "no anchor 'vvc'"),
         ({"ablations": {"a": "x"}, "whole": "b"}, "no ablation 'b'"),
-        ({"nonsense": 1}, "Extra inputs"),
+        ({"nonsense": 1}, "nonsense: unknown; expected some of model"),
     ],
 )
 def test_a_wrong_configuration_is_told(tmp_path, change, message):

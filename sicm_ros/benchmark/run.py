@@ -20,7 +20,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -388,11 +388,11 @@ def prepare(config: BenchmarkConfig, out: Path, data: dict[str, Path], workers: 
             _render(dataset, path, name, workers)
         if path is None:
             raise InputError(f"data set {name!r} ({dataset.what}) has no path; give --data {name}=PATH")
-        filled[name] = dataset.model_copy(update={"path": path.resolve(), "rendered": None})
+        filled[name] = replace(dataset, path=path.resolve(), rendered=None)
         _guard(out / name, names_of(filled[name]), filled[name])
-    config = config.model_copy(update={"datasets": filled})
+    config = replace(config, datasets=filled)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "run.yaml").write_text(yaml.safe_dump(json.loads(config.model_dump_json()), sort_keys=False))
+    (out / "run.yaml").write_text(yaml.safe_dump(config.tree(), sort_keys=False))
     return config
 
 
@@ -525,7 +525,7 @@ def load_run(out: Path) -> BenchmarkConfig:
     path = out / "run.yaml"
     if not path.is_file():
         raise InputError(f"{out} is no benchmark's folder: no run.yaml; expected --out of `sicm bench run`")
-    return BenchmarkConfig.model_validate(yaml.safe_load(path.read_text()))
+    return BenchmarkConfig.parse(yaml.safe_load(path.read_text()))
 
 
 def time_codecs(config: BenchmarkConfig, out: Path, threads: int | None = None) -> None:

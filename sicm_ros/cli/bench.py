@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -272,7 +273,7 @@ def _run(args: argparse.Namespace) -> int:
         raise InputError(f"--workers {args.workers}; expected at least 1")
     config = load_config(args.config)
     if args.model:
-        config = config.model_copy(update={"model": args.model})
+        config = replace(config, model=args.model)
     data = {}
     for text in args.data:
         name, equals, path = text.partition("=")
