@@ -357,7 +357,7 @@ def test_a_benchmark_counts_its_packets_and_looks_at_its_pictures(drive, tmp_pat
         "replicates": 2,
     }
     out = tmp_path / "out"
-    config = run.prepare(BenchmarkConfig.model_validate(tree), out, {})
+    config = run.prepare(BenchmarkConfig.parse(tree), out, {})
     assert run.run(config, out, threads=1) == []
     (results,) = read_results(config, out)
     points = results.curves["stereo_image_codec"]

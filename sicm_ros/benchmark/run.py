@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -43,11 +43,11 @@ def prepare(config: BenchmarkConfig, out: Path, data: dict[str, Path], workers: 
             _render(dataset, path, name, workers)
         if path is None:
             raise InputError(f"data set {name!r} ({dataset.what}) has no path; give --data {name}=PATH")
-        filled[name] = dataset.model_copy(update={"path": path.resolve(), "rendered": None})
+        filled[name] = replace(dataset, path=path.resolve(), rendered=None)
         store.guard(out / name, names_of(filled[name]), filled[name])
-    config = config.model_copy(update={"datasets": filled})
+    config = replace(config, datasets=filled)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "run.yaml").write_text(yaml.safe_dump(json.loads(config.model_dump_json()), sort_keys=False))
+    (out / "run.yaml").write_text(yaml.safe_dump(config.tree(), sort_keys=False))
     return config
 
 
@@ -200,9 +200,7 @@ def code(job: Job) -> int:
                 write(path, data)
         streams = [path.read_bytes() for path in files]
         setting = job.setting
-        missing = [
-            d for d in setting.detectors if not all(p.exists() for p in store.found_files(folder, setting, d, names))
-        ]
+        missing = [d for d in setting.detectors if not store.found(folder, setting, d, names)]
         if not missing:
             continue
         for detector, found in zip(missing, coder.detect(group, streams, [model_of(d) for d in missing]), strict=True):

@@ -55,10 +55,14 @@ def found_files(folder: Path, setting: Setting, detector: str, names: Sequence[s
     return [folder / setting.key(detector) / f"{name}.txt" for name in names]
 
 
+def found(folder: Path, setting: Setting, detector: str, names: Sequence[str]) -> bool:
+    """Whether a detector's files of these frames are there."""
+    return all(path.exists() for path in found_files(folder, setting, detector, names))
+
+
 def done(folder: Path, setting: Setting, names: Sequence[str]) -> bool:
-    return all(
-        path.exists() for detector in setting.detectors for path in found_files(folder, setting, detector, names)
-    )
+    """Whether every detector's are."""
+    return all(found(folder, setting, detector, names) for detector in setting.detectors)
 
 
 def groups_of(names: Sequence[str], size: int) -> list[tuple[str, ...]]:
@@ -114,4 +118,4 @@ def load_run(out: Path) -> BenchmarkConfig:
     path = out / "run.yaml"
     if not path.is_file():
         raise InputError(f"{out} is no benchmark's folder: no run.yaml; expected --out of `sicm bench run`")
-    return BenchmarkConfig.model_validate(yaml.safe_load(path.read_text()))
+    return BenchmarkConfig.parse(yaml.safe_load(path.read_text()))

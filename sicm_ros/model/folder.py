@@ -18,7 +18,6 @@ from pathlib import Path
 
 import torch
 import yaml
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
@@ -129,7 +128,7 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
     else:
         for name in ("weights.safetensors", "tables.safetensors"):
             digest.update((folder / name).read_bytes())
-    network = network_config(folder).model_dump(mode="json", exclude_none=True)
+    network = network_config(folder).tree(exclude_none=True)
     digest.update(json.dumps(network, sort_keys=True).encode())
     return digest.digest()[:8]
 
@@ -150,9 +149,9 @@ def _read_config(folder: Path) -> dict:
         return {
             "name": str(tree["name"]),
             "licence": str(tree["licence"]),
-            "network": KINDS[kind][0].model_validate(tree["network"]),
+            "network": KINDS[kind][0].parse(tree["network"]),
         }
-    except (OSError, yaml.YAMLError, ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{folder / 'config.yaml'}: {error}; expected a model of this version") from None
 
 
@@ -192,7 +191,7 @@ def save_model(network: Network, folder: Path, name: str, licence: str, card: st
         "kind": _kind_of(config),
         "name": name,
         "licence": licence,
-        "network": config.model_dump(mode="json", exclude_none=True),
+        "network": config.tree(exclude_none=True),
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
     (folder / "MODEL_CARD.md").write_text(card or f"# {name}\n\nLicence: {licence}. Untrained.\n")

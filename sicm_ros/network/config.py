@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
+from sicm_ros.config import Config, limited
 from sicm_ros.entropy import PriorConfig
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StereoConfig(_Frozen):
+@dataclass(frozen=True, kw_only=True)
+class StereoConfig(Config):
     """Stereo matching.
 
     Attributes:
@@ -25,19 +22,21 @@ class StereoConfig(_Frozen):
         refine_width: channels that look for the disparity between the cells.
     """
 
-    width: int = Field(48, ge=8)
-    matching_width: int = Field(32, ge=8)
-    groups: int = Field(8, ge=1)
-    disparities: int = Field(24, ge=4)
-    head_width: int = Field(64, ge=8)
-    refine_width: int = Field(32, ge=8)
+    width: int = limited(48, ge=8)
+    matching_width: int = limited(32, ge=8)
+    groups: int = limited(8, ge=1)
+    disparities: int = limited(24, ge=4)
+    head_width: int = limited(64, ge=8)
+    refine_width: int = limited(32, ge=8)
 
 
+@dataclass(frozen=True, kw_only=True)
 class DetectorConfig(StereoConfig):
     """Visual analysis: matching, then a centre head of `head_width` channels."""
 
 
-class CodecConfig(_Frozen):
+@dataclass(frozen=True, kw_only=True)
+class CodecConfig(Config):
     """Stereo multi-scale feature compression (SMFC).
 
     Attributes:
@@ -55,18 +54,16 @@ class CodecConfig(_Frozen):
     scales_jointly: bool = True
     compensation: bool = True
     contextual_transform: bool = True
-    width: int = Field(96, ge=8)
+    width: int = limited(96, ge=8)
     matching: StereoConfig = StereoConfig(width=24, matching_width=16, groups=4, head_width=32, refine_width=24)
-    search: int = Field(24, ge=4)
+    search: int = limited(24, ge=4)
     prior: PriorConfig = PriorConfig(channels=64, right_channels=6)
 
-    @model_validator(mode="after")
-    def _coherent(self) -> CodecConfig:
+    def check(self) -> None:
         if self.compensation and not self.scales_jointly:
             raise ValueError("compensation moves all scales by one disparity: switch it off to code scales separately")
         if self.prior.right_channels is not None and not self.compensation:
             raise ValueError("without compensation both views are coded alike: set prior.right_channels=null")
-        return self
 
     @property
     def exchanges(self) -> bool:
@@ -74,7 +71,8 @@ class CodecConfig(_Frozen):
         return self.contextual_transform and not self.compensation
 
 
-class NetworkConfig(_Frozen):
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig(Config):
     """A whole MVSFC-Net.
 
     Attributes:
@@ -83,13 +81,14 @@ class NetworkConfig(_Frozen):
     """
 
     backbone: Literal["lite", "resnet34"] = "lite"
-    input_width: int = Field(864, ge=64, le=4096, multiple_of=16)
-    input_height: int = Field(192, ge=64, le=4096, multiple_of=16)
+    input_width: int = limited(864, ge=64, le=4096, multiple_of=16)
+    input_height: int = limited(192, ge=64, le=4096, multiple_of=16)
     codec: CodecConfig = CodecConfig()
     detector: DetectorConfig = DetectorConfig()
 
 
-class PictureCodecConfig(_Frozen):
+@dataclass(frozen=True, kw_only=True)
+class PictureCodecConfig(Config):
     """A codec of stereo pictures (pictures.py): what benchmarks compare ours with, and no part of MVSFC-Net.
 
     Attributes:
@@ -99,8 +98,8 @@ class PictureCodecConfig(_Frozen):
         prior: its latent has twice the channels of our features': pictures need more for the same detections.
     """
 
-    input_width: int = Field(864, ge=64, le=4096, multiple_of=16)
-    input_height: int = Field(192, ge=64, le=4096, multiple_of=16)
-    width: int = Field(64, ge=8, multiple_of=4)
-    search: int = Field(24, ge=4)
+    input_width: int = limited(864, ge=64, le=4096, multiple_of=16)
+    input_height: int = limited(192, ge=64, le=4096, multiple_of=16)
+    width: int = limited(64, ge=8, multiple_of=4)
+    search: int = limited(24, ge=4)
     prior: PriorConfig = PriorConfig(channels=96)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from sicm_ros.cli import options
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = load_config(args.config)
     if args.model:
-        config = config.model_copy(update={"model": args.model})
+        config = replace(config, model=args.model)
     data = {}
     for text in args.data:
         name, equals, path = text.partition("=")
