@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from sicm_ros.errors import ModelError
-from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry import ImagePair, StereoCalibration
 from sicm_ros.model.base import PairCodec, level_of
+from sicm_ros.model.pair import takes_pair
 
 
 class PictureModel(PairCodec):
@@ -19,6 +20,7 @@ class PictureModel(PairCodec):
     float32 everywhere: where pixels are bright, numbers of bfloat16 lie a grey level apart.
     """
 
+    @takes_pair
     def encode_pictures(
         self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float = 0.5
     ) -> bytes:
@@ -38,8 +40,8 @@ class PictureModel(PairCodec):
             symbols = self._rounded(latents)
         return self._packet(symbols, calibration, level)
 
-    def decode_pictures(self, data: bytes) -> tuple[np.ndarray, np.ndarray, StereoCalibration]:
-        """A packet to the pair as rebuilt, uint8 (input height, input width, 3) RGB, and these pictures' calibration.
+    def decode_pictures(self, data: bytes) -> ImagePair:
+        """A packet to the pair as reconstructed: uint8 (input height, input width, 3) RGB, and their calibration.
 
         Raises:
             BitstreamError: the packet is damaged, of another model or version, or holds no calibration.
@@ -50,7 +52,7 @@ class PictureModel(PairCodec):
             symbols = symbols.to(self.device, torch.float32, memory_format=torch.channels_last)
             pictures = self.network.synthesise(symbols, self._quality(reading.packet.quality))
             left, right = pictures.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        return left, right, self.view(reading.calibration).calibration
+        return ImagePair(left, right, self.view(reading.calibration).calibration)
 
     def describe(self) -> dict:
         """Name, fingerprint, licence, input size and number of parameters."""

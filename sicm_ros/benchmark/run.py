@@ -13,10 +13,10 @@ from pathlib import Path
 import yaml
 from tqdm import tqdm
 
-from sicm_ros.benchmark import store
+from sicm_ros.benchmark import accuracy, store
 from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
 from sicm_ros.benchmark.settings import OURS, Setting, model_of, settings
-from sicm_ros.benchmark.store import TIMES, frames_of, groups_of, names_of, read_point, write
+from sicm_ros.benchmark.store import TIMES, frames_of, groups_of, names_of, read_point
 from sicm_ros.benchmark.workers import limit_threads, sharing
 from sicm_ros.errors import InputError, SicmError
 
@@ -185,49 +185,38 @@ class Judgement:
 
 
 def code(job: Job) -> int:
-    """Streams and detections of a job's frames, where they aren't there yet. Returns the number of frames."""
-    from sicm_ros.kitti import from_detections
-    from sicm_ros.kitti.labels import format_labels
-
+    """Make streams and detections of a job's frames, where they aren't there yet. Return the number of frames."""
+    setting, folder = job.setting, job.out / job.setting.folder
     frames = frames_of(job.dataset.path, job.dataset.split)
-    coder = job.setting.coder(job.threads)
-    folder = job.out / job.setting.folder
+    coder = setting.coder(job.threads)
     for names in job.groups:
         group = [frames.frame(name) for name in names]
         files = store.stream_files(folder, names[0], coder.suffixes)
-        if not all(path.exists() for path in files):
-            for path, data in zip(files, coder.encode(group), strict=True):
-                write(path, data)
-        streams = [path.read_bytes() for path in files]
-        setting = job.setting
+        made = [path.read_bytes() for path in files] if all(path.exists() for path in files) else None
         missing = [d for d in setting.detectors if not store.found(folder, setting, d, names)]
-        if not missing:
-            continue
-        for detector, found in zip(missing, coder.detect(group, streams, [model_of(d) for d in missing]), strict=True):
-            for frame, path, detections in zip(
-                group, store.found_files(folder, setting, detector, names), found, strict=True
-            ):
-                labels = from_detections(detections).moved(-frame.source.left_origin_shift)
-                write(path, format_labels(labels).encode())
+        streams, found = accuracy.through(coder, group, [model_of(d) for d in missing], made)
+        if made is None:
+            for path, data in zip(files, streams, strict=True):
+                store.write(path, data)
+        for detector, of_frames in zip(missing, found, strict=True):
+            paths = store.found_files(folder, setting, detector, names)
+            for frame, path, detections in zip(group, paths, of_frames, strict=True):
+                accuracy.write_found(path, detections, frame)
     return job.frames
 
 
 def judge(job: Judgement) -> int:
-    """Writes the point of a setting and a detector, whose frames are all there."""
-    from sicm_ros.benchmark import accuracy
-
+    """Write the point of a setting and a detector, whose frames are all there."""
     frames = [frames_of(job.dataset.path, job.dataset.split).frame(name) for name in job.names]
     folder = job.out / job.setting.folder
     sizes = {}
     for group in groups_of(job.names, job.dataset.video if job.setting.video else 1):
         size = sum(path.stat().st_size for path in (folder / "streams").glob(f"{group[0]}.*")) / len(group)
-        for name in group:
-            width, height = frames[job.names.index(name)].size
-            sizes[name] = size, size * 8 / (2 * width * height)
+        sizes |= {name: accuracy.size_of(frames[job.names.index(name)], size) for name in group}
     key = job.setting.key(job.detector)
     point = accuracy.judge(frames, sizes, folder / key, job.setting.quality, job.replicates, progress=False)
     tree = {"frames": len(frames), "of": store.digest(job.names), "replicates": job.replicates, **asdict(point)}
-    write(folder / f"{key}.json", json.dumps(tree).encode())
+    store.write(folder / f"{key}.json", json.dumps(tree).encode())
     return 1
 
 
@@ -251,4 +240,4 @@ def time_codecs(config: BenchmarkConfig, out: Path, threads: int | None = None) 
         progress=lambda rounds: tqdm(rounds, "timing", unit="pair"),
         memory_of=config.model,
     )
-    write(out / TIMES, json.dumps(times, indent=1).encode())
+    store.write(out / TIMES, json.dumps(times, indent=1).encode())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sicm_ros.bags import StereoPair
+    from sicm_ros.bags import RecordedPair
     from sicm_ros.model import Model
 
 PACKAGE = Path(__file__).parents[1]
@@ -156,7 +156,7 @@ def load_model(args: argparse.Namespace) -> Model:
     return model
 
 
-def some_pairs(drive: Path | None, count: int) -> Sequence[StereoPair]:
+def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:
     """Read so many pairs of a drive, evenly spread; of the one that ships if there is none."""
     from sicm_ros.bags import open_stereo
     from sicm_ros.errors import InputError
