@@ -215,7 +215,7 @@ class Model(PairCodec):
             "name": self.name,
             "fingerprint": self.fingerprint.hex(),
             "licence": self.licence,
-            "classes": list(CLASSES),
+            "classes": list(self.config.detector.classes),
             "backbone": self.config.backbone,
             "engine": self.engine,
             "input_width": self.config.input_width,
@@ -248,10 +248,11 @@ class Model(PairCodec):
         rigs = Rigs.of([v.calibration for v in views], self.device)
         with self._inference():
             maps: Maps = detector(features, rigs)
-            found = candidates(maps, rigs)
+            found = candidates(maps, rigs, self.config.detector)
             cells = maps.disparity.float()[:, 0].cpu().numpy()
             clock.lap("detector", self.device)
-        detections = [_detections(found, n, c) for n, c in enumerate(calibrations)]
+        numbers = np.array([CLASSES.index(name) for name in self.config.detector.classes])
+        detections = [_detections(found, n, c, numbers) for n, c in enumerate(calibrations)]
         clock.lap("boxes")
         count = len(calibrations)
         timings = {stage: seconds / count for stage, seconds in clock.laps.items()}
@@ -264,14 +265,15 @@ class Model(PairCodec):
         return results
 
 
-def _detections(found, n: int, calibration: StereoCalibration) -> Detections:
+def _detections(found, n: int, calibration: StereoCalibration, numbers: np.ndarray) -> Detections:
+    """Candidates of the n-th pair; numbers: of the model's classes, among all."""
     classes, scores, location, dimensions, rotation = (
         getattr(found, name)[n].double().cpu().numpy()
         for name in ("classes", "scores", "location", "dimensions", "rotation_y")
     )
     sane = np.isfinite(location).all(1) & np.isfinite(scores) & (location[:, 2] < 200) & (scores >= LEAST_SCORE)
     classes, scores, location, dimensions, rotation = (
-        a[sane] for a in (classes.astype(np.int64), scores, location, dimensions, rotation)
+        a[sane] for a in (numbers[classes.astype(np.int64)], scores, location, dimensions, rotation)
     )
     kept = suppress(location, dimensions, rotation, scores)[:MOST_DETECTIONS]
     classes, scores, location, dimensions, rotation = (

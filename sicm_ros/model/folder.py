@@ -27,12 +27,17 @@ from sicm_ros.baseline.network import StereoPictureNetwork
 from sicm_ros.entropy import IntegerPrior
 from sicm_ros.errors import ModelError
 from sicm_ros.network import MVSFCNet, NetworkConfig, PictureCodecConfig
+from sicm_ros.network.config import DetectorConfig
+from sicm_ros.network.detector import UNSEEN
 
 MODELS = Path(__file__).parents[1] / "models"
 
 Network = MVSFCNet | StereoPictureNetwork
 # `kind` in config.yaml -> configuration and network. A folder without a kind is one of features.
 KINDS = {"features": (NetworkConfig, MVSFCNet), "pictures": (PictureCodecConfig, StereoPictureNetwork)}
+
+# What models of before 0.9, which don't say so, name.
+CLASSES_BEFORE = ("Car", "Pedestrian", "Cyclist")
 
 _log = logging.getLogger("sicm_ros")
 
@@ -129,6 +134,8 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
         for name in ("weights.safetensors", "tables.safetensors"):
             digest.update((folder / name).read_bytes())
     network = network_config(folder).tree(exclude_none=True)
+    for name in ("classes", "scores"):  # what boxes are made with concerns neither packets nor weights
+        network.get("detector", {}).pop(name, None)
     digest.update(json.dumps(network, sort_keys=True).encode())
     return digest.digest()[:8]
 
@@ -146,6 +153,10 @@ def _read_config(folder: Path) -> dict:
         kind = tree.get("kind", "features")
         if kind not in KINDS:
             raise ValueError(f"kind {kind!r}; expected one of {', '.join(KINDS)}")
+        if kind == "features":
+            known = DetectorConfig().classes
+            detector = tree["network"].setdefault("detector", {})
+            detector.setdefault("classes", {name: known[name] for name in CLASSES_BEFORE})
         return {
             "name": str(tree["name"]),
             "licence": str(tree["licence"]),
@@ -163,9 +174,12 @@ def load_weights(network: Network, name_or_folder: str | Path, parts: tuple[str,
     """
     path = find_model(name_or_folder) / "weights.safetensors"
     own = network.state_dict()
+    weights = _read(path, load_file)
+    if isinstance(network, MVSFCNet):
+        _name_classes(weights, network_config(name_or_folder), network.config)
     fitting = {
         name: value.float() if value.is_floating_point() else value
-        for name, value in _read(path, load_file).items()
+        for name, value in weights.items()
         if name in own and own[name].shape == value.shape and (parts is None or name.split(".")[0] in parts)
     }
     if isinstance(network, MVSFCNet):
@@ -175,6 +189,29 @@ def load_weights(network: Network, name_or_folder: str | Path, parts: tuple[str,
     if not any(name.startswith(essential) for name in fitting):
         raise ModelError(f"{path}: no weights of {whose}; start from another model")
     network.load_state_dict(fitting, strict=False)
+
+
+# What a class that is new to a model begins as.
+_LIKE = {"Van": "Car", "Truck": "Car"}
+
+
+def _name_classes(weights: dict[str, torch.Tensor], before: NetworkConfig, after: NetworkConfig) -> None:
+    """Lets the weights of detectors that name some classes name others: those that are known as they were, new ones as
+    what they are like, or as nothing.
+    """
+    names, wanted = list(before.detector.classes), list(after.detector.classes)
+    if names == wanted:
+        return
+    rows = [names.index(name) if name in names else names.index(_LIKE.get(name, names[0])) for name in wanted]
+    new = [name not in names and name not in _LIKE for name in wanted]
+    for part in ("detector", "reference"):
+        for kind in ("weight", "bias"):
+            heads = f"{part}.appearance_out.{kind}"
+            if heads in weights:
+                value = weights[heads]
+                heat = value[rows]
+                heat[new] = 0 if kind == "weight" else UNSEEN
+                weights[heads] = torch.cat([heat, value[len(names) :]])
 
 
 def save_model(network: Network, folder: Path, name: str, licence: str, card: str = "") -> Path:
