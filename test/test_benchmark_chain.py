@@ -165,7 +165,7 @@ def test_one_bad_anchor_does_not_stop_the_others(finished, place):
 
 def test_a_model_that_gives_no_pictures_is_no_picture_codec(place):
     setting = all_settings.Setting("s", "v", 0.5, "learned", (), model=str(place / "model"))
-    with pytest.raises(ModelError, match="gives back no pictures"):
+    with pytest.raises(ModelError, match=r"a model of features, not of pictures; load it with sicm_ros\.load"):
         setting.coder()
 
 

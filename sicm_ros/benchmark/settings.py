@@ -11,11 +11,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sicm_ros import baseline
 from sicm_ros.benchmark.codecs import Mode, PictureCodec, codec_of
-from sicm_ros.benchmark.coders import CodedFeatures, CodedPictures, Coder, LearnedPictures, Ours, Uncompressed
+from sicm_ros.benchmark.coders import (
+    CodedFeatures,
+    CodedPictures,
+    Coder,
+    LearnedCodec,
+    LearnedPictures,
+    Ours,
+    Uncompressed,
+)
 from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
 from sicm_ros.benchmark.features import FeatureCodec
-from sicm_ros.model.folder import find_model, fingerprint
+from sicm_ros.model.folder import find_model, fingerprint, name_of
 
 if TYPE_CHECKING:
     from sicm_ros.model import Model
@@ -69,7 +78,7 @@ class Setting:
         if self.codec == "features":
             return CodedFeatures(model_of(self.model), FeatureCodec(self.preset, threads), self.quality)
         if self.codec == "learned":
-            return LearnedPictures(model_of(self.model), self.quality)
+            return LearnedPictures(image_model_of(self.model), self.quality)
         codec = PictureCodec(self.codec, self.mode, self.preset, threads)
         codec.check()
         return CodedPictures(codec, self.quality, self.input_size)
@@ -83,9 +92,15 @@ def model_of(name: str) -> Model:
     return sicm_ros.load(name)
 
 
+@lru_cache(maxsize=2)
+def image_model_of(name: str) -> LearnedCodec:
+    """Return a codec of stereo images, loaded once in a process."""
+    return baseline.load(name)
+
+
 def model_key(name: str) -> str:
     """A model's name and fingerprint, fit for a folder's name."""
-    return _key(name, model_of(name).fingerprint)
+    return _key(name, fingerprint(find_model(name)))
 
 
 @lru_cache(maxsize=8)
@@ -95,7 +110,7 @@ def detector_key(name: str) -> str:
 
 
 def _key(name: str, digest: bytes) -> str:
-    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in model_of(name).name)
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in name_of(name))
     return f"{plain}-{digest.hex()[:8]}"
 
 

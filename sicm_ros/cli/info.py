@@ -96,16 +96,17 @@ def _packet(path: Path) -> None:
 
 
 def _model(name: str) -> None:
-    from sicm_ros import load
-    from sicm_ros.baseline.codec import PictureModel
+    from sicm_ros import baseline, load
+    from sicm_ros.model.folder import kind_of
     from sicm_ros.network.cost import REMOTE, VEHICLE, count
 
-    model = load(name)
+    pictures = kind_of(name) == "pictures"
+    model = baseline.load(name) if pictures else load(name)
     if model.card:
         print(model.card.rstrip() + "\n")
     known = model.describe()
     size = f"{known.pop('input_width')} x {known.pop('input_height')}"
-    if isinstance(model, PictureModel):
+    if pictures:
         _print({**known, "input": size})
         return
     _print({**known, "classes": ", ".join(known["classes"]), "input": size})

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sicm_ros.baseline.network import StereoPictureNetwork
 from sicm_ros.bitstream import Packet
 from sicm_ros.errors import BitstreamError, InputError
 from sicm_ros.geometry import Detections, ModelView, StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES, image_boxes
 from sicm_ros.model.base import PairCodec, Reading, Symbols, level_of
-from sicm_ros.model.folder import StoredModel, read_model
+from sicm_ros.model.folder import FEATURES, StoredModel, read_model
 from sicm_ros.model.pair import takes_pair
 from sicm_ros.network import engine as engines
 from sicm_ros.network.detector import STRIDE, Maps, Rigs, candidates
@@ -300,7 +299,7 @@ class _Clock:
 
 
 def load(name_or_folder: str | Path = "default", device: str = "cpu", engine: str = "torch") -> Model:
-    """A model that ships, by name, or of a folder; a PictureModel where the folder's kind is pictures.
+    """Load a model that ships, by name, or from a folder.
 
     Args:
         device: where the network runs, "cpu" or "cuda".
@@ -311,9 +310,4 @@ def load(name_or_folder: str | Path = "default", device: str = "cpu", engine: st
         ModelError: there is no such model, or a file of it is missing, broken or of another version.
         DependencyError: OpenVINO is asked for and isn't installed.
     """
-    stored = read_model(name_or_folder)
-    if isinstance(stored.network, StereoPictureNetwork):
-        from sicm_ros.baseline.codec import PictureModel
-
-        return PictureModel(stored, device)
-    return Model(stored, device, engine)
+    return Model(read_model(name_or_folder, FEATURES), device, engine)

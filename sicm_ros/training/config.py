@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import yaml
 
+from sicm_ros.baseline import PictureCodecConfig
 from sicm_ros.config import Config, ConfigError, limited
 from sicm_ros.errors import InputError, ModelError
 from sicm_ros.model.folder import network_config
-from sicm_ros.network import NetworkConfig, PictureCodecConfig
+from sicm_ros.network import NetworkConfig
 
 
 @dataclass(frozen=True, kw_only=True)
