@@ -8,7 +8,7 @@ The one chain of every evaluation: `sicm evaluate` measures a model by it, `sicm
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,13 @@ from tqdm import tqdm
 
 from sicm_ros.benchmark.association import nearest_free
 from sicm_ros.benchmark.coders import Coder, Found, Ours, Uncompressed
+from sicm_ros.benchmark.point import Point
 from sicm_ros.benchmark.reliability import reliability
 from sicm_ros.benchmark.store import write
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections, StereoPair
 from sicm_ros.kitti import Labels, StereoFrame, bootstrap, evaluate, from_detections, read_labels
-from sicm_ros.kitti.evaluation import CLASSES, CURVES, Figures
+from sicm_ros.kitti.evaluation import CLASSES, CURVES
 from sicm_ros.kitti.labels import format_labels
 from sicm_ros.kitti.overlap import image_areas, image_intersections
 
@@ -32,32 +33,6 @@ if TYPE_CHECKING:
 NEAR, FAR = 10.0, 30.0  # metres: where the depth error is looked at
 MATCH_OVERLAP = 0.5  # in the image, so that depth itself does not decide what matches
 _DONE = "frames.csv"
-
-
-@dataclass(frozen=True)
-class Point:
-    """What one quality gives on a data set.
-
-    Attributes:
-        quality: 0 to 1; None for the uncompressed network.
-        bpp: bits per pixel over both full-size views, mean over frames; None where nothing was coded.
-        bytes_per_pair: mean size of a packet; None where nothing was coded.
-        ap: KITTI's figures, per cent (kitti.evaluate).
-        interval: of each figure, [low, high] of 95 % over resampled frames (kitti.bootstrap).
-        depth_error: median of |z - z of the label| / z of the label, per cent, of matched cars at 10 to 30 m; None
-            where no car matched.
-        matched: how many cars that is.
-        reliability: class -> how far scores are from chances (reliability.Reliability's fields).
-    """
-
-    quality: float | None
-    bpp: float | None
-    bytes_per_pair: float | None
-    ap: Figures
-    interval: Figures
-    depth_error: float | None
-    matched: int
-    reliability: dict[str, dict]
 
 
 def measure(
