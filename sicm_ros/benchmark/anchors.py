@@ -104,8 +104,8 @@ class PictureCodec:
         width, height: of the pictures, pixels; a receiver knows them from the calibration.
         """
         if self.codec == "jpeg":
-            views = [cv2.imdecode(np.frombuffer(s, np.uint8), cv2.IMREAD_COLOR_RGB) for s in streams]
-            frames = np.stack(views)
+            views = [cv2.imdecode(np.frombuffer(s, np.uint8), cv2.IMREAD_COLOR) for s in streams]
+            frames = np.ascontiguousarray(np.stack(views)[..., ::-1])
         else:
             decoder = "libdav1d" if self.suffix == "obu" else None
             form = _FORMAT[self.codec]
