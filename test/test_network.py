@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sicm_ros.entropy import PriorConfig
 from sicm_ros.geometry import ModelView, StereoCalibration
-from sicm_ros.geometry.boxes import CLASSES
+from sicm_ros.geometry.boxes import CLASSES, image_boxes
 from sicm_ros.kitti import Labels
 from sicm_ros.network import MVSFCNet, NetworkConfig
 from sicm_ros.network.backbone import SameConv
@@ -344,6 +344,49 @@ def test_perfect_maps_give_back_the_box(x, z, ry, name, baseline, offset):
     losses = task_losses(maps, batch, rigs)
     for term in ("offset", "face", "extent", "depth", "dimensions", "corners"):
         assert losses[term] < 0.05, term
+
+
+@pytest.mark.parametrize("x, z", [(-3.2, 3.4), (2.9, 3.2), (-2.6, 5.0)])
+def test_an_object_that_reaches_out_of_the_picture_peaks_on_what_is_seen_of_it(x, z):
+    """The car beside the bumper: its projected centre lies outside, and its box is given back all the same."""
+    calibration = StereoCalibration(502.0, 502.0, 424.0, 52.0, 0.53, 864, 192)
+    picture = np.zeros((192, 864, 3), np.uint8)
+    labels = _car(x, 1.65, z, math.pi / 2)
+    box = image_boxes(labels.location, labels.dimensions, labels.rotation_y, calibration)
+    target = targets(
+        Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, replace(labels, image_boxes=box)),
+        CONFIG.classes,
+    )
+    best = target["weight"].argmax()
+    assert target["weight"][best] == 1
+    row, column = divmod(int(target["cell"][best]), 216)
+    left, top, right, bottom = box[0] / 4
+    assert left <= column + 0.5 <= right and top <= row + 0.5 <= bottom
+    assert target["heat"][0, row, column] == 1
+    assert target["considered"].all()
+    found = candidates(_perfect_maps(target, 48, 216), Rigs.of([calibration]), CONFIG, 5)
+    np.testing.assert_allclose(found.location[0, 0], [x, 1.65, z], atol=0.03)
+
+
+def test_of_what_hardly_reaches_into_the_picture_nothing_is_learnt():
+    calibration = StereoCalibration(502.0, 502.0, 424.0, 52.0, 0.53, 864, 192)
+    picture = np.zeros((192, 864, 3), np.uint8)
+    labels = replace(_car(-6.2, 1.65, 5.0, math.pi / 2), image_boxes=np.array([[0.0, 60.0, 6.0, 150.0]]))
+    sample = Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels)
+    target = targets(sample, CONFIG.classes)
+    assert target["weight"].max() == 0
+    assert not target["considered"][20, :2].any()
+
+
+def test_trams_count_as_trucks_and_who_sits_as_a_pedestrian():
+    calibration = StereoCalibration(502.0, 502.0, 424.0, 52.0, 0.53, 864, 192)
+    picture = np.zeros((192, 864, 3), np.uint8)
+    for name, counted in (("Tram", "Truck"), ("Bus", "Truck"), ("Person_sitting", "Pedestrian"), ("Van", "Van")):
+        labels = _car(0, 1.65, 20, 1.57, name=name)
+        target = targets(
+            Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels), CONFIG.classes
+        )
+        assert target["class_id"][target["weight"].argmax()] == list(CONFIG.classes).index(counted)
 
 
 def test_scores_fall_with_the_metres_that_the_depth_may_be_off():

@@ -155,14 +155,14 @@ def _right_disparity(disparity: np.ndarray) -> np.ndarray:
     """Disparity as the right view sees it: every pixel of the left one moved to its match, the nearest surface
     winning.
     """
-    w = disparity.shape[1]
-    rows, columns = np.nonzero(disparity > 0)
-    values = disparity[rows, columns]
-    order = np.argsort(values, kind="stable")  # near ones last, so that they overwrite
-    targets = np.round(columns - values).astype(int)[order]
-    inside = (targets >= 0) & (targets < w)
+    width = disparity.shape[1]
+    cells = np.flatnonzero(disparity > 0)
+    values = disparity.ravel()[cells]
+    columns = cells % width
+    matches = np.rint(columns - values).astype(np.int64)
+    inside = matches >= 0
     out = np.zeros_like(disparity)
-    out[rows[order][inside], targets[inside]] = values[order][inside]
+    np.maximum.at(out.ravel(), (cells - columns + matches)[inside], values[inside])
     return out
 
 
