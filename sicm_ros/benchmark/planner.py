@@ -1,10 +1,11 @@
-"""What a planner asks of detections: which of the objects that matter are found, how near, and what is there that isn't.
+"""What a planner asks of detections: which of the objects that matter are found, how near, and what is named in vain.
 
 KITTI's average precision hardly notices the car beside the bumper, for the border cuts it; a planner does.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -138,7 +139,7 @@ def planner_table(frames: Sequence[Judged], min_score: float = LIKELY) -> Planne
     }
     bands = {}
     for name in CLASSES:
-        for low, high in zip(BANDS, BANDS[1:]):
+        for low, high in itertools.pairwise(BANDS):
             for border in (False, True):
                 mask = (kinds == name) & (z >= low) & (z < high) & (cut == border)
                 if mask.any():

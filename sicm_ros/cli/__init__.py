@@ -20,6 +20,7 @@ COMMANDS = {
     "label": "sicm_ros.cli.label",
     "train": "sicm_ros.cli.train",
     "average": "sicm_ros.cli.average",
+    "calibrate": "sicm_ros.cli.calibrate",
     "bag": "sicm_ros.cli.bag",
     "bench": "sicm_ros.cli.bench",
     "report": "sicm_ros.cli.report",

@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     chain.add_argument(
         "--quality",
         nargs="+",
-        type=_quality,
+        type=quality,
         default=[0.5],
         metavar="Q",
         help="0 to 1, or 'uncompressed'; several make a curve (default: 0.5)",
@@ -70,7 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _quality(text: str) -> float | None:
+def quality(text: str) -> float | None:
     if text == "uncompressed":
         return None
     try:
@@ -309,8 +309,8 @@ def _print_planner(tables: list[tuple[str, PlannerTable]], title: str) -> None:
     table = Table(
         title=f"found, {title}",
         title_justify="left",
-        caption=f"found: a detection of {tables[0][1].min_score:g} or more, of any class, within 2 m from above; objects of "
-        "occlusion 0 and 1",
+        caption=f"found: a detection of {tables[0][1].min_score:g} or more, of any class, within 2 m from above; objects "
+        "of occlusion 0 and 1",
         caption_justify="left",
     )
     table.add_column("objects")
