@@ -22,8 +22,8 @@ from sicm_ros.network.config import ScoreConfig
 from sicm_ros.network.detector import reaches_out
 
 PLAIN = ScoreConfig(slope=1.0, shift=0.0)
-# Standard deviations of what is to be fitted, around PLAIN, before anything was seen: slope and shift, and what being cut
-# or a class adds. With few detections of a class little is added for it.
+# Standard deviations of what is to be fitted, around PLAIN, before anything was seen: slope and shift, and what being
+# cut or a class adds. With few detections of a class little is added for it.
 _SPREAD = {"slope": 2.0, "shift": 4.0, "cut": 1.0, "class": 0.7}
 LEAST = 30  # detections to fit with
 
@@ -63,7 +63,7 @@ def calibrate(folder: str | Path, frames: Sequence[StereoFrame], qualities: Sequ
     scores, cut, names, right = (np.concatenate(values) for values in zip(*parts))
     if len(right) < LEAST or right.all() or not right.any():
         raise InputError(
-            f"{len(right)} detections, {right.sum()} of them right; expected {LEAST} at least, right ones and wrong ones"
+            f"{len(right)} detections, {right.sum()} of them right; expected {LEAST} at least, some right, some wrong"
         )
     fitted = fit(scores, cut, names, right, classes)
     path = folder / "config.yaml"

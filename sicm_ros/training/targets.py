@@ -68,8 +68,8 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
     cell, class_id, weight (0 unused), offset (2), face (log disparity, pixels), face_known, extent (m), location (3),
     dimensions (3), mean (3: dimensions of the class), rotation_y.
 
-    An object that reaches out of the window peaks on what is to be seen of it, and its offset reaches outside (MonoFlex,
-    CVPR 2021).
+    An object that reaches out of the window peaks on what is to be seen of it, and its offset reaches outside
+    (MonoFlex, CVPR 2021).
 
     Args:
         classes: that the network names, and their mean dimensions.
