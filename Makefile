@@ -32,7 +32,7 @@ help: ## this list
 
 demo: setup ## the main job on the bag in this repository; DATA=a bag or a KITTI folder, LINK=a link profile
 	$(SAY) "Replay, encoder and decoder as three processes; the report goes to demo/report.html"
-	$(BIN)/sicm demo $(if $(DATA),--data "$(DATA)") $(if $(LINK),--link "$(LINK)")
+	$(BIN)/sicm demo $(if $(DATA),"$(DATA)") $(if $(LINK),--link "$(LINK)")
 
 bench: $(DONE)/bench ## rate and accuracy beside other codecs, on a few rendered frames, in about ten minutes
 	$(BIN)/sicm bench run quick --out runs/quick --workers $$(nproc) && $(BIN)/sicm bench report runs/quick
@@ -43,7 +43,7 @@ test: setup $(DONE)/test $(WS)/built_for_tests ## the tests; TESTS=test/test_x.p
 
 soak: setup ## three minutes at full speed through the real nodes: memory, losses, latency
 	$(SAY) "400 pairs through encoder and decoder"
-	$(BIN)/sicm bench soak --pairs 400
+	$(BIN)/sicm bench soak --limit 400
 
 lint: $(DONE)/lint ## style and common mistakes
 	$(BIN)/ruff check .

@@ -47,7 +47,7 @@ def small_model(tmp_path_factory) -> Path:
         "codec": {"width": 16, "search": 8, "prior": {"channels": 8, "hyper_channels": 4}},
         "detector": {"width": 16, "matching_width": 8, "groups": 4, "disparities": 8, "head_width": 16},
     }
-    return create(tmp_path_factory.mktemp("model") / "small", NetworkConfig.model_validate(small))
+    return create(tmp_path_factory.mktemp("model") / "small", NetworkConfig.parse(small))
 
 
 @pytest.fixture(scope="session")

@@ -16,14 +16,15 @@ ROS = {"rclpy", "launch", "launch_ros", "ament_index_python", "rcl_interfaces", 
 # Folder or module of sicm_ros -> what of sicm_ros its modules may import, besides themselves.
 BELOW = {
     "errors": set(),
+    "config": {"errors"},
     "geometry": {"errors"},
-    "entropy": {"errors"},
+    "entropy": {"errors", "config"},
     "bitstream": {"errors", "geometry"},
     "link": {"errors"},
     "kitti": {"errors", "geometry"},
     "bags": {"errors", "geometry", "kitti"},
-    "network": {"errors", "geometry", "entropy"},
-    "model": {"errors", "geometry", "entropy", "bitstream", "network", "baseline"},
+    "network": {"errors", "config", "geometry", "entropy"},
+    "model": {"errors", "config", "geometry", "entropy", "bitstream", "network", "baseline"},
 }
 
 

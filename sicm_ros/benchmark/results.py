@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING
 
 from sicm_ros.benchmark import curves
 from sicm_ros.benchmark.curves import Front
-from sicm_ros.benchmark.run import (
-    ABLATION,
-    OURS,
-    TIMES,
-    UNCOMPRESSED,
-    Setting,
-    names_of,
-    read_point,
-    settings,
-)
+from sicm_ros.benchmark.settings import ABLATION, OURS, UNCOMPRESSED, Setting, settings
+from sicm_ros.benchmark.store import TIMES, names_of, read_point
 from sicm_ros.errors import InputError
 from sicm_ros.kitti.evaluation import DIFFICULTIES, LOOSE, STRICT
 

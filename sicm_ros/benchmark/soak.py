@@ -18,6 +18,7 @@ from sicm_ros.pipeline.processes import PipelineError, check_ros, processes
 
 WARM_UP = 0.1  # share of the pairs before memory and latency are looked at
 LEAST_WARM_UP = 300  # pairs
+LEAST_PAIRS = 10  # fewer say nothing
 PERIOD = 1.0  # seconds between two samples
 READY = 300.0  # seconds that loading a model may take at most
 STALLED = 30.0  # seconds without a result after which it is over
@@ -156,6 +157,22 @@ def _trend(points: list[tuple[int, int]]) -> float:
         return 0.0
     slopes = (y[second] - y[first])[apart] / (x[second] - x[first])[apart]
     return float(np.median(slopes) * (x[-1] - x[0]) / np.median(y))
+
+
+def lines(result: Soak) -> list[str]:
+    """Return what a run showed as lines for the terminal."""
+    rate = result.pairs / max(result.seconds, 1e-9)
+    told = [f"{result.pairs} pairs in {result.seconds:.0f} s, {rate:.1f} per second"]
+    for name in NODES:
+        memory = result.samples[-1].memory[name] / 1024
+        told.append(
+            f"{name}: {memory:.0f} MiB, since warm-up {100 * result.step[name]:+.2f} %, steadily "
+            f"{100 * result.growth[name]:+.2f} %; latency {result.samples[-1].latency[name]:.1f} ms, "
+            f"{100 * result.drift[name]:+.1f} %; dropped: {result.dropped[name] or 'nothing'}"
+        )
+    verdict = "passed" if result.passed else "FAILED"
+    told.append(f"lost: {result.lost}; {verdict}: memory may grow steadily by 1 %, nothing may be lost")
+    return told
 
 
 def picture(result: Soak, out: Path) -> None:

@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sicm_ros.baseline.network import StereoPictureNetwork
 from sicm_ros.bitstream import Packet
 from sicm_ros.errors import BitstreamError, InputError
 from sicm_ros.geometry import Detections, ModelView, StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES, image_boxes
 from sicm_ros.model.base import PairCodec, Reading, Symbols, level_of
-from sicm_ros.model.folder import StoredModel, read_model
+from sicm_ros.model.folder import FEATURES, StoredModel, read_model
+from sicm_ros.model.pair import takes_pair
 from sicm_ros.network import engine as engines
 from sicm_ros.network.config import DetectorConfig, ErrorConfig
 from sicm_ros.network.detector import STRIDE, Candidates, Maps, Rigs, candidates
 from sicm_ros.network.disparity import Features
-from sicm_ros.network.quality import LEVELS, quality_level
+from sicm_ros.network.quality import LEVELS
 from sicm_ros.network.runtime import fastest_type, quickest
 from sicm_ros.network.suppression import suppress
 
@@ -97,6 +97,7 @@ class Model(PairCodec):
 
     # Vehicle side
 
+    @takes_pair
     def encode(
         self,
         left: np.ndarray,
@@ -110,7 +111,7 @@ class Model(PairCodec):
 
         Args:
             left, right: uint8 (height, width, 3), RGB, rectified.
-            calibration: of these pictures.
+            calibration: of these pictures. Instead of the three: one StereoPair, `encode(pair, quality=0.5)`.
             quality: 0 (fewest bytes) to 1.
             sequence: number of the pair; modulo 65536 in the packet.
             include_calibration: False if the receiver has the calibration.
@@ -126,11 +127,12 @@ class Model(PairCodec):
         self.last_timings = clock.laps
         return data
 
+    @takes_pair
     def bits_map(
         self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float = 0.5
     ) -> np.ndarray:
         """float64 (2, input height / 16, input width / 16): bits that each cell of each latent costs (`latents`)."""
-        level = quality_level(quality)
+        level = level_of(quality)
         symbols = self._symbols(left, right, calibration, level, _Clock())
         return self.prior.bits_map(symbols.left, symbols.right, symbols.z, level)
 
@@ -189,6 +191,7 @@ class Model(PairCodec):
 
     # Both, and neither
 
+    @takes_pair
     def detect_uncompressed(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Result:
         """What the uncompressed network, the teacher, makes of a pair: the ceiling, and the anchors' detector."""
         clock = _Clock()
@@ -197,6 +200,7 @@ class Model(PairCodec):
             clock.lap("backbone", self.device)
         return self._analyse(features, [calibration], self.network.reference, clock)[0]
 
+    @takes_pair
     def extract(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Features:
         """Features of a pair at strides 4, 8 and 16, before any coding: tensors (2, C, h, w), left view first."""
         with self._inference():
@@ -328,7 +332,7 @@ class _Clock:
 
 
 def load(name_or_folder: str | Path = "default", device: str = "cpu", engine: str = "torch") -> Model:
-    """A model that ships, by name, or of a folder; a PictureModel where the folder's kind is pictures.
+    """Load a model that ships, by name, or from a folder.
 
     Args:
         device: where the network runs, "cpu" or "cuda".
@@ -339,9 +343,4 @@ def load(name_or_folder: str | Path = "default", device: str = "cpu", engine: st
         ModelError: there is no such model, or a file of it is missing, broken or of another version.
         DependencyError: OpenVINO is asked for and isn't installed.
     """
-    stored = read_model(name_or_folder)
-    if isinstance(stored.network, StereoPictureNetwork):
-        from sicm_ros.baseline.codec import PictureModel
-
-        return PictureModel(stored, device)
-    return Model(stored, device, engine)
+    return Model(read_model(name_or_folder, FEATURES), device, engine)
