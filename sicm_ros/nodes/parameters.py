@@ -1,5 +1,7 @@
 """Every parameter of every node, said once: declarations, the files in config/ and docs/nodes.md are made from it.
 
+Light on purpose: launch files read it, in whatever Python `ros2` has, which needn't have torch or rosbags.
+
 `python -m sicm_ros.nodes.parameters` writes those files anew.
 """
 
@@ -10,7 +12,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from sicm_ros.bags.presets import PRESETS
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import LIKELY
 from sicm_ros.link.profiles import PROFILES
@@ -53,7 +54,7 @@ class Parameter:
     def expected(self) -> str:
         """The values that are allowed, as the end of a sentence."""
         if self.choices:
-            return " or ".join(self.choices)
+            return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
         kind = {bool: "true or false", str: "a text", list: "a list of texts", int: "a whole number", float: "a number"}
         return f"{kind[type(self.default)]}{f' from {self.range}' if self.range else ''}"
 
@@ -72,10 +73,10 @@ class Parameter:
         if right and self.minimum is not None:
             right = math.isfinite(value) and self.minimum <= value <= self.maximum
         if not right or (self.choices and value not in self.choices):
-            quoting = "; a number that is meant as text needs quotes of its own: \"'7'\"" if kind is str else ""
-            number = type(value) in (int, float)
             shown = value if isinstance(value, str) and value else repr(value)
-            raise InputError(f"{self.name} is {shown}; expected {self.expected}{quoting if number else ''}")
+            number = kind is str and not self.choices and type(value) in (int, float)
+            quotes = f"; what looks like a number needs quotes of its own: \"'{value}'\"" if number else ""
+            raise InputError(f"{self.name} is {shown}; expected {self.expected}{quotes}")
         return value
 
     def parse(self, text: str) -> bool | int | float | str | list:
@@ -239,7 +240,7 @@ LINK = (
 
 REPLAY = (
     Parameter("path", "", "bag (.mcap, .db3, .bag or a folder) or KITTI folder (raw drive, object set, odometry)"),
-    Parameter("preset", "auto", "layout of the bag's topics; auto finds it", choices=("auto", *PRESETS)),
+    Parameter("preset", "auto", "layout of the bag's topics, as docs/bags.md names it; auto finds it"),
     Parameter("left_topic", "", "left image topic of a bag of another layout; empty for the preset's"),
     Parameter("right_topic", "", "right image topic of a bag of another layout; empty for the preset's"),
     Parameter("rate", 1.0, "speed relative to that of the recording", "", 0.01, 100.0, fixed=False),
@@ -306,8 +307,8 @@ class Parameters:
         for name in sorted(getattr(self._node, "_parameter_overrides", ())):
             if name not in known and not self._node.has_parameter(name) and "." not in name:
                 close = get_close_matches(name, self._table, 1)
-                hint = f"; {close[0]} is meant?" if close else ""
-                self._node.get_logger().warning(f"there is no parameter {name}, so it has no effect{hint}")
+                hint = f" (perhaps {close[0]})" if close else ""
+                self._node.get_logger().warning(f"there is no parameter {name}{hint}, so it has no effect")
 
     def _widen(self, changes: list) -> list:
         """Whole numbers serve for numbers while the node runs too."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 stop = threading.Event()  # set by the first signal; whatever waits for long looks at it
 served = threading.Event()  # set before DDS begins: from then on there is something to close
+DESCRIBE = "--describe"  # of replay_node: says what a recording holds, and ends
 TURN = 0.1  # seconds at most between two looks at it
 
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 import queue
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -18,9 +20,9 @@ from vision_msgs.msg import Detection3DArray
 from sicm_ros.bags.bag import BagMessage
 from sicm_ros.bags.messages import nanoseconds
 from sicm_ros.bags.stereo import DISPARITY_OFFSET, LEFT_INFO, RIGHT_INFO, TF_STATIC, TOLERANCE, open_stereo
-from sicm_ros.errors import InputError
+from sicm_ros.errors import InputError, SicmError
 from sicm_ros.nodes.parameters import REPLAY, Parameters
-from sicm_ros.nodes.process import run
+from sicm_ros.nodes.process import DESCRIBE, run
 from sicm_ros.nodes.qos import latched, overridable
 
 CLOCK_STEP = 0.01  # seconds between two messages on /clock
@@ -180,7 +182,7 @@ class ReplayNode(Node):
                 "encoder and decoder say why"
             )
         lost = f", {unanswered} of them unanswered" if p.acknowledge else ""
-        answers = f", {self._answers} answers came" if topic and not p.acknowledge else ""
+        answers = f", {self._answers} of them answered" if topic and not p.acknowledge else ""
         self.get_logger().info(f"played {pairs} left pictures{lost}{answers}")
 
     def _wait_for_the_last(self) -> None:
@@ -302,8 +304,21 @@ def _prefetched(items: Iterable, stop: threading.Event, depth: int = 12) -> Iter
             return
 
 
+def describe(path: str, preset: str, left: str, right: str) -> int:
+    """Prints, as JSON, what pipeline.launch.py has to know of a recording before it starts the nodes; exit status."""
+    try:
+        with open_stereo(path, preset, left, right) as source:
+            print(json.dumps({"compressed": source.compressed}))
+    except (SicmError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
 def main(args: list[str] | None = None) -> int:
     """Plays until the end, Ctrl-C or SIGTERM; exit status 2 if something is wrong with the recording."""
+    if sys.argv[1:2] == [DESCRIBE]:
+        return describe(*sys.argv[2:])
     return run(ReplayNode, args)
 
 
