@@ -36,7 +36,7 @@ def start(request: Request) -> list[Action]:
         images["compressed"] = is_compressed(path, replay["preset"], replay["left_topic"], replay["right_topic"])
         if request["compressed"] not in (None, images["compressed"]):
             raise InputError(
-                f"compressed is {request['compressed']}, but the images of {path} say otherwise; leave it out"
+                f"the images of {path} are {'' if images['compressed'] else 'not '}compressed; leave out compressed:="
             )
         images["reliable_images"] = True  # as the replay offers them, so that none is lost on the way
         time = time or {"use_sim_time": replay["clock"]}

@@ -27,6 +27,8 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.ros_adapters import get_ros_node
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
+from rclpy.exceptions import InvalidNamespaceException
+from rclpy.validate_namespace import validate_namespace
 
 from sicm_ros.errors import InputError
 from sicm_ros.nodes.parameters import Parameter, tables
@@ -127,6 +129,12 @@ class Request:
         self._values = {a.name: self._value(a) for a in arguments}
         base = context.launch_configurations.get("ros_namespace")
         self.namespace = make_namespace_absolute(prefix_namespace(base, self["namespace"] or "")) or "/"
+        try:
+            validate_namespace(self.namespace)
+        except InvalidNamespaceException:
+            raise InputError(
+                f"namespace is {self['namespace']}; use letters, digits, _ and /, as in fleet/van_3"
+            ) from None
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
@@ -182,10 +190,11 @@ class Request:
         full_name = f"{self.namespace.rstrip('/')}/{node}"
         try:
             in_file = _matching(yaml.safe_load(path.read_text()) or {}, full_name)
-        except (OSError, UnicodeDecodeError, AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
-            cause = " ".join(str(error).split())
+        except (OSError, AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
+            mark = getattr(error, "problem_mark", None)
+            place = f" at line {mark.line + 1}: {error.problem}" if mark else ""
             raise InputError(
-                f"{argument}: {path} is no ROS parameter file ({cause}); expected /**: ros__parameters: name: value"
+                f"{argument}: {path} is no ROS parameter file{place}; expected /**: ros__parameters: name: value"
             ) from None
         values = {}
         for p in tables()[node]:
