@@ -232,7 +232,7 @@ def test_drops_are_reported_by_cause_and_in_sum():
 def test_rates_are_those_of_the_last_seconds():
     tally = Tally()
     for index in range(100):
-        tally.message(250, stamp=100 + 0.1 * index, now=0.1 * index + 0.05)
+        tally.message(250, stamp=100 + 0.1 * index, now=0.1 * index + 0.05, delay=0.05 - 100)
     by_node, by_stamp, kbit, delay = tally.rates(now=9.95)
     assert by_node == pytest.approx(10)
     assert by_stamp == pytest.approx(10)

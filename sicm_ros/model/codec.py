@@ -308,7 +308,7 @@ def _deviations(
     view: ModelView,
     config: ErrorConfig,
 ) -> np.ndarray:
-    """`Detections.errors` of boxes: sigma (N,), scale of the depth's relative error, turn (N,), the heading's spread."""
+    """`Detections.errors` of boxes: sigma (N,), scale of the depth's relative error, turn (N,), the heading's."""
     z = location[:, 2]
     depth = config.depth * math.sqrt(2) * sigma * z  # a Laplace distribution's deviation is sqrt(2) times its scale
     across = np.hypot(config.pixels * z / view.calibration.fx, config.size * dimensions[:, 2])

@@ -52,8 +52,8 @@ class ErrorConfig(Config):
 
     Attributes:
         depth: factor of the depth's error as the network expects it (a Laplace distribution).
-        pixels: error of the centre in the network's input. That of a centre that may be anywhere in its cell of stride 4
-            is 4 / sqrt(12).
+        pixels: error of the centre in the network's input. That of a centre that may be anywhere in its cell of
+            stride 4 is 4 / sqrt(12).
         size: share of a box's length or height that its centre is uncertain by, however near it is.
         heading: factor of the spread of the heading's bins.
     """
