@@ -13,8 +13,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "sicm_ros"
 ROS = {"rclpy", "launch", "launch_ros", "ament_index_python", "rcl_interfaces", "cv_bridge", "message_filters"}
 
-# Folder or module of sicm_ros -> what of sicm_ros its modules may import, besides themselves; from below to above. A new
-# part is a new line here.
+# Folder or module of sicm_ros -> what of sicm_ros its modules may import, besides themselves; from below to above. A
+# new part is a new line here.
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "config": {"errors"},
@@ -32,7 +32,8 @@ BELOW: dict[str, set[str]] = {
     "nodes": {"errors", "config", "geometry", "bitstream", "bags", "link", "model", "msg"},
     "training": {"errors", "config", "geometry", "entropy", "kitti", "network", "model", "baseline"},
     "benchmark": {
-        "errors", "config", "geometry", "bitstream", "bags", "kitti", "network", "model", "baseline", "pipeline", "synth",
+        "errors", "config", "geometry", "bitstream", "bags", "kitti", "network", "model", "baseline", "pipeline",
+        "synth",
     },
     "demo": {"errors", "geometry", "bags", "pipeline", "benchmark"},
 }  # fmt: skip
@@ -144,9 +145,7 @@ def test_every_folder_says_what_lives_there(folder: Path):
     told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
     assert told, folder
     if folder.parent == PACKAGE:
-        assert len(told.splitlines()) >= 3, (
-            f"{folder}/__init__.py: a headline alone; say in a few lines what lies where"
-        )
+        assert len(told.splitlines()) >= 3, f"{folder}: a headline alone; say what lies where"
 
 
 def test_the_library_loads_where_there_is_no_ros():
