@@ -7,13 +7,13 @@ import json
 import pytest
 from rendered_drive import write_objects
 
-from sicm_ros.benchmark.soak import LEAST_WARM_UP, Sample, summarised
+from sicm_ros.benchmark.soak import LEAST_WARM_UP, Moment, summarised
 from sicm_ros.cli import main
 
 
-def samples(memory, latency=lambda n: 10.0, pairs: int = 4000) -> list[Sample]:
+def samples(memory, latency=lambda n: 10.0, pairs: int = 4000) -> list[Moment]:
     return [
-        Sample(n / 10, n, {"encoder": memory(n), "decoder": 300_000}, {"encoder": latency(n), "decoder": 20.0})
+        Moment(n / 10, n, {"encoder": memory(n), "decoder": 300_000}, {"encoder": latency(n), "decoder": 20.0})
         for n in range(0, pairs + 1, 20)
     ]
 

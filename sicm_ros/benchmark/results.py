@@ -16,8 +16,8 @@ from sicm_ros.errors import InputError
 from sicm_ros.kitti.evaluation import DIFFICULTIES, LOOSE, STRICT
 
 if TYPE_CHECKING:
-    from sicm_ros.benchmark.accuracy import Point
     from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
+    from sicm_ros.benchmark.point import Point
     from sicm_ros.kitti.evaluation import Figures
 
 METRICS = {"AP3D": "3d", "APBEV": "bev"}

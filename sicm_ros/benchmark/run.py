@@ -52,9 +52,9 @@ def prepare(config: BenchmarkConfig, out: Path, data: dict[str, Path], workers: 
 
 
 def _render(dataset: DatasetConfig, path: Path, name: str, workers: int) -> None:
-    from sicm_ros.synth.dataset import Recipe, generate
+    from sicm_ros.synth.dataset import WorldRecipe, generate
 
-    recipe = Recipe(dataset.rendered.frames, dataset.rendered.seed, dataset.rendered.sequences)
+    recipe = WorldRecipe(dataset.rendered.frames, dataset.rendered.seed, dataset.rendered.sequences)
     with tqdm(total=recipe.frames, unit="pair", desc=f"rendering {name}") as bar:
         for rendered in generate(recipe, path, workers):
             bar.update(rendered)
@@ -128,7 +128,7 @@ def batches(config: BenchmarkConfig) -> list[Batch]:
     return [found[key] for key in sorted(found)]
 
 
-def _coding_jobs(batch: Batch, out: Path, threads: int) -> list[Job]:
+def _coding_jobs(batch: Batch, out: Path, threads: int) -> list[CodingJob]:
     jobs = []
     for setting in batch.settings:
         folder = out / batch.name / setting.folder
@@ -136,13 +136,13 @@ def _coding_jobs(batch: Batch, out: Path, threads: int) -> list[Job]:
         missing = [group for group in groups if not store.done(folder, setting, group)]
         step = 1 if setting.video else CHUNK
         for i in range(0, len(missing), step):
-            jobs.append(Job(setting, batch.dataset, tuple(missing[i : i + step]), out / batch.name, threads))
+            jobs.append(CodingJob(setting, batch.dataset, tuple(missing[i : i + step]), out / batch.name, threads))
     return jobs
 
 
-def _judging_jobs(batch: Batch, out: Path, replicates: int, threads: int) -> list[Judgement]:
+def _judging_jobs(batch: Batch, out: Path, replicates: int, threads: int) -> list[JudgingJob]:
     return [
-        Judgement(setting, batch.dataset, detector, batch.names, out / batch.name, replicates, threads)
+        JudgingJob(setting, batch.dataset, detector, batch.names, out / batch.name, replicates, threads)
         for setting in batch.settings
         for detector in setting.detectors
         if read_point(out / batch.name, setting, detector, batch.names) is None
@@ -150,7 +150,7 @@ def _judging_jobs(batch: Batch, out: Path, replicates: int, threads: int) -> lis
 
 
 @dataclass(frozen=True)
-class Job:
+class CodingJob:
     """Some groups of frames through one setting, by one worker.
 
     Attributes:
@@ -172,7 +172,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class JudgingJob:
     """The figures of one setting with one detector, by one worker."""
 
     setting: Setting
@@ -184,7 +184,7 @@ class Judgement:
     threads: int
 
 
-def code(job: Job) -> int:
+def code(job: CodingJob) -> int:
     """Make streams and detections of a job's frames, where they aren't there yet. Return the number of frames."""
     setting, folder = job.setting, job.out / job.setting.folder
     frames = frames_of(job.dataset.path, job.dataset.split)
@@ -205,7 +205,7 @@ def code(job: Job) -> int:
     return job.frames
 
 
-def judge(job: Judgement) -> int:
+def judge(job: JudgingJob) -> int:
     """Write the point of a setting and a detector, whose frames are all there."""
     frames = [frames_of(job.dataset.path, job.dataset.split).frame(name) for name in job.names]
     folder = job.out / job.setting.folder

@@ -28,7 +28,7 @@ NODES = ("encoder", "decoder")
 
 
 @dataclass(frozen=True)
-class Sample:
+class Moment:
     """At one moment: seconds since the start, results so far, memory (KiB) and latency (ms) of both nodes."""
 
     seconds: float
@@ -60,7 +60,7 @@ class Soak:
     drift: dict[str, float]
     lost: int
     dropped: dict[str, dict[str, int]]
-    samples: list[Sample]
+    samples: list[Moment]
 
     @property
     def passed(self) -> bool:
@@ -102,7 +102,7 @@ def soak(
         "wait_for_subscribers": READY,
         "acknowledge": "detections",
     }
-    samples: list[Sample] = []
+    samples: list[Moment] = []
     with tempfile.TemporaryDirectory() as folder, processes(Path(folder)) as start:
         watched = Watched(start("monitor", {}))
         nodes = {
@@ -125,19 +125,19 @@ def soak(
             progress(min(done, pairs))
             memory = {name: resident_kib(node.popen.pid) for name, node in nodes.items()}
             latency = {name: watched.number(name, "since_arrival_ms") for name in NODES}
-            samples.append(Sample(now - began, done, memory, latency))
+            samples.append(Moment(now - began, done, memory, latency))
         dropped = {name: watched.causes(name) for name in NODES}
         lost = int(watched.number("decoder", "lost"))
     return summarised(samples, lost, dropped)
 
 
-def summarised(samples: list[Sample], lost: int, dropped: dict[str, dict[str, int]]) -> Soak:
+def summarised(samples: list[Moment], lost: int, dropped: dict[str, dict[str, int]]) -> Soak:
     """Figures of a run's samples."""
     total = samples[-1].pairs
     warm = [s for s in samples if s.pairs >= min(max(WARM_UP * total, LEAST_WARM_UP), total / 2)]
     fifth = max(1, len(warm) // 5)
 
-    def change(value: Callable[[Sample], float]) -> float:
+    def change(value: Callable[[Moment], float]) -> float:
         before = statistics.median(map(value, warm[:fifth]))
         after = statistics.median(map(value, warm[-fifth:]))
         return after / before - 1 if before else 0.0

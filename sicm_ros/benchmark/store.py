@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 import yaml
 
 from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
+from sicm_ros.benchmark.point import Point
 from sicm_ros.benchmark.settings import Setting
 from sicm_ros.errors import InputError
 
 if TYPE_CHECKING:
-    from sicm_ros.benchmark.accuracy import Point
     from sicm_ros.kitti import KittiFrames
 
 TIMES = "times.json"
@@ -83,8 +83,6 @@ def write(path: Path, data: bytes) -> None:
 
 def read_point(out: Path, setting: Setting, detector: str, names: Sequence[str]) -> Point | None:
     """The point of a setting and a detector on just these frames; None where it isn't there yet."""
-    from sicm_ros.benchmark.accuracy import Point
-
     path = out / setting.folder / f"{setting.key(detector)}.json"
     if not path.exists():
         return None

@@ -111,7 +111,8 @@ def project(points: np.ndarray, calibration: StereoCalibration) -> np.ndarray:
     )
 
 
-_EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
+# Of a box, as pairs of its `corners`.
+EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
 NEAR = 0.1  # metres: what lies nearer is cut off before it is projected
 
 
@@ -130,7 +131,7 @@ def image_boxes(
     boxes = np.zeros((len(points), 4))
     for i, box in enumerate(points):
         visible = [p for p in box if p[2] >= NEAR]
-        for a, b in _EDGES:
+        for a, b in EDGES:
             za, zb = box[a, 2], box[b, 2]
             if (za < NEAR) != (zb < NEAR):
                 visible.append(box[a] + (NEAR - za) / (zb - za) * (box[b] - box[a]))

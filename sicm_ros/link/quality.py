@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sicm_ros.link.congestion import AdaptiveTarget, Report
-from sicm_ros.link.rate import Coded, RateController, SizeModel, within_limit
+from sicm_ros.link.rate import FittingPacket, RateController, SizeModel, within_limit
 
 LEAST_SHARE = 0.05  # of the rate, which an adaptive one never goes below: something has to test the link
 
@@ -52,7 +52,7 @@ class QualityChoice:
         if self._adaptive is not None:
             self._adaptive.report(now, report)
 
-    def encode(self, encode: Callable[[float], bytes], quality: float, limit: int) -> Coded | None:
+    def encode(self, encode: Callable[[float], bytes], quality: float, limit: int) -> FittingPacket | None:
         """A packet of at most `limit` bytes, at this quality or a lower one; None if there is none."""
         return within_limit(encode, quality, self._rate.model if self._rate else SizeModel(), limit)
 

@@ -343,7 +343,7 @@ class Vehicle:
     def publish(self, detections: Detections, job: Job, placement: Placement) -> None:
         """Publishes what a message showed."""
         health, message, parameters = self.health, job.message, self._node.parameters
-        header, boxes = placement.header, messages.Boxes.of(detections, placement.camera)
+        header, boxes = placement.header, messages.PlacedBoxes.of(detections, placement.camera)
         health.tally.count("detections", len(detections))
         with health.tally.timed("publish"):
             now = self._node.now()

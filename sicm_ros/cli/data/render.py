@@ -39,12 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from sicm_ros.synth.dataset import Recipe, generate
+    from sicm_ros.synth.dataset import WorldRecipe, generate
 
     given = {name: tuple(getattr(args, name)) for name in ("baseline", "focal", "camera_height") if getattr(args, name)}
     if args.size:
         given |= {"width": args.size[0], "height": args.size[1]}
-    recipe = Recipe(args.frames, args.seed, args.sequences, jpeg=args.jpeg, **given)
+    recipe = WorldRecipe(args.frames, args.seed, args.sequences, jpeg=args.jpeg, **given)
     with tqdm(total=recipe.frames, unit="pair", desc=f"rendering into {args.out}") as bar:
         for done in generate(recipe, args.out, args.workers):
             bar.update(done)
