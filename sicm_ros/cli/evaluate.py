@@ -251,6 +251,12 @@ def _print_figures(figures: Figures, interval: Figures | None, title: str) -> No
     options.console(200).print(table)
 
 
+def _inside(coverage: dict | None) -> str:
+    if not coverage or not coverage["count"]:
+        return "-"
+    return " ".join(f"{100 * share:.0f}" for share in coverage["inside"].values()) + f" % of {coverage['count']}"
+
+
 def _print_points(points: list[Point], title: str) -> None:
     """One line a quality: what it costs and the main figures of cars, moderate, 40 recall points."""
     from rich.table import Table
@@ -258,7 +264,8 @@ def _print_points(points: list[Point], title: str) -> None:
     table = Table(
         title=title,
         title_justify="left",
-        caption="Car, moderate, R40; score error: mean of |score - chance to be right|",
+        caption="Car, moderate, R40; score error: mean of |score - chance to be right|; within 1 sigma: share of boxes "
+        "whose depth, sideways position, height and heading are",
         caption_justify="left",
     )
     for name in ("quality", "bytes a pair", "bpp"):
@@ -268,6 +275,7 @@ def _print_points(points: list[Point], title: str) -> None:
         table.add_column(f"{metric} {limit}", justify="right")
     table.add_column("depth error, 10 to 30 m", justify="right")
     table.add_column("score error", justify="right")
+    table.add_column("within 1 sigma", justify="right")
     for point in points:
         cells = [
             _cell(point.ap["Car"][metric][limit]["R40"][1], point.interval["Car"][metric][limit]["R40"][1])
@@ -276,7 +284,7 @@ def _print_points(points: list[Point], title: str) -> None:
         cost = ["-", "-"] if point.quality is None else [f"{point.bytes_per_pair:.0f}", f"{point.bpp:.4f}"]
         depth = "-" if point.depth_error is None else f"{point.depth_error:.2f} % of {point.matched} cars"
         error = point.reliability["Car"]["error"]
-        cells += [depth, "-" if error is None else f"{error:.3f}"]
+        cells += [depth, "-" if error is None else f"{error:.3f}", _inside(point.coverage)]
         table.add_row(_quality_name(point.quality), *cost, *cells)
     options.console(200).print(table)
 

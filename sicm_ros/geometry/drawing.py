@@ -15,10 +15,9 @@ import numpy as np
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import ModelView, StereoCalibration
-from sicm_ros.geometry.boxes import NEAR, corners, project
+from sicm_ros.geometry.boxes import EDGES, NEAR, corners, project
 
 DETECTION, LABEL = (228, 40, 44), (38, 112, 255)  # RGB: detections are red, labels blue, everywhere
-_EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
 _SHIFT = 4  # fractional bits of OpenCV's line coordinates
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 FAINT = 25.0  # metres beyond which boxes are drawn in thin lines, not to hide what they hold
@@ -28,9 +27,14 @@ _FAR = 1e4  # pixels outside the picture beyond which a line isn't followed
 class Boxes3D(Protocol):
     """N boxes in the left camera's optical frame, as `geometry.boxes` defines them."""
 
-    location: np.ndarray
-    dimensions: np.ndarray
-    rotation_y: np.ndarray
+    @property
+    def location(self) -> np.ndarray: ...
+
+    @property
+    def dimensions(self) -> np.ndarray: ...
+
+    @property
+    def rotation_y(self) -> np.ndarray: ...
 
 
 def _segment(image: np.ndarray, a: np.ndarray, b: np.ndarray, colour: tuple, thickness: int) -> None:
@@ -67,7 +71,7 @@ def draw_boxes(
     for index in order:  # nearest last
         box = points[index]
         weight = thickness if box[:, 2].min() < FAINT else 1
-        lines = [(box[a], box[b], weight) for a, b in _EDGES]
+        lines = [(box[a], box[b], weight) for a, b in EDGES]
         lines += [(box[0], box[5], 1), (box[1], box[4], 1)]  # the front: corners 0, 1 and above them 4, 5
         for a, b, weight in lines:
             if max(a[2], b[2]) < NEAR:

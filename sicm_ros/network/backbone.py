@@ -13,8 +13,6 @@ from torch.nn import functional as F
 
 from sicm_ros.errors import DependencyError
 
-STRIDES = (4, 8, 16)
-
 
 class SameConv(nn.Conv2d):
     """A convolution padded as TensorFlow's SAME, as EfficientNet-Lite was trained: more at the right and below.
