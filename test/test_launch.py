@@ -12,8 +12,8 @@ import pytest
 import yaml
 from rendered_drive import write_objects
 
-pytest.importorskip("launch", reason="ROS' launch is not installed (it is not on PyPI)", exc_type=ImportError)
-pytest.importorskip("launch_ros.actions", reason="launch_ros is not installed (nor on PyPI)", exc_type=ImportError)
+pytest.importorskip("launch", reason="ROS' launch is not installed (it is not on PyPI)")
+pytest.importorskip("launch_ros.actions", reason="launch_ros is not installed (nor on PyPI)")
 
 from launch import LaunchDescription
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
