@@ -20,11 +20,6 @@ VELODYNE = "calib_velo_to_cam.txt"
 IMU = "calib_imu_to_velo.txt"
 
 
-def is_raw(tree: Tree) -> bool:
-    """Whether pictures of a raw drive's left colour camera are there."""
-    return any(_drive(path) is not None for path in tree)
-
-
 def _drive(path: str) -> PurePosixPath | None:
     """The drive's folder if path is a left picture of one."""
     place = PurePosixPath(path)
@@ -36,7 +31,12 @@ def _drive(path: str) -> PurePosixPath | None:
 class KittiRaw(KittiFrames):
     """Frames of raw drives, named <date>_<drive>_<frame>; a root may be the set, a date, one drive, or the archives."""
 
-    def _scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
+    @classmethod
+    def recognises(cls, tree: Tree) -> bool:
+        """Whether pictures of a raw drive's left colour camera are there."""
+        return any(_drive(path) is not None for path in tree)
+
+    def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
         files: dict[str, FrameFiles] = {}
         known: dict[PurePosixPath, tuple[str, str, list[int]]] = {}
         for path in self.tree:

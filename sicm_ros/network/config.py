@@ -76,11 +76,13 @@ class DetectorConfig(StereoConfig):
     """Visual analysis: matching, then a centre head of `head_width` channels.
 
     Attributes:
+        head: name of the centre head's network, see network.heads.
         classes: what it names, each with the mean height, width and length over KITTI's training labels, metres.
         scores: how its scores become chances.
         errors: how far its boxes are off.
     """
 
+    head: str = "centre"
     classes: dict[str, tuple[float, float, float]] = limited(
         {
             "Car": (1.53, 1.63, 3.88),

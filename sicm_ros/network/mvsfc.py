@@ -12,8 +12,9 @@ from sicm_ros.entropy.prior import StereoPrior
 from sicm_ros.network.backbone import BACKBONES
 from sicm_ros.network.compensation import CompensatedDecoder, CompensatedEncoder, geometry_gains
 from sicm_ros.network.config import NetworkConfig
-from sicm_ros.network.detector import Maps, Rigs, StereoDetector
+from sicm_ros.network.detector import Maps, Rigs
 from sicm_ros.network.disparity import Features, Matched
+from sicm_ros.network.heads import head_of
 from sicm_ros.network.quality import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.smfc import FeatureDecoder, FeatureEncoder
 
@@ -88,9 +89,9 @@ class MVSFCNet(nn.Module):
             self.encoder = FeatureEncoder(channels, config.codec)
             self.decoder = FeatureDecoder(channels, config.codec)
         self.prior = StereoPrior(config.codec.prior)
-        self.detector = StereoDetector(channels, config.detector)
+        self.detector = head_of(channels, config.detector)
         # The detector of uncompressed features: the teacher in training, and what codecs of pictures are measured with.
-        self.reference = StereoDetector(channels, config.detector)
+        self.reference = head_of(channels, config.detector)
 
     # Vehicle side
 
