@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -274,19 +275,12 @@ class FakeNode:
         return [(topic, ["sicm_ros/msg/Features"]) for topic in self._published]
 
 
-class Features:
-    """A subscription."""
-
-    class msg_type:
-        __name__ = "Features"
-
-
 def health_of(node: FakeNode, at: list[float], now: list[float] | None = None):
     pytest.importorskip("rclpy")
     from sicm_ros.nodes.health import Health
 
     health = Health(node, "decoder", ("received",), lambda: at[0], lambda: (now or at)[0])
-    health.listen({"/features": Features()})
+    health.listen({"/features": SimpleNamespace(msg_type=type("Features", (), {}))})
     return health
 
 

@@ -121,7 +121,7 @@ def judge(
         detections: folder of `<frame>.txt`, KITTI's format.
         quality: what the codec was told; None for the uncompressed network.
         replicates: resampled sets of frames behind the intervals.
-        errors: folder of `<frame>.txt`, standard deviations of the detections, in their order; None if there are none.
+        errors: folder of `<frame>.txt`, the detections' standard deviations in the same order; None without any.
     """
     labels = [frame.labels for frame in frames]
     found = [
@@ -130,8 +130,9 @@ def judge(
     ]
     apart = np.concatenate([depth_errors(*pair) for pair in zip(labels, found)])
     covered = None
-    if errors is not None:
-        deviations = [_errors_of(errors / f"{frame.name}.txt") for frame in frames]
+    paths = [errors / f"{frame.name}.txt" for frame in frames] if errors is not None else []
+    if paths and all(path.exists() for path in paths):  # runs of before 0.9 that go on have none
+        deviations = [_errors_of(path) for path in paths]
         covered = asdict(coverage(labels, [_detections(*pair) for pair in zip(found, deviations)]))
     interval = bootstrap(
         labels,
