@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": "sicm_ros.cli.evaluate",
     "synth": "sicm_ros.cli.synth",
     "compose": "sicm_ros.cli.compose",
+    "cutouts": "sicm_ros.cli.cutouts",
     "label": "sicm_ros.cli.label",
     "train": "sicm_ros.cli.train",
     "average": "sicm_ros.cli.average",

@@ -11,7 +11,7 @@ every part is that of a rigid car at the new place, and differences between the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -64,6 +64,21 @@ class Cutout:
             for view, sprite in enumerate(self.views)
         )
         return Layer(box, views, self.source, self.ground_light)
+
+    def mirrored(self) -> Cutout:
+        """The car in its scene's mirror image, where the views are exchanged."""
+        width = self.calibration.width
+        x, y, z = self.box.location
+        place = np.array([self.calibration.baseline - x, y, z])
+        box = Box(self.box.name, place, self.box.dimensions, float(wrap_angle(np.pi - self.box.rotation_y)))
+        views = tuple(_flipped(sprite, width) for sprite in self.views[::-1])
+        return replace(self, box=box, calibration=self.calibration.mirrored(), views=views)
+
+
+def _flipped(sprite: Sprite, width: int) -> Sprite:
+    """A sprite of a picture of that width in the picture's mirror image."""
+    colour, alpha, depth = (np.ascontiguousarray(a[:, ::-1]) for a in (sprite.colour, sprite.alpha, sprite.depth))
+    return Sprite(sprite.top, width - sprite.left - alpha.shape[1], colour, alpha, depth)
 
 
 def cutouts(scene: Scene) -> list[Cutout]:

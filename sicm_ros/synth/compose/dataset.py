@@ -306,7 +306,7 @@ def _prepared(
             continue
         scenes.append((scene, frame.source))
         if cars:
-            found += cutouts(scene) + cutouts(scene.mirrored())
+            found += [twin for car in cutouts(scene) for twin in (car, car.mirrored())]
     if not scenes or (cars and not found):
         raise InputError(
             f"{where}: {len(scenes)} scenes and {len(found)} cars were found to compose; expected some of both"

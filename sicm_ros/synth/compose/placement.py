@@ -9,6 +9,7 @@ from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import corners, image_boxes
 from sicm_ros.synth.compose.layer import Box
 from sicm_ros.synth.compose.scene import Scene, rays
+from sicm_ros.synth.labels import BESIDE, hidden_angle
 
 CLEARANCE = 0.3  # metres between footprints
 FREE_SHARE = 0.8  # of the visible footprint must look like the ground plane
@@ -174,11 +175,8 @@ def truncation(box: Box, calibration: StereoCalibration) -> float:
     if box.location[2] <= 1.0:
         return 1.0
     points = corners(*arguments[:3])[0]
-    if points[:, 2].min() < 1.0:  # beside the camera a projection has no end; angles have
-        bearings = np.arctan2(points[:, 0], points[:, 2])
-        edges = np.arctan((np.array([0, calibration.width]) - calibration.cx) / calibration.fx)
-        inside = min(bearings.max(), edges[1]) - max(bearings.min(), edges[0])
-        return float(1 - max(inside, 0) / np.ptp(bearings))
+    if points[:, 2].min() < BESIDE:
+        return hidden_angle(points, calibration)
     whole, seen = image_boxes(*arguments, clip=False)[0], image_boxes(*arguments)[0]
     area = (whole[2] - whole[0]) * (whole[3] - whole[1])
     return float(1 - (seen[2] - seen[0]) * (seen[3] - seen[1]) / max(area, 1e-6))
