@@ -408,8 +408,8 @@ def street(tmp_path_factory) -> Path:
 
 
 def test_data_set_is_read_back_and_the_same_whoever_works_on_it(street, tmp_path):
-    write_dataset(street, tmp_path / "one", frames=4, seed=3, workers=1, jpeg=False)
-    write_dataset(street, tmp_path / "two", frames=4, seed=3, workers=2, jpeg=False)
+    write_dataset([street], tmp_path / "one", frames=4, seed=3, workers=1, jpeg=False)
+    write_dataset([street], tmp_path / "two", frames=4, seed=3, workers=2, jpeg=False)
     files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file())
     assert len(files) == 4 * 5 + 1
     match, wrong, broken = filecmp.cmpfiles(tmp_path / "one", tmp_path / "two", files, shallow=False)
@@ -434,7 +434,7 @@ def test_data_set_is_read_back_and_the_same_whoever_works_on_it(street, tmp_path
 
 def test_an_existing_folder_is_not_written_over(street, tmp_path):
     with pytest.raises(InputError, match="exists"):
-        write_dataset(street, tmp_path, frames=1, seed=0)
+        write_dataset([street], tmp_path, frames=1, seed=0)
 
 
 def test_folders_without_labels_are_refused(street, tmp_path):
@@ -442,7 +442,7 @@ def test_folders_without_labels_are_refused(street, tmp_path):
     write_kitti(bare, {"a": world([])})
     (bare / "label_2" / "a.txt").unlink()
     with pytest.raises(InputError, match="labelled"):
-        write_dataset(bare, tmp_path / "out", frames=1, seed=0)
+        write_dataset([bare], tmp_path / "out", frames=1, seed=0)
 
 
 # Rendered cars --------------------------------------------------------------------------------------------------------

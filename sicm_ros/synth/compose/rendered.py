@@ -15,10 +15,9 @@ import cv2
 import numpy as np
 
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.geometry.boxes import corners
+from sicm_ros.geometry.boxes import image_boxes
 from sicm_ros.synth.camera import Camera
 from sicm_ros.synth.compose.layer import Box, Layer, Sprite
-from sicm_ros.synth.compose.placement import project
 from sicm_ros.synth.mesh import Mesh, Surface, merge, quad
 from sicm_ros.synth.renderer import Light, Pose, Renderer
 from sicm_ros.synth.skins import Skin, skins
@@ -122,14 +121,18 @@ def _car_on_floor(box: Box, kind: str, rng: np.random.Generator) -> Mesh:
 def _window(box: Box, calibration: StereoCalibration) -> tuple[int, int, int, int, int] | None:
     """Left, top, right, bottom of what is drawn, in pixels of the picture, and the samples that each gets each way."""
     grown = box.dimensions + np.array([0.3, 2 * SURROUNDINGS, 2 * SURROUNDINGS])
-    points = corners(box.location[None], grown[None], np.array([box.rotation_y]))[0]
-    points = points[points[:, 2] > 2.0]
-    own = corners(box.location[None], box.dimensions[None] * 1.1, np.array([box.rotation_y]))[0]
-    if own[:, 2].min() < 2.0:
+    if box.location[2] <= 0:
         return None
-    pixels = np.concatenate([project(p, calibration, view) for view in (0, 1) for p in (points, own)])
-    left, top = np.floor(pixels.min(0)).astype(int) - 2
-    right, bottom = np.ceil(pixels.max(0)).astype(int) + 3
+    frames = [
+        image_boxes(
+            box.location[None] - [view * calibration.baseline, 0, 0], size[None], angle, calibration, clip=False
+        )[0]
+        for view in (0, 1)
+        for size, angle in ((grown, np.array([box.rotation_y])), (box.dimensions * 1.1, np.array([box.rotation_y])))
+    ]
+    frames = np.array(frames).clip(-1e4, 1e4)
+    left, top = np.floor(frames[:, :2].min(0)).astype(int) - 2
+    right, bottom = np.ceil(frames[:, 2:].max(0)).astype(int) + 3
     left, right = max(left, -8), min(right, calibration.width + 8)
     top, bottom = max(top, -8), min(bottom, calibration.height + 8)
     sampling = min(WINDOW[0] // max(right - left, 1), WINDOW[1] // max(bottom - top, 1), MAX_SAMPLING)

@@ -13,6 +13,7 @@ from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import wrap_angle
 from sicm_ros.geometry.sgbm import sgbm_disparities
 from sicm_ros.kitti import Labels, StereoFrame
+from sicm_ros.synth.compose.grading import Look
 
 GROUND_TOLERANCE = 0.75  # pixels of disparity between a ground pixel and the plane
 CAMERA_HEIGHTS = (1.3, 2.1)  # metres; the plane below KITTI's car is sought here (it is 1.65 m there)
@@ -79,6 +80,11 @@ class Scene:
     def ground_disparities(self) -> np.ndarray:
         """float32 (2, H, W): disparity of the ground plane at each pixel of each view; negative above the horizon."""
         return np.stack([plane_disparity(self.ground, self.calibration, view) for view in (0, 1)])
+
+    @cached_property
+    def looks(self) -> tuple[Look, Look]:
+        """How each view's camera draws."""
+        return Look.of(self.images[0]), Look.of(self.images[1])
 
     @cached_property
     def full_disparities(self) -> np.ndarray:
