@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sicm_ros.benchmark.coders import Pair
-    from sicm_ros.model import Model
 
 SUMMARY = "rate, accuracy and speed beside other codecs, on the same frames with the same detector"
 _EPILOG = """examples:
@@ -49,13 +48,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     for action in (speed, stages):
         action.add_argument(
-            "--number-type", choices=("float32", "bfloat16"), help="of the network (default: the faster one here)"
+            "--number-type",
+            choices=("float32", "bfloat16"),
+            default="float32",
+            help="of the network (default: %(default)s)",
         )
         action.add_argument(
             "--engine",
             choices=("torch", "openvino", "auto"),
             default="torch",
-            help="of the vehicle's network; openvino computes in float32 (default: %(default)s)",
+            help="of the network; openvino computes in float32 (default: %(default)s)",
         )
 
     run = actions.add_parser(
@@ -185,7 +187,7 @@ def _speed(args: argparse.Namespace) -> None:
             raise InputError(f"--{name} {getattr(args, name)}; expected at least 1")
     threads = args.threads or os.cpu_count() or 1
     _limit_threads(threads)
-    model = _in_numbers(sicm_ros.load(args.model, args.device, args.engine), args.number_type)
+    model = sicm_ros.load(args.model, args.device, args.engine, args.number_type)
     pairs = some_pairs(args.pairs, args.limit)
     times = speed.measure(
         model,
@@ -216,7 +218,7 @@ def _stages(args: argparse.Namespace) -> None:
     from sicm_ros.benchmark import stages
 
     _limit_threads(args.threads or os.cpu_count() or 1)
-    model = _in_numbers(sicm_ros.load(args.model, engine=args.engine), args.number_type)
+    model = sicm_ros.load(args.model, engine=args.engine, number_type=args.number_type)
     columns = stages.measure(
         model,
         some_pairs(args.pairs, args.limit),
@@ -225,15 +227,6 @@ def _stages(args: argparse.Namespace) -> None:
         progress=lambda rounds: tqdm(rounds, "timing", unit="pair", disable=None),
     )
     Console(width=None if sys.stdout.isatty() else 120).print(stages.table(columns))
-
-
-def _in_numbers(model: Model, number_type: str | None) -> Model:
-    """The model, told what type of number to run in, if any is named."""
-    import torch
-
-    if number_type:
-        model.number_type = getattr(torch, number_type)
-    return model
 
 
 def some_pairs(data: Path | None, count: int) -> Sequence[Pair]:
