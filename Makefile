@@ -16,6 +16,11 @@ WS := ws
 SAY := @printf '\n==> %s\n'
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Names of files and links may hold anything: neither make nor the shell looks into them.
+unexport DATA LINK
+export SICM_DATA := $(value DATA)
+export SICM_LINK := $(value LINK)
+
 HAVE_ROS := $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
 HAVE_VISION_MSGS := $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import vision_msgs' 2>/dev/null && echo yes)
 # Without compiling every module beforehand, most of which are never imported: a minute of torch's installation.
@@ -29,18 +34,18 @@ help: ## this list
 
 demo: setup ## the main job on the bag in this repository; DATA=a bag or a KITTI folder, LINK=a link profile
 	$(SAY) "Replay, encoder and decoder as three processes; the report goes to demo/report.html"
-	$(BIN)/sicm demo $(if $(DATA),--data "$(DATA)") $(if $(LINK),--link "$(LINK)")
+	$(BIN)/sicm demo $${SICM_LINK:+"--link=$$SICM_LINK"} $${SICM_DATA:+-- "$$SICM_DATA"}
 
 bench: $(DONE)/bench ## rate and accuracy beside other codecs, on a few rendered frames, in about ten minutes
 	$(BIN)/sicm bench run quick --out runs/quick --workers $$(nproc) && $(BIN)/sicm bench report runs/quick
 
-test: setup $(DONE)/test ## the tests; TESTS=test/test_x.py for some of them
+test: setup $(DONE)/test ## the tests, then what was skipped and why; TESTS=test/test_x.py for some of them
 	$(SAY) "Tests, with real node processes over DDS"
 	$(BIN)/python -m pytest $(TESTS)
 
 soak: setup ## three minutes at full speed through the real nodes: memory, losses, latency
 	$(SAY) "400 pairs through encoder and decoder"
-	$(BIN)/sicm bench soak --pairs 400
+	$(BIN)/sicm bench soak --limit 400
 
 lint: $(DONE)/lint ## style and common mistakes
 	$(BIN)/ruff check .

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 from pkgutil import extend_path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sicm_ros.errors import BitstreamError
+    from sicm_ros.model import load
 
 # Read by OpenMP when torch is loaded: its threads sleep while they wait instead of burning a processor that another
 # process needs. With encoder, decoder and others on two cores a pair took 1.2 s so, 15 s otherwise.
@@ -16,7 +21,7 @@ __version__ = "0.8.0"
 __all__ = ["BitstreamError", "load"]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     # Late, so that `import sicm_ros` costs nothing on a machine that only wants messages or geometry.
     if name == "BitstreamError":
         from sicm_ros.errors import BitstreamError

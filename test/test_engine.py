@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 import numpy as np
 import pytest
 
 import sicm_ros
-from sicm_ros.cli import bench
+from sicm_ros.cli import UsageError, parser_of
 from sicm_ros.errors import DependencyError, InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.network import engine as engines
@@ -42,15 +41,14 @@ def test_openvino_gives_the_latents_of_torch_up_to_rounding(small_model, pair):
 def test_every_place_that_names_engines_names_the_same():
     """The command line and the nodes say their names without importing them, which takes a second."""
     node = next(p for p in ENCODER if p.name == "engine").choices
-    parser = argparse.ArgumentParser()
-    bench.configure(parser)
-    line = parser.parse_args(["speed", "--engine", "auto"]).engine
+    parser = parser_of()
+    line = parser.parse_args(["bench", "speed", "--engine", "auto"]).engine
     assert set(node) == set(engines.ENGINES)
     assert line in engines.ENGINES
-    with pytest.raises(SystemExit):
-        parser.parse_args(["speed", "--engine", "another"])
+    with pytest.raises(UsageError):
+        parser.parse_args(["bench", "speed", "--engine", "another"])
     for name in engines.ENGINES:
-        assert parser.parse_args(["stages", "--engine", name]).engine == name
+        assert parser.parse_args(["bench", "stages", "--engine", name]).engine == name
 
 
 def test_auto_is_torch_where_there_is_no_other(small_model, pair, monkeypatch):

@@ -8,18 +8,18 @@ import pytest
 from rendered_drive import write_objects
 
 from sicm_ros.cli import main
-from sicm_ros.demo.summary import Pair, Run
+from sicm_ros.demo.summary import PlayedPair, Run
 
 PAIRS = 12
 
 
-def run(pairs: list[Pair], dropped: dict[str, dict[str, int]]) -> Run:
+def run(pairs: list[PlayedPair], dropped: dict[str, dict[str, int]]) -> Run:
     return Run("drive", pairs, "model", "00", 0.5, {}, dropped, link={"profile": "lte_poor"})
 
 
-def pair(reached: str) -> Pair:
+def pair(reached: str) -> PlayedPair:
     """A pair that was given up by a node, or answered."""
-    return Pair(
+    return PlayedPair(
         stamp=0,
         bytes=None if reached == "encoder" else 500,
         carried=reached in ("decoder", "answered"),

@@ -19,9 +19,9 @@ from sicm_ros.network import MVSFCNet, NetworkConfig
 from sicm_ros.network.backbone import SameConv
 from sicm_ros.network.config import CodecConfig
 from sicm_ros.network.cost import REMOTE, VEHICLE, count
+from sicm_ros.network.config import DetectorConfig
 from sicm_ros.network.detector import (
     HEADING_BINS,
-    MEAN_DIMENSIONS,
     Maps,
     Rigs,
     calibrated,
@@ -272,6 +272,9 @@ def test_folding_norms_changes_nothing():
         )
 
 
+CONFIG = DetectorConfig()
+
+
 def _car(x, y, z, ry, dimensions=(1.5, 1.6, 4.0), name="Car"):
     return Labels(
         np.array([name]), np.zeros(1), np.zeros(1, int), np.zeros(1), np.array([[80.0, 40.0, 180.0, 90.0]]),
@@ -283,7 +286,7 @@ def _perfect_maps(target, h, w):
     """The maps that say exactly what the targets ask for, at the centre's cell and nowhere else."""
     best = target["weight"].argmax()
     cell, row, column = target["cell"][best], *divmod(int(target["cell"][best]), w)
-    heat = torch.full((1, 3, h, w), -10.0)
+    heat = torch.full((1, len(CONFIG.classes), h, w), -10.0)
     heat[0, target["class_id"][best], row, column] = 10
 
     def at(values):
@@ -299,7 +302,7 @@ def _perfect_maps(target, h, w):
     heading[nearest] = 5
     front = math.cos(ry - nearest * math.pi / HEADING_BINS)
     extent = float(target["extent"][best])
-    size = np.log(target["dimensions"][best] / np.array(MEAN_DIMENSIONS)[target["class_id"][best]])
+    size = np.log(target["dimensions"][best] / target["mean"][best])
     assert cell == row * w + column
     return Maps(
         heat, at(target["offset"][best]), at([target["face"][best]]), at([math.log(math.expm1(extent))]),
@@ -321,17 +324,17 @@ def test_perfect_maps_give_back_the_box(x, z, ry, name, baseline, offset):
     """Targets and decoding are inverse to each other, whatever the rig."""
     width, height = 864, 192
     calibration = StereoCalibration(600.0, 610.0, 420.0, 60.0, baseline, width, height, offset)
-    dimensions = (1.6, 0.9, 2.1) if name != "Car" else (1.5, 1.7, 4.2)
+    dimensions = tuple(1.05 * side for side in CONFIG.classes[name])
     picture = np.zeros((height, width, 3), np.uint8)
     labels = _car(x, 1.6, z, ry, dimensions, name)
     sample = Sample(picture, picture, np.zeros((height, width), np.float32), calibration, labels)
-    target = targets(sample)
+    target = targets(sample, CONFIG.classes)
     if target["weight"].max() == 0 or target["face_known"][target["weight"].argmax()] == 0:
         return  # outside of the picture, or too near or far to be learnt
     rigs = Rigs.of([calibration])
     maps = _perfect_maps(target, height // 4, width // 4)
-    found = candidates(maps, rigs, 5)
-    assert found.classes[0, 0] == CLASSES.index(name)
+    found = candidates(maps, rigs, CONFIG, 5)
+    assert found.classes[0, 0] == list(CONFIG.classes).index(name)
     np.testing.assert_allclose(found.location[0, 0], [x, 1.6, z], rtol=2e-3, atol=0.03)
     np.testing.assert_allclose(found.dimensions[0, 0], dimensions, rtol=1e-3)
     turn = (found.rotation_y[0, 0].item() - ry + math.pi) % (2 * math.pi) - math.pi
@@ -352,8 +355,8 @@ def test_scores_fall_with_the_metres_that_the_depth_may_be_off():
         picture = np.zeros((192, 864, 3), np.uint8)
         labels = _car(0.0, 1.6, z, 1.5, (1.5, 1.7, 4.2) if name == "Car" else (1.7, 0.6, 0.8), name)
         sample = Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels)
-        maps = _perfect_maps(targets(sample), 48, 216)
-        return candidates(replace(maps, log_sigma=torch.full((1, 1, 48, 216), math.log(0.04))), rigs, 1).scores.item()
+        maps = _perfect_maps(targets(sample, CONFIG.classes), 48, 216)
+        return candidates(replace(maps, log_sigma=torch.full((1, 1, 48, 216), math.log(0.04))), rigs, CONFIG, 1).scores.item()
 
     assert score(10) > score(20) > score(40)
     assert score(20) > score(20, "Pedestrian")
@@ -362,7 +365,7 @@ def test_scores_fall_with_the_metres_that_the_depth_may_be_off():
 def test_a_box_lies_where_its_cell_and_those_around_it_say_in_the_mean():
     calibration = StereoCalibration(600.0, 600.0, 432.0, 60.0, 0.5, 864, 192)
     picture = np.zeros((192, 864, 3), np.uint8)
-    target = targets(Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, _car(0.0, 1.6, 20, 1.5)))
+    target = targets(Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, _car(0.0, 1.6, 20, 1.5)), CONFIG.classes)
     rigs = Rigs.of([calibration])
     maps = _perfect_maps(target, 48, 216)
     cell = int(target["cell"][target["weight"].argmax()])
@@ -376,7 +379,7 @@ def test_a_box_lies_where_its_cell_and_those_around_it_say_in_the_mean():
         own["offset"][0, 1].view(-1)[cell - 216] += 1  # the centre is a row further down from there
         own["face"].view(-1)[cell - 216] += math.log(beside)
         own["heat"][0, 0].view(-1)[cell - 216] = heat
-        return candidates(replace(maps, **own), rigs, 1).location[0, 0, 2].item()
+        return candidates(replace(maps, **own), rigs, CONFIG, 1).location[0, 0, 2].item()
 
     assert depth(1.0, 5.0) == pytest.approx(20, rel=2e-3)
     assert 19.4 < depth(1.05, 4.0) < 19.9, "both say, and one of them that it is nearer"
@@ -386,17 +389,17 @@ def test_a_box_lies_where_its_cell_and_those_around_it_say_in_the_mean():
 
 def test_calibrated_scores_keep_their_order():
     scores = torch.linspace(0, 1, 1001)
-    chances = calibrated(scores)
+    chances = calibrated(scores, CONFIG.scores)
     assert (chances.diff() > 0)[1:-1].all()
     assert 0 <= chances[0] < 1e-6
     assert chances[-1] <= 1
 
 
-def test_vans_and_hidden_cars_are_not_learnt_as_empty_road():
+def test_other_classes_and_hidden_cars_are_not_learnt_as_empty_road():
     calibration = StereoCalibration(600.0, 600.0, 420.0, 60.0, 0.5, 864, 192)
     picture = np.zeros((192, 864, 3), np.uint8)
-    for labels in (_car(0, 1.6, 20, 1.57, name="Van"),):
-        target = targets(Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels))
+    for labels in (_car(0, 1.6, 20, 1.57, name="Misc"), replace(_car(0, 1.6, 20, 1.57), occluded=np.array([3]))):
+        target = targets(Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels), CONFIG.classes)
         assert target["weight"].max() == 0
         assert target["considered"][15, 30] == 0
         assert target["considered"][15, 100] == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
@@ -91,7 +92,7 @@ def test_a_codec_follows_a_teacher_that_learnt_more(drive, tmp_path):
                 torch.testing.assert_close(network[own], moved)
     other = train(tiny(drive, tmp_path, "lite_detector", f"out={tmp_path / 'other'}", f"start={first}"))
     with pytest.raises(InputError, match="backbone_rate=0"):
-        loop.start_network(config.model_copy(update={"teacher": str(other)}))
+        loop.start_network(replace(config, teacher=str(other)))
 
 
 def test_matching_alone_leaves_everything_else_as_it_is(drive, tmp_path):

@@ -54,7 +54,7 @@ PRESETS = {
     for preset in (
         Preset(
             "stereo",
-            "ROS stereo (image_pipeline, and `sicm bag from-kitti`)",
+            "ROS stereo (image_pipeline, and `sicm data bag`)",
             "/left/image_rect_color",
             "/right/image_rect_color",
         ),

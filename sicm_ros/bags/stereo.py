@@ -16,7 +16,7 @@ from sicm_ros.bags.camera_info import stereo_calibration
 from sicm_ros.bags.images import rgb_from_compressed, rgb_from_image
 from sicm_ros.bags.presets import IMAGES, KITTI_RIGS, choose, listed
 from sicm_ros.errors import CalibrationError, InputError
-from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry import ImagePair, StereoCalibration
 
 if TYPE_CHECKING:
     from sicm_ros.kitti import StereoFrame
@@ -31,20 +31,15 @@ EPOCH = 1_317_000_000 * 10**9  # nanoseconds since 1970, September 2011: where a
 
 
 @dataclass(frozen=True)
-class StereoPair:
-    """One pair with what is known of it.
+class RecordedPair(ImagePair):
+    """A pair with what else a recording tells of it.
 
     Attributes:
-        stamp: of the left picture, nanoseconds since 1970.
-        left, right: uint8 (height, width, 3) RGB.
-        calibration: of the pair.
+        stamp: of the left image, nanoseconds since 1970.
         labels: objects that a person, or the renderer, marked; None where there are none. Left optical frame.
     """
 
     stamp: int
-    left: np.ndarray
-    right: np.ndarray
-    calibration: StereoCalibration
     labels: ros.Boxes | None
 
 
@@ -82,7 +77,7 @@ class StereoSource(ABC):
         `others` adds whatever else a bag holds, under its own name.
         """
 
-    def pairs(self, start: float = 0.0) -> Iterator[StereoPair]:
+    def pairs(self, start: float = 0.0) -> Iterator[RecordedPair]:
         """The pairs as arrays. A picture without a partner within TOLERANCE is left out."""
         infos: dict[str, Any] = {}
         waiting: dict[str, Any] = {}
@@ -110,9 +105,8 @@ class StereoSource(ABC):
                     infos[LEFT_INFO], infos[RIGHT_INFO], disparity_offset=self.disparity_offset
                 )
                 decode = rgb_from_compressed if self.compressed else rgb_from_image
-                yield StereoPair(
-                    stamp, decode(left, left_topic), decode(right, right_topic), calibration, labels.pop(stamp, None)
-                )
+                images = decode(left, left_topic), decode(right, right_topic)
+                yield RecordedPair(*images, calibration, stamp, labels.pop(stamp, None))
 
     def close(self) -> None:  # noqa: B027, most sources have nothing open
         """Closes what is open."""

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sicm_ros.baseline.config import PictureCodecConfig
 from sicm_ros.entropy.prior import StereoPrior
-from sicm_ros.network.config import PictureCodecConfig
 from sicm_ros.network.layers import PatchConv, ResidualBlock, conv, cosine_rows, zero
 from sicm_ros.network.quality import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.smfc import ContextualTransform, quality_plane

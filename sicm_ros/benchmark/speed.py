@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sicm_ros.benchmark import ffmpeg
-from sicm_ros.benchmark.anchors import PictureCodec
-from sicm_ros.benchmark.coders import CodedPictures, Pair
+from sicm_ros.benchmark.codecs import PictureCodec
+from sicm_ros.benchmark.coders import CodedPictures
+from sicm_ros.geometry import StereoPair
 
 if TYPE_CHECKING:
     from sicm_ros.model import Model
@@ -73,7 +74,7 @@ def comparisons(model: Model, threads: int) -> list[Comparison]:
 
 def measure(
     model: Model,
-    pairs: Sequence[Pair],
+    pairs: Sequence[StereoPair],
     threads: int,
     repeats: int = 7,
     quality: float = 0.5,
@@ -105,11 +106,11 @@ def measure(
     for number, pair in progress(rounds):
         warm = number > 0
         begin = time.perf_counter()
-        packet = model.encode(pair.left, pair.right, pair.calibration, quality)
+        packet = model.encode(pair, quality)
         middle = time.perf_counter()
         result = model.decode(packet)
         end = time.perf_counter()
-        model.detect_uncompressed(pair.left, pair.right, pair.calibration)
+        model.detect_uncompressed(pair)
         detected = time.perf_counter()
         if warm:
             note("ours encode", middle - begin)
@@ -210,7 +211,7 @@ print(imported, peak())
 """
 
 
-def memory(model: str | Path, pair: Pair, threads: int, engine: str = "torch") -> dict[str, float]:
+def memory(model: str | Path, pair: StereoPair, threads: int, engine: str = "torch") -> dict[str, float]:
     """Peak memory, MB, of fresh processes that encode a pair, and that decode it as well; Linux only, else empty.
 
     The first of them are the libraries alone: PyTorch, OpenCV and NumPy, without OpenVINO.

@@ -4,51 +4,52 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sicm_ros.cli import options
 
 if TYPE_CHECKING:
     from sicm_ros.benchmark.accuracy import Point
     from sicm_ros.kitti.evaluation import Figures
 
 SUMMARY = "KITTI's AP of detection files, or of a model on a data set at several qualities, with bytes and intervals"
-_EPILOG = """examples:
+EPILOG = """examples:
   sicm evaluate --labels kitti/training/label_2 --detections results/data --table
   sicm evaluate kitti --split val --model default --quality uncompressed 0.3 0.6 --json curve.json --table"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = _EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "dataset", nargs="?", type=Path, help="labelled KITTI folder or archives to send through a model"
     )
-    parser.add_argument("--json", metavar="OUT", help="write the figures there ('-': standard output)")
+    options.add_json(parser)
     parser.add_argument(
         "--table", action="store_true", help="print every figure (default without --json: the main ones)"
     )
-    parser.add_argument("--replicates", type=int, metavar="N", help="resampled sets of frames behind each interval")
+    parser.add_argument(
+        "--replicates", type=options.positive, metavar="N", help="resampled sets of frames behind each interval"
+    )
 
     files = parser.add_argument_group("detection files, one a frame")
     files.add_argument("--labels", type=Path, metavar="DIR", help="label files")
     files.add_argument("--detections", type=Path, metavar="DIR", help="detection files of the same names")
 
     chain = parser.add_argument_group("a model on DATASET")
-    chain.add_argument("--model", default="default", help="name or folder (default: %(default)s)")
+    options.add_model(chain)
     chain.add_argument(
         "--quality",
         nargs="+",
         type=_quality,
         default=[0.5],
-        metavar="Q",
-        help="0 to 1, or 'uncompressed'; several make a curve (default: 0.5)",
+        metavar="0..1",
+        help="one or several, 0 to 1, or 'uncompressed' (default: 0.5)",
     )
     chain.add_argument("--split", help="frames to take: train, test, val, a file of names, or drives")
-    chain.add_argument("--limit", type=int, metavar="N", help="the first N frames only")
-    chain.add_argument("--device", default="cpu", help="default: %(default)s")
+    options.add_limit(chain, "the first ones")
+    options.add_device(chain)
     chain.add_argument(
         "--out",
         type=Path,
@@ -57,22 +58,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _quality(text: str) -> float | None:
-    if text == "uncompressed":
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a number from 0 to 1, or 'uncompressed'")
-    return value
+    return None if text == "uncompressed" else options.quality(text)
 
 
 def run(args: argparse.Namespace) -> int | None:
     from sicm_ros.errors import InputError
 
-    if args.replicates is not None and args.replicates < 1:
-        raise InputError(f"--replicates {args.replicates}; expected at least 1")
     if args.dataset is not None and args.labels is None and args.detections is None:
         return _of_model(args)
     if args.dataset is None and args.labels is not None and args.detections is not None:
@@ -116,13 +107,12 @@ def _of_files(args: argparse.Namespace) -> None:
             args.replicates,
             progress=lambda curves: tqdm(curves, "intervals", CURVES, unit="curve", disable=None, leave=False),
         )
-    _write(args.json, figures)
+    options.write_json(args.json, figures)
     if args.table or not args.json:
         _print_figures(figures, interval, f"{len(paths)} frames")
 
 
 def _of_model(args: argparse.Namespace) -> None:
-    import sicm_ros
     from sicm_ros.benchmark.accuracy import measure
     from sicm_ros.errors import InputError
     from sicm_ros.kitti import open_kitti
@@ -130,7 +120,7 @@ def _of_model(args: argparse.Namespace) -> None:
     frames = open_kitti(args.dataset, args.split, labelled=True)[: args.limit]
     if not frames:
         raise InputError(f"{args.dataset} has no labelled frame{f' in split {args.split}' if args.split else ''}")
-    model = sicm_ros.load(args.model, device=args.device)
+    model = options.load_model(args)
     description = model.describe()
     out = args.out or Path("runs/evaluate") / _key(args.dataset, description)
     points = []
@@ -146,9 +136,9 @@ def _of_model(args: argparse.Namespace) -> None:
         "model_fingerprint": description["fingerprint"],
         "points": [_point(point) for point in points],
     }
-    _write(args.json, results)
+    options.write_json(args.json, results)
     if args.json != "-":
-        _write(str(out / "results.json"), results)
+        options.write_json(str(out / "results.json"), results)
     for folder in folders:  # finished: the next run measures anew
         (folder / "frames.csv").rename(folder / "sizes.csv")
     if args.table:
@@ -171,14 +161,6 @@ def _point(point: Point) -> dict:
     tree["depth_error_percent_10_to_30_m"] = tree.pop("depth_error")
     tree["matched_cars_10_to_30_m"] = tree.pop("matched")
     return tree
-
-
-def _write(path: str | None, tree: dict) -> None:
-    if path == "-":
-        print(json.dumps(tree, indent=1))
-    elif path:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(json.dumps(tree, indent=1) + "\n")
 
 
 def _title(point: Point, frames: int) -> str:
@@ -210,7 +192,7 @@ def _print_figures(figures: Figures, interval: Figures | None, title: str) -> No
                 ]
                 table.add_row(of_class, metric, limit, *cells)
         table.add_section()
-    _console().print(table)
+    options.console(200).print(table)
 
 
 def _print_points(points: list[Point], title: str) -> None:
@@ -240,11 +222,4 @@ def _print_points(points: list[Point], title: str) -> None:
         error = point.reliability["Car"]["error"]
         cells += [depth, "-" if error is None else f"{error:.3f}"]
         table.add_row("uncompressed" if point.quality is None else f"{point.quality:g}", *cost, *cells)
-    _console().print(table)
-
-
-def _console():
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else 200  # a file or pipe has no edge to wrap at
-    return Console(width=width)
+    options.console(200).print(table)

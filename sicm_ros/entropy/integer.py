@@ -82,7 +82,7 @@ def _alone() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class Layer:
+class IntegerLayer:
     """One matrix product over a few inputs, a shift to the right that rounds, a clip."""
 
     def __init__(self, spec: LayerSpec, weight: Array, bias: Array, dtype: type) -> None:
@@ -135,7 +135,7 @@ class IntegerPrior:
                 if array.shape != shape or array.min() < low or array.max() > high:
                     raise ModelError(f"prior: {name} is not {shape} of {low} to {high}; fetch the model anew")
         self._layers = {
-            spec.name: Layer(spec, self._arrays[f"{spec.name}.weight"], self._arrays[f"{spec.name}.bias"], dtype)
+            spec.name: IntegerLayer(spec, self._arrays[f"{spec.name}.weight"], self._arrays[f"{spec.name}.bias"], dtype)
             for spec in layer_specs(config)
         }
 

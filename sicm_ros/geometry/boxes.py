@@ -13,10 +13,21 @@ import numpy as np
 
 from sicm_ros.geometry.calibration import StereoCalibration
 
-CLASSES = ("Car", "Pedestrian", "Cyclist")
+# Every class that a detector may name. A class travels as its place in here, so new ones come last.
+CLASSES = ("Car", "Pedestrian", "Cyclist", "Van", "Truck")
+VEHICLES = ("Car", "Van", "Truck")
+PEOPLE = ("Pedestrian", "Cyclist")
+
+# KITTI's other classes that are learnt, and counted, as one of these: what moves, and is as large, alike.
+_COUNTED_AS = {"Tram": "Truck", "Bus": "Truck", "Person_sitting": "Pedestrian"}
 
 # Score from which a detection is worth a planner's and a viewer's attention: of those, nine of ten are right.
 LIKELY = 0.4
+
+
+def class_of(name: str) -> str:
+    """The class that a label's class counts as: itself, for most."""
+    return _COUNTED_AS.get(name, name)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""KITTI in, KITTI's own figures out: readers of its layouts, its label format, and its official evaluation."""
+"""KITTI in, KITTI's own figures out: readers of its layouts, its label format, and its official evaluation.
+
+A layout is a module: `objects`, `raw`, `odometry`, on `frames` and `tree`; `open_kitti` finds which. `labels`,
+`calibration` and `writing` know its files, `evaluation` and `overlap` its figures, `splits` the frames of train and test.
+"""
 
 from __future__ import annotations
 

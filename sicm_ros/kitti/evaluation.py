@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sicm_ros.errors import InputError
-from sicm_ros.geometry.boxes import CLASSES
 from sicm_ros.kitti import overlap
 from sicm_ros.kitti.labels import Labels
 
+CLASSES = ("Car", "Pedestrian", "Cyclist")  # that KITTI evaluates
 DIFFICULTIES = ("easy", "moderate", "hard")
 MIN_HEIGHT = (40, 25, 25)  # pixels
 MAX_OCCLUSION = (0, 1, 2)

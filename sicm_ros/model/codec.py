@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sicm_ros.baseline.network import StereoPictureNetwork
 from sicm_ros.bitstream import Packet
 from sicm_ros.errors import BitstreamError, InputError, VerificationError
 from sicm_ros.geometry import Detections, ModelView, StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES, image_boxes
 from sicm_ros.model.base import PairCodec, Reading, Symbols, level_of
-from sicm_ros.model.folder import StoredModel, read_model
+from sicm_ros.model.folder import FEATURES, StoredModel, read_model
+from sicm_ros.model.pair import takes_pair
 from sicm_ros.network import engine as engines
 from sicm_ros.network.detector import STRIDE, Maps, Rigs, candidates
 from sicm_ros.network.disparity import Features
-from sicm_ros.network.quality import LEVELS, quality_level
+from sicm_ros.network.quality import LEVELS
 from sicm_ros.network.runtime import folded
 from sicm_ros.network.suppression import suppress
 from sicm_ros.network.verification import (
@@ -137,6 +137,7 @@ class Model(PairCodec):
 
     # Vehicle side
 
+    @takes_pair
     def encode(
         self,
         left: np.ndarray,
@@ -150,7 +151,7 @@ class Model(PairCodec):
 
         Args:
             left, right: uint8 (height, width, 3), RGB, rectified.
-            calibration: of these pictures.
+            calibration: of these pictures. Instead of the three: one StereoPair, `encode(pair, quality=0.5)`.
             quality: 0 (fewest bytes) to 1.
             sequence: number of the pair; modulo 65536 in the packet.
             include_calibration: False if the receiver has the calibration.
@@ -166,11 +167,12 @@ class Model(PairCodec):
         self.last_timings = clock.laps
         return data
 
+    @takes_pair
     def bits_map(
         self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float = 0.5
     ) -> np.ndarray:
         """float64 (2, input height / 16, input width / 16): bits that each cell of each latent costs (`latents`)."""
-        level = quality_level(quality)
+        level = level_of(quality)
         symbols = self._symbols(left, right, calibration, level, _Clock())
         return self.prior.bits_map(symbols.left, symbols.right, symbols.z, level)
 
@@ -226,6 +228,7 @@ class Model(PairCodec):
 
     # Both, and neither
 
+    @takes_pair
     def detect_uncompressed(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Result:
         """What the uncompressed network, the teacher, makes of a pair: the ceiling, and the anchors' detector."""
         clock = _Clock()
@@ -234,6 +237,7 @@ class Model(PairCodec):
             clock.lap("backbone", self.device)
         return self._refer(features, calibration, clock)
 
+    @takes_pair
     def extract(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Features:
         """Features of a pair at strides 4, 8 and 16, before any coding: tensors (2, C, h, w), left view first."""
         with self._inference():
@@ -249,7 +253,7 @@ class Model(PairCodec):
             "name": self.name,
             "fingerprint": self.fingerprint.hex(),
             "licence": self.licence,
-            "classes": list(CLASSES),
+            "classes": list(self.config.detector.classes),
             "backbone": self.config.backbone,
             "engine": self.engine,
             "number_type": self.number_type,
@@ -312,9 +316,10 @@ class Model(PairCodec):
     def _results(self, features, maps: Maps, rigs: Rigs, calibrations, clock: _Clock, readings=None) -> list[Result]:
         """Features and maps of one or several pairs to their results."""
         with self._inference():
-            found = candidates(maps, rigs)
+            found = candidates(maps, rigs, self.config.detector)
             cells = maps.disparity.float()[:, 0].cpu().numpy()
-        detections = [_detections(found, n, c) for n, c in enumerate(calibrations)]
+        numbers = np.array([CLASSES.index(name) for name in self.config.detector.classes])
+        detections = [_detections(found, n, c, numbers) for n, c in enumerate(calibrations)]
         clock.lap("boxes")
         count = len(calibrations)
         timings = {stage: seconds / count for stage, seconds in clock.laps.items()}
@@ -328,14 +333,15 @@ class Model(PairCodec):
         return results
 
 
-def _detections(found, n: int, calibration: StereoCalibration) -> Detections:
+def _detections(found, n: int, calibration: StereoCalibration, numbers: np.ndarray) -> Detections:
+    """Candidates of the n-th pair; numbers: of the model's classes, among all."""
     classes, scores, location, dimensions, rotation = (
         getattr(found, name)[n].double().cpu().numpy()
         for name in ("classes", "scores", "location", "dimensions", "rotation_y")
     )
     sane = np.isfinite(location).all(1) & np.isfinite(scores) & (location[:, 2] < 200) & (scores >= LEAST_SCORE)
     classes, scores, location, dimensions, rotation = (
-        a[sane] for a in (classes.astype(np.int64), scores, location, dimensions, rotation)
+        a[sane] for a in (numbers[classes.astype(np.int64)], scores, location, dimensions, rotation)
     )
     kept = suppress(location, dimensions, rotation, scores)[:MOST_DETECTIONS]
     classes, scores, location, dimensions, rotation = (
@@ -368,7 +374,7 @@ def load(
     number_type: str = "float32",
     sides: tuple[str, ...] = engines.SIDES,
 ) -> Model:
-    """A model that ships, by name, or of a folder; a PictureModel, in PyTorch, where the folder's kind is pictures.
+    """Load a model that ships, by name, or from a folder.
 
     What was asked for is compared with PyTorch's float32 on the processor before it is used.
 
@@ -384,9 +390,4 @@ def load(
         DependencyError: OpenVINO is asked for and isn't installed.
         VerificationError: the engine, device or type of number that is asked for computes wrongly on this machine.
     """
-    stored = read_model(name_or_folder)
-    if isinstance(stored.network, StereoPictureNetwork):
-        from sicm_ros.baseline.codec import PictureModel
-
-        return PictureModel(stored, device)
-    return Model(stored, device, engine, number_type, sides)
+    return Model(read_model(name_or_folder, FEATURES), device, engine, number_type, sides)

@@ -17,21 +17,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.geometry.boxes import CLASSES
-from sicm_ros.network.config import DetectorConfig
+from sicm_ros.network.config import DetectorConfig, ScoreConfig
 from sicm_ros.network.disparity import Features, StereoMatching
 from sicm_ros.network.layers import block, exact, up
 
 STRIDE = 4
 
-# Mean height, width, length of Car, Pedestrian, Cyclist over KITTI's training labels, metres.
-MEAN_DIMENSIONS = ((1.53, 1.63, 3.88), (1.76, 0.66, 0.84), (1.74, 0.60, 1.76))
-
-# What a near face's disparity is supervised within, in pixels of the network's input.
-MIN_DISPARITY, MAX_DISPARITY = 2.0, 110.0
+# What a near face's disparity is supervised within, in pixels of the network's input. KITTI's cameras see 220 at 1.2 m;
+# what is nearer than matching reaches is told from how much nearer it looks than what matching found.
+MIN_DISPARITY, MAX_DISPARITY = 2.0, 220.0
 
 # The near face's disparity is a weighted mean of what matching found in POOL x POOL cells around the centre.
 POOL = 5
+
+UNSEEN = -3.5  # logit of a class that nothing is known of: few cells hold a centre (focal loss's prior)
 
 # Heading: the axis of the box (modulo pi) in bins with a residual each, and apart from it which end is the front.
 HEADING_BINS = 8
@@ -81,7 +80,7 @@ class Maps:
     """What the head says at each cell of stride 4, all (B, ..., H / 4, W / 4).
 
     Attributes:
-        heat: logits of a centre of each class (3).
+        heat: logits of a centre of each class of the model.
         offset: from the cell's centre to the projected centre of the box, in cells (2: right, down).
         face: log of the near face's disparity, pixels of the network's input (1).
         depth_extent: metres from the near face to the centre along z (1).
@@ -132,7 +131,7 @@ class StereoDetector(nn.Module):
         self.join = block(2 * width + 4, head, kernel=1)
         self.hourglass = Hourglass(head)
         outputs = {
-            "heat": len(CLASSES),
+            "heat": len(config.classes),
             "offset": 2,
             "pool": POOL * POOL,
             "face_residual": 1,
@@ -152,7 +151,7 @@ class StereoDetector(nn.Module):
         nn.init.normal_(self.appearance_out.weight, std=0.01)
         nn.init.zeros_(self.appearance_out.bias)
         with torch.no_grad():
-            self.appearance_out.bias[: len(CLASSES)] = -3.5  # few cells hold a centre (focal loss's prior)
+            self.appearance_out.bias[: len(config.classes)] = UNSEEN
         nn.init.normal_(self.depth_out.weight, std=0.01)
         nn.init.zeros_(self.depth_out.bias)
 
@@ -187,7 +186,7 @@ class Candidates:
     """Boxes of a batch at K centres each, in the left camera's frame, tensors (B, K, ...).
 
     Attributes:
-        classes, scores: of each candidate.
+        classes, scores: of each candidate; a class is a place in the model's own list.
         location: (B, K, 3) centre of the bottom face, metres.
         dimensions: (B, K, 3) height, width, length, metres.
         rotation_y: (B, K) radians.
@@ -207,8 +206,8 @@ def take(maps: Tensor, index: Tensor) -> Tensor:
     return maps.flatten(2).gather(2, index[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2)
 
 
-def boxes_at(maps: Maps, index: Tensor, classes: Tensor, rigs: Rigs) -> dict[str, Tensor]:
-    """Decodes the boxes of flat cells (B, K): differentiable, so that training can look at the boxes themselves."""
+def boxes_at(maps: Maps, index: Tensor, mean: Tensor, rigs: Rigs) -> dict[str, Tensor]:
+    """The boxes of flat cells (B, K); mean (B, K, 3) are the dimensions of their classes, metres."""
     width = maps.heat.shape[3]
     offset = take(maps.offset, index)
     u = ((index % width) + 0.5 + offset[..., 0]) * STRIDE - 0.5
@@ -217,7 +216,6 @@ def boxes_at(maps: Maps, index: Tensor, classes: Tensor, rigs: Rigs) -> dict[str
     z = face + F.softplus(take(maps.depth_extent, index)[..., 0])
     x = (u - rigs.cx[:, None]) / rigs.fx[:, None] * z
     y = (v - rigs.cy[:, None]) / rigs.fy[:, None] * z
-    mean = torch.tensor(MEAN_DIMENSIONS, device=z.device)[classes]
     dimensions = mean * take(maps.dimensions, index).clamp(-1, 1).exp()
     location = torch.stack([x, y + dimensions[..., 0] / 2, z], -1)
     axis_bin = take(maps.heading_logits, index).argmax(-1, keepdim=True)
@@ -234,14 +232,10 @@ def boxes_at(maps: Maps, index: Tensor, classes: Tensor, rigs: Rigs) -> dict[str
 # cars; its score falls accordingly.
 TOLERANCE = 0.18
 
-# What focal losses call likely is too modest. These two were fitted on 45 real frames, uncompressed and coded, to the
-# chance that a car lies within 2 m of where it is named (`sicm evaluate` prints how far scores are from chances).
-SLOPE, SHIFT = 1.6, 1.7
 
-
-def calibrated(scores: Tensor) -> Tensor:
-    """Scores to chances, in the same order: a line between their logits (Platt, 1999)."""
-    return torch.sigmoid(SLOPE * torch.logit(scores, eps=1e-6) + SHIFT)
+def calibrated(scores: Tensor, config: ScoreConfig) -> Tensor:
+    """Scores to chances, in the same order."""
+    return torch.sigmoid(config.slope * torch.logit(scores, eps=1e-6) + config.shift)
 
 
 # What a cell beside a peak says of the object counts if that is nearer to what the peak says than this share of the
@@ -258,7 +252,7 @@ def _nine(index: Tensor, height: int, width: int) -> Tensor:
 
 
 @torch.no_grad()
-def candidates(maps: Maps, rigs: Rigs, count: int = 60) -> Candidates:
+def candidates(maps: Maps, rigs: Rigs, config: DetectorConfig, count: int = 60) -> Candidates:
     """The `count` strongest local maxima of the heat maps as boxes, best first.
 
     They are ordered by the heat times the chance that the depth is within TOLERANCE, if its error is Laplacian. The
@@ -271,7 +265,8 @@ def candidates(maps: Maps, rigs: Rigs, count: int = 60) -> Candidates:
     flat = peaks.flatten(1).topk(min(count, c * h * w)).indices
     classes, index = flat // (h * w), flat % (h * w)
     cells = _nine(index, h, w)
-    said = boxes_at(maps, cells.flatten(1), classes.repeat_interleave(9, 1), rigs)
+    mean = torch.tensor(list(config.classes.values()), device=heat.device)[classes]
+    said = boxes_at(maps, cells.flatten(1), mean.repeat_interleave(9, 1), rigs)
     said = {name: values.unflatten(1, cells.shape[1:]) for name, values in said.items()}
     boxes = {name: values[:, :, MIDDLE] for name, values in said.items()}
 
@@ -281,7 +276,7 @@ def candidates(maps: Maps, rigs: Rigs, count: int = 60) -> Candidates:
     apart = (said["location"] - boxes["location"][:, :, None])[..., [0, 2]].norm(dim=-1)
     weight = (likely * (apart < SAME * length))[..., None]
     boxes["location"] = (said["location"] * weight).sum(2) / weight.sum(2)
-    scores = calibrated(likely[:, :, MIDDLE])
+    scores = calibrated(likely[:, :, MIDDLE], config.scores)
     order = scores.argsort(dim=1, descending=True, stable=True)
 
     def sort(t: Tensor) -> Tensor:

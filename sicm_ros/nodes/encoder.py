@@ -17,7 +17,7 @@ from sicm_ros.bitstream import VERSION, box_packet
 from sicm_ros.errors import CalibrationError, InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.link.congestion import AdaptiveTarget, Report
-from sicm_ros.link.rate import Coded, RateController, SizeModel, within_limit
+from sicm_ros.link.rate import FittingPacket, RateController, SizeModel, within_limit
 from sicm_ros.nodes import qos
 from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.images import rgb
@@ -246,7 +246,7 @@ class EncoderNode(ManagedNode):
         health.tally.took("since_arrival", now - pair.arrived)
         health.problem = ""
 
-    def _encode(self, seen: Seen, quality: float, limit: int) -> Coded | None:
+    def _encode(self, seen: Seen, quality: float, limit: int) -> FittingPacket | None:
         """A packet of at most `limit` bytes, at this quality or a lower one; None if there is none."""
 
         def encode(quality: float) -> bytes:

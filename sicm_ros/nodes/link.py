@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 
-from sicm_ros.link.emulator import Link, Profile
+from sicm_ros.link.emulator import Link, LinkProfile
 from sicm_ros.link.profiles import profile
 from sicm_ros.nodes import qos
 from sicm_ros.nodes.parameters import LINK, Parameters
@@ -55,7 +55,7 @@ class LinkNode(Node):
         p = self.parameters
         return p.profile, p.bandwidth_kbit_s, p.delay_ms, p.loss
 
-    def _profile(self) -> Profile:
+    def _profile(self) -> LinkProfile:
         """The named profile, with what single parameters overrule."""
         name, bandwidth, delay, loss = self._choice()
         changes: dict[str, float] = {}

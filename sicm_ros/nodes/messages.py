@@ -17,7 +17,13 @@ from sicm_ros.geometry import Detections
 from sicm_ros.geometry.boxes import CLASSES
 from sicm_ros.geometry.pose import to_pose
 
-COLOURS = {"Car": (0.89, 0.16, 0.17), "Pedestrian": (0.95, 0.6, 0.1), "Cyclist": (0.75, 0.25, 0.85)}  # RGB, 0 to 1
+COLOURS = {  # RGB, 0 to 1
+    "Car": (0.89, 0.16, 0.17),
+    "Pedestrian": (0.95, 0.6, 0.1),
+    "Cyclist": (0.75, 0.25, 0.85),
+    "Van": (0.9, 0.4, 0.5),
+    "Truck": (0.55, 0.2, 0.15),
+}
 OPACITY = 0.45
 TEXT_HEIGHT = 0.7  # metres
 

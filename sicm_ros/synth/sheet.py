@@ -33,7 +33,7 @@ def contact_sheet(folder: Path, out: Path, rows: int = 8) -> Path:
     """
     names = sorted(path.stem for path in (folder / "label_2").glob("*.txt"))
     if not names:
-        raise InputError(f"{folder}/label_2: no frames; run sicm synth {folder} first")
+        raise InputError(f"{folder}/label_2: no frames; run sicm data render --out {folder} first")
     chosen = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, rows).round().astype(int))]
     sheet = np.concatenate([_row(folder, name) for name in chosen])
     cv2.imwrite(str(out), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
