@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from sicm_ros.model.base import PairCodec, Reading, Symbols, level_of
 from sicm_ros.model.folder import FEATURES, StoredModel, read_model
 from sicm_ros.model.pair import takes_pair
 from sicm_ros.network import engine as engines
-from sicm_ros.network.detector import STRIDE, Maps, Rigs, candidates
+from sicm_ros.network.config import DetectorConfig, ErrorConfig
+from sicm_ros.network.detector import STRIDE, Candidates, Maps, Rigs, candidates
 from sicm_ros.network.disparity import Features
 from sicm_ros.network.quality import LEVELS
 from sicm_ros.network.runtime import folded
@@ -318,8 +320,11 @@ class Model(PairCodec):
         with self._inference():
             found = candidates(maps, rigs, self.config.detector)
             cells = maps.disparity.float()[:, 0].cpu().numpy()
-        numbers = np.array([CLASSES.index(name) for name in self.config.detector.classes])
-        detections = [_detections(found, n, c, numbers) for n, c in enumerate(calibrations)]
+            found = candidates(maps, rigs, self.config.detector)
+            cells = maps.disparity.float()[:, 0].cpu().numpy()
+        detections = [
+            _detections(found, n, c, self.view(c), self.config.detector) for n, c in enumerate(calibrations)
+        ]
         clock.lap("boxes")
         count = len(calibrations)
         timings = {stage: seconds / count for stage, seconds in clock.laps.items()}
@@ -333,23 +338,52 @@ class Model(PairCodec):
         return results
 
 
-def _detections(found, n: int, calibration: StereoCalibration, numbers: np.ndarray) -> Detections:
-    """Candidates of the n-th pair; numbers: of the model's classes, among all."""
-    classes, scores, location, dimensions, rotation = (
-        getattr(found, name)[n].double().cpu().numpy()
-        for name in ("classes", "scores", "location", "dimensions", "rotation_y")
+def _detections(
+    found: Candidates, n: int, calibration: StereoCalibration, view: ModelView, config: DetectorConfig
+) -> Detections:
+    """Candidates of the n-th pair that are worth a detection, in a picture of this calibration."""
+
+    def values(name: str) -> np.ndarray:
+        return getattr(found, name)[n].double().cpu().numpy()
+
+    numbers = np.array([CLASSES.index(name) for name in config.classes])  # of the model's classes, among all
+    chances = np.zeros((len(values("scores")), len(CLASSES)))
+    chances[:, numbers] = values("chances")
+    location, dimensions = values("location"), values("dimensions")
+    deviations = _deviations(location, dimensions, values("sigma"), values("turn"), view, config.errors)
+    boxes = Detections(
+        numbers[values("classes").astype(np.int64)],
+        values("scores"),
+        location,
+        dimensions,
+        values("rotation_y"),
+        np.zeros((len(location), 4)),
+        deviations,
+        chances,
     )
-    sane = np.isfinite(location).all(1) & np.isfinite(scores) & (location[:, 2] < 200) & (scores >= LEAST_SCORE)
-    classes, scores, location, dimensions, rotation = (
-        a[sane] for a in (numbers[classes.astype(np.int64)], scores, location, dimensions, rotation)
-    )
-    kept = suppress(location, dimensions, rotation, scores)[:MOST_DETECTIONS]
-    classes, scores, location, dimensions, rotation = (
-        a[kept] for a in (classes, scores, location, dimensions, rotation)
-    )
-    boxes = image_boxes(location, dimensions, rotation, calibration)
-    seen = (boxes[:, 2] - boxes[:, 0] > 1) & (boxes[:, 3] - boxes[:, 1] > 1)
-    return Detections(classes[seen], scores[seen], location[seen], dimensions[seen], rotation[seen], boxes[seen])
+    sane = np.isfinite(location).all(1) & np.isfinite(boxes.scores) & (location[:, 2] < 200)
+    boxes = boxes.take(sane & (boxes.scores >= LEAST_SCORE))
+    kept = suppress(boxes.location, boxes.dimensions, boxes.rotation_y, boxes.scores)[:MOST_DETECTIONS]
+    boxes = boxes.take(kept)
+    edges = image_boxes(boxes.location, boxes.dimensions, boxes.rotation_y, calibration)
+    seen = (edges[:, 2] - edges[:, 0] > 1) & (edges[:, 3] - edges[:, 1] > 1)
+    return replace(boxes, image_boxes=edges).take(seen)
+
+
+def _deviations(
+    location: np.ndarray,
+    dimensions: np.ndarray,
+    sigma: np.ndarray,
+    turn: np.ndarray,
+    view: ModelView,
+    config: ErrorConfig,
+) -> np.ndarray:
+    """`Detections.errors` of boxes: sigma (N,), scale of the depth's relative error, turn (N,), the heading's spread."""
+    z = location[:, 2]
+    depth = config.depth * math.sqrt(2) * sigma * z  # a Laplace distribution's deviation is sqrt(2) times its scale
+    across = np.hypot(config.pixels * z / view.calibration.fx, config.size * dimensions[:, 2])
+    vertical = np.hypot(config.pixels * z / view.calibration.fy, config.size * dimensions[:, 0])
+    return np.stack([depth, across, vertical, config.heading * turn], axis=1)
 
 
 class _Clock:
