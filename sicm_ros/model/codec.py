@@ -320,8 +320,6 @@ class Model(PairCodec):
         with self._inference():
             found = candidates(maps, rigs, self.config.detector)
             cells = maps.disparity.float()[:, 0].cpu().numpy()
-            found = candidates(maps, rigs, self.config.detector)
-            cells = maps.disparity.float()[:, 0].cpu().numpy()
         detections = [
             _detections(found, n, c, self.view(c), self.config.detector) for n, c in enumerate(calibrations)
         ]
