@@ -1,4 +1,4 @@
-"""Cut-outs of whole objects from pictures with instance masks, as folders that `sicm compose --cutouts` takes.
+"""Cut-outs of whole objects from pictures with instance masks, as folders that `sicm data compose --cutouts` takes.
 
 Three layouts are read: COCO (`annotations/instances_*.json` beside its pictures), Pascal VOC (`JPEGImages`,
 `SegmentationObject`, `SegmentationClass`) and Penn-Fudan (`PNGImages`, `PedMasks`).
