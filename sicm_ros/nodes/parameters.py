@@ -99,10 +99,27 @@ class Parameter:
         return self.accept(value)
 
 
+def _engine(default: str) -> Parameter:
+    return Parameter(
+        "engine",
+        default,
+        "what runs the network: torch; openvino, on a processor, which takes seconds to start; or auto, openvino where "
+        "it is installed and agrees with torch, else torch",
+        choices=("auto", "torch", "openvino"),
+    )
+
+
 MODEL = (
     Parameter("model", "default", "name of a model that ships with sicm_ros, or the folder of another"),
     Parameter("device", "cpu", "where the network runs", choices=("cpu", "cuda")),
     Parameter("threads", 0, "processor threads of the network; 0 leaves it to torch", "threads", 0, 256),
+    Parameter(
+        "number_type",
+        "float32",
+        "what the network computes in; bfloat16, by torch, changes boxes and bytes a little, and is compared with "
+        "float32 at the start",
+        choices=("float32", "bfloat16"),
+    ),
     Parameter("autostart", True, "configure and activate at once; false waits for `ros2 lifecycle set`"),
     Parameter("topic_timeout", 5.0, "silence of an input after which it is reported", "s", 0.5, 3600.0),
     Parameter(
@@ -117,12 +134,7 @@ MODEL = (
 
 ENCODER = (
     *MODEL,
-    Parameter(
-        "engine",
-        "auto",
-        "what runs the network on a processor: torch, openvino where it is installed, or auto, the quicker one of them",
-        choices=("auto", "torch", "openvino"),
-    ),
+    _engine("auto"),
     Parameter("quality", 0.5, "from fewest bytes to best features", "", 0.0, 1.0, fixed=False),
     Parameter(
         "mode",
@@ -198,6 +210,7 @@ ENCODER = (
 
 DECODER = (
     *MODEL,
+    _engine("torch"),
     Parameter(
         "vehicles",
         [""],
