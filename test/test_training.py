@@ -22,6 +22,7 @@ from sicm_ros.errors import InputError, ModelError
 from sicm_ros.kitti import KittiObjects
 from sicm_ros.model.folder import licence_of, network_config, read_model, save_model
 from sicm_ros.network.config import ScoreConfig
+from sicm_ros.network.layers import PatchConv
 from sicm_ros.training import loop
 from sicm_ros.training.augment import Augmentation, draw
 from sicm_ros.training.averaging import average
@@ -229,6 +230,22 @@ def test_a_loss_that_is_not_finite_stops_with_the_samples_named(drive, tmp_path,
     monkeypatch.setattr(loop, "weighted", lambda losses, weights: losses["heat"] * float("nan"))
     with pytest.raises(TrainingError, match=r"samples \[0, 1\]"):
         train(tiny(drive, tmp_path))
+
+
+def test_mixed_precision_trains_where_bfloat16_is_right_and_is_refused_where_a_layer_is_wrong(
+    drive, tmp_path, monkeypatch
+):
+    config = tiny(drive, tmp_path, "lite_codec", "mixed_precision=true", "steps=2")
+    assert (train(config) / "weights.safetensors").is_file()
+    right = PatchConv.forward
+
+    def wrong(self, x):
+        return right(self, x).flip(1) if torch.is_autocast_enabled("cpu") else right(self, x)
+
+    monkeypatch.setattr(PatchConv, "forward", wrong)
+    with pytest.raises(TrainingError, match=r"mixed_precision=true: .*layer .*encoder\.linear\.scales\.0"):
+        train(tiny(drive, tmp_path, "lite_codec", "mixed_precision=true", f"out={tmp_path / 'refused'}"))
+    train(tiny(drive, tmp_path, "lite_codec", "steps=2", f"out={tmp_path / 'float32'}"))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
