@@ -29,15 +29,21 @@ def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, padding: i
     """
     layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2 if padding is None else padding)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
-    nn.init.zeros_(layer.bias)
+    nn.init.zeros_(bias_of(layer))
     return layer
 
 
 def zero(layer: nn.Conv2d) -> nn.Conv2d:
     """The same layer, silent until it has learnt something: what is added beside it comes first."""
     nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    nn.init.zeros_(bias_of(layer))
     return layer
+
+
+def bias_of(layer: nn.Conv2d) -> Tensor:
+    """Return the bias of a layer that has one."""
+    assert layer.bias is not None
+    return layer.bias
 
 
 def exact(layer: nn.Module, x: Tensor) -> Tensor:
@@ -61,7 +67,9 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.body = nn.Sequential(nn.ReLU(), conv(width, width), nn.ReLU(), conv(width, width))
-        nn.init.zeros_(self.body[3].weight)
+        last = self.body[3]
+        assert isinstance(last, nn.Conv2d)
+        nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
