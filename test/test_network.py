@@ -17,9 +17,8 @@ from sicm_ros.geometry.boxes import CLASSES
 from sicm_ros.kitti import Labels
 from sicm_ros.network import MVSFCNet, NetworkConfig
 from sicm_ros.network.backbone import SameConv
-from sicm_ros.network.config import CodecConfig
+from sicm_ros.network.config import CodecConfig, DetectorConfig
 from sicm_ros.network.cost import REMOTE, VEHICLE, count
-from sicm_ros.network.config import DetectorConfig
 from sicm_ros.network.detector import (
     HEADING_BINS,
     Maps,

@@ -41,6 +41,10 @@ class Detections:
         dimensions: float (N, 3), height, width, length, metres.
         rotation_y: float (N,), radians, -pi to pi.
         image_boxes: float (N, 4), left, top, right, bottom of the projection in the source image, pixels.
+        errors: float (N, 4), standard deviations of the centre's depth, of where its ray meets that depth, sideways and
+            vertically (metres), and of rotation_y (radians); NaN where nobody knows.
+        chances: float (N, len(CLASSES)), score of each class at the object's place; that of its own where nothing else
+            is said.
     """
 
     classes: np.ndarray
@@ -49,14 +53,28 @@ class Detections:
     dimensions: np.ndarray
     rotation_y: np.ndarray
     image_boxes: np.ndarray
+    errors: np.ndarray = None  # type: ignore[assignment]
+    chances: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        if self.errors is None:
+            object.__setattr__(self, "errors", np.full((count, 4), np.nan))
+        if self.chances is None:
+            chances = np.zeros((count, len(CLASSES)))
+            chances[np.arange(count), np.asarray(self.classes, np.int64)] = self.scores
+            object.__setattr__(self, "chances", chances)
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def above(self, score: float) -> Detections:
         """Those whose score is at least `score`."""
-        keep = np.asarray(self.scores) >= score
-        return Detections(**{field.name: getattr(self, field.name)[keep] for field in fields(self)})
+        return self.take(np.asarray(self.scores) >= score)
+
+    def take(self, chosen: np.ndarray) -> Detections:
+        """Those that a mask (N,) or an array of indices chooses, in its order."""
+        return Detections(**{field.name: np.asarray(getattr(self, field.name))[chosen] for field in fields(self)})
 
     @classmethod
     def empty(cls) -> Detections:

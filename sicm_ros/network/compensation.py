@@ -23,7 +23,7 @@ from sicm_ros.entropy.prior import padded
 from sicm_ros.network.config import CodecConfig
 from sicm_ros.network.disparity import Features, Matched, StereoMatching, three
 from sicm_ros.network.epipolar import moved
-from sicm_ros.network.layers import bias_of, conv, cosine_rows, exact, zero
+from sicm_ros.network.layers import PatchConv, bias_of, conv, cosine_rows, exact, zero
 from sicm_ros.network.smfc import FeatureDecoder, FeatureEncoder, quality_plane
 
 SIDE = 4  # of a cell of stride 16, in cells of stride 4, which have a disparity each
@@ -57,7 +57,7 @@ class CompensatedEncoder(FeatureEncoder):
         self.look = nn.Sequential(conv(2 * found, found, 3, 2), nn.ReLU(), conv(found, width, 3, 2))
         self.join = nn.Sequential(conv(2 * width + 1, width, 1), nn.ReLU(), zero(conv(width, width, 1)))
         self.to_geometry = zero(conv(width, geometry, 1))
-        self.patch = conv(1, geometry, SIDE, SIDE, padding=0)
+        self.patch = PatchConv(1, geometry, SIDE)
         self.gate = zero(conv(width, appearance + geometry, 1))
         with torch.no_grad():
             nn.init.zeros_(self.patch.weight)

@@ -190,7 +190,9 @@ class Candidates:
         location: (B, K, 3) centre of the bottom face, metres.
         dimensions: (B, K, 3) height, width, length, metres.
         rotation_y: (B, K) radians.
-        sigma: (B, K) expected relative error of the depth.
+        sigma: (B, K) expected relative error of the depth, the scale of a Laplace distribution.
+        turn: (B, K) how far apart the bins of the heading's axis are that may be true, radians (`spread`).
+        chances: (B, K, C) score of each of the model's classes at the candidate's place; its own class has the largest.
     """
 
     classes: Tensor
@@ -199,6 +201,8 @@ class Candidates:
     dimensions: Tensor
     rotation_y: Tensor
     sigma: Tensor
+    turn: Tensor
+    chances: Tensor
 
 
 def take(maps: Tensor, index: Tensor) -> Tensor:
@@ -218,14 +222,28 @@ def boxes_at(maps: Maps, index: Tensor, mean: Tensor, rigs: Rigs) -> dict[str, T
     y = (v - rigs.cy[:, None]) / rigs.fy[:, None] * z
     dimensions = mean * take(maps.dimensions, index).clamp(-1, 1).exp()
     location = torch.stack([x, y + dimensions[..., 0] / 2, z], -1)
-    axis_bin = take(maps.heading_logits, index).argmax(-1, keepdim=True)
-    residual = take(maps.heading_residuals, index).gather(-1, axis_bin)[..., 0]
-    axis = axis_bin[..., 0] * (math.pi / HEADING_BINS) + residual
+    logits, residuals = take(maps.heading_logits, index), take(maps.heading_residuals, index)
+    axes = torch.arange(HEADING_BINS, device=z.device) * (math.pi / HEADING_BINS) + residuals
+    axis = axes.gather(-1, logits.argmax(-1, keepdim=True))[..., 0]
     front = take(maps.front, index)[..., 0] > 0
     heading = torch.where(front, axis, axis + math.pi)
     rotation_y = torch.remainder(heading + math.pi, 2 * math.pi) - math.pi
     sigma = take(maps.log_sigma, index)[..., 0].clamp(-6, 1).exp()
-    return {"location": location, "dimensions": dimensions, "rotation_y": rotation_y, "sigma": sigma, "face": face}
+    return {
+        "location": location,
+        "dimensions": dimensions,
+        "rotation_y": rotation_y,
+        "sigma": sigma,
+        "turn": spread(axes, logits),
+        "face": face,
+    }
+
+
+def spread(axes: Tensor, logits: Tensor) -> Tensor:
+    """Circular standard deviation (Mardia) of axes modulo pi, radians: (..., N) angles and their logits -> (...)."""
+    chances = logits.float().softmax(-1)
+    mean = torch.stack([(chances * f(2 * axes)).sum(-1) for f in (torch.cos, torch.sin)]).norm(dim=0)
+    return (-2 * mean.clamp(1e-6, 1).log()).sqrt() / 2  # of the doubled angles, halved
 
 
 # A box whose depth is off by this share of the object's length overlaps it by 0.7 at best, KITTI's stricter limit for
@@ -277,6 +295,7 @@ def candidates(maps: Maps, rigs: Rigs, config: DetectorConfig, count: int = 60) 
     weight = (likely * (apart < SAME * length))[..., None]
     boxes["location"] = (said["location"] * weight).sum(2) / weight.sum(2)
     scores = calibrated(likely[:, :, MIDDLE], config.scores)
+    chances = calibrated(take(heat, index) * certainty[:, :, MIDDLE, None], config.scores)
     order = scores.argsort(dim=1, descending=True, stable=True)
 
     def sort(t: Tensor) -> Tensor:
@@ -289,4 +308,6 @@ def candidates(maps: Maps, rigs: Rigs, config: DetectorConfig, count: int = 60) 
         sort(boxes["dimensions"]),
         sort(boxes["rotation_y"]),
         sort(boxes["sigma"]),
+        sort(boxes["turn"]),
+        sort(torch.minimum(chances, scores[..., None])),  # a class that peaks in the next cell is a candidate there
     )

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from sicm_ros.network.config import CodecConfig
 from sicm_ros.network.disparity import Features, three
 from sicm_ros.network.epipolar import correlate, gather_along_rows, mirror
-from sicm_ros.network.layers import ResidualBlock, conv, zero
+from sicm_ros.network.layers import PatchConv, ResidualBlock, conv, zero
 
 SIDES = (4, 2, 1)  # of a cell of stride 16, in cells of each scale
 
@@ -115,7 +115,7 @@ class LinearAnalysis(nn.Module):
 
     def __init__(self, channels: tuple[int, int, int], outputs: tuple[int, ...]) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(conv(c, m, side, side, padding=0) for c, m, side in zip(channels, outputs, SIDES))
+        self.scales = nn.ModuleList(PatchConv(c, m, side) for c, m, side in zip(channels, outputs, SIDES))
 
     def forward(self, features: Features) -> list[Tensor]:
         return [scale(f) for scale, f in zip(self.scales, features)]

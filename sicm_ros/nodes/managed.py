@@ -83,14 +83,25 @@ class ManagedNode(LifecycleNode):
                 return FAILURE
         if worker.error is not None:
             text = str(worker.error) if isinstance(worker.error, SicmError) else repr(worker.error)
-            self.get_logger().fatal(f"the model can't be loaded: {text}")
-            return FAILURE
+            return self._fail(f"the model can't be loaded: {text}")
+        for health in self.healths:
+            health.problem = ""
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
-        self.subscribe()
+        try:
+            self.subscribe()
+        except Exception as error:  # rclpy would swallow it
+            return self._fail(str(error) if isinstance(error, SicmError) else repr(error))
         return result
+
+    def _fail(self, problem: str) -> TransitionCallbackReturn:
+        """Says why a transition isn't made, in the log and, for a node that stays, in /diagnostics."""
+        self.get_logger().fatal(problem)
+        for health in self.healths:
+            health.problem = problem
+        return FAILURE
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         for health in self.healths:

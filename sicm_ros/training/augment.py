@@ -17,7 +17,6 @@ from sicm_ros.geometry.boxes import CLASSES, PEOPLE, class_of, image_boxes
 from sicm_ros.geometry.view import HORIZON
 from sicm_ros.kitti import Labels
 
-
 EDGE = 3.0  # pixels: an image box that ends nearer to the picture's border is cut by it
 CLOSE = 10.0  # metres: nearer objects are few, and matter most
 RARE = 3.0  # how much more often a window is drawn around people, large vehicles, and what is close
@@ -56,7 +55,9 @@ def _mirrored_labels(labels: Labels, calibration: StereoCalibration) -> Labels:
     depth = np.where(has_box, np.maximum(location[:, 2], 1), 30.0)
     disparity = calibration.disparity(depth)[:, None]  # image boxes as the right view shows them
     # Where the picture's border cut the box, it is the box in space that says how much the other view shows.
-    whole = image_boxes(labels.location - [calibration.baseline, 0, 0], labels.dimensions, labels.rotation_y, calibration)
+    whole = image_boxes(
+        labels.location - [calibration.baseline, 0, 0], labels.dimensions, labels.rotation_y, calibration
+    )
     shifted = boxes[:, [0, 2]] - disparity
     cut = has_box & (labels.location[:, 2] > 1)
     shifted[:, 0] = np.where(cut & (boxes[:, 0] < EDGE), whole[:, 0], shifted[:, 0])
