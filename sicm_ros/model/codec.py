@@ -7,6 +7,7 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +86,7 @@ class Model(PairCodec):
         sides: tuple[str, ...] = engines.SIDES,
     ) -> None:
         super().__init__(stored, device, number_type)
-        self._compiled: dict[str, engines.CompiledVehicle | engines.CompiledServer] = {}
+        self._compiled: dict[str, Any] = {}  # side -> CompiledVehicle, CompiledServer
         self.verified = "the reference itself"
         self._start(stored, engine, sides)
         self.last_timings: dict[str, float] = {}
@@ -322,9 +323,7 @@ class Model(PairCodec):
             cells = maps.disparity.float()[:, 0].cpu().numpy()
             found = candidates(maps, rigs, self.config.detector)
             cells = maps.disparity.float()[:, 0].cpu().numpy()
-        detections = [
-            _detections(found, n, c, self.view(c), self.config.detector) for n, c in enumerate(calibrations)
-        ]
+        detections = [_detections(found, n, c, self.view(c), self.config.detector) for n, c in enumerate(calibrations)]
         clock.lap("boxes")
         count = len(calibrations)
         timings = {stage: seconds / count for stage, seconds in clock.laps.items()}

@@ -100,6 +100,7 @@ class EfficientNetLite0(nn.Module):
 
         fold(self.stem, "_conv_stem", "_bn0")
         for i, block in enumerate(self.blocks):
+            assert isinstance(block, InvertedResidual)
             name = f"_blocks.{i}"
             if block.expand is not None:
                 fold(block.expand, f"{name}._expand_conv", f"{name}._bn0")

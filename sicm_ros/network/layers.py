@@ -43,7 +43,7 @@ class PatchConv(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, side: int) -> None:
         super().__init__(inputs, outputs, side, side)
         nn.init.kaiming_normal_(self.weight, nonlinearity="linear")
-        nn.init.zeros_(self.bias)
+        nn.init.zeros_(bias_of(self))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(F.pixel_unshuffle(x, self.stride[0]), self.weight.flatten(1)[..., None, None], self.bias)
