@@ -152,7 +152,8 @@ class KittiFrames(Sequence[StereoFrame], ABC):
     ) -> None:
         self.tree = root if isinstance(root, Tree) else Tree(root)
         self._files = self.scan(split)
-        chosen = list(self._files) if split in (None, *self.own_splits) else split_names(split, self._files, self.tree)
+        whole = split is None or split in self.own_splits
+        chosen = list(self._files) if split is None or whole else split_names(split, self._files, self.tree)
         if names is not None:
             wanted = set(chosen)
             chosen = [name for name in names if split is None or name in wanted]

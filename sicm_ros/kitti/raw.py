@@ -105,7 +105,8 @@ class KittiRaw(KittiFrames):
             other = path.removesuffix(CAMERAS) + name
             parts = self._matrices(other, {"R": (3, 3), "T": (3, 1)}) if self._exists(other) else None
             rigid.append(np.hstack([parts["R"], parts["T"]]) if parts else None)
-        return KittiCalibration(cameras["P_rect_02"], cameras["P_rect_03"], cameras["R_rect_00"], *rigid)
+        velodyne, imu = rigid
+        return KittiCalibration(cameras["P_rect_02"], cameras["P_rect_03"], cameras["R_rect_00"], velodyne, imu)
 
     def _exists(self, path: str) -> bool:
         return path in self.tree or (path.startswith("../") and (self.tree.root / path).is_file())

@@ -7,6 +7,7 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +86,7 @@ class Model(PairCodec):
         sides: tuple[str, ...] = engines.SIDES,
     ) -> None:
         super().__init__(stored, device, number_type)
-        self._compiled: dict[str, engines.CompiledVehicle | engines.CompiledServer] = {}
+        self._compiled: dict[str, Any] = {}  # side -> CompiledVehicle, CompiledServer
         self.verified = "the reference itself"
         self._start(stored, engine, sides)
         self.last_timings: dict[str, float] = {}

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.network.config import DetectorConfig, ScoreConfig
 from sicm_ros.network.disparity import Features, StereoMatching
-from sicm_ros.network.layers import block, exact, up
+from sicm_ros.network.layers import bias_of, block, exact, up
 
 STRIDE = 4
 
@@ -149,11 +149,11 @@ class StereoDetector(nn.Module):
         self.appearance_out = nn.Conv2d(head, sum(n for k, n in outputs.items() if k not in self._DEPTH), 1)
         self.depth_out = nn.Conv2d(head, sum(outputs[k] for k in self._DEPTH), 1)
         nn.init.normal_(self.appearance_out.weight, std=0.01)
-        nn.init.zeros_(self.appearance_out.bias)
+        nn.init.zeros_(bias_of(self.appearance_out))
         with torch.no_grad():
-            self.appearance_out.bias[: len(config.classes)] = UNSEEN
+            bias_of(self.appearance_out)[: len(config.classes)] = UNSEEN
         nn.init.normal_(self.depth_out.weight, std=0.01)
-        nn.init.zeros_(self.depth_out.bias)
+        nn.init.zeros_(bias_of(self.depth_out))
 
     _DEPTH = ("pool", "face_residual", "depth_extent", "log_sigma")
 

@@ -76,11 +76,14 @@ class MVSFCNet(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = BACKBONES[config.backbone]()
-        channels = self.backbone.channels
+        backbone = BACKBONES[config.backbone]
+        self.backbone = backbone()
+        channels = backbone.channels
         self.scale = FeatureScale(channels)
         appearance, geometry = (config.codec.prior.coded(view) for view in (LEFT, RIGHT))
         self.gain = QualityGain(appearance, geometry)
+        self.encoder: FeatureEncoder
+        self.decoder: FeatureDecoder
         if config.codec.compensation:
             self.encoder = CompensatedEncoder(channels, config.codec)
             self.decoder = CompensatedDecoder(channels, config.codec)
@@ -111,7 +114,7 @@ class MVSFCNet(nn.Module):
         self, features: Features, quality: Tensor, known: Tensor | None, guided: float
     ) -> tuple[Tensor, Matched | None]:
         normalised = self.scale.normalised(features)
-        if not self.config.codec.compensation:
+        if not isinstance(self.encoder, CompensatedEncoder):
             return self.encoder(normalised) * self.gain.of_views(quality), None
         matched = used = self.encoder.stereo(normalised)
         if known is not None:
