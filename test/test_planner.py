@@ -12,9 +12,9 @@ from rendered_drive import write_objects
 from sicm_ros.benchmark.failures import failure_sheet
 from sicm_ros.benchmark.planner import Share, judged, planner_table
 from sicm_ros.cli import main
+from sicm_ros.geometry.drawing import read_picture
 from sicm_ros.kitti import Labels, open_kitti
 from sicm_ros.kitti.labels import parse_labels
-from sicm_ros.pictures import read_picture
 
 
 def objects(*rows, scored: bool = False) -> Labels:

@@ -19,7 +19,7 @@ import sicm_ros
 from sicm_ros.cli import main
 from sicm_ros.errors import InputError, ModelError
 from sicm_ros.kitti import KittiObjects
-from sicm_ros.model_folder import licence_of, network_config, read_model, save_model
+from sicm_ros.model.folder import licence_of, network_config, read_model, save_model
 from sicm_ros.network.config import ScoreConfig
 from sicm_ros.training import loop
 from sicm_ros.training.augment import Augmentation, draw

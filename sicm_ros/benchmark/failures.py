@@ -10,8 +10,8 @@ import numpy as np
 
 from sicm_ros.benchmark.planner import Judged
 from sicm_ros.geometry.boxes import image_boxes
+from sicm_ros.geometry.drawing import DETECTION, LABEL, birds_eye, draw_boxes, write_picture
 from sicm_ros.kitti import StereoFrame
-from sicm_ros.pictures import DETECTION, LABEL, birds_eye, draw_boxes, write_picture
 
 COLUMNS, ROWS = 3, 4  # panels of each half
 PANEL = (420, 250)  # pixels of a panel's picture

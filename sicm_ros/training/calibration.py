@@ -17,7 +17,7 @@ from sicm_ros.benchmark.planner import judged
 from sicm_ros.errors import InputError
 from sicm_ros.kitti import StereoFrame, from_detections
 from sicm_ros.model import load
-from sicm_ros.model_folder import find_model
+from sicm_ros.model.folder import find_model
 from sicm_ros.network.config import ScoreConfig
 from sicm_ros.network.detector import reaches_out
 
