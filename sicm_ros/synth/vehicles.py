@@ -159,6 +159,17 @@ _PAINTS = (
 )
 
 
+_CARGO = ((0.75, 0.75, 0.73), (0.6, 0.6, 0.6), (0.2, 0.2, 0.2), (0.05, 0.1, 0.3), (0.35, 0.03, 0.03), (0.05, 0.2, 0.08))
+_LIVERIES = (
+    (0.7, 0.68, 0.6),
+    (0.6, 0.45, 0.03),
+    (0.45, 0.02, 0.02),
+    (0.05, 0.12, 0.35),
+    (0.5, 0.5, 0.5),
+    (0.08, 0.3, 0.1),
+)
+
+
 def car_kind(rng: np.random.Generator) -> str:
     """A kind of car, as often as it is met."""
     return str(rng.choice(list(CAR_SHARES), p=np.array(list(CAR_SHARES.values())) / sum(CAR_SHARES.values())))
@@ -170,7 +181,14 @@ def car_size(kind: str, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(_SIZES[kind]) + deviation * np.clip(rng.normal(size=3), -2, 2)
 
 
-LABELS = {**dict.fromkeys(PROFILES, "Car"), "van": "Van", "minibus": "Van", "truck": "Truck", "bus": "Truck", "tram": "Tram"}
+LABELS = {
+    **dict.fromkeys(PROFILES, "Car"),
+    "van": "Van",
+    "minibus": "Van",
+    "truck": "Truck",
+    "bus": "Truck",
+    "tram": "Tram",
+}
 
 
 def vehicle_size(kind: str, rng: np.random.Generator) -> np.ndarray:
@@ -751,7 +769,14 @@ def truck(size, rng: np.random.Generator) -> Mesh:
 
 
 def _cargo_colour(rng: np.random.Generator) -> np.ndarray:
-    colours = ([0.75, 0.75, 0.73], [0.6, 0.6, 0.6], [0.2, 0.2, 0.2], [0.05, 0.1, 0.3], [0.35, 0.03, 0.03], [0.05, 0.2, 0.08])
+    colours = (
+        [0.75, 0.75, 0.73],
+        [0.6, 0.6, 0.6],
+        [0.2, 0.2, 0.2],
+        [0.05, 0.1, 0.3],
+        [0.35, 0.03, 0.03],
+        [0.05, 0.2, 0.08],
+    )
     return np.clip(np.array(colours[rng.integers(len(colours))]) * np.exp(0.2 * rng.normal(size=3)), 0.02, 0.85)
 
 
@@ -799,7 +824,9 @@ def _bed(length: float, width: float, height: float, centre, colour) -> list[Mes
     wall = {"tint": colour, "skin": Skin.PLAIN}
     parts = [box((length, width, 0.12), (x, 0, z), tint=(0.1, 0.09, 0.08), skin=Skin.PLAIN)]
     parts += [box((length, 0.05, height), (x, side * (width / 2 - 0.025), z + height / 2), **wall) for side in (-1, 1)]
-    parts += [box((0.05, width, height), (x + end * (length / 2 - 0.025), 0, z + height / 2), **wall) for end in (-1, 1)]
+    parts += [
+        box((0.05, width, height), (x + end * (length / 2 - 0.025), 0, z + height / 2), **wall) for end in (-1, 1)
+    ]
     return parts
 
 
@@ -822,7 +849,14 @@ def _cargo_box(length, width, height, centre, colour) -> Mesh:
 def tram(size, rng: np.random.Generator, wheels: bool = False) -> Mesh:
     """A tram, or with wheels a bus; fills its box (height, width, length) exactly."""
     h, w, length = (float(v) for v in size)
-    colours = ([0.7, 0.68, 0.6], [0.6, 0.45, 0.03], [0.45, 0.02, 0.02], [0.05, 0.12, 0.35], [0.5, 0.5, 0.5], [0.08, 0.3, 0.1])
+    colours = (
+        [0.7, 0.68, 0.6],
+        [0.6, 0.45, 0.03],
+        [0.45, 0.02, 0.02],
+        [0.05, 0.12, 0.35],
+        [0.5, 0.5, 0.5],
+        [0.08, 0.3, 0.1],
+    )
     colour = np.array(colours[rng.integers(len(colours))]) * np.exp(0.15 * rng.normal(size=3))
     floor = 0.3
     repeat = max(round(length / 5.0), 1)

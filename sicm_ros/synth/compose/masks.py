@@ -170,7 +170,9 @@ def _numbers(path: Path, shape: tuple[int, int]) -> np.ndarray:
     if mask is None:
         raise InputError(f"{path}: not there or not a picture")
     if mask.shape[:2] != shape:
-        raise InputError(f"{path} is {mask.shape[1]} x {mask.shape[0]} pixels; expected its picture's {shape[1]} x {shape[0]}")
+        raise InputError(
+            f"{path} is {mask.shape[1]} x {mask.shape[0]} pixels; expected its picture's {shape[1]} x {shape[0]}"
+        )
     if mask.ndim == 2:
         return mask.astype(np.int64)
     blue, green, red = (mask[..., i].astype(np.int64) for i in range(3))
