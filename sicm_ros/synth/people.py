@@ -181,7 +181,7 @@ def _seated(body: Body, rng: np.random.Generator) -> Pose:
 
 def _riding(body: Body, saddle, bars, crank: float, lean: float) -> tuple[Pose, np.ndarray]:
     """The pose of a rider, and where the hips come to lie."""
-    hips = saddle + [0.02, 0, 0.09]
+    hips = saddle + _by(0.02, 0, 0.09)
     pose: Pose = {
         "root": turned("y", 0.25 * lean),
         "spine": turned("y", 0.5 * lean),
@@ -193,7 +193,7 @@ def _riding(body: Body, saddle, bars, crank: float, lean: float) -> tuple[Pose, 
         ankle = np.array([-0.05 + 0.17 * np.cos(turn) - 0.09, side * 0.11, 0.3 + 0.17 * np.sin(turn) + 0.1])
         _reach(body, pose, ("thigh", "shin", "foot"), name, ankle, hips, np.array([1.0, 0.15 * side, 0.1]))
         pose[f"foot.{name}"] = _turn_to(pose, f"foot.{name}").T @ turned("y", 0.15)
-        wrist = bars + [-0.03, side * 0.26, 0.03]
+        wrist = bars + _by(-0.03, side * 0.26, 0.03)
         _reach(body, pose, ("arm", "forearm", "hand"), name, wrist, hips, np.array([-0.2, 0.6 * side, -1.0]))
     return pose, hips
 
@@ -445,17 +445,17 @@ def _accessories(body: Body, pose: Pose, places, clothes: _Clothes, rng, helmet:
         parts.append(bag.transformed(chest_turn * scale, places["chest"]))
     elif clothes.bag == "shoulder":
         side = rng.choice([-1, 1])
-        hip = places["root"] + [0, side * 0.22 * scale, 0.02]
+        hip = places["root"] + _by(0, side * 0.22 * scale, 0.02)
         size = np.array([rng.uniform(0.26, 0.38), 0.09, rng.uniform(0.2, 0.3)])
         tint = _pick(_CLOTHES, rng)
         parts.append(box(size, hip, tint=tint, skin=Skin.CLOTH))
-        other = places["arm.R" if side > 0 else "arm.L"] + [0, -side * -0.03, 0.06]
-        parts.append(tube([hip + [0, -side * 0.03, 0.1], other], 0.014, 4, tint=tint, skin=Skin.CLOTH))
+        other = places["arm.R" if side > 0 else "arm.L"] + _by(0, side * 0.03, 0.06)
+        parts.append(tube([hip + _by(0, -side * 0.03, 0.1), other], 0.014, 4, tint=tint, skin=Skin.CLOTH))
     elif clothes.bag == "hand":
         hand = places[str(rng.choice(["hand.L", "hand.R"]))]
         deep = rng.uniform(0.25, 0.38) * scale
         size = (rng.uniform(0.2, 0.34), rng.uniform(0.06, 0.14), deep)
-        parts.append(box(size, hand - [0, 0, 0.15 * scale + deep / 2], tint=_pick(_CLOTHES, rng), skin=Skin.PLAIN))
+        parts.append(box(size, hand - _by(0, 0, 0.15 * scale + deep / 2), tint=_pick(_CLOTHES, rng), skin=Skin.PLAIN))
     return parts
 
 
@@ -463,7 +463,7 @@ def _accessories(body: Body, pose: Pose, places, clothes: _Clothes, rng, helmet:
 
 
 def _bicycle(saddle, bars, crank: float, rng: np.random.Generator) -> list[Mesh]:
-    """A bicycle whose saddle and bars are there; tyres, rims, spokes, frame, cranks, perhaps guards, rack and basket."""
+    """A bicycle whose saddle and bars are there: wheels, frame, cranks, perhaps guards, a rack and a basket."""
     frame = np.clip(_pick(_CLOTHES, rng), 0.02, 0.6)
     radius, rear, front = 0.335, np.array([-0.53, 0, 0.335]), np.array([0.54, 0, 0.335])
     parts = []
@@ -476,42 +476,48 @@ def _bicycle(saddle, bars, crank: float, rng: np.random.Generator) -> list[Mesh]
         for turn in np.linspace(0, np.pi, 11)[:-1] + rng.uniform(0, 0.3):
             reach = (radius - 0.04) * np.array([np.cos(turn), 0, np.sin(turn)])
             parts.append(_rod([hub - reach, hub + reach], 0.0025, _STEEL, 3))
-        parts.append(_rod([hub - [0, 0.05, 0], hub + [0, 0.05, 0]], 0.025, _STEEL, 6))
+        parts.append(_rod([hub - _by(0, 0.05, 0), hub + _by(0, 0.05, 0)], 0.025, _STEEL, 6))
     bracket, seat = np.array([-0.05, 0, 0.29]), np.array([-0.17, 0, saddle[2] - 0.14])
     head = np.array([0.36, 0, max(min(bars[2] - 0.12, 0.95), 0.78)])
     low = rng.random() < 0.35  # a frame that is stepped through
     tubes = [
         (bracket, seat),
-        (bracket, head - [0, 0, 0.1]),
+        (bracket, head - _by(0, 0, 0.1)),
         (front, head),
         (rear, bracket),
-        (rear, seat - [0, 0, 0.05]),
+        (rear, seat - _by(0, 0, 0.05)),
     ]
-    tubes.append((bracket * 0.55 + seat * 0.45, head - [0, 0, 0.05]) if low else (seat - [0, 0, 0.04], head))
+    tubes.append((bracket * 0.55 + seat * 0.45, head - _by(0, 0, 0.05)) if low else (seat - _by(0, 0, 0.04), head))
     parts += [_rod([a, b], 0.017, frame, 6) for a, b in tubes]
     stem = np.array([bars[0], 0, bars[2]])
     parts += [_rod([head, stem], 0.013, _STEEL, 5), _rod([seat, saddle], 0.013, _STEEL, 5)]
-    grip = stem + [-0.06, 0.29, 0.02]
-    parts.append(_rod([grip * [1, -1, 1], stem + [0.02, -0.12, 0], stem + [0.02, 0.12, 0], grip], 0.014, _BLACK, 5))
-    parts.append(ellipsoid(saddle + [-0.02, 0, 0], (0.13, 0.075, 0.035), 6, 8, tint=_BLACK, skin=Skin.PLAIN))
+    grip = stem + _by(-0.06, 0.29, 0.02)
+    parts.append(
+        _rod([grip * [1, -1, 1], stem + _by(0.02, -0.12, 0), stem + _by(0.02, 0.12, 0), grip], 0.014, _BLACK, 5)
+    )
+    parts.append(ellipsoid(saddle + _by(-0.02, 0, 0), (0.13, 0.075, 0.035), 6, 8, tint=_BLACK, skin=Skin.PLAIN))
     for side in (-1, 1):
         turn = crank + (np.pi if side < 0 else 0)
-        pedal = bracket + [0.17 * np.cos(turn), side * 0.07, 0.17 * np.sin(turn)]
-        parts.append(_rod([bracket + [0, side * 0.05, 0], pedal], 0.011, _STEEL, 4))
-        parts.append(box((0.09, 0.08, 0.02), pedal + [0, side * 0.04, 0], tint=_BLACK, skin=Skin.PLAIN))
+        pedal = bracket + _by(0.17 * np.cos(turn), side * 0.07, 0.17 * np.sin(turn))
+        parts.append(_rod([bracket + _by(0, side * 0.05, 0), pedal], 0.011, _STEEL, 4))
+        parts.append(box((0.09, 0.08, 0.02), pedal + _by(0, side * 0.04, 0), tint=_BLACK, skin=Skin.PLAIN))
     if rng.random() < 0.6:
         for hub, first, last in ((rear, 0.3, 2.9), (front, 0.6, 2.6)):
             angle = np.linspace(first, last, 10)
             arc = np.stack([np.cos(angle), np.zeros(10), np.sin(angle)], -1)
             parts.append(_rod(hub + (radius + 0.015) * arc, 0.02, _BLACK if rng.random() < 0.6 else frame, 5))
     if rng.random() < 0.5:
-        parts.append(box((0.34, 0.12, 0.015), rear + [-0.02, 0, 0.41], tint=_BLACK, skin=Skin.PLAIN))
+        parts.append(box((0.34, 0.12, 0.015), rear + _by(-0.02, 0, 0.41), tint=_BLACK, skin=Skin.PLAIN))
         if rng.random() < 0.5:
             side, tint = rng.choice([-1, 1]), _pick(_CLOTHES, rng)
-            parts.append(box((0.3, 0.12, 0.3), rear + [-0.02, side * 0.13, 0.24], tint=tint, skin=Skin.CLOTH))
+            parts.append(box((0.3, 0.12, 0.3), rear + _by(-0.02, side * 0.13, 0.24), tint=tint, skin=Skin.CLOTH))
     if rng.random() < 0.2:
-        parts.append(box((0.26, 0.34, 0.24), stem + [0.2, 0, -0.02], tint=(0.12, 0.09, 0.05), skin=Skin.GRILLE))
+        parts.append(box((0.26, 0.34, 0.24), stem + _by(0.2, 0, -0.02), tint=(0.12, 0.09, 0.05), skin=Skin.GRILLE))
     return parts
+
+
+def _by(x: float, y: float, z: float) -> np.ndarray:
+    return np.array([x, y, z])
 
 
 def _rod(points, radius: float, tint, sides: int) -> Mesh:

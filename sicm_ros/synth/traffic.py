@@ -123,7 +123,7 @@ def _motor(rng: np.random.Generator) -> str:
 
 
 def _beside_us(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
-    """Who passes us, is passed or parked so near that the picture's border cuts it: of these a planner needs to know."""
+    """Who passes us, is passed or parked so near that the picture's border cuts it: what a planner needs to know."""
     for side in street.sides():
         if rng.random() < 0.5:
             kind = str(rng.choice(["Car", "Van", "truck", "bus"], p=[0.74, 0.15, 0.07, 0.04]))

@@ -159,6 +159,17 @@ _PAINTS = (
 )
 
 
+_CARGO = ((0.75, 0.75, 0.73), (0.6, 0.6, 0.6), (0.2, 0.2, 0.2), (0.05, 0.1, 0.3), (0.35, 0.03, 0.03), (0.05, 0.2, 0.08))
+_LIVERIES = (
+    (0.7, 0.68, 0.6),
+    (0.6, 0.45, 0.03),
+    (0.45, 0.02, 0.02),
+    (0.05, 0.12, 0.35),
+    (0.5, 0.5, 0.5),
+    (0.08, 0.3, 0.1),
+)
+
+
 def car_kind(rng: np.random.Generator) -> str:
     """A kind of car, as often as it is met."""
     return str(rng.choice(list(CAR_SHARES), p=np.array(list(CAR_SHARES.values())) / sum(CAR_SHARES.values())))

@@ -1,4 +1,4 @@
-"""`sicm data compose`: real stereo pairs with cars put in."""
+"""`sicm data compose`: real stereo pairs with vehicles and people put in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sicm_ros.cli import options
 
-SUMMARY = "put cars into real labelled stereo pairs, consistent in both views, for training"
+SUMMARY = "put vehicles and people into real labelled stereo pairs, consistent in both views, for training"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", help="frames to take: 'train' of frames named after their drive, or an index file")
     parser.add_argument("--cars", type=float, default=3.0, help="mean number of cars put in (default: %(default)s)")
     parser.add_argument(
-        "--rendered", type=float, default=0.0, help="share of them that is rendered, 0 to 1 (default: %(default)s)"
+        "--rendered", type=float, default=0.0, help="share of what is put in that is rendered (default: %(default)s)"
     )
     parser.add_argument(
         "--near", type=float, default=0.0, help="mean number of rendered vehicles beside us, cut by the border"
@@ -26,8 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cutouts", type=Path, action="append", default=[], help="folder of cut-outs (docs/compose.md); repeatable"
     )
-    parser.add_argument("--people", type=float, default=0.0, help="mean number of cut-out pedestrians")
-    parser.add_argument("--cyclists", type=float, default=0.0, help="mean number of cut-out cyclists")
+    parser.add_argument("--people", type=float, default=0.0, help="mean number of pedestrians put in")
+    parser.add_argument("--cyclists", type=float, default=0.0, help="mean number of cyclists put in")
     parser.add_argument("--per-drive", type=int, metavar="N", help="at most N frames of a drive, evenly spread")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     parser.add_argument("--png", action="store_true", help="lossless pictures, four times as large")
@@ -42,14 +42,14 @@ def run(args: argparse.Namespace) -> None:
         for source in args.source:
             write_disparities(source, args.out, args.split)
         return
-    standees = {"Pedestrian": args.people, "Cyclist": args.cyclists}
+    people = {"Pedestrian": args.people, "Cyclist": args.cyclists}
     write_dataset(
         args.source,
         args.out,
         args.frames,
         args.seed,
         args.split,
-        Recipe(cars=args.cars, rendered=args.rendered, near=args.near, standees=standees),
+        Recipe(cars=args.cars, rendered=args.rendered, near=args.near, people=people),
         args.workers,
         jpeg=not args.png,
         cutout_folders=args.cutouts,

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sicm_ros.errors import InputError
+from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import wrap_angle
 from sicm_ros.geometry.sgbm import sgbm_disparity, write_disparity
 from sicm_ros.kitti import KittiCalibration, KittiObjects, StereoFrame
@@ -28,10 +29,12 @@ from sicm_ros.synth.compose.scene import Scene
 from sicm_ros.synth.compose.standee import Standee, read_standees
 
 if TYPE_CHECKING:
+    from sicm_ros.synth.mesh import Mesh
     from sicm_ros.synth.renderer import Light
 
 
 OWN_WIDTH = 2.0  # metres that our own vehicle takes
+VEHICLES = {"van": 0.07, "minibus": 0.06, "truck": 0.06, "bus": 0.03, "tram": 0.02}  # shares among rendered vehicles
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,10 @@ class Recipe:
         attempts: places that are tried for each.
         nearer, farther: least and largest ratio of a real car's new depth to its old one.
         turn: largest change of a real car's bearing, radians; what its sides show changes little within it.
-        rendered: share of rendered cars among those put in, 0 to 1.
-        vans: share of vans among the rendered ones.
-        crossing: share of the rendered cars that stand across the road, besides those whose heading is uniform.
+        rendered: share of rendered ones among all that is put in, 0 to 1.
+        crossing: share of the rendered vehicles that stand across the road, besides those whose heading is uniform.
         near: mean number of rendered vehicles beside us, most of them cut by the picture's border.
-        standees: mean number of standees of each class.
+        people: mean number of people of each class, Pedestrian or Cyclist.
     """
 
     cars: float = 3.0
@@ -56,10 +58,9 @@ class Recipe:
     farther: float = 1.7
     turn: float = 0.6
     rendered: float = 0.0
-    vans: float = 0.07
     crossing: float = 0.35
     near: float = 0.0
-    standees: Mapping[str, float] = field(default_factory=dict)
+    people: Mapping[str, float] = field(default_factory=dict)
 
 
 def rarity(cars: Sequence[Cutout]) -> np.ndarray:
@@ -78,27 +79,35 @@ def composed(
     standees: Sequence[Standee] = (),
 ) -> Composition:
     """A scene with randomly chosen cars and standees at random places that are free."""
-    stage, layers, light = Stage(scene), [], None
+    stage, layers = Stage(scene), []
+    sun: list[Light] = []  # one a scene, and none where nothing is rendered
+
+    def light() -> Light:
+        from sicm_ros.synth.compose.rendered import random_light  # panda3d only where it is asked for
+
+        if not sun:
+            sun.append(random_light(rng))
+        return sun[0]
 
     def put(layer: Layer | None) -> None:
         if layer is not None:
             stage.add(layer.box)
             layers.append(layer)
 
-    near = rng.poisson(recipe.near) if recipe.near else 0
-    tries = 1 + rng.poisson(recipe.cars - 1) if recipe.cars >= 1 else int(rng.random() < recipe.cars)
-    for i in range(near + tries):
-        if i < near or rng.random() < recipe.rendered:
-            from sicm_ros.synth.compose.rendered import random_light  # panda3d only where it is asked for
-
-            light = light or random_light(rng)  # one sun a scene
-            put(_rendered_car(stage, light, recipe, rng, beside=i < near))
+    for _ in range(rng.poisson(recipe.near)):
+        put(_rendered_vehicle(stage, light(), recipe, rng, beside=True))
+    for _ in range(1 + rng.poisson(recipe.cars - 1) if recipe.cars >= 1 else int(rng.random() < recipe.cars)):
+        if rng.random() < recipe.rendered:
+            put(_rendered_vehicle(stage, light(), recipe, rng))
         elif cars:
             put(_real_car(stage, cars, recipe, rng))
-    for name in sorted(recipe.standees):
+    for name in sorted(recipe.people):
         mine = [one for one in standees if one.name == name]
-        for _ in range(rng.poisson(recipe.standees[name]) if mine else 0):
-            put(_standee(stage, mine, recipe, rng))
+        for _ in range(rng.poisson(recipe.people[name])):
+            if rng.random() < recipe.rendered:
+                put(_rendered_person(stage, name, light(), recipe, rng))
+            elif mine:
+                put(_standee(stage, mine, recipe, rng))
     return compose(scene, layers, shade=rng.uniform(0.4, 0.7))
 
 
@@ -109,8 +118,7 @@ def _standee(stage: Stage, standees: Sequence[Standee], recipe: Recipe, rng: np.
     for _ in range(recipe.attempts):
         one = standees[rng.integers(len(standees))]
         one = one.mirrored() if rng.random() < 0.5 else one
-        z = np.exp(rng.uniform(np.log(3.5), np.log(42.0)))
-        x = (rng.uniform(-0.02, 1.02) * calibration.width - calibration.cx) / calibration.fx * z
+        x, z = _place(calibration, rng)
         box = one.standing(np.array([x, stage.level(x, z), z]), rng)
         if z < one.nearest(box.dimensions[0], calibration.fx) or not stage.fits(box, max_truncation=0.6):
             continue
@@ -141,41 +149,67 @@ def _real_car(stage: Stage, cars: Sequence[Cutout], recipe: Recipe, rng: np.rand
     return None
 
 
-def _rendered_car(
+def _rendered_vehicle(
     stage: Stage, light: Light, recipe: Recipe, rng: np.random.Generator, beside: bool = False
 ) -> Layer | None:
-    """A rendered car at a free place, lit like the ground there; None where no place was found.
+    """A rendered vehicle at a free place, lit like the ground there; None where no place was found.
 
     `beside` wants it beside us, where the picture's border cuts it.
     """
-    from sicm_ros.synth.compose.rendered import random_cameras, rendered
-    from sicm_ros.synth.vehicles import car_kind, car_size
+    from sicm_ros.synth.vehicles import LABELS, car_kind, vehicle, vehicle_size
 
     scene = stage.scene
     calibration = scene.calibration
     for _ in range(recipe.attempts):
-        van = rng.random() < (2.5 * recipe.vans if beside else recipe.vans)
-        kind = str(rng.choice(["van", "minibus"])) if van else car_kind(rng)
-        size = car_size(kind, rng)
+        kind = str(rng.choice(["car", *VEHICLES], p=[1 - sum(VEHICLES.values()), *VEHICLES.values()]))
+        kind = car_kind(rng) if kind == "car" else kind
+        size = vehicle_size(kind, rng)
         if beside:
-            z = rng.uniform(2.0, 9.0)
+            z = rng.uniform(2.0, 9.0) + max(size[2] - 5, 0) / 2
             x = rng.choice([-1, 1]) * (OWN_WIDTH / 2 + size[1] / 2 + rng.uniform(0.2, 2.5))
             angle = rng.choice([-1, 1], p=[0.7, 0.3]) * np.pi / 2 + rng.normal(0, 0.12)
         else:
-            # Near cars are rarer on streets, but they teach the most: depths are uniform in their logarithm.
+            # Near vehicles are rarer on streets, but they teach the most: depths are uniform in their logarithm.
             z = np.exp(rng.uniform(np.log(6.0), np.log(55.0)))
             x = (rng.uniform(0, calibration.width) - calibration.cx) / calibration.fx * z
             angle = rng.uniform(-np.pi, np.pi)
             if rng.random() < recipe.crossing:
                 angle = rng.choice([0.0, np.pi]) + rng.normal(0, 0.3)
-        place = np.array([x, scene.ground_y(x, z), z])
-        box = Box("Van" if van else "Car", place, size, float(wrap_angle(angle)))
+        box = Box(LABELS[kind], np.array([x, scene.ground_y(x, z), z]), size, float(wrap_angle(angle)))
         if not stage.fits(box, max_truncation=0.9 if beside else MAX_TRUNCATION):
             continue
-        layer = rendered(box, kind, light, random_cameras(rng), calibration, rng)
+        layer = _rendered(stage, box, vehicle(kind, size, rng), kind, light, rng)
         if layer is not None:
-            return _lit(layer, ground_light(scene, place), rng)
+            return layer
     return None
+
+
+def _rendered_person(stage: Stage, name: str, light: Light, recipe: Recipe, rng: np.random.Generator) -> Layer | None:
+    """A rendered person of KITTI's class `name` at a free place, lit like the ground there; None if none was found."""
+    from sicm_ros.synth.people import anyone
+
+    calibration = stage.scene.calibration
+    mesh, size = anyone(rng, name)
+    for _ in range(recipe.attempts):
+        x, z = _place(calibration, rng)
+        box = Box(name, np.array([x, stage.level(x, z), z]), size, float(rng.uniform(-np.pi, np.pi)))
+        if stage.fits(box, max_truncation=0.6):
+            return _rendered(stage, box, mesh, name.lower(), light, rng)
+    return None
+
+
+def _rendered(stage: Stage, box: Box, mesh: Mesh, kind: str, light: Light, rng: np.random.Generator) -> Layer | None:
+    """A mesh that fills a box, lit like the ground there; None where it is too near to be drawn."""
+    from sicm_ros.synth.compose.rendered import random_cameras, rendered
+
+    layer = rendered(box, mesh, kind, light, random_cameras(rng), stage.scene.calibration, rng)
+    return None if layer is None else _lit(layer, ground_light(stage.scene, box.location), rng)
+
+
+def _place(calibration: StereoCalibration, rng: np.random.Generator) -> tuple[float, float]:
+    """x and z, metres, where someone may stand: depths uniform in their logarithm, anywhere across the picture."""
+    z = np.exp(rng.uniform(np.log(3.5), np.log(42.0)))
+    return (rng.uniform(-0.02, 1.02) * calibration.width - calibration.cx) / calibration.fx * z, z
 
 
 def _lit(layer: Layer, light: float, rng: np.random.Generator) -> Layer:
@@ -210,9 +244,11 @@ def write_dataset(
     """
     recipe = recipe or Recipe()
     standees = [one for folder in cutout_folders for one in read_standees(folder)]
-    for name, mean in recipe.standees.items():
-        if mean and not any(one.name == name for one in standees):
-            raise InputError(f"no cut-outs of class {name} were given; expected a folder {name.lower()}/ with some")
+    for name, mean in recipe.people.items():
+        if mean and recipe.rendered < 1 and not any(one.name == name for one in standees):
+            raise InputError(
+                f"no cut-outs of class {name} were given; expected a folder with {name.lower()}/, or rendered people"
+            )
     with new_folder(Path(output)) as unfinished:
         found: dict[str, StereoFrame] = {}
         for source in sources:
@@ -298,7 +334,7 @@ def _run(job: _Job, frames: int, workers: int) -> Iterator[str]:
 def _prepared(
     pairs: Sequence[StereoFrame], where: str, cars: bool
 ) -> tuple[list[tuple[Scene, KittiCalibration]], list[Cutout]]:
-    """Scenes with their calibration files' content and, if asked for, the cars that can be cut out, mirrored ones too."""
+    """Scenes with their calibration files' content and, if asked for, the cars cut out of them, mirrored ones too."""
     scenes, found = [], []
     for frame in tqdm(pairs, desc="scenes", unit="pair"):
         try:

@@ -42,6 +42,7 @@ def blur_of(grey: np.ndarray, inside: np.ndarray | None = None) -> float:
     An edge that is blurred once more loses gradient by a ratio that tells how blurred it was. `inside` (H, W) bool is
     where to look. 0 where there are no edges.
     """
+    grey = grey.astype(np.float32)
     again = cv2.GaussianBlur(grey, (0, 0), _REBLUR)
     one, other = (np.hypot(cv2.Sobel(a, cv2.CV_32F, 1, 0), cv2.Sobel(a, cv2.CV_32F, 0, 1)) / 8 for a in (grey, again))
     valid = np.ones(grey.shape, bool) if inside is None else inside

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
@@ -10,7 +10,6 @@ import numpy as np
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.geometry.boxes import wrap_angle
 from sicm_ros.geometry.sgbm import sgbm_disparities
 from sicm_ros.kitti import Labels, StereoFrame
 from sicm_ros.synth.compose.grading import Look
@@ -48,28 +47,6 @@ class Scene:
         disparities = np.stack(sgbm_disparities(*images))
         ground = fit_ground(disparities[0], frame.calibration, frame.labels.image_boxes, frame.name)
         return cls(frame.name, images, frame.calibration, frame.labels, disparities, ground)
-
-    def mirrored(self) -> Scene:
-        """The scene seen in a mirror, the views exchanged so that left is left again."""
-        labels, calibration = self.labels, self.calibration
-        boxed = labels.has_box
-        location, angle = labels.location.copy(), labels.rotation_y.copy()
-        location[boxed, 0] = calibration.baseline - location[boxed, 0]
-        angle[boxed] = wrap_angle(np.pi - angle[boxed])
-        boxes = labels.image_boxes.copy()
-        # The new left view is the old right one: objects lie there by their disparity further left, regions stay vague.
-        shift = np.where(boxed, calibration.disparity(np.where(boxed, location[:, 2], np.inf)), 0)
-        boxes[:, 0::2] = calibration.width - 1 - (labels.image_boxes[:, 2::-2] - shift[:, None])
-        nx, *rest, h = self.ground
-        ground = np.array([-nx, *rest, h - nx * calibration.baseline])
-        return replace(
-            self,
-            images=np.ascontiguousarray(self.images[::-1, :, ::-1]),
-            calibration=calibration.mirrored(),
-            labels=replace(labels, location=location, rotation_y=angle, image_boxes=boxes.clip(0)),
-            disparities=np.ascontiguousarray(self.disparities[::-1, :, ::-1]),
-            ground=ground,
-        )
 
     def ground_y(self, x, z):
         """Height coordinate y (down) of the ground at x, z, metres."""

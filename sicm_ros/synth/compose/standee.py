@@ -96,7 +96,7 @@ class Standee:
         return Box(self.name, np.asarray(location, float), size, float(wrap_angle(facing + bearing)))
 
     def set_up(self, box: Box, calibration: StereoCalibration) -> Layer:
-        """The object as both cameras of a calibration see it, as tall as its box and with its feet on the box's bottom."""
+        """The object as both cameras of a calibration see it, as tall as its box, its feet on the box's bottom."""
         points = self._surface(box)
         metres = box.dimensions[0] / self.extent[0]
         shrink = float(box.location[2] / calibration.fx / metres)
@@ -130,7 +130,7 @@ class Standee:
 
 
 def read_standees(folder: str | Path) -> list[Standee]:
-    """Read every standee of a folder, sorted by class and name. InputError where there is none, or one can't be read."""
+    """Read every standee of a folder, sorted by class and name. InputError where none is, or one is unreadable."""
     root = Path(folder)
     views = _views(root / "index.csv")
     found = []
