@@ -18,7 +18,7 @@ from rosgraph_msgs.msg import Clock
 from vision_msgs.msg import Detection3DArray
 
 from sicm_ros.bags.bag import BagMessage
-from sicm_ros.bags.messages import nanoseconds
+from sicm_ros.bags.serialization import nanoseconds
 from sicm_ros.bags.stereo import DISPARITY_OFFSET, LEFT_INFO, RIGHT_INFO, TF_STATIC, TOLERANCE, open_stereo
 from sicm_ros.errors import InputError, SicmError
 from sicm_ros.nodes.parameters import REPLAY, Parameters

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry.boxes import wrap_angle
+from sicm_ros.geometry.sgbm import sgbm_disparity, write_disparity
 from sicm_ros.kitti import KittiCalibration, KittiObjects
 from sicm_ros.kitti.writing import new_folder, write_pair
 from sicm_ros.synth.compose.composition import Composition, compose
@@ -22,7 +23,6 @@ from sicm_ros.synth.compose.cutout import Cutout, cutouts, ground_light
 from sicm_ros.synth.compose.layer import Box, Layer, Sprite
 from sicm_ros.synth.compose.placement import Stage
 from sicm_ros.synth.compose.scene import Scene
-from sicm_ros.synth.sgbm import sgbm_disparity, write_disparity
 
 if TYPE_CHECKING:
     from sicm_ros.synth.renderer import Light
