@@ -30,7 +30,7 @@ STAND_INS := $(call stand_ins,vision_msgs tf2_msgs)
 PIP := $(BIN)/python -m pip install --no-compile --constraint without_ros/constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help demo bench test soak lint format clean setup workspace
+.PHONY: help demo bench test soak lint docs format clean setup workspace
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ soak: setup ## three minutes at full speed through the real nodes: memory, losse
 lint: $(DONE)/lint ## style and common mistakes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+docs: $(DONE)/docs ## the pages as a site in runs/site; a link that leads nowhere is an error
+	$(BIN)/mkdocs build --strict
 
 format: $(DONE)/lint ## bring the source into our style
 	$(BIN)/ruff check --fix .
@@ -119,4 +122,8 @@ $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python
 
 $(DONE)/lint: without_ros/constraints.txt | $(DONE)/venv
 	$(PIP) --quiet ruff
+	@touch $@
+
+$(DONE)/docs: without_ros/constraints.txt | $(DONE)/venv
+	$(PIP) --quiet mkdocs-material
 	@touch $@
