@@ -8,6 +8,9 @@ TORCH_INDEX ?=
 DATA ?=
 LINK ?=
 TESTS ?= test
+# A path is a path, whatever is in it: neither make nor the shell expands it.
+unexport DATA LINK
+quoted = '$(subst ','\'',$(value $(1)))'
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,7 +32,7 @@ help: ## this list
 
 demo: setup ## the main job on the bag in this repository; DATA=a bag or a KITTI folder, LINK=a link profile
 	$(SAY) "Replay, encoder and decoder as three processes; the report goes to demo/report.html"
-	$(BIN)/sicm demo $(if $(DATA),--data "$(DATA)") $(if $(LINK),--link "$(LINK)")
+	$(BIN)/sicm demo $(if $(value DATA),--data $(call quoted,DATA)) $(if $(value LINK),--link $(call quoted,LINK))
 
 bench: $(DONE)/bench ## rate and accuracy beside other codecs, on a few rendered frames, in about ten minutes
 	$(BIN)/sicm bench run quick --out runs/quick --workers $$(nproc) && $(BIN)/sicm bench report runs/quick

@@ -35,14 +35,14 @@ FILES = ("encoder", "decoder", "pipeline")
 RUN = """
 import sys
 from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
+from launch.actions import GroupAction, IncludeLaunchDescription
 files = {}
 for word in sys.argv[1:]:
     if word.endswith(".launch.py"):
         arguments = files.setdefault(word, [])
     else:
         arguments.append(tuple(word.split(":=", 1)))
-includes = [IncludeLaunchDescription(file, launch_arguments=arguments) for file, arguments in files.items()]
+includes = [GroupAction([IncludeLaunchDescription(file, launch_arguments=words)]) for file, words in files.items()]
 service = LaunchService(argv=sys.argv[2:] if len(files) == 1 else [])
 service.include_launch_description(LaunchDescription(includes))
 sys.exit(service.run())

@@ -46,3 +46,18 @@ def test_the_wheel_brings_the_command_and_the_message_definitions(wheel: zipfile
     assert "sicm = sicm_ros.cli:main" in wheel.read(entry).decode()
     definitions = {Path(name).name for name in names if "/share/sicm_ros/msg/" in name}
     assert definitions == {path.name for path in (source / "msg").glob("*.msg")}
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_the_demo_takes_any_path_as_it_is(tmp_path):
+    drive = f'it\'s $(touch {tmp_path}/a) $(shell touch {tmp_path}/b) `touch {tmp_path}/c` "$HOME".mcap'
+    planned = subprocess.run(
+        ["make", "-n", "demo", f"DATA={drive}"], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    command = planned.stdout.strip().splitlines()[-1]
+    assert command.startswith(".venv/bin/sicm demo --data ")
+    words = subprocess.run(
+        ["bash", "-c", f"printf '%s\\n' {command}"], capture_output=True, text=True, check=True
+    ).stdout
+    assert words.splitlines() == [".venv/bin/sicm", "demo", "--data", drive]
+    assert not list(tmp_path.iterdir())
