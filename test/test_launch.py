@@ -330,6 +330,10 @@ def test_every_node_has_the_parameters_of_its_file_and_the_arguments_overrule_th
     assert all(
         value != p.default for node, table in tables().items() for p in table for value in [wanted[node][p.name]]
     )
+    # Of two keys the later one counts in a file; arguments overrule both.
+    odd = tmp_path / "odd.yaml"
+    own = {"/one/encoder": {"ros__parameters": {"quality": 0.1, "mode": "auto"}}}
+    odd.write_text(yaml.safe_dump(own | {"/**": {"ros__parameters": wanted["encoder"]}}, sort_keys=False))
     # Three launch files in one launch, with a bag, several scopes and few arguments.
     given = ["quality:=0.9", "rate:=3", "link:=bad_day", "min_score:=0.2"]
     launched(
@@ -338,7 +342,9 @@ def test_every_node_has_the_parameters_of_its_file_and_the_arguments_overrule_th
         *given,
         "namespace:=all",
         "encoder.launch.py",
-        files["encoder"],
+        f"encoder_params:={odd}",
+        "quality:=0.8",
+        "model:=1e3",
         "namespace:=one",
         "decoder.launch.py",
         files["decoder"],
@@ -353,7 +359,10 @@ def test_every_node_has_the_parameters_of_its_file_and_the_arguments_overrule_th
     topics = [*wanted["replay"]["wait_for_topics"], "features", "link/features"]
     pipeline["replay"]["wait_for_topics"] = topics
     expected = {f"/all/{node}": values for node, values in pipeline.items()}
-    expected |= {"/one/encoder": wanted["encoder"], "/two/decoder": wanted["decoder"]}
+    expected |= {
+        "/one/encoder": wanted["encoder"] | {"quality": 0.8, "model": "1e3"},
+        "/two/decoder": wanted["decoder"],
+    }
     for name, values in expected.items():
         request = GetParameters.Request(names=[*values, "use_sim_time"])
         answer = peer.call(GetParameters, f"{name}/get_parameters", request, 90).values
