@@ -282,7 +282,7 @@ def test_a_misspelt_argument_is_named(launched):
 def test_rviz_gets_the_frame_and_the_images_that_there_are(ros_installed, rviz, monkeypatch, tmp_path):
     monkeypatch.setenv("AMENT_PREFIX_PATH", rviz[0]["AMENT_PREFIX_PATH"])
     mine = tmp_path / "mine.rviz"
-    mine.write_text("Visualization Manager: {Displays: []}\n")
+    mine.write_text("Visualization Manager: {Displays: [{Name: Left image, Topic: {Value: my/image}}]}\n")
 
     def shown(name: str = "pipeline", **arguments: str) -> tuple[str, str]:
         command = nodes(name, rviz="true", **{"frame": "cam", **arguments})["rviz2"]
@@ -296,7 +296,7 @@ def test_rviz_gets_the_frame_and_the_images_that_there_are(ros_installed, rviz, 
     assert shown() == ("cam", "left/image_rect_color")
     assert shown(left="/zed/left", compressed="true") == ("cam", "/zed/left/compressed")
     assert shown("decoder", frame="base") == ("base", "left/image_rect_color")
-    assert shown("decoder", rviz_config=str(mine)) == ("cam",)
+    assert shown("decoder", rviz_config=str(mine)) == ("cam", "my/image")
 
 
 # -- whole launches ---------------------------------------------------------------------------------------------------

@@ -207,7 +207,7 @@ class Request:
         if not path.is_file():
             raise InputError(f"{argument}: there is no file {path}")
         try:
-            return _matching(yaml.safe_load(path.read_text()) or {}, self._full_name(node))
+            return _matching(yaml.safe_load(path.read_text(encoding="utf-8")) or {}, self._full_name(node))
         except (OSError, AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
             mark = getattr(error, "problem_mark", None)
             place = f" at line {mark.line + 1}: {error.problem}" if mark else ""
@@ -223,7 +223,7 @@ class Request:
             remappings: topic -> what it is called here.
             parameters: beside those of its file and the arguments, which they overrule.
         """
-        self.settled(name)
+        self.settled(name)  # for what it raises
         if self["use_sim_time"] is not None:
             parameters["use_sim_time"] = self["use_sim_time"]
         values = self._given(name) | parameters
@@ -275,6 +275,8 @@ class Request:
         config = Path(self["rviz_config"])
         if not config.is_file():
             raise InputError(f"rviz_config: there is no file {config}")
+        if not self.is_given("rviz_config"):
+            config = _with_images(config, images)
         namespace = "/".join(n for n in (self["namespace"] or "", vehicle) if n)
 
         def start(frame: str) -> Node:
@@ -282,7 +284,7 @@ class Request:
                 package="rviz2",
                 executable="rviz2",
                 namespace=namespace,
-                arguments=["-d", str(_with_images(config, images)), "-f", frame],
+                arguments=["-d", str(config), "-f", frame],
                 parameters=[{"use_sim_time": use_sim_time}],
             )
 
@@ -391,13 +393,13 @@ def _ending(name: str) -> Callable[[ProcessExited, LaunchContext], Action | None
 
 
 def _with_images(config: Path, topic: str) -> Path:
-    """A configuration of RViz whose display of the left image has this topic; a copy beside the launch's logs."""
-    tree = yaml.safe_load(config.read_text())
+    """Return a copy of our configuration of RViz, beside the launch's logs, in which the left image has this topic."""
+    tree = yaml.safe_load(config.read_text(encoding="utf-8"))
     for display in tree["Visualization Manager"]["Displays"]:
         if display.get("Name") == IMAGE_DISPLAY:
             display["Topic"]["Value"] = topic
     copy = Path(launch_config.log_dir, config.name)
-    copy.write_text(yaml.safe_dump(tree, sort_keys=False))
+    copy.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
     return copy
 
 
