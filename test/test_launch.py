@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -271,7 +272,7 @@ def test_time_is_simulated_only_where_something_publishes_it(ros_installed, tmp_
 
 def test_a_misspelt_argument_is_named(launched):
     launch = launched("pipeline.launch.py", f"bag:={DRIVE}", "qualty:=0.5")
-    assert launch.wait(60) == 1
+    assert launch.wait(120) == 1
     assert "there is no argument qualty (perhaps quality); `ros2 launch -s sicm_ros pipeline" in launch.output
     assert "process started" not in launch.output
 
@@ -396,30 +397,32 @@ def test_a_drive_goes_through_the_launched_pipeline_to_its_last_pair(peer, launc
     assert "__ns:=/car1" in shown
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_node_that_fails_ends_the_launch_with_exit_status_1(launched, tmp_path):
     launch = launched("pipeline.launch.py", f"bag:={DRIVE}", "model:=nosuch")
     missing = launched("pipeline.launch.py", f"bag:={tmp_path / 'missing.mcap'}")
-    assert missing.wait(60) == 1
+    assert missing.wait(120) == 1
     assert f"{tmp_path / 'missing.mcap'}: no such bag or folder" in missing.output
-    assert launch.wait(100) == 1
+    assert launch.wait(240) == 1
     assert "the model can't be loaded: no model 'nosuch'" in launch.output
     assert " ended with exit status 2, so all ends; its last message says why" in launch.output
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_ctrl_c_and_a_killed_node_end_all(launched):
-    waits = launched("decoder.launch.py", "model:=lite", "namespace:=x")
+    live = launched("pipeline.launch.py", "link:=lte", "namespace:=live")
     killed = launched("pipeline.launch.py", f"bag:={DRIVE}")
-    end = time.monotonic() + 60
-    while "replay" not in killed.output.partition("stereo pairs")[0] or "process started" not in waits.output:
-        assert time.monotonic() < end, killed.output
-        time.sleep(0.1)
-    (pid,) = (
-        line.rpartition("[")[2][:-1] for line in killed.output.splitlines() if "replay_node" in line and "pid" in line
-    )
-    os.kill(int(pid), signal.SIGKILL)
-    waits.process.send_signal(signal.SIGINT)
-    assert killed.wait(60) == 1
+    _wait_for(killed, "30 stereo pairs")
+    os.kill(int(re.search(r"replay_node-\d+\]: process started with pid \[(\d+)\]", killed.output)[1]), signal.SIGKILL)
+    _wait_for(live, "link lte: Profile(")
+    live.process.send_signal(signal.SIGINT)
+    assert live.wait(90) == 0
+    assert killed.wait(90) == 1
     assert "the replay ended with signal 9, so all ends" in killed.output
-    assert waits.wait(60) == 0 or "no model" in waits.output
+
+
+def _wait_for(launch: Launched, text: str) -> None:
+    end = time.monotonic() + 90
+    while text not in launch.output:
+        assert time.monotonic() < end, launch.output
+        time.sleep(0.1)
