@@ -61,13 +61,15 @@ def _quality(text: str) -> float | None:
     return None if text == "uncompressed" else options.quality(text)
 
 
-def run(args: argparse.Namespace) -> int | None:
+def run(args: argparse.Namespace) -> None:
     from sicm_ros.errors import InputError
 
     if args.dataset is not None and args.labels is None and args.detections is None:
-        return _of_model(args)
+        _of_model(args)
+        return
     if args.dataset is None and args.labels is not None and args.detections is not None:
-        return _of_files(args)
+        _of_files(args)
+        return
     raise InputError(
         "nothing to evaluate; expected --labels DIR and --detections DIR, or a DATASET with --model and --quality"
     )
