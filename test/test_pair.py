@@ -50,4 +50,4 @@ def test_what_a_quality_may_be_is_the_same_for_all_that_take_one(model, pair):
 
 def test_a_drive_is_paired_as_the_encoder_pairs_it():
     (tolerance,) = (p.default for p in ENCODER if p.name == "pair_tolerance")
-    assert stereo.TOLERANCE == round(tolerance * 1e9)
+    assert round(tolerance * 1e9) == stereo.TOLERANCE

@@ -315,8 +315,9 @@ class BagSource(StereoSource):
             return KITTI_RIGS[width, height]
         if not self.preset.rectified:
             return None
-        left, right = (self._first(topic) for topic in self._infos)
-        return stereo_calibration(left, right, topics=self._infos, assume_rectified=True)
+        left, right = self._infos
+        infos = self._first(left), self._first(right)
+        return stereo_calibration(*infos, topics=(left, right), assume_rectified=True)
 
     def _offset(self) -> float:
         if "/" + DISPARITY_OFFSET in self.bag.topics:

@@ -160,7 +160,7 @@ def measure(
         "pairs": len(pairs),
         "repeats": repeats,
         "threads": threads,
-        "number_type": str(model.number_type).removeprefix("torch."),
+        "number_type": model.number_type,
         "engine": model.engine,
         "device": str(model.device),
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "ffmpeg": ffmpeg.version()},
@@ -243,7 +243,7 @@ def table(times: dict):
 
     where = times["machine"]
     title = (
-        f"{times['model']} ({times['number_type']}, vehicle in {times['engine']}), {times['threads']} threads, "
+        f"{times['model']} ({times['number_type']}, in {times['engine']}), {times['threads']} threads, "
         f"{where['processor']}"
     )
     caption = (

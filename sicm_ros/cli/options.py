@@ -91,15 +91,18 @@ def add_threads(parser: argparse.ArgumentParser, what: str = "of ours and of eac
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    """--engine and --number-type of the vehicle's network."""
+    """--engine and --number-type of the network."""
     parser.add_argument(
-        "--number-type", choices=("float32", "bfloat16"), help="of the network (default: the faster one here)"
+        "--number-type",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of the network (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",
         choices=("torch", "openvino", "auto"),
         default="torch",
-        help="of the vehicle's network; openvino computes in float32 (default: %(default)s)",
+        help="of the network; openvino computes in float32 (default: %(default)s)",
     )
 
 
@@ -145,15 +148,10 @@ def limit_threads(threads: int | None) -> int:
 
 def load_model(args: argparse.Namespace) -> Model:
     """Load --model on --device, with --engine and --number-type where a command has them."""
-    import torch
-
     import sicm_ros
 
-    where = {name: getattr(args, name) for name in ("device", "engine") if hasattr(args, name)}
-    model = sicm_ros.load(args.model, **where)
-    if getattr(args, "number_type", None):
-        model.number_type = getattr(torch, args.number_type)
-    return model
+    where = {name: getattr(args, name) for name in ("device", "engine", "number_type") if hasattr(args, name)}
+    return sicm_ros.load(args.model, **where)
 
 
 def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:

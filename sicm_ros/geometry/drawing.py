@@ -38,8 +38,8 @@ class Boxes3D(Protocol):
 
 
 def _segment(image: np.ndarray, a: np.ndarray, b: np.ndarray, colour: tuple, thickness: int) -> None:
-    a, b = (tuple(round(float(v) * (1 << _SHIFT)) for v in np.clip(p, -_FAR, _FAR)) for p in (a, b))
-    cv2.line(image, a, b, colour, thickness, cv2.LINE_AA, _SHIFT)
+    (x, y), (u, v) = (np.rint(np.clip(p, -_FAR, _FAR) * (1 << _SHIFT)).astype(int).tolist() for p in (a, b))
+    cv2.line(image, (x, y), (u, v), colour, thickness, cv2.LINE_AA, _SHIFT)
 
 
 def _caption(image: np.ndarray, text: str, at: tuple[int, int], colour: tuple, scale: float) -> None:
@@ -66,8 +66,10 @@ def draw_boxes(
     height, width = drawn.shape[:2]
     if (width, height) != (calibration.width, calibration.height):
         calibration = calibration.resized(width, height)
-    order = np.argsort(-np.asarray(boxes.location)[:, 2]) if len(boxes.location) else []
-    points = corners(boxes.location, boxes.dimensions, boxes.rotation_y) if len(boxes.location) else []
+    if not len(boxes.location):
+        return drawn
+    order = np.argsort(-np.asarray(boxes.location)[:, 2])
+    points = corners(boxes.location, boxes.dimensions, boxes.rotation_y)
     for index in order:  # nearest last
         box = points[index]
         weight = thickness if box[:, 2].min() < FAINT else 1
@@ -83,9 +85,10 @@ def draw_boxes(
         if captions and box[:, 2].min() > NEAR:
             pixels = project(box, calibration)
             at = (int(np.clip(pixels[:, 0].min(), 0, width - 40)), int(np.clip(pixels[:, 1].min() - 5, 10, height - 4)))
-            scores = getattr(boxes, "scores", None)
+            names, scores = getattr(boxes, "names", None), getattr(boxes, "scores", None)
+            name = "" if names is None else names[index]
             score = "" if scores is None else f" {scores[index]:.2f}"
-            _caption(drawn, f"{boxes.names[index]}{score}", at, colour, 0.4)
+            _caption(drawn, f"{name}{score}", at, colour, 0.4)
     return drawn
 
 

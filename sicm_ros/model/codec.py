@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sicm_ros.bitstream import Packet
-from sicm_ros.errors import BitstreamError, InputError
+from sicm_ros.errors import BitstreamError, InputError, VerificationError
 from sicm_ros.geometry import Detections, ModelView, StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES, image_boxes
 from sicm_ros.model.base import PairCodec, Reading, Symbols, level_of
@@ -22,11 +25,23 @@ from sicm_ros.network.config import DetectorConfig, ErrorConfig
 from sicm_ros.network.detector import STRIDE, Candidates, Maps, Rigs, candidates
 from sicm_ros.network.disparity import Features
 from sicm_ros.network.quality import LEVELS
-from sicm_ros.network.runtime import fastest_type, quickest
+from sicm_ros.network.runtime import folded
 from sicm_ros.network.suppression import suppress
+from sicm_ros.network.verification import (
+    LEVEL,
+    TOLERANCE,
+    Sample,
+    checked_layers,
+    compare,
+    server_values,
+    vehicle_values,
+)
 
 LEAST_SCORE = 0.05  # detections below are noise; KITTI's curves end before
 MOST_DETECTIONS = 50
+
+_COMPILED = {"vehicle": engines.CompiledVehicle, "server": engines.CompiledServer}
+_log = logging.getLogger("sicm_ros")
 
 
 @dataclass(frozen=True)
@@ -56,44 +71,73 @@ class Model(PairCodec):
     """A trained MVSFC-Net with its integer prior. `load` makes one.
 
     Attributes:
-        number_type: torch.dtype that was found to be the fastest here.
-        engine: what runs the vehicle's side, "torch" or "openvino".
+        number_type: "float32" or "bfloat16".
+        engine: what runs the network of packets, "torch" or "openvino".
+        verified: how far what it computes is from float32 in PyTorch on the processor, in words.
         last_timings: seconds by stage of the latest `encode`.
     """
 
-    def __init__(self, stored: StoredModel, device: str = "cpu", engine: str = "torch") -> None:
-        super().__init__(stored, device)
-        self.number_type = fastest_type(self.device)
-        self._compiled = self._compile(engine)
+    def __init__(
+        self,
+        stored: StoredModel,
+        device: str = "cpu",
+        engine: str = "torch",
+        number_type: str = "float32",
+        sides: tuple[str, ...] = engines.SIDES,
+    ) -> None:
+        super().__init__(stored, device, number_type)
+        self._compiled: dict[str, Any] = {}  # side -> CompiledVehicle, CompiledServer
+        self.verified = "the reference itself"
+        self._start(stored, engine, sides)
         self.last_timings: dict[str, float] = {}
 
     @property
     def engine(self) -> str:
-        return "torch" if self._compiled is None else "openvino"
+        return "openvino" if self._compiled else "torch"
 
-    def _compile(self, engine: str) -> engines.CompiledVehicle | None:
-        """The vehicle's side in OpenVINO, if that is asked for; with "auto", if it is there and quicker here."""
+    def _start(self, stored: StoredModel, engine: str, sides: tuple[str, ...]) -> None:
+        """Takes what was asked for, once it computes what PyTorch does in float32 on the processor.
+
+        "auto" goes by what is installed and by that comparison, never by time: the same drive gives the same bytes.
+        """
         if engine not in engines.ENGINES:
             raise InputError(f"engine is {engine!r}; expected one of {', '.join(engines.ENGINES)}")
-        on_cpu = self.device.type == "cpu"
-        if engine == "torch" or (engine == "auto" and not (on_cpu and engines.installed())):
-            return None
-        if not on_cpu:
-            raise InputError(f"engine is openvino, device is {self.device}; expected device cpu")
-        compiled = engines.CompiledVehicle(self.network)
-        if engine == "auto":
-            pictures = np.zeros((2, self.config.input_height, self.config.input_width, 3), np.uint8)
-            with self._inference():
-                ways = {
-                    "torch": lambda: self.network.analyse(
-                        self.network.extract(self._views(pictures)), self._quality(0)
-                    ),
-                    "openvino": lambda: compiled(pictures, 0.0),
-                }
-                seconds = quickest(ways, 5)
-            if seconds["torch"] < seconds["openvino"]:
-                return None
-        return compiled
+        reference = self.device.type == "cpu" and self.number_type == "float32"
+        if engine == "openvino" and not reference:
+            raise InputError(
+                f"engine openvino computes in float32 on the cpu; expected engine torch for number_type "
+                f"{self.number_type} on {self.device}"
+            )
+        compiles = engine == "openvino" or (engine == "auto" and reference and engines.installed())
+        if reference and not compiles:
+            return
+        sample = Sample.of(self.network if self.device.type == "cpu" else folded(stored.network))
+        try:
+            if compiles:
+                self._compiled = {side: _COMPILED[side](self.network) for side in sides}
+            self.verified = f"{self._verify(sample, sides):.1e} from torch in float32"
+        except VerificationError as error:
+            if not compiles:
+                raise VerificationError(f"{error}; take number_type float32 and device cpu") from None
+            if engine == "openvino":
+                raise VerificationError(f"{error}; take engine torch") from None
+            _log.warning("%s; engine torch takes its place", error)
+            self._compiled = {}
+
+    def _verify(self, sample: Sample, sides: tuple[str, ...]) -> float:
+        """The largest difference from what was expected; VerificationError if it is more than rounding."""
+        what = f"engine {self.engine} in {self.number_type} on {self.device}"
+        tolerance, clock = TOLERANCE[self.number_type], _Clock()
+        found: dict[str, Tensor] = {}
+        expected: dict[str, Tensor] = {}
+        with checked_layers(self.network):
+            if "vehicle" in sides:
+                found |= vehicle_values(self._latents(sample.pictures, LEVEL, clock))
+                expected |= sample.vehicle
+            if "server" in sides:
+                found |= server_values(*self._maps(sample.symbols, [LEVEL], sample.rigs.to(self.device), clock))
+                expected |= sample.server
+        return compare(what, found, expected, tolerance)
 
     # Vehicle side
 
@@ -181,13 +225,10 @@ class Model(PairCodec):
         clock.laps["entropy decoding"] = sum(r.seconds for r in readings)
         # Left views first, then the right ones, as everywhere.
         symbols = np.stack([r.symbols for r in readings], 1).reshape(-1, *readings[0].symbols.shape[1:])
-        with self._inference():
-            latents = torch.from_numpy(symbols).to(self.device, torch.float32, memory_format=torch.channels_last)
-            quality = torch.tensor([r.packet.quality / LEVELS for r in readings], device=self.device)
-            features = self.network.synthesise(latents, quality)
-            clock.lap("feature decoder", self.device)
         calibrations = [r.calibration for r in readings]
-        return self._analyse(features, calibrations, self.network.detector, clock, readings)
+        rigs = self._rigs(calibrations)
+        features, maps = self._maps(symbols, [r.packet.quality for r in readings], rigs, clock)
+        return self._results(features, maps, rigs, calibrations, clock, readings)
 
     # Both, and neither
 
@@ -198,7 +239,7 @@ class Model(PairCodec):
         with self._inference():
             features = self.network.extract(self._views_of(left, right, calibration))
             clock.lap("backbone", self.device)
-        return self._analyse(features, [calibration], self.network.reference, clock)[0]
+        return self._refer(features, calibration, clock)
 
     @takes_pair
     def extract(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Features:
@@ -208,10 +249,10 @@ class Model(PairCodec):
 
     def detect_features(self, features: Features, calibration: StereoCalibration) -> Result:
         """What the uncompressed network makes of features as `extract` gives them, however they travelled."""
-        return self._analyse(features, [calibration], self.network.reference, _Clock())[0]
+        return self._refer(features, calibration, _Clock())
 
     def describe(self) -> dict:
-        """Name, fingerprint, licence, classes and input size."""
+        """Name, fingerprint, licence, classes, input size, and what really computes."""
         return {
             "name": self.name,
             "fingerprint": self.fingerprint.hex(),
@@ -219,51 +260,80 @@ class Model(PairCodec):
             "classes": list(self.config.detector.classes),
             "backbone": self.config.backbone,
             "engine": self.engine,
+            "number_type": self.number_type,
+            "verified": self.verified,
             "input_width": self.config.input_width,
             "input_height": self.config.input_height,
         }
 
-    def warm_up(self) -> None:
-        """One pair of nothing through both sides, so that the first real one is as quick as the others."""
+    def warm_up(self, sides: tuple[str, ...] = engines.SIDES) -> None:
+        """Send one pair of nothing through the sides, so that the first real one is as quick as the others."""
         calibration = StereoCalibration(700.0, 700.0, 600.0, 170.0, 0.5, 1242, 375)
         picture = np.zeros((375, 1242, 3), np.uint8)
-        self.decode(self.encode(picture, picture, calibration))
+        packet = self.encode(picture, picture, calibration)
+        if "server" in sides:
+            self.decode(packet)
 
     def _symbols(self, left, right, calibration, level: int, clock: _Clock) -> Symbols:
         pictures = self._pictures(left, right, calibration)
         clock.lap("resize")
+        latents = self._latents(pictures, level, clock)
         with self._inference():
-            if self._compiled is not None:
-                latents = self._compiled(pictures, level / LEVELS)
-                clock.lap("backbone and feature encoder")
-                return self._rounded(latents)
-            features = self.network.extract(self._views(pictures))
-            clock.lap("backbone", self.device)
-            symbols = self._rounded(self.network.analyse(features, self._quality(level)))
-            clock.lap("feature encoder", self.device)
+            symbols = self._rounded(latents)
+        clock.lap("backbone and feature encoder" if "vehicle" in self._compiled else "feature encoder")
         return symbols
 
-    def _analyse(self, features, calibrations, detector, clock: _Clock, readings=None) -> list[Result]:
-        """Features of one or several pairs to their results."""
-        views = [self.view(c) for c in calibrations]
-        rigs = Rigs.of([v.calibration for v in views], self.device)
+    def _latents(self, pictures: np.ndarray, level: int, clock: _Clock) -> Tensor:
+        """The vehicle's network: uint8 (2, H, W, 3) -> latents (2, M, h, w), not yet rounded."""
+        if compiled := self._compiled.get("vehicle"):
+            return compiled(pictures, level / LEVELS)
         with self._inference():
-            maps: Maps = detector(features, rigs)
+            features = self.network.extract(self._views(pictures))
+            clock.lap("backbone", self.device)
+            return self.network.analyse(features, self._quality(level))
+
+    def _maps(self, symbols: np.ndarray, levels: list[int], rigs: Rigs, clock: _Clock) -> tuple[Features, Maps]:
+        """The server's network: int32 (2B, M, h, w), B levels of quality and rigs -> features of both views, maps."""
+        compiled = self._compiled.get("server")
+        if compiled and len(levels) == 1:
+            features, maps = compiled(symbols, levels[0] / LEVELS, rigs)
+            clock.lap("feature decoder and detector")
+            return features, maps
+        with self._inference():
+            latents = torch.from_numpy(symbols).to(self.device, torch.float32, memory_format=torch.channels_last)
+            quality = torch.tensor([level / LEVELS for level in levels], device=self.device)
+            features = self.network.synthesise(latents, quality)
+            clock.lap("feature decoder", self.device)
+            maps = self.network.detector(features, rigs)
+            clock.lap("detector", self.device)
+        return features, maps
+
+    def _rigs(self, calibrations: list[StereoCalibration]) -> Rigs:
+        return Rigs.of([self.view(c).calibration for c in calibrations], self.device)
+
+    def _refer(self, features: Features, calibration: StereoCalibration, clock: _Clock) -> Result:
+        """What the uncompressed network's detector makes of features."""
+        rigs = self._rigs([calibration])
+        with self._inference():
+            maps = self.network.reference(features, rigs)
+            clock.lap("detector", self.device)
+        return self._results(features, maps, rigs, [calibration], clock)[0]
+
+    def _results(self, features, maps: Maps, rigs: Rigs, calibrations, clock: _Clock, readings=None) -> list[Result]:
+        """Features and maps of one or several pairs to their results."""
+        with self._inference():
             found = candidates(maps, rigs, self.config.detector)
             cells = maps.disparity.float()[:, 0].cpu().numpy()
-            clock.lap("detector", self.device)
-        detections = [
-            _detections(found, n, calibration, view, self.config.detector)
-            for n, (calibration, view) in enumerate(zip(calibrations, views))
-        ]
+        detections = [_detections(found, n, c, self.view(c), self.config.detector) for n, c in enumerate(calibrations)]
         clock.lap("boxes")
         count = len(calibrations)
         timings = {stage: seconds / count for stage, seconds in clock.laps.items()}
         results = []
-        for n, (calibration, view) in enumerate(zip(calibrations, views)):
+        for n, calibration in enumerate(calibrations):
             packet, symbols = (readings[n].packet, readings[n].symbols) if readings else (None, None)
             own = features if count == 1 else tuple(f[[n, n + count]] for f in features)
             disparity = cells[n] * (STRIDE * calibration.width / self.config.input_width)
+            view = self.view(calibration)
             results.append(Result(detections[n], own, disparity, symbols, packet, view, dict(timings)))
         return results
 
@@ -332,16 +402,27 @@ class _Clock:
         self._last = now
 
 
-def load(name_or_folder: str | Path = "default", device: str = "cpu", engine: str = "torch") -> Model:
+def load(
+    name_or_folder: str | Path = "default",
+    device: str = "cpu",
+    engine: str = "torch",
+    number_type: str = "float32",
+    sides: tuple[str, ...] = engines.SIDES,
+) -> Model:
     """Load a model that ships, by name, or from a folder.
+
+    What was asked for is compared with PyTorch's float32 on the processor before it is used.
 
     Args:
         device: where the network runs, "cpu" or "cuda".
-        engine: of the vehicle's side: "torch"; "openvino", which takes seconds to load and a third less time a pair on
-            a CPU; "auto", whichever is quicker here. Either one's packets are read by every decoder.
+        engine: "torch"; "openvino", which takes seconds to load and a third less time a pair on a CPU; "auto", openvino
+            where it is installed and right, else torch. Either one's packets are read by every decoder.
+        number_type: "float32", or "bfloat16", with which boxes are slightly others.
+        sides: which of "vehicle" and "server" an engine is made for; the rest runs in PyTorch.
 
     Raises:
         ModelError: there is no such model, or a file of it is missing, broken or of another version.
         DependencyError: OpenVINO is asked for and isn't installed.
+        VerificationError: the engine, device or type of number that is asked for computes wrongly on this machine.
     """
-    return Model(read_model(name_or_folder, FEATURES), device, engine)
+    return Model(read_model(name_or_folder, FEATURES), device, engine, number_type, sides)

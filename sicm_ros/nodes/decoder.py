@@ -31,6 +31,8 @@ class DecoderNode(ManagedNode):
     for loses its own pairs, not those of the others.
     """
 
+    side = "server"
+
     def __init__(self) -> None:
         super().__init__("decoder", DECODER)
         names = [name.strip("/") for name in self.parameters.vehicles if name.strip("/")]

@@ -32,6 +32,7 @@ class Health:
         problem: what keeps the stream from its job right now; shown as an error.
         inputs: topic -> subscription; empty while the node is not active.
         facts: returns what else belongs into the status.
+        computes: what runs the model: engine, number_type, device, threads.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Health:
         self.problem = ""
         self.inputs: dict[str, Any] = {}
         self.facts: Callable[[], dict[str, str]] = dict
+        self.computes: dict[str, str] = {}
         self._node, self.name, self._steady, self._now = node, name, steady, now
         self._heard: dict[str, float] = {}  # topic -> steady seconds when something last came, or was awaited
         self._ever_heard: set[str] = set()
@@ -149,6 +151,7 @@ class Health:
         values = (
             self.tally.report()
             | self.facts()
+            | self.computes
             | {
                 "kbit_per_s": f"{kbit:.3f}",
                 # Keys of Isaac ROS' greenwave monitor.

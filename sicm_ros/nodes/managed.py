@@ -33,6 +33,8 @@ class ManagedNode(LifecycleNode):
         finished: exit status once the process should end; None while it goes on.
     """
 
+    side = "vehicle"  # or "server": which of the model's sides the node runs
+
     def __init__(self, name: str, table: tuple[Parameter, ...]) -> None:
         super().__init__(name)
         self._worker: Worker | None = None
@@ -40,6 +42,7 @@ class ManagedNode(LifecycleNode):
         self.healths: list[Health] = []
         self.model: Any = None
         self.finished: int | None = None
+        self._computes: dict[str, str] = {}
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # By the steady clock: a paused bag stops node time, and that is when people look.
@@ -135,12 +138,16 @@ class ManagedNode(LifecycleNode):
             raise ModelError("device is cuda, but torch sees no GPU here; set device to cpu")
         if self.parameters.threads:
             torch.set_num_threads(self.parameters.threads)
-        engine = self.parameters.engine if self.has_parameter("engine") else "torch"
-        self.model = sicm_ros.load(self.parameters.model, device=self.parameters.device, engine=engine)
-        self.model.warm_up()  # so that the first real job is not the slow one
+        chosen = {name: getattr(self.parameters, name) for name in ("device", "engine", "number_type")}
+        self.model = sicm_ros.load(self.parameters.model, **chosen, sides=(self.side,))
+        self.model.warm_up((self.side,))  # so that the first real job is not the slow one
         about = self.model.describe()
+        self._computes = {name: about[name] for name in ("engine", "number_type")}
+        self._computes |= {"device": self.parameters.device, "threads": str(torch.get_num_threads())}
         self.get_logger().info(
-            f"model {about['name']} ({self.model.fingerprint.hex()}) is loaded and warm, in {about['engine']}"
+            f"model {about['name']} ({self.model.fingerprint.hex()}) is loaded and warm, computed by {about['engine']} "
+            f"in {about['number_type']} ({about['verified']}), {torch.get_num_threads()} threads on "
+            f"{self.parameters.device}"
         )
         return self.together()
 
@@ -178,6 +185,7 @@ class ManagedNode(LifecycleNode):
         array = DiagnosticArray()
         for health in self.healths:
             health.listen_for_silence(self.parameters.topic_timeout)
+            health.computes = self._computes if self.model is not None else {}
             array.status.append(health.status(self.parameters.expected_frequency))
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)

@@ -102,6 +102,17 @@ class Parameter:
         return self.accept(value)
 
 
+def _engine(default: str) -> Parameter:
+    return Parameter(
+        "engine",
+        default,
+        "what runs the network: torch; openvino, on a processor, which takes seconds to start; or auto, openvino where "
+        "it is installed and agrees with torch, else torch",
+        choices=("auto", "torch", "openvino"),
+        until_configured=True,
+    )
+
+
 MODEL = (
     Parameter(
         "model",
@@ -119,6 +130,14 @@ MODEL = (
         256,
         until_configured=True,
     ),
+    Parameter(
+        "number_type",
+        "float32",
+        "what the network computes in; bfloat16, by torch, changes boxes and bytes a little, and is compared with "
+        "float32 at the start",
+        choices=("float32", "bfloat16"),
+        until_configured=True,
+    ),
     Parameter("autostart", True, "configure and activate at once; false waits for `ros2 lifecycle set`"),
     Parameter("topic_timeout", 5.0, "silence of an input after which it is reported", "s", 0.5, 3600.0),
     Parameter(
@@ -133,13 +152,7 @@ MODEL = (
 
 ENCODER = (
     *MODEL,
-    Parameter(
-        "engine",
-        "auto",
-        "what runs the network on a processor: torch, openvino where it is installed, or auto, the quicker one of them",
-        choices=("auto", "torch", "openvino"),
-        until_configured=True,
-    ),
+    _engine("auto"),
     Parameter("quality", 0.5, "from fewest bytes to best features", "", 0.0, 1.0, fixed=False),
     Parameter(
         "mode",
@@ -225,6 +238,7 @@ ENCODER = (
 
 DECODER = (
     *MODEL,
+    _engine("torch"),
     Parameter(
         "vehicles",
         [""],
