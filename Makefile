@@ -50,9 +50,10 @@ soak: setup ## three minutes at full speed through the real nodes: memory, losse
 	$(SAY) "400 pairs through encoder and decoder"
 	$(BIN)/sicm bench soak --limit 400
 
-lint: $(DONE)/lint ## style and common mistakes
+lint: $(DONE)/lint ## style, common mistakes, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 docs: $(DONE)/docs ## the pages as a site in runs/site; a link that leads nowhere is an error
 	$(BIN)/mkdocs build --strict
@@ -120,8 +121,8 @@ $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python
 	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[bench,synth]'
 	@touch $@
 
-$(DONE)/lint: without_ros/constraints.txt | $(DONE)/venv
-	$(PIP) --quiet ruff
+$(DONE)/lint: without_ros/constraints.txt | $(DONE)/python
+	$(PIP) --quiet ruff mypy
 	@touch $@
 
 $(DONE)/docs: without_ros/constraints.txt | $(DONE)/venv

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sicm_ros.errors import InputError
 
@@ -38,7 +38,7 @@ class Registry(Mapping[str, T], Generic[T]):
             self._all = found
         return self._all
 
-    def _loaded(self, name: str, where: str, load, found: Mapping[str, T]) -> T:
+    def _loaded(self, name: str, where: str, load: Callable[[], Any], found: Mapping[str, T]) -> T:
         if name in found:
             raise InputError(f"{self.group}: {where} takes the name {name!r}, which is taken; rename it")
         try:

@@ -298,6 +298,10 @@ def test_rviz_gets_the_frame_and_the_images_that_there_are(ros_installed, rviz, 
     assert shown(left="/zed/left", compressed="true") == ("cam", "/zed/left/compressed")
     assert shown("decoder", frame="base") == ("base", "left/image_rect_color")
     assert shown("decoder", rviz_config=str(mine)) == ("cam", "my/image")
+    assert shown("decoder", frame="", target_frame="base_link")[0] == "base_link"
+    assert shown("decoder", frame="", target_frame="base_link", vehicles="van_1, van_2")[0] == "van_1/base_link"
+    assert shown("decoder", frame="", target_frame="/map", vehicles="van_1")[0] == "map"
+    assert shown("decoder", frame="odom", target_frame="base_link")[0] == "odom"
 
 
 # -- whole launches ---------------------------------------------------------------------------------------------------
@@ -305,6 +309,8 @@ def test_rviz_gets_the_frame_and_the_images_that_there_are(ros_installed, rviz, 
 
 def _other(p: Parameter) -> Any:
     """A value that isn't the default."""
+    if p.name == "optical_pose":
+        return "1 2 3 0 0 0 1"
     if p.choices:
         return next(c for c in p.choices if c != p.default)
     if isinstance(p.default, bool):

@@ -34,6 +34,7 @@ KEYS = {
     "pytest-timeout": "python3-pytest-timeout",
     "pyyaml": "python3-yaml",
     "rich": "python3-rich",
+    "tf2_ros": "tf2_ros_py",
     "tqdm": "python3-tqdm",
     "yaml": "python3-yaml",
 }

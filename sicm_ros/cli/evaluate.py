@@ -78,7 +78,7 @@ def quality(text: str) -> float | None:
     return None if text == "uncompressed" else options.quality(text)
 
 
-def run(args: argparse.Namespace) -> int | None:
+def run(args: argparse.Namespace) -> None:
     from sicm_ros.errors import InputError
 
     if args.min_score is None:
@@ -88,9 +88,11 @@ def run(args: argparse.Namespace) -> int | None:
     if args.sheet and args.dataset is None:
         raise InputError(f"--sheet {args.sheet}: detection files have no pictures; expected a DATASET")
     if args.dataset is not None and args.labels is None and args.detections is None:
-        return _of_model(args)
+        _of_model(args)
+        return
     if args.dataset is None and args.labels is not None and args.detections is not None:
-        return _of_files(args)
+        _of_files(args)
+        return
     raise InputError(
         "nothing to evaluate; expected --labels DIR and --detections DIR, or a DATASET with --model and --quality"
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sicm_ros.geometry.calibration import StereoCalibration
 
@@ -145,6 +146,6 @@ def image_boxes(
     return boxes
 
 
-def wrap_angle(angle):
+def wrap_angle(angle: ArrayLike) -> np.ndarray:
     """The same angle in [-pi, pi)."""
     return (np.asarray(angle) + np.pi) % (2 * np.pi) - np.pi

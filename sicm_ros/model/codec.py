@@ -383,7 +383,8 @@ def _deviations(
     depth = config.depth * math.sqrt(2) * sigma * z  # a Laplace distribution's deviation is sqrt(2) times its scale
     across = np.hypot(config.pixels * z / view.calibration.fx, config.size * dimensions[:, 2])
     vertical = np.hypot(config.pixels * z / view.calibration.fy, config.size * dimensions[:, 0])
-    return np.stack([depth, across, vertical, config.heading * turn], axis=1)
+    heading = np.minimum(config.heading * turn, math.pi / math.sqrt(3))  # at most that of any angle being as likely
+    return np.stack([depth, across, vertical, heading], axis=1)
 
 
 class _Clock:

@@ -108,7 +108,10 @@ def viewer() -> list[Argument]:
             Parameter("rviz", False, ""),
         ),
         Argument("rviz_config", "What RViz shows.", config),
-        Argument("frame", "RViz' fixed frame. Not given: the left camera's, as soon as the encoder has named it."),
+        Argument(
+            "frame",
+            "RViz' fixed frame. Not given: target_frame, else the left camera's, as soon as the encoder names it.",
+        ),
     ]
 
 
@@ -288,8 +291,11 @@ class Request:
                 parameters=[{"use_sim_time": use_sim_time}],
             )
 
-        if self["frame"]:
-            return [start(self["frame"])]
+        target = self.settled("decoder")["target_frame"]  # that of the results, where they aren't in the camera's
+        if target:
+            target = target.lstrip("/") if target.startswith("/") or not vehicle else f"{vehicle}/{target}"
+        if self["frame"] or target:
+            return [start(self["frame"] or target)]
         topic = "/".join((self.namespace.rstrip("/"), *([vehicle] if vehicle else []), "codec_description"))
         return [
             LogInfo(msg=f"RViz opens when {topic} tells the camera's frame; frame:=NAME opens it at once"),
