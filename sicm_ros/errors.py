@@ -27,3 +27,7 @@ class ModelError(SicmError):
 
 class DependencyError(SicmError, ImportError):
     """An optional package is missing: install it with the command in the message."""
+
+
+class VerificationError(SicmError):
+    """An engine or a type of number that computes wrongly on this machine: take another one."""

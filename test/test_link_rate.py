@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import sicm_ros
 from sicm_ros.bags import open_stereo
-from sicm_ros.cli.demo import SHIPPED
+from sicm_ros.cli.options import SHIPPED
 from sicm_ros.errors import InputError
 from sicm_ros.link.rate import RateController, SizeModel, within_limit
 

@@ -15,7 +15,7 @@ from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import corners, image_boxes, project
 from sicm_ros.kitti import KittiObjects
 from sicm_ros.synth import vehicles
-from sicm_ros.synth.dataset import FOLDERS, Recipe, generate
+from sicm_ros.synth.dataset import FOLDERS, WorldRecipe, generate
 from sicm_ros.synth.labels import annotate, silhouette
 from sicm_ros.synth.mesh import Mesh, Surface, box, merge
 from sicm_ros.synth.renderer import Light, Pose, Renderer
@@ -267,7 +267,9 @@ def test_a_drive_moves_us_and_the_others_steadily():
 def written(renderer, tmp_path_factory):
     """Two frames, each with a rig of its own."""
     folder = tmp_path_factory.mktemp("synth")
-    recipe = Recipe(2, seed=9, width=208, height=64, focal=(110, 130), baseline=(0.2, 0.9), camera_height=(1.2, 2.0))
+    recipe = WorldRecipe(
+        2, seed=9, width=208, height=64, focal=(110, 130), baseline=(0.2, 0.9), camera_height=(1.2, 2.0)
+    )
     assert sum(generate(recipe, folder)) == 2
     return recipe, folder
 
@@ -284,7 +286,7 @@ def test_the_same_seed_gives_the_same_files_however_many_workers(written, tmp_pa
 
 @pytest.mark.filterwarnings("ignore:a rendering process died")
 def test_frames_of_a_process_that_died_are_rendered_again(tmp_path):
-    recipe = Recipe(4, seed=9, width=208, height=64)
+    recipe = WorldRecipe(4, seed=9, width=208, height=64)
     rendering = generate(recipe, tmp_path, workers=2)
     done = next(rendering)
     for child in multiprocessing.active_children():
@@ -349,8 +351,8 @@ def test_a_stopped_run_goes_on_without_rendering_twice(written):
 )
 def test_impossible_recipes_are_refused(wrong, said):
     with pytest.raises(InputError, match=said):
-        Recipe(**{"frames": 1, **wrong})
+        WorldRecipe(**{"frames": 1, **wrong})
 
 
 def test_kittis_rig_is_the_default():
-    assert Recipe(1).rig(np.random.default_rng(0))[0] == KITTI
+    assert WorldRecipe(1).rig(np.random.default_rng(0))[0] == KITTI

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sicm_ros.baseline.config import PictureCodecConfig
 from sicm_ros.entropy.prior import StereoPrior
-from sicm_ros.network.config import PictureCodecConfig
-from sicm_ros.network.layers import ResidualBlock, conv, cosine_rows, zero
+from sicm_ros.network.layers import PatchConv, ResidualBlock, conv, cosine_rows, zero
 from sicm_ros.network.quality import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.smfc import ContextualTransform, quality_plane
 
@@ -79,7 +79,7 @@ class PictureEncoder(nn.Module):
         )
         self.join = conv(high + 1, high, 1)
         self.to_latent = nn.Sequential(ResidualBlock(high), zero(conv(high, latent)))
-        self.linear = conv(3, latent, BLOCK, BLOCK, padding=0)
+        self.linear = PatchConv(3, latent, BLOCK)
         with torch.no_grad():
             self.linear.weight.copy_(cosine_blocks(latent) / latent_magnitude(latent))
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import yaml
 
-from sicm_ros.benchmark.anchors import RANGES, STILL
+from sicm_ros.benchmark.codecs import codec_of
 from sicm_ros.config import Config, ConfigError, limited
 from sicm_ros.errors import InputError
 
@@ -19,7 +19,7 @@ Size = Literal["full", "input"]
 
 @dataclass(frozen=True, kw_only=True)
 class Rendered(Config):
-    """A data set that `sicm synth` renders: frames, drives of so many frames (1: single frames), and seed."""
+    """A data set that `sicm data render` renders: frames, drives of so many frames (1: single frames), and seed."""
 
     frames: int = limited(ge=2)
     sequences: int = limited(1, ge=1)
@@ -62,7 +62,7 @@ class AnchorConfig(Config):
     """An anchor: a codec of pictures, or of features, at several qualities. Its curve is the best of all its variants.
 
     Attributes:
-        codec: of benchmark.anchors, "features" (benchmark.features), or "learned" (benchmark.coders.LearnedCodec).
+        codec: of benchmark.codecs, "features" (benchmark.features), or "learned" (benchmark.coders.LearnedCodec).
         model: folder of a learned codec's model.
         mode: views by themselves, right predicted from left, or low-delay video of whole sequences.
         presets: of the encoder; each is a variant. Empty: the codec's own.
@@ -70,24 +70,25 @@ class AnchorConfig(Config):
             is a variant. Of features: "input" alone.
     """
 
-    codec: Literal["jpeg", "webp", "jxl", "avif", "x265", "svtav1", "vvc", "features", "learned"]
+    codec: str
     model: Path | None = None
     mode: Literal["intra", "two_view", "video"] = "intra"
     presets: tuple[str, ...] = ()
     qualities: dict[Size, tuple[Quality, ...]]
 
     def check(self) -> None:
-        if self.codec in (*STILL, "features", "learned") and self.mode != "intra":
+        row = None if self.codec in ("features", "learned") else codec_of(self.codec)
+        if self.mode != "intra" and not (row and row.video):
             raise ValueError(f"{self.codec} knows one mode; expected intra, which is the default")
         if self.codec == "features" and set(self.qualities) != {"input"}:
             raise ValueError("features have the size of the detector's input; expected qualities: {input: [...]}")
         if (self.codec == "learned") != (self.model is not None):
             raise ValueError("a learned codec needs model, the folder of its weights, and no other codec has one")
-        low, high = (0, 1) if self.codec == "learned" else RANGES.get(self.codec, RANGES["vvc"])
+        low, high = (0, 1) if self.codec == "learned" else (row or codec_of("vvc")).range
         for values in self.qualities.values():
             for value in values:
                 if not low <= value <= high:
-                    raise ValueError(f"{self.codec}: quality {value:g}; expected {low} to {high}")
+                    raise ValueError(f"{self.codec}: quality {value:g}; expected {low:g} to {high:g}")
 
 
 @dataclass(frozen=True, kw_only=True)

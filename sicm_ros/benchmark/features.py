@@ -110,7 +110,7 @@ class FeatureCodec:
         pictures = np.stack([tiling.pack([scale[view] for scale in coded]) for view in range(2)])
         own = "accessunitdelimiter=0:poc0idr=1"
         options = ["-c:v", "libvvenc", "-preset", self.preset, "-qp", f"{quality:g}", "-qpa", "0"]
-        stream = ffmpeg.encode(pictures, [*options, "-vvenc-params", own, "-f", "vvc"], self.threads, 20).output
+        stream = ffmpeg.encode(pictures, [*options, "-vvenc-params", own, "-f", "vvc"], self.threads, 20)
         return [ranges.tobytes(), stream]
 
     def decode(self, streams: list[bytes], shapes: tuple[Shape, ...]) -> list[np.ndarray]:

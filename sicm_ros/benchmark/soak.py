@@ -18,6 +18,7 @@ from sicm_ros.pipeline.processes import PipelineError, check_ros, processes
 
 WARM_UP = 0.1  # share of the pairs before memory and latency are looked at
 LEAST_WARM_UP = 300  # pairs
+LEAST_PAIRS = 10  # fewer say nothing
 PERIOD = 1.0  # seconds between two samples
 READY = 300.0  # seconds that loading a model may take at most
 STALLED = 30.0  # seconds without a result after which it is over
@@ -27,7 +28,7 @@ NODES = ("encoder", "decoder")
 
 
 @dataclass(frozen=True)
-class Sample:
+class Moment:
     """At one moment: seconds since the start, results so far, memory (KiB) and latency (ms) of both nodes."""
 
     seconds: float
@@ -59,7 +60,7 @@ class Soak:
     drift: dict[str, float]
     lost: int
     dropped: dict[str, dict[str, int]]
-    samples: list[Sample]
+    samples: list[Moment]
 
     @property
     def passed(self) -> bool:
@@ -101,7 +102,7 @@ def soak(
         "wait_for_subscribers": READY,
         "acknowledge": "detections",
     }
-    samples: list[Sample] = []
+    samples: list[Moment] = []
     with tempfile.TemporaryDirectory() as folder, processes(Path(folder)) as start:
         watched = Watched(start("monitor", {}))
         nodes = {
@@ -124,19 +125,19 @@ def soak(
             progress(min(done, pairs))
             memory = {name: resident_kib(node.popen.pid) for name, node in nodes.items()}
             latency = {name: watched.number(name, "since_arrival_ms") for name in NODES}
-            samples.append(Sample(now - began, done, memory, latency))
+            samples.append(Moment(now - began, done, memory, latency))
         dropped = {name: watched.causes(name) for name in NODES}
         lost = int(watched.number("decoder", "lost"))
     return summarised(samples, lost, dropped)
 
 
-def summarised(samples: list[Sample], lost: int, dropped: dict[str, dict[str, int]]) -> Soak:
+def summarised(samples: list[Moment], lost: int, dropped: dict[str, dict[str, int]]) -> Soak:
     """Figures of a run's samples."""
     total = samples[-1].pairs
     warm = [s for s in samples if s.pairs >= min(max(WARM_UP * total, LEAST_WARM_UP), total / 2)]
     fifth = max(1, len(warm) // 5)
 
-    def change(value: Callable[[Sample], float]) -> float:
+    def change(value: Callable[[Moment], float]) -> float:
         before = statistics.median(map(value, warm[:fifth]))
         after = statistics.median(map(value, warm[-fifth:]))
         return after / before - 1 if before else 0.0
@@ -156,6 +157,22 @@ def _trend(points: list[tuple[int, int]]) -> float:
         return 0.0
     slopes = (y[second] - y[first])[apart] / (x[second] - x[first])[apart]
     return float(np.median(slopes) * (x[-1] - x[0]) / np.median(y))
+
+
+def lines(result: Soak) -> list[str]:
+    """Return what a run showed as lines for the terminal."""
+    rate = result.pairs / max(result.seconds, 1e-9)
+    told = [f"{result.pairs} pairs in {result.seconds:.0f} s, {rate:.1f} per second"]
+    for name in NODES:
+        memory = result.samples[-1].memory[name] / 1024
+        told.append(
+            f"{name}: {memory:.0f} MiB, since warm-up {100 * result.step[name]:+.2f} %, steadily "
+            f"{100 * result.growth[name]:+.2f} %; latency {result.samples[-1].latency[name]:.1f} ms, "
+            f"{100 * result.drift[name]:+.1f} %; dropped: {result.dropped[name] or 'nothing'}"
+        )
+    verdict = "passed" if result.passed else "FAILED"
+    told.append(f"lost: {result.lost}; {verdict}: memory may grow steadily by 1 %, nothing may be lost")
+    return told
 
 
 def picture(result: Soak, out: Path) -> None:

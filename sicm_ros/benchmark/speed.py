@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sicm_ros.benchmark import ffmpeg
-from sicm_ros.benchmark.anchors import PictureCodec
-from sicm_ros.benchmark.coders import CodedPictures, Pair
+from sicm_ros.benchmark.codecs import PictureCodec
+from sicm_ros.benchmark.coders import CodedPictures
+from sicm_ros.geometry import StereoPair
 
 if TYPE_CHECKING:
     from sicm_ros.model import Model
@@ -73,7 +74,7 @@ def comparisons(model: Model, threads: int) -> list[Comparison]:
 
 def measure(
     model: Model,
-    pairs: Sequence[Pair],
+    pairs: Sequence[StereoPair],
     threads: int,
     repeats: int = 7,
     quality: float = 0.5,
@@ -105,11 +106,11 @@ def measure(
     for number, pair in progress(rounds):
         warm = number > 0
         begin = time.perf_counter()
-        packet = model.encode(pair.left, pair.right, pair.calibration, quality)
+        packet = model.encode(pair, quality)
         middle = time.perf_counter()
         result = model.decode(packet)
         end = time.perf_counter()
-        model.detect_uncompressed(pair.left, pair.right, pair.calibration)
+        model.detect_uncompressed(pair)
         detected = time.perf_counter()
         if warm:
             note("ours encode", middle - begin)
@@ -159,7 +160,7 @@ def measure(
         "pairs": len(pairs),
         "repeats": repeats,
         "threads": threads,
-        "number_type": str(model.number_type).removeprefix("torch."),
+        "number_type": model.number_type,
         "engine": model.engine,
         "device": str(model.device),
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "ffmpeg": ffmpeg.version()},
@@ -210,7 +211,7 @@ print(imported, peak())
 """
 
 
-def memory(model: str | Path, pair: Pair, threads: int, engine: str = "torch") -> dict[str, float]:
+def memory(model: str | Path, pair: StereoPair, threads: int, engine: str = "torch") -> dict[str, float]:
     """Peak memory, MB, of fresh processes that encode a pair, and that decode it as well; Linux only, else empty.
 
     The first of them are the libraries alone: PyTorch, OpenCV and NumPy, without OpenVINO.
@@ -242,7 +243,7 @@ def table(times: dict):
 
     where = times["machine"]
     title = (
-        f"{times['model']} ({times['number_type']}, vehicle in {times['engine']}), {times['threads']} threads, "
+        f"{times['model']} ({times['number_type']}, in {times['engine']}), {times['threads']} threads, "
         f"{where['processor']}"
     )
     caption = (

@@ -26,7 +26,7 @@ def compare(run: Run, source: StereoSource, model: str, progress: bool = True) -
         pair = waiting.get(played.stamp)
         if pair is None:
             continue
-        whole = detector.detect_uncompressed(played.left, played.right, played.calibration).detections
+        whole = detector.detect_uncompressed(played).detections
         agreement = drift([whole], [_detections(pair.boxes)]).agreement
         pair.agreement = 1.0 if agreement is None else agreement
 

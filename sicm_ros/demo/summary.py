@@ -25,7 +25,7 @@ MAX_FRAMES = 120  # pictures in the report; longer drives show every second, thi
 
 
 @dataclass
-class Pair:
+class PlayedPair:
     """What became of one pair.
 
     Attributes:
@@ -69,7 +69,7 @@ class Run:
     """
 
     source: str
-    pairs: list[Pair]
+    pairs: list[PlayedPair]
     model: str
     fingerprint: str
     quality: float
@@ -81,7 +81,7 @@ class Run:
     notes: list[str] = field(default_factory=list)
 
     @property
-    def answered(self) -> list[Pair]:
+    def answered(self) -> list[PlayedPair]:
         return [p for p in self.pairs if p.boxes is not None]
 
     @property
@@ -188,7 +188,7 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
     every = -(-source.count // MAX_FRAMES)
     pairs = []
     for index, played in enumerate(source.pairs()):
-        pair = Pair(played.stamp, bytes=sizes.get(played.stamp), boxes=boxes.get(played.stamp))
+        pair = PlayedPair(played.stamp, bytes=sizes.get(played.stamp), boxes=boxes.get(played.stamp))
         pair.carried = played.stamp in carried if "link" in reports else None
         pair.labels = None if played.labels is None else len(played.labels)
         pair.raw = played.left.nbytes + played.right.nbytes
@@ -244,7 +244,7 @@ def _dropped(values: dict[str, str]) -> dict[str, int]:
     return {k.removeprefix("dropped_"): int(v) for k, v in values.items() if k.startswith("dropped_") and int(v)}
 
 
-def _stopped_at(pair: Pair) -> str:
+def _stopped_at(pair: PlayedPair) -> str:
     """The node that a pair without an answer never left; empty for an answered one."""
     if pair.boxes is not None:
         return ""
@@ -290,9 +290,3 @@ def _merged(recording: Path, source: StereoSource) -> Iterator[tuple[str, str, i
             yield f"/{topic}/compressed", message.__msgtype__, pair.stamp, ros.serialize(message)
     for stamp, topic, type, data in rows[position:]:
         yield topic, type, stamp, data
-
-
-def reduction(run: Run) -> dict[str, float]:
-    """How many times smaller the stream is than the pictures: `raw`, `png`, `jpeg`."""
-    size = run.mean("bytes")
-    return {name: run.mean(name) / size for name in ("raw", "png", "jpeg")} if size else {}

@@ -1,4 +1,8 @@
-"""From latents to bytes and back: a learnt prior in integers, integer tables, a range coder."""
+"""From latents to bytes and back: a learnt prior in integers, integer tables, a range coder.
+
+`prior` learns in floating point, `integer` is the same in integers, on every machine alike; `tables` and `likelihood`
+hold the probabilities, `coder` writes and reads symbols.
+"""
 
 from sicm_ros.entropy.config import LEFT, RIGHT, PriorConfig
 from sicm_ros.entropy.integer import IntegerPrior

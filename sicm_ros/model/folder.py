@@ -13,8 +13,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -23,16 +25,50 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
-from sicm_ros.baseline.network import StereoPictureNetwork
+from sicm_ros.config import Config
 from sicm_ros.entropy import IntegerPrior
 from sicm_ros.errors import ModelError
-from sicm_ros.network import MVSFCNet, NetworkConfig, PictureCodecConfig
+from sicm_ros.network import MVSFCNet, NetworkConfig
+from sicm_ros.network.config import DetectorConfig
+from sicm_ros.network.detector import UNSEEN
 
 MODELS = Path(__file__).parents[1] / "models"
 
-Network = MVSFCNet | StereoPictureNetwork
-# `kind` in config.yaml -> configuration and network. A folder without a kind is one of features.
-KINDS = {"features": (NetworkConfig, MVSFCNet), "pictures": (PictureCodecConfig, StereoPictureNetwork)}
+Network = Any
+"""An nn.Module with `config` and `prior`, of a kind that is registered."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a folder may hold.
+
+    Attributes:
+        name: `kind` in config.yaml.
+        config, network: classes of its configuration, and of the network that is made from one.
+        loader: what a user reads it with.
+        essential: weights whose names begin so are in every network of the kind that another one can start from.
+    """
+
+    name: str
+    config: type[Config]
+    network: Callable[[Any], Network]
+    loader: str
+    essential: str
+
+
+FEATURES = Kind("features", NetworkConfig, MVSFCNet, "sicm_ros.load", "backbone.")  # also where a folder names no kind
+KINDS = {FEATURES.name: FEATURES}
+ELSEWHERE = {"pictures": "sicm_ros.baseline.load"}  # kinds that are registered where they live -> what reads them
+
+
+def register(kind: Kind) -> Kind:
+    """Let folders be of a kind."""
+    KINDS[kind.name] = kind
+    return kind
+
+
+# What models of before 0.9, which don't say so, name.
+CLASSES_BEFORE = ("Car", "Pedestrian", "Cyclist")
 
 _log = logging.getLogger("sicm_ros")
 
@@ -68,13 +104,19 @@ def find_model(name_or_folder: str | Path) -> Path:
     )
 
 
-def read_model(name_or_folder: str | Path) -> StoredModel:
-    """A model that ships, by name, or of a folder.
+def read_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredModel:
+    """Read a model that ships, by name, or of a folder.
+
+    Args:
+        kind: that it must be of; None takes any.
 
     Raises:
-        ModelError: there is no such model, or a file of it is missing, broken or of another version.
+        ModelError: there is no such model, it is of another kind, or a file of it is missing, broken or of another
+            version.
     """
     folder = find_model(name_or_folder)
+    if kind is not None:
+        _check_kind(folder, kind)
     tree = _read_config(folder)
     network = network_of(tree["network"])
     weights = _read(folder / "weights.safetensors", load_file)
@@ -99,18 +141,36 @@ def licence_of(name_or_folder: str | Path) -> str:
     return _read_config(find_model(name_or_folder))["licence"]
 
 
-def network_config(name_or_folder: str | Path) -> NetworkConfig | PictureCodecConfig:
+def network_config(name_or_folder: str | Path) -> Any:
     """What a model's network is made of. Raises ModelError as `read_model` does."""
     return _read_config(find_model(name_or_folder))["network"]
 
 
-def network_of(config: NetworkConfig | PictureCodecConfig) -> Network:
+def network_of(config: Config) -> Network:
     """An untrained network of a configuration."""
-    return KINDS[_kind_of(config)][1](config)
+    return _kind_of(config).network(config)
 
 
-def _kind_of(config: NetworkConfig | PictureCodecConfig) -> str:
-    return next(kind for kind, (own, _) in KINDS.items() if isinstance(config, own))
+def _kind_of(config: Config) -> Kind:
+    return next(kind for kind in KINDS.values() if isinstance(config, kind.config))
+
+
+def kind_of(name_or_folder: str | Path) -> str:
+    """Return the kind that a model's config.yaml names."""
+    return str(_read_tree(find_model(name_or_folder)).get("kind", FEATURES.name))
+
+
+def name_of(name_or_folder: str | Path) -> str:
+    """Return the name that a model's config.yaml states."""
+    return str(_read_tree(find_model(name_or_folder)).get("name", ""))
+
+
+def _check_kind(folder: Path, wanted: Kind) -> None:
+    there = kind_of(folder)
+    if there != wanted.name:
+        loader = KINDS[there].loader if there in KINDS else ELSEWHERE.get(there)
+        remedy = f"load it with {loader}" if loader else f"expected a model of {wanted.name}"
+        raise ModelError(f"{folder}: a model of {there}, not of {wanted.name}; {remedy}")
 
 
 def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
@@ -129,6 +189,10 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
         for name in ("weights.safetensors", "tables.safetensors"):
             digest.update((folder / name).read_bytes())
     network = network_config(folder).tree(exclude_none=True)
+    for name in ("classes", "scores", "errors"):  # what boxes are made with concerns neither packets nor weights
+        network.get("detector", {}).pop(name, None)
+    if network.get("detector", {}).get("head") == "centre":  # as all of before 0.9, which don't say so
+        del network["detector"]["head"]
     digest.update(json.dumps(network, sort_keys=True).encode())
     return digest.digest()[:8]
 
@@ -140,18 +204,35 @@ def _read(path: Path, reader):
         raise ModelError(f"{path}: {error}; fetch the model anew") from None
 
 
-def _read_config(folder: Path) -> dict:
+def _read_tree(folder: Path) -> dict:
+    path = folder / "config.yaml"
     try:
-        tree = yaml.safe_load((folder / "config.yaml").read_text())
+        tree = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ModelError(f"{path}: {error}; expected a model of this version") from None
+    if not isinstance(tree, dict):
+        raise ModelError(f"{path}: no mapping; expected a model of this version")
+    return tree
+
+
+def _read_config(folder: Path) -> dict:
+    tree = _read_tree(folder)
+    try:
         kind = tree.get("kind", "features")
+        if kind in ELSEWHERE and kind not in KINDS:
+            raise ValueError(f"kind {kind!r}, which {ELSEWHERE[kind]} reads")
         if kind not in KINDS:
             raise ValueError(f"kind {kind!r}; expected one of {', '.join(KINDS)}")
+        if kind == "features":
+            known = DetectorConfig().classes
+            detector = tree["network"].setdefault("detector", {})
+            detector.setdefault("classes", {name: known[name] for name in CLASSES_BEFORE})
         return {
             "name": str(tree["name"]),
             "licence": str(tree["licence"]),
-            "network": KINDS[kind][0].parse(tree["network"]),
+            "network": KINDS[kind].config.parse(tree["network"]),
         }
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{folder / 'config.yaml'}: {error}; expected a model of this version") from None
 
 
@@ -163,18 +244,42 @@ def load_weights(network: Network, name_or_folder: str | Path, parts: tuple[str,
     """
     path = find_model(name_or_folder) / "weights.safetensors"
     own = network.state_dict()
+    weights = _read(path, load_file)
+    if isinstance(network, MVSFCNet):
+        _name_classes(weights, network_config(name_or_folder), network.config)
     fitting = {
         name: value.float() if value.is_floating_point() else value
-        for name, value in _read(path, load_file).items()
+        for name, value in weights.items()
         if name in own and own[name].shape == value.shape and (parts is None or name.split(".")[0] in parts)
     }
-    if isinstance(network, MVSFCNet):
-        essential, whose = "backbone.", f"a {network.config.backbone} backbone"
-    else:
-        essential, whose = "encoder.units.", f"a codec of pictures of width {network.config.width}"
-    if not any(name.startswith(essential) for name in fitting):
-        raise ModelError(f"{path}: no weights of {whose}; start from another model")
+    kind = _kind_of(network.config)
+    if not any(name.startswith(kind.essential) for name in fitting):
+        what = f"a {network.config.backbone} backbone" if kind is FEATURES else f"a model of {kind.name} of this width"
+        raise ModelError(f"{path}: no weights of {what}; start from another model")
     network.load_state_dict(fitting, strict=False)
+
+
+# What a class that is new to a model begins as.
+_LIKE = {"Van": "Car", "Truck": "Car"}
+
+
+def _name_classes(weights: dict[str, torch.Tensor], before: NetworkConfig, after: NetworkConfig) -> None:
+    """Lets the weights of detectors that name some classes name others: those that are known as they were, new ones as
+    what they are like, or as nothing.
+    """
+    names, wanted = list(before.detector.classes), list(after.detector.classes)
+    if names == wanted:
+        return
+    rows = [names.index(name) if name in names else names.index(_LIKE.get(name, names[0])) for name in wanted]
+    new = [name not in names and name not in _LIKE for name in wanted]
+    for part in ("detector", "reference"):
+        for kind in ("weight", "bias"):
+            heads = f"{part}.appearance_out.{kind}"
+            if heads in weights:
+                value = weights[heads]
+                heat = value[rows]
+                heat[new] = 0 if kind == "weight" else UNSEEN
+                weights[heads] = torch.cat([heat, value[len(names) :]])
 
 
 def save_model(network: Network, folder: Path, name: str, licence: str, card: str = "") -> Path:
@@ -188,7 +293,7 @@ def save_model(network: Network, folder: Path, name: str, licence: str, card: st
     save_arrays(network.prior.export().arrays(), folder / "tables.safetensors")
     config = network.config
     tree = {
-        "kind": _kind_of(config),
+        "kind": _kind_of(config).name,
         "name": name,
         "licence": licence,
         "network": config.tree(exclude_none=True),
@@ -198,7 +303,7 @@ def save_model(network: Network, folder: Path, name: str, licence: str, card: st
     return folder
 
 
-def create(folder: Path, config: NetworkConfig | PictureCodecConfig | None = None, seed: int = 0) -> Path:
+def create(folder: Path, config: Config | None = None, seed: int = 0) -> Path:
     """An untrained model folder: random weights, a working bitstream. For tests, and to begin a training with."""
     torch.manual_seed(seed)
     return save_model(network_of(config or NetworkConfig()), folder, name="untrained", licence="free")

@@ -5,7 +5,7 @@
 `mvsfc.MVSFCNet` shows how they follow each other.
 """
 
-from sicm_ros.network.config import NetworkConfig, PictureCodecConfig
+from sicm_ros.network.config import NetworkConfig
 from sicm_ros.network.mvsfc import MVSFCNet
 
-__all__ = ["MVSFCNet", "NetworkConfig", "PictureCodecConfig"]
+__all__ = ["MVSFCNet", "NetworkConfig"]

@@ -17,21 +17,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.geometry.boxes import CLASSES
-from sicm_ros.network.config import DetectorConfig
+from sicm_ros.network.config import DetectorConfig, ScoreConfig
 from sicm_ros.network.disparity import Features, StereoMatching
-from sicm_ros.network.layers import block, exact, up
+from sicm_ros.network.layers import bias_of, block, exact, up
 
 STRIDE = 4
 
-# Mean height, width, length of Car, Pedestrian, Cyclist over KITTI's training labels, metres.
-MEAN_DIMENSIONS = ((1.53, 1.63, 3.88), (1.76, 0.66, 0.84), (1.74, 0.60, 1.76))
-
-# What a near face's disparity is supervised within, in pixels of the network's input.
-MIN_DISPARITY, MAX_DISPARITY = 2.0, 110.0
+# What a near face's disparity is supervised within, in pixels of the network's input. KITTI's cameras see 220 at 1.2 m;
+# what is nearer than matching reaches is told from how much nearer it looks than what matching found.
+MIN_DISPARITY, MAX_DISPARITY = 2.0, 220.0
 
 # The near face's disparity is a weighted mean of what matching found in POOL x POOL cells around the centre.
 POOL = 5
+
+UNSEEN = -3.5  # logit of a class that nothing is known of: few cells hold a centre (focal loss's prior)
 
 # Heading: the axis of the box (modulo pi) in bins with a residual each, and apart from it which end is the front.
 HEADING_BINS = 8
@@ -81,7 +80,7 @@ class Maps:
     """What the head says at each cell of stride 4, all (B, ..., H / 4, W / 4).
 
     Attributes:
-        heat: logits of a centre of each class (3).
+        heat: logits of a centre of each class of the model.
         offset: from the cell's centre to the projected centre of the box, in cells (2: right, down).
         face: log of the near face's disparity, pixels of the network's input (1).
         depth_extent: metres from the near face to the centre along z (1).
@@ -132,7 +131,7 @@ class StereoDetector(nn.Module):
         self.join = block(2 * width + 4, head, kernel=1)
         self.hourglass = Hourglass(head)
         outputs = {
-            "heat": len(CLASSES),
+            "heat": len(config.classes),
             "offset": 2,
             "pool": POOL * POOL,
             "face_residual": 1,
@@ -150,11 +149,11 @@ class StereoDetector(nn.Module):
         self.appearance_out = nn.Conv2d(head, sum(n for k, n in outputs.items() if k not in self._DEPTH), 1)
         self.depth_out = nn.Conv2d(head, sum(outputs[k] for k in self._DEPTH), 1)
         nn.init.normal_(self.appearance_out.weight, std=0.01)
-        nn.init.zeros_(self.appearance_out.bias)
+        nn.init.zeros_(bias_of(self.appearance_out))
         with torch.no_grad():
-            self.appearance_out.bias[: len(CLASSES)] = -3.5  # few cells hold a centre (focal loss's prior)
+            bias_of(self.appearance_out)[: len(config.classes)] = UNSEEN
         nn.init.normal_(self.depth_out.weight, std=0.01)
-        nn.init.zeros_(self.depth_out.bias)
+        nn.init.zeros_(bias_of(self.depth_out))
 
     _DEPTH = ("pool", "face_residual", "depth_extent", "log_sigma")
 
@@ -187,11 +186,13 @@ class Candidates:
     """Boxes of a batch at K centres each, in the left camera's frame, tensors (B, K, ...).
 
     Attributes:
-        classes, scores: of each candidate.
+        classes, scores: of each candidate; a class is a place in the model's own list.
         location: (B, K, 3) centre of the bottom face, metres.
         dimensions: (B, K, 3) height, width, length, metres.
         rotation_y: (B, K) radians.
-        sigma: (B, K) expected relative error of the depth.
+        sigma: (B, K) expected relative error of the depth, the scale of a Laplace distribution.
+        turn: (B, K) how far apart the bins of the heading's axis are that may be true, radians (`spread`).
+        chances: (B, K, C) score of each of the model's classes at the candidate's place; its own class has the largest.
     """
 
     classes: Tensor
@@ -200,6 +201,8 @@ class Candidates:
     dimensions: Tensor
     rotation_y: Tensor
     sigma: Tensor
+    turn: Tensor
+    chances: Tensor
 
 
 def take(maps: Tensor, index: Tensor) -> Tensor:
@@ -207,8 +210,8 @@ def take(maps: Tensor, index: Tensor) -> Tensor:
     return maps.flatten(2).gather(2, index[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2)
 
 
-def boxes_at(maps: Maps, index: Tensor, classes: Tensor, rigs: Rigs) -> dict[str, Tensor]:
-    """Decodes the boxes of flat cells (B, K): differentiable, so that training can look at the boxes themselves."""
+def boxes_at(maps: Maps, index: Tensor, mean: Tensor, rigs: Rigs) -> dict[str, Tensor]:
+    """The boxes of flat cells (B, K); mean (B, K, 3) are the dimensions of their classes, metres."""
     width = maps.heat.shape[3]
     offset = take(maps.offset, index)
     u = ((index % width) + 0.5 + offset[..., 0]) * STRIDE - 0.5
@@ -217,31 +220,54 @@ def boxes_at(maps: Maps, index: Tensor, classes: Tensor, rigs: Rigs) -> dict[str
     z = face + F.softplus(take(maps.depth_extent, index)[..., 0])
     x = (u - rigs.cx[:, None]) / rigs.fx[:, None] * z
     y = (v - rigs.cy[:, None]) / rigs.fy[:, None] * z
-    mean = torch.tensor(MEAN_DIMENSIONS, device=z.device)[classes]
     dimensions = mean * take(maps.dimensions, index).clamp(-1, 1).exp()
     location = torch.stack([x, y + dimensions[..., 0] / 2, z], -1)
-    axis_bin = take(maps.heading_logits, index).argmax(-1, keepdim=True)
-    residual = take(maps.heading_residuals, index).gather(-1, axis_bin)[..., 0]
-    axis = axis_bin[..., 0] * (math.pi / HEADING_BINS) + residual
+    logits, residuals = take(maps.heading_logits, index), take(maps.heading_residuals, index)
+    axes = torch.arange(HEADING_BINS, device=z.device) * (math.pi / HEADING_BINS) + residuals
+    axis = axes.gather(-1, logits.argmax(-1, keepdim=True))[..., 0]
     front = take(maps.front, index)[..., 0] > 0
     heading = torch.where(front, axis, axis + math.pi)
     rotation_y = torch.remainder(heading + math.pi, 2 * math.pi) - math.pi
     sigma = take(maps.log_sigma, index)[..., 0].clamp(-6, 1).exp()
-    return {"location": location, "dimensions": dimensions, "rotation_y": rotation_y, "sigma": sigma, "face": face}
+    return {
+        "location": location,
+        "dimensions": dimensions,
+        "rotation_y": rotation_y,
+        "sigma": sigma,
+        "turn": spread(axes, logits),
+        "face": face,
+    }
+
+
+def spread(axes: Tensor, logits: Tensor) -> Tensor:
+    """Circular standard deviation (Mardia) of axes modulo pi, radians: (..., N) angles and their logits -> (...)."""
+    chances = logits.float().softmax(-1)
+    mean = torch.stack([(chances * f(2 * axes)).sum(-1) for f in (torch.cos, torch.sin)]).norm(dim=0)
+    return (-2 * mean.clamp(1e-6, 1).log()).sqrt() / 2  # of the doubled angles, halved
 
 
 # A box whose depth is off by this share of the object's length overlaps it by 0.7 at best, KITTI's stricter limit for
 # cars; its score falls accordingly.
 TOLERANCE = 0.18
 
-# What focal losses call likely is too modest. These two were fitted on 45 real frames, uncompressed and coded, to the
-# chance that a car lies within 2 m of where it is named (`sicm evaluate` prints how far scores are from chances).
-SLOPE, SHIFT = 1.6, 1.7
+
+def calibrated(scores: Tensor, config: ScoreConfig, cut: Tensor, added: Tensor) -> Tensor:
+    """Scores to chances.
+
+    Args:
+        cut: bool, objects that reach out of the picture. added: what is added to the logits for their classes.
+    """
+    return torch.sigmoid(config.slope * torch.logit(scores, eps=1e-6) + config.shift + config.cut * cut + added)
 
 
-def calibrated(scores: Tensor) -> Tensor:
-    """Scores to chances, in the same order: a line between their logits (Platt, 1999)."""
-    return torch.sigmoid(SLOPE * torch.logit(scores, eps=1e-6) + SHIFT)
+def reaches_out(
+    location: Tensor, dimensions: Tensor, rotation_y: Tensor, fx: Tensor | float, cx: Tensor | float, width: int
+) -> Tensor:
+    """bool (...,): boxes (..., 3), (..., 3), (...,) that reach out of a picture's left or right border."""
+    length, wide = dimensions[..., 2], dimensions[..., 1]
+    reach = (length * rotation_y.cos().abs() + wide * rotation_y.sin().abs()) / 2
+    x, z = location[..., 0], location[..., 2]
+    return (cx + fx * (x - reach) / z < 0) | (cx + fx * (x + reach) / z > width - 1)
 
 
 # What a cell beside a peak says of the object counts if that is nearer to what the peak says than this share of the
@@ -258,12 +284,12 @@ def _nine(index: Tensor, height: int, width: int) -> Tensor:
 
 
 @torch.no_grad()
-def candidates(maps: Maps, rigs: Rigs, count: int = 60) -> Candidates:
+def candidates(maps: Maps, rigs: Rigs, config: DetectorConfig, count: int = 60) -> Candidates:
     """The `count` strongest local maxima of the heat maps as boxes, best first.
 
-    They are ordered by the heat times the chance that the depth is within TOLERANCE, if its error is Laplacian. The
-    score is that, as `calibrated`. A box lies where its cell and those around it say in the mean, weighted by the same:
-    they see the object as well, and their errors are not quite the same.
+    They are chosen by the heat; what they score is the heat times the chance that the depth is within TOLERANCE, if its
+    error is Laplacian, as `calibrated`, and that orders them. A box lies where its cell and those around it say in the
+    mean, weighted by the same: they see the object as well, and their errors are not quite the same.
     """
     heat = maps.heat.float().sigmoid()
     peaks = heat * (F.max_pool2d(heat, 3, 1, 1) == heat)
@@ -271,7 +297,8 @@ def candidates(maps: Maps, rigs: Rigs, count: int = 60) -> Candidates:
     flat = peaks.flatten(1).topk(min(count, c * h * w)).indices
     classes, index = flat // (h * w), flat % (h * w)
     cells = _nine(index, h, w)
-    said = boxes_at(maps, cells.flatten(1), classes.repeat_interleave(9, 1), rigs)
+    mean = torch.tensor(list(config.classes.values()), device=heat.device)[classes]
+    said = boxes_at(maps, cells.flatten(1), mean.repeat_interleave(9, 1), rigs)
     said = {name: values.unflatten(1, cells.shape[1:]) for name, values in said.items()}
     boxes = {name: values[:, :, MIDDLE] for name, values in said.items()}
 
@@ -281,7 +308,12 @@ def candidates(maps: Maps, rigs: Rigs, count: int = 60) -> Candidates:
     apart = (said["location"] - boxes["location"][:, :, None])[..., [0, 2]].norm(dim=-1)
     weight = (likely * (apart < SAME * length))[..., None]
     boxes["location"] = (said["location"] * weight).sum(2) / weight.sum(2)
-    scores = calibrated(likely[:, :, MIDDLE])
+    cut = reaches_out(
+        boxes["location"], boxes["dimensions"], boxes["rotation_y"], rigs.fx[:, None], rigs.cx[:, None], w * STRIDE
+    )
+    of_class = torch.tensor([config.scores.of.get(name, 0.0) for name in config.classes], device=heat.device)
+    scores = calibrated(likely[:, :, MIDDLE], config.scores, cut, of_class[classes])
+    chances = calibrated(take(heat, index) * certainty[:, :, MIDDLE, None], config.scores, cut[..., None], of_class)
     order = scores.argsort(dim=1, descending=True, stable=True)
 
     def sort(t: Tensor) -> Tensor:
@@ -294,4 +326,6 @@ def candidates(maps: Maps, rigs: Rigs, count: int = 60) -> Candidates:
         sort(boxes["dimensions"]),
         sort(boxes["rotation_y"]),
         sort(boxes["sigma"]),
+        sort(boxes["turn"]),
+        sort(torch.minimum(chances, scores[..., None])),  # a class that peaks in the next cell is a candidate there
     )

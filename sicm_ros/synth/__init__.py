@@ -1,6 +1,6 @@
 """A rendered stereo world in KITTI's format, with exact labels.
 
 From a number to a file: `street.lay_out` plans a street, `traffic.populate` fills it, `street.ground` and
-`roadside.furnish` build it, `scene.Scene.render` draws it (`renderer`) for two cameras (`camera`), `labels.annotate`
+`roadside.furnish` build it, `scene` draws it (`renderer`) for two cameras (`camera`), `labels.annotate`
 labels it, `dataset.generate` does so many times. `compose` sets cars into real pairs instead.
 """

@@ -1,1 +1,6 @@
-"""Training: packed pairs in, weights out. `loop.train` is the program; a stage is a configuration."""
+"""Training: packed pairs in, weights out.
+
+`loop.train` is the program, a stage is a configuration (`config`, `configs/`). Pairs: `samples`, `pack`, `augment`,
+`targets`. What is learnt: `losses`, `rates`, `picture_step`. What becomes of weights: `averaging`, `widen`,
+`transform`.
+"""

@@ -13,8 +13,14 @@ import cv2
 import numpy as np
 
 from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.boxes import CLASSES, PEOPLE, class_of, image_boxes
 from sicm_ros.geometry.view import HORIZON
 from sicm_ros.kitti import Labels
+
+EDGE = 3.0  # pixels: an image box that ends nearer to the picture's border is cut by it
+CLOSE = 10.0  # metres: nearer objects are few, and matter most
+REACH = -0.08, 1.08  # where in a window the centre lies of what it is drawn around: sometimes outside
+RARE = 4.0  # how much more often a window is drawn around people, large vehicles, and what is close
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,15 @@ def _mirrored_labels(labels: Labels, calibration: StereoCalibration) -> Labels:
     location[has_box, 0] = calibration.baseline - location[has_box, 0]
     depth = np.where(has_box, np.maximum(location[:, 2], 1), 30.0)
     disparity = calibration.disparity(depth)[:, None]  # image boxes as the right view shows them
-    boxes[:, [0, 2]] = calibration.width - 1 - (boxes[:, [2, 0]] - disparity)
+    # Where the picture's border cut the box, it is the box in space that says how much the other view shows.
+    whole = image_boxes(
+        labels.location - [calibration.baseline, 0, 0], labels.dimensions, labels.rotation_y, calibration
+    )
+    shifted = boxes[:, [0, 2]] - disparity
+    cut = has_box & (labels.location[:, 2] > 1)
+    shifted[:, 0] = np.where(cut & (boxes[:, 0] < EDGE), whole[:, 0], shifted[:, 0])
+    shifted[:, 1] = np.where(cut & (boxes[:, 2] > calibration.width - 1 - EDGE), whole[:, 2], shifted[:, 1])
+    boxes[:, [0, 2]] = calibration.width - 1 - shifted[:, ::-1]
     rotation = np.where(labels.rotation_y > -9, np.pi - labels.rotation_y, labels.rotation_y)
     return replace(labels, location=location, image_boxes=boxes, rotation_y=rotation)
 
@@ -121,11 +135,14 @@ def _window(labels, calibration, zoom, width, height, augmentation, rng) -> tupl
     cx, cy = (calibration.cx + 0.5) * zoom - 0.5, (calibration.cy + 0.5) * zoom - 0.5
     full_width = calibration.width * zoom
     spare = full_width - width
-    wanted = np.isin(labels.names, ("Car", "Pedestrian", "Cyclist")) & (labels.location[:, 2] > 2)
+    names = [class_of(str(name)) for name in labels.names]
+    wanted = np.isin(names, CLASSES) & (labels.location[:, 2] > 2)
     if wanted.any() and rng.random() < augmentation.on_object:
-        i = rng.choice(np.flatnonzero(wanted))
+        rare = np.isin(names, (*PEOPLE, "Truck")) | (labels.location[:, 2] < CLOSE)
+        chance = wanted * np.where(rare, RARE, 1.0)
+        i = rng.choice(len(names), p=chance / chance.sum())
         x = labels.location[i, 0] / labels.location[i, 2] * calibration.fx * zoom + cx
-        start_x = x - rng.uniform(0.15, 0.85) * width
+        start_x = x - rng.uniform(*REACH) * width
     else:
         start_x = rng.uniform(min(0, spare), max(0, spare))
     start_x = np.clip(start_x, min(0, spare), max(0, spare))
@@ -140,14 +157,14 @@ def _right_disparity(disparity: np.ndarray) -> np.ndarray:
     """Disparity as the right view sees it: every pixel of the left one moved to its match, the nearest surface
     winning.
     """
-    w = disparity.shape[1]
-    rows, columns = np.nonzero(disparity > 0)
-    values = disparity[rows, columns]
-    order = np.argsort(values, kind="stable")  # near ones last, so that they overwrite
-    targets = np.round(columns - values).astype(int)[order]
-    inside = (targets >= 0) & (targets < w)
+    width = disparity.shape[1]
+    cells = np.flatnonzero(disparity > 0)
+    values = disparity.ravel()[cells]
+    columns = cells % width
+    matches = np.rint(columns - values).astype(np.int64)
+    inside = matches >= 0
     out = np.zeros_like(disparity)
-    out[rows[order][inside], targets[inside]] = values[order][inside]
+    np.maximum.at(out.ravel(), (cells - columns + matches)[inside], values[inside])
     return out
 
 

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from sicm_ros.network.detector import (
     HEADING_BINS,
-    MEAN_DIMENSIONS,
     Maps,
     Rigs,
     take,
@@ -39,11 +38,13 @@ class Weights:
     matching: float = 0.5
 
 
-def focal(logits: Tensor, heat: Tensor, considered: Tensor) -> Tensor:
-    """Penalty-reduced focal loss (CornerNet, ECCV 2018) per object; empty cells count only where considered."""
+def focal(logits: Tensor, heat: Tensor, considered: Tensor, urgency: Tensor) -> Tensor:
+    """Penalty-reduced focal loss (CornerNet, ECCV 2018) per object; empty cells count only where considered, centres by
+    their urgency.
+    """
     p = logits.sigmoid().clamp(1e-4, 1 - 1e-4)
     positive = (heat >= 1).to(p.dtype)
-    hit = -((1 - p) ** 2) * p.log() * positive
+    hit = -((1 - p) ** 2) * p.log() * positive * urgency[:, None]
     miss = -(p**2) * (1 - p).log() * (1 - heat) ** 4 * (1 - positive) * considered[:, None]
     return (hit.sum() + miss.sum()) / positive.sum().clamp(min=1)
 
@@ -57,8 +58,8 @@ def task_losses(maps: Maps, target: dict[str, Tensor], rigs: Rigs) -> dict[str, 
         return (values * weight * extra).sum() / total
 
     cell = target["cell"]
-    losses = {"heat": focal(maps.heat, target["heat"], target["considered"])}
-    losses["offset"] = mean((take(maps.offset, cell) - target["offset"]).abs().sum(-1))
+    losses = {"heat": focal(maps.heat, target["heat"], target["considered"], target["urgency"])}
+    losses["offset"] = mean(_logarithmic(take(maps.offset, cell) - target["offset"]).sum(-1))
 
     known = target["face_known"]
     log_face = take(maps.face, cell)[..., 0]
@@ -73,7 +74,7 @@ def task_losses(maps: Maps, target: dict[str, Tensor], rigs: Rigs) -> dict[str, 
     log_sigma = take(maps.log_sigma, cell)[..., 0].clamp(-6, 1)
     losses["sigma"] = mean(error.detach() / log_sigma.exp() + log_sigma, known)
 
-    mean_size = torch.tensor(MEAN_DIMENSIONS, device=cell.device)[target["class_id"]]
+    mean_size = target["mean"]
     log_size = take(maps.dimensions, cell)
     losses["dimensions"] = mean((log_size - (target["dimensions"] / mean_size).log()).abs().sum(-1))
 
@@ -109,6 +110,14 @@ def task_losses(maps: Maps, target: dict[str, Tensor], rigs: Rigs) -> dict[str, 
 
     losses["matching"] = matching_loss(maps.matching, maps.disparity, target["matching"])
     return losses
+
+
+def _logarithmic(error: Tensor) -> Tensor:
+    """The error's size up to a cell, then its logarithm: centres outside of the window are tens of cells away, and need
+    no more than a share of that.
+    """
+    size = error.abs()
+    return torch.where(size > 1, 1 + size.clamp(min=1).log(), size)
 
 
 def _ground_corners(x: Tensor, z: Tensor, length: Tensor, width: Tensor, angle: Tensor) -> Tensor:

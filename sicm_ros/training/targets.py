@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
-from sicm_ros.geometry.boxes import CLASSES
+from sicm_ros.geometry.boxes import class_of
 from sicm_ros.network.detector import MAX_DISPARITY, MIN_DISPARITY, STRIDE
 from sicm_ros.training.augment import Sample
 
 SLOTS = 160  # supervised cells of a sample, at most
 MIN_MATCHED_DISPARITY = 0.8  # pixels of the network's input; less is noise (and its logarithm worse)
+NEAREST, NEAREST_FACE = 2.0, 1.2  # metres, of an object's centre and of the face that the camera sees
+URGENT, URGENCY = 10.0, 3.0  # metres: objects nearer than this that the border cuts are few, and count so much more
+LEAST_SEEN = 2.0  # cells, of either side of an image box: of less, nobody could say what it is
 _REACH = (
     (0, 0, 1.0),
     (-1, 0, 0.4),
@@ -41,18 +45,42 @@ def _splat(heat: np.ndarray, u: int, v: int, radius_u: float, radius_v: float) -
     np.maximum(patch, blob, out=patch)
 
 
-def targets(sample: Sample) -> dict[str, np.ndarray]:
+def _peak(centre: float, low: float, high: float, end: int) -> float | None:
+    """Where an object peaks along one side of the map, in cells: its projected centre; where the map's border cuts it,
+    the nearest place to that in the middle third of what is to be seen of it. None if too little is.
+
+    Args:
+        centre: projected centre. low, high: of the image box; all in cells. end: cells of that side.
+    """
+    seen_low, seen_high = max(low, 0.0), min(high, float(end))
+    seen = seen_high - seen_low
+    if seen < LEAST_SEEN:
+        return None
+    if low < 1 or high > end - 1:
+        centre = min(max(centre, seen_low + seen / 3), seen_high - seen / 3)
+    return centre if 0 <= centre < end else None
+
+
+def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -> dict[str, np.ndarray]:
     """Arrays for the losses.
 
-    heat (3, h, w); considered (h, w), 0 where nothing may be learnt from an empty cell (vans, DontCare, hidden
-    objects); matching (h, w), disparity in cells of stride 4, 0 unknown; and, for SLOTS cells: cell, class_id, weight
-    (0 unused), offset (2), face (log disparity, pixels), face_known, extent (m), location (3), dimensions (3),
-    rotation_y.
+    heat (classes, h, w); considered (h, w), 0 where nothing may be learnt from an empty cell (classes that aren't
+    learnt, DontCare, hidden objects); urgency (h, w), what a missed centre counts; matching (h, w), disparity in cells
+    of stride 4, 0 unknown; and, for SLOTS cells: cell, class_id, weight (0 unused), offset (2), face (log disparity,
+    pixels), face_known, extent (m), location (3), dimensions (3), mean (3: dimensions of the class), rotation_y.
+
+    An object that reaches out of the window peaks on what is to be seen of it, and its offset reaches outside
+    (MonoFlex, CVPR 2021).
+
+    Args:
+        classes: that the network names, and their mean dimensions.
     """
+    names = list(classes)
     calibration, labels = sample.calibration, sample.labels
     h, w = calibration.height // STRIDE, calibration.width // STRIDE
-    heat = np.zeros((len(CLASSES), h, w), np.float32)
+    heat = np.zeros((len(classes), h, w), np.float32)
     considered = np.ones((h, w), np.float32)
+    urgency = np.ones((h, w), np.float32)
     matching = sample.disparity[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE][:h, :w]
     matching = np.where(matching > MIN_MATCHED_DISPARITY, matching / STRIDE, 0).astype(np.float32)
 
@@ -66,6 +94,7 @@ def targets(sample: Sample) -> dict[str, np.ndarray]:
         "extent": np.zeros(SLOTS, np.float32),
         "location": np.ones((SLOTS, 3), np.float32),
         "dimensions": np.ones((SLOTS, 3), np.float32),
+        "mean": np.ones((SLOTS, 3), np.float32),
         "rotation_y": np.zeros(SLOTS, np.float32),
     }
     extents = depth_extent(labels.location, labels.dimensions, labels.rotation_y) if len(labels) else np.zeros(0)
@@ -73,26 +102,30 @@ def targets(sample: Sample) -> dict[str, np.ndarray]:
     order = np.argsort(-labels.location[:, 2]) if len(labels) else []  # the nearest last: its cells win
     for i in order:
         box = labels.image_boxes[i]
-        name = str(labels.names[i])
+        name = class_of(str(labels.names[i]))
         left, top, right, bottom = box / STRIDE
         span = (slice(max(0, int(top)), max(0, math.ceil(bottom))), slice(max(0, int(left)), max(0, math.ceil(right))))
         x, y, z = labels.location[i]
-        learnable = name in CLASSES and labels.occluded[i] <= 2 and z > 2 and labels.has_box[i]
+        learnable = name in classes and labels.occluded[i] <= 2 and z > NEAREST and labels.has_box[i]
         if learnable:
             height = labels.dimensions[i, 0]
             u = (calibration.fx * x / z + calibration.cx + 0.5) / STRIDE
             v = (calibration.fy * (y - height / 2) / z + calibration.cy + 0.5) / STRIDE
-            column, row = math.floor(u), math.floor(v)
-            learnable = 0 <= column < w and 0 <= row < h
+            peak_u, peak_v = _peak(u, left, right, w), _peak(v, top, bottom, h)
+            learnable = peak_u is not None and peak_v is not None
         if not learnable:
             considered[span] = 0
             continue
-        class_id = CLASSES.index(name)
-        radius_u = max(0.8, (right - left) / 10)
-        radius_v = max(0.8, (bottom - top) / 10)
+        column, row = math.floor(peak_u), math.floor(peak_v)
+        class_id = names.index(name)
+        radius_u = max(0.8, (min(right, w) - max(left, 0)) / 10)
+        radius_v = max(0.8, (min(bottom, h) - max(top, 0)) / 10)
         _splat(heat[class_id], column, row, radius_u, radius_v)
         heat[class_id, row, column] = 1
-        face = calibration.disparity(max(z - extents[i], 1.0))
+        if z < URGENT and (left < 1 or right > w - 1):
+            urgency[row, column] = URGENCY
+        near = min(max(z - extents[i], NEAREST_FACE), z)
+        face = calibration.disparity(near)
         for du, dv, weight in _REACH:
             inside = 0 <= column + du < w and 0 <= row + dv < h
             if not inside or used == SLOTS:
@@ -103,9 +136,10 @@ def targets(sample: Sample) -> dict[str, np.ndarray]:
             slots["offset"][used] = (u - (column + du) - 0.5, v - (row + dv) - 0.5)
             slots["face"][used] = np.log(np.clip(face, MIN_DISPARITY, MAX_DISPARITY))
             slots["face_known"][used] = MIN_DISPARITY < face < MAX_DISPARITY
-            slots["extent"][used] = extents[i]
+            slots["extent"][used] = z - near
             slots["location"][used] = labels.location[i]
             slots["dimensions"][used] = labels.dimensions[i]
+            slots["mean"][used] = classes[name]
             slots["rotation_y"][used] = labels.rotation_y[i]
             used += 1
-    return {"heat": heat, "considered": considered, "matching": matching, **slots}
+    return {"heat": heat, "considered": considered, "urgency": urgency, "matching": matching, **slots}

@@ -22,19 +22,23 @@ def drive_of(name: str) -> str | None:
     return f"{match[1]}_{match[2]}" if match else None
 
 
+SPLITS = ("train", "validation", "test")  # of frames that are named after their drive
+
+
 @lru_cache
-def held_out_drives() -> frozenset[str]:
-    """Drives that only tests may see, as shared_frames.yaml states them."""
+def held_out_drives(split: str | None = None) -> frozenset[str]:
+    """Drives of the split `test` or `validation`, or both: nothing is trained on them (shared_frames.yaml)."""
     text = resources.files("sicm_ros.kitti.splits").joinpath("shared_frames.yaml").read_text()
-    return frozenset(yaml.safe_load(text)["test_drives"])
+    drives = yaml.safe_load(text)
+    return frozenset(d for part in ((split,) if split else SPLITS[1:]) for d in drives[f"{part}_drives"])
 
 
 def split_names(split: str | Path, names: Iterable[str], tree: Tree) -> list[str]:
     """Names of a split's frames, in its order.
 
     split is the name of an index file of the data set (`ImageSets/<split>.txt`: one frame name a line), the path of
-    one or, for frames named after their drive, 'train', 'test' or drives (`2011_09_26_0009,2011_09_26_0057`). Raises
-    InputError if it is none of them.
+    one or, for frames named after their drive, 'train', 'validation', 'test' or drives
+    (`2011_09_26_0009,2011_09_26_0057`). Raises InputError if it is none of them.
     """
     for path in tree:
         place = PurePosixPath(path)
@@ -43,13 +47,14 @@ def split_names(split: str | Path, names: Iterable[str], tree: Tree) -> list[str
     if Path(split).is_file():
         return list(dict.fromkeys(Path(split).read_text().split()))
     drives = {name: drive_of(name) for name in names}
-    if split in ("train", "test") and any(drives.values()):
-        tests = held_out_drives()
-        return [name for name, drive in drives.items() if (drive in tests) == (split == "test")]
+    if split in SPLITS and any(drives.values()):
+        if split == "train":
+            return [name for name, drive in drives.items() if drive not in held_out_drives()]
+        return [name for name, drive in drives.items() if drive in held_out_drives(split)]
     wanted = set(str(split).split(","))
     if wanted <= set(drives.values()):
         return [name for name, drive in drives.items() if drive in wanted]
     raise InputError(
         f"{tree.root}: no split {str(split)!r}; expected the path of a file of frame names, one that lies in "
-        f"{tree.root / 'ImageSets'}, or 'train', 'test' or drives for frames named <date>_<drive>_<frame>"
+        f"{tree.root / 'ImageSets'}, or 'train', 'validation', 'test' or drives for frames named <date>_<drive>_<frame>"
     )
