@@ -18,7 +18,7 @@ NODES = ("encoder", "decoder", "replay", "link")
 
 pytestmark = [
     pytest.mark.skipif(COLCON is None, reason="colcon is not installed: `make setup`, or apt install ros-dev-tools"),
-    pytest.mark.timeout(600),  # on a busy machine
+    pytest.mark.timeout(1200),  # a minute, but on a busy machine
 ]
 
 
