@@ -640,6 +640,9 @@ def test_diagnostics_account_for_every_picture_and_message(pipeline: Pipeline):
     pipeline.serve_a_good_pair()
     time.sleep(1.5)
     encoder, decoder = pipeline.diagnostics("encoder"), pipeline.diagnostics("decoder")
+    for values in (encoder, decoder):
+        assert (values["engine"], values["number_type"], values["device"]) == ("torch", "float32", "cpu")
+        assert values["threads"] == "1"
     dropped = {k: int(v) for k, v in encoder.items() if k.startswith("dropped_")}
     of_pairs = sum(v for k, v in dropped.items() if k not in ("dropped_unpaired", "dropped_late"))
     assert int(encoder["paired"]) == int(encoder["published"]) + of_pairs
