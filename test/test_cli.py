@@ -114,6 +114,7 @@ def shown() -> Iterator[tuple[str, str, bool]]:
     for page in PAGES:
         text = page.read_text().replace("\\\n", " ")
         text = re.sub(r"\$\(if [^)]*\)[^)]*\)", "", text).replace("$$(nproc)", "2").replace("$(BIN)/", "")
+        text = re.sub(r"\$\$\{.*?\}", "", text)
         for before, line in re.findall(r"(^[ \t]*|`|&& )sicm ([a-z][^`#|&\n]*)", text, re.M):
             yield page.name, line, before.strip() != "`"
 

@@ -41,7 +41,7 @@ class Slow:
     """Both sides in another engine, which is right and takes its time."""
 
     def __init__(self, network) -> None:
-        self.vehicle, self.network = engines.Vehicle(network), network
+        self.vehicle, self.network = engines.VehicleGraph(network), network
 
     def __call__(self, inputs: np.ndarray, quality: float, rigs=None):
         time.sleep(0.05)

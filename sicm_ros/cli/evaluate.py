@@ -203,6 +203,7 @@ def _planner_tables(args: argparse.Namespace, frames: Sequence[StereoFrame], fol
         for frame in frames:
             detections = read_labels(folder / "detections" / f"{frame.name}.txt", scored=True)
             detections = detections.moved(frame.source.left_origin_shift)
+            assert frame.labels is not None  # asked for
             found.append(judged(frame.labels, detections, frame.size[0], args.min_score))
         tables.append(planner_table(found, args.min_score))
         if args.sheet and not number:

@@ -30,7 +30,7 @@ from sicm_ros.network.suppression import suppress
 from sicm_ros.network.verification import (
     LEVEL,
     TOLERANCE,
-    Sample,
+    Probe,
     checked_layers,
     compare,
     server_values,
@@ -111,7 +111,7 @@ class Model(PairCodec):
         compiles = engine == "openvino" or (engine == "auto" and reference and engines.installed())
         if reference and not compiles:
             return
-        sample = Sample.of(self.network if self.device.type == "cpu" else folded(stored.network))
+        sample = Probe.of(self.network if self.device.type == "cpu" else folded(stored.network))
         try:
             if compiles:
                 self._compiled = {side: _COMPILED[side](self.network) for side in sides}
@@ -124,7 +124,7 @@ class Model(PairCodec):
             _log.warning("%s; engine torch takes its place", error)
             self._compiled = {}
 
-    def _verify(self, sample: Sample, sides: tuple[str, ...]) -> float:
+    def _verify(self, sample: Probe, sides: tuple[str, ...]) -> float:
         """The largest difference from what was expected; VerificationError if it is more than rounding."""
         what = f"engine {self.engine} in {self.number_type} on {self.device}"
         tolerance, clock = TOLERANCE[self.number_type], _Clock()

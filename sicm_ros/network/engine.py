@@ -30,7 +30,7 @@ def installed() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
-class Vehicle(nn.Module):
+class VehicleGraph(nn.Module):
     """The vehicle's side as one graph: pictures as they lie in memory, quality -> latents."""
 
     def __init__(self, network: MVSFCNet) -> None:
@@ -42,7 +42,7 @@ class Vehicle(nn.Module):
         return self.network.analyse(self.network.extract(images), quality)
 
 
-class Server(nn.Module):
+class ServerGraph(nn.Module):
     """The server's side as one graph: symbols, quality, a rig's numbers as `numbers` orders them -> features, maps."""
 
     def __init__(self, network: MVSFCNet) -> None:
@@ -104,7 +104,7 @@ class CompiledVehicle(_Compiled):
     def __init__(self, network: MVSFCNet) -> None:
         config = network.config
         pictures = torch.zeros(2, config.input_height, config.input_width, 3, dtype=torch.uint8)
-        super().__init__(Vehicle(network), pictures, torch.tensor([0.5]))
+        super().__init__(VehicleGraph(network), pictures, torch.tensor([0.5]))
 
     def __call__(self, pictures: np.ndarray, quality: float) -> Tensor:
         """uint8 (2, H, W, 3), RGB, left first, and a quality -> latents (2, M, H / 16, W / 16), not yet rounded."""
@@ -117,7 +117,7 @@ class CompiledServer(_Compiled):
     def __init__(self, network: MVSFCNet) -> None:
         config = network.config
         symbols = torch.zeros(2, config.codec.prior.channels, config.input_height // 16, config.input_width // 16)
-        super().__init__(Server(network), symbols, torch.tensor([0.5]), torch.ones(len(fields(Rigs)), 1))
+        super().__init__(ServerGraph(network), symbols, torch.tensor([0.5]), torch.ones(len(fields(Rigs)), 1))
 
     def __call__(self, symbols: np.ndarray, quality: float, rigs: Rigs) -> tuple[Features, Maps]:
         """Symbols (2, M, H / 16, W / 16), left view first, a quality, one rig -> features of both views, maps."""

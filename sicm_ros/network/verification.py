@@ -19,7 +19,7 @@ from sicm_ros.geometry import StereoCalibration
 from sicm_ros.network.config import NetworkConfig
 from sicm_ros.network.detector import Maps, Rigs
 from sicm_ros.network.disparity import Features
-from sicm_ros.network.engine import Vehicle
+from sicm_ros.network.engine import VehicleGraph
 from sicm_ros.network.mvsfc import MVSFCNet
 from sicm_ros.network.quality import LEVELS
 
@@ -33,7 +33,7 @@ LEVEL = LEVELS // 2  # of quality
 
 
 @dataclass(frozen=True)
-class Sample:
+class Probe:
     """A pair that no camera took, and what PyTorch makes of it in float32 on a processor.
 
     Attributes:
@@ -51,10 +51,10 @@ class Sample:
 
     @classmethod
     @torch.inference_mode()
-    def of(cls, network: MVSFCNet) -> Sample:
+    def of(cls, network: MVSFCNet) -> Probe:
         """`network` on the CPU, in evaluation mode."""
         pictures, rigs, quality = _pair(network.config), _rig(network.config), torch.tensor([LEVEL / LEVELS])
-        latents = Vehicle(network)(torch.from_numpy(pictures), quality)
+        latents = VehicleGraph(network)(torch.from_numpy(pictures), quality)
         symbols = torch.floor(latents + 0.5)
         features = network.synthesise(symbols, quality)
         server = server_values(features, network.detect(features, rigs))
