@@ -30,7 +30,7 @@ STAND_INS := $(call stand_ins,vision_msgs tf2_msgs)
 PIP := $(BIN)/python -m pip install --no-compile --constraint without_ros/constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help demo bench test soak lint format clean setup workspace
+.PHONY: help demo bench test soak lint docs format clean setup workspace
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ lint: $(DONE)/lint ## style, common mistakes, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(DONE)/docs ## the pages as a site in runs/site; a link that leads nowhere is an error
+	$(BIN)/mkdocs build --strict
 
 format: $(DONE)/lint ## bring the source into our style
 	$(BIN)/ruff check --fix .
@@ -120,4 +123,8 @@ $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python
 
 $(DONE)/lint: without_ros/constraints.txt | $(DONE)/python
 	$(PIP) --quiet ruff mypy
+	@touch $@
+
+$(DONE)/docs: without_ros/constraints.txt | $(DONE)/venv
+	$(PIP) --quiet mkdocs-material
 	@touch $@

@@ -204,7 +204,7 @@ def test_make_takes_names_as_they_are(data: str, tmp_path: Path):
             text=True,
         )
         assert done.returncode == 0, done.stderr
-        expected = [f"--data={data}", f"--link={data}"] if data else []
+        expected = [f"--link={data}", "--", data] if data else []
         assert json.loads(done.stdout.splitlines()[-1]) == ["demo", *expected]
     assert not (ROOT / "seen").exists()
 
