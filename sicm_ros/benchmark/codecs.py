@@ -105,6 +105,11 @@ class Codec:
         """Whether sides must be even, as 4:2:0 wants."""
         return True
 
+    @property
+    def process(self) -> bool:
+        """Whether a process is started for it, whose start is taken off where times are compared."""
+        return True
+
 
 class Jpeg(Codec):
     """JPEG by OpenCV: no process has to be started for it."""
@@ -124,6 +129,10 @@ class Jpeg(Codec):
 
     @property
     def even(self) -> bool:
+        return False
+
+    @property
+    def process(self) -> bool:
         return False
 
 
