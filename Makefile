@@ -63,7 +63,7 @@ format: $(DONE)/lint ## bring the source into our style
 	$(BIN)/ruff format .
 
 clean: ## removes what was set up and made: .venv, ws, demo
-	rm -rf $(VENV) $(WS) demo *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WS) demo *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 setup: $(DONE)/python $(DONE)/ros workspace ## everything that demo and test need, without running them
 

@@ -114,6 +114,7 @@ def shown() -> Iterator[tuple[str, str, bool]]:
     for page in PAGES:
         text = page.read_text().replace("\\\n", " ")
         text = re.sub(r"\$\(if [^)]*\)[^)]*\)", "", text).replace("$$(nproc)", "2").replace("$(BIN)/", "")
+        text = re.sub(r"\$\$\{.*?\}", "", text)
         for before, line in re.findall(r"(^[ \t]*|`|&& )sicm ([a-z][^`#|&\n]*)", text, re.M):
             yield page.name, line, before.strip() != "`"
 
@@ -163,3 +164,9 @@ def test_the_shell_completes_commands_options_and_models(tmp_path):
 def test_a_usage_error_is_an_error_of_ours():
     with pytest.raises(UsageError, match="sicm bench speed --help"):
         parser_of().parse_args(["bench", "speed", "--engine", "steam"])
+
+
+def test_no_page_or_configuration_names_a_folder_outside_the_checkout():
+    for path in [*PAGES, *(ROOT / "sicm_ros").rglob("*.yaml"), *(ROOT / "config").glob("*.yaml")]:
+        # Links between pages may go up; data may not lie beside the checkout.
+        assert not re.findall(r"\.\./(?:shared|data)\S*", path.read_text()), path

@@ -174,9 +174,9 @@ def _detections(found: Labels, errors: np.ndarray) -> Detections:
     )
 
 
-def _done(folder: Path) -> dict[str, tuple[int, float]]:
+def _done(folder: Path) -> dict[str, tuple[float, float]]:
     """Frame -> bytes and bits per pixel, of those that an earlier run finished."""
-    sizes: dict[str, tuple[int, float]] = {}
+    sizes: dict[str, tuple[float, float]] = {}
     path = folder / _DONE
     if path.exists():
         lines = path.read_text().splitlines(keepends=True)

@@ -37,7 +37,7 @@ interleaved, stacked: a low-delay video of a whole sequence, its frames left, ri
 
 
 @dataclass(frozen=True)
-class Request:
+class EncodingRequest:
     """How a codec is asked to code.
 
     Attributes:
@@ -82,7 +82,7 @@ class Codec:
     encoder: str
     range: tuple[float, float]
     preset: str
-    options: Callable[[Request], list[str]]
+    options: Callable[[EncodingRequest], list[str]]
     video: bool = False
     decoder: str = ""
 
@@ -90,7 +90,7 @@ class Codec:
         """Raise DependencyError if the encoder is missing."""
         ffmpeg.need_encoder(self.encoder)
 
-    def encode(self, images: np.ndarray, request: Request, rate: float) -> bytes:
+    def encode(self, images: np.ndarray, request: EncodingRequest, rate: float) -> bytes:
         """Code images, uint8 (N, height, width, 3) RGB with even sides, to one stream; rate: images per second."""
         container = "image2pipe" if self.format.endswith("_pipe") else self.format
         words = ["-c:v", self.encoder, *self.options(request), "-f", container]
@@ -105,6 +105,11 @@ class Codec:
         """Whether sides must be even, as 4:2:0 wants."""
         return True
 
+    @property
+    def process(self) -> bool:
+        """Whether a process is started for it, whose start is taken off where times are compared."""
+        return True
+
 
 class Jpeg(Codec):
     """JPEG by OpenCV: no process has to be started for it."""
@@ -112,7 +117,7 @@ class Jpeg(Codec):
     def check(self) -> None:
         """It is always there."""
 
-    def encode(self, images: np.ndarray, request: Request, rate: float) -> bytes:
+    def encode(self, images: np.ndarray, request: EncodingRequest, rate: float) -> bytes:
         words = [cv2.IMWRITE_JPEG_QUALITY, round(request.quality), cv2.IMWRITE_JPEG_OPTIMIZE, 1]
         return cv2.imencode(".jpg", images[0][..., ::-1], words)[1].tobytes()
 
@@ -126,24 +131,28 @@ class Jpeg(Codec):
     def even(self) -> bool:
         return False
 
+    @property
+    def process(self) -> bool:
+        return False
+
 
 DEEP = ["-pix_fmt", "yuv420p10le"]  # 10 bits: least squared error, also for what is shown in 8
 
 
-def _avif(asked: Request) -> list[str]:
+def _avif(asked: EncodingRequest) -> list[str]:
     still = ["-still-picture", "1", "-crf", f"{asked.quality:g}", "-cpu-used", asked.preset]
     return [*DEEP, *still, "-aom-params", "tune=psnr"]
 
 
-def _webp(asked: Request) -> list[str]:
+def _webp(asked: EncodingRequest) -> list[str]:
     return ["-quality", f"{asked.quality:g}", "-compression_level", "6"]
 
 
-def _jxl(asked: Request) -> list[str]:
+def _jxl(asked: EncodingRequest) -> list[str]:
     return ["-distance", f"{asked.quality:g}", "-effort", asked.preset]
 
 
-def _x265(asked: Request) -> list[str]:
+def _x265(asked: EncodingRequest) -> list[str]:
     own = {"log-level": "none", "info": 0, "qp": f"{asked.quality:g}", "aud": 0, "hrd": 0, "frame-threads": 1}
     own |= {"pools": asked.threads, "keyint": 1 if asked.mode == "intra" else -1}
     if asked.video:  # the same view's last image is two frames back
@@ -151,7 +160,7 @@ def _x265(asked: Request) -> list[str]:
     return [*DEEP, "-preset", asked.preset, "-tune", "psnr", "-x265-params", _joined(own)]
 
 
-def _svtav1(asked: Request) -> list[str]:
+def _svtav1(asked: EncodingRequest) -> list[str]:
     own: dict[str, object] = {"tune": 1, "lp": asked.threads}
     if asked.video:
         own |= {"pred-struct": 1}
@@ -159,7 +168,7 @@ def _svtav1(asked: Request) -> list[str]:
     return [*DEEP, "-preset", asked.preset, "-crf", f"{asked.quality:g}", *group, "-svtav1-params", _joined(own)]
 
 
-def _vvc(asked: Request) -> list[str]:
+def _vvc(asked: EncodingRequest) -> list[str]:
     own: dict[str, object] = {"accessunitdelimiter": 0}
     if asked.mode == "intra":
         own |= {"intraperiod": 1, "gopsize": 1}
@@ -175,7 +184,7 @@ def _joined(parameters: dict[str, object]) -> str:
     return ":".join(f"{key}={value}" for key, value in parameters.items())
 
 
-def _nothing(_: Request) -> list[str]:
+def _nothing(_: EncodingRequest) -> list[str]:
     return []
 
 
@@ -246,7 +255,7 @@ class PictureCodec:
         low, high = row.range
         if not low <= quality <= high:
             raise InputError(f"{self.codec}: quality {quality:g}; expected {low:g} to {high:g}")
-        asked = Request(quality, self.preset or row.preset, self.mode, self.threads)
+        asked = EncodingRequest(quality, self.preset or row.preset, self.mode, self.threads)
         if row.even:
             images = _even(images)
         if not row.video:

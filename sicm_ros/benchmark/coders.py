@@ -28,13 +28,11 @@ Found = list[list[Detections]]
 
 
 class Coder(Protocol):
-    """One way to code groups of frames.
+    """One way to code groups of frames."""
 
-    Attributes:
-        suffixes: of the files of a group's streams.
-    """
-
-    suffixes: tuple[str, ...]
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Of the files of a group's streams."""
 
     def encode(self, frames: Sequence[StereoPair]) -> list[bytes]:
         """Frames of a group to streams, one for each suffix."""

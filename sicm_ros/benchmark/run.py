@@ -209,7 +209,7 @@ def judge(job: JudgingJob) -> int:
     """Write the point of a setting and a detector, whose frames are all there."""
     frames = [frames_of(job.dataset.path, job.dataset.split).frame(name) for name in job.names]
     folder = job.out / job.setting.folder
-    sizes = {}
+    sizes: dict[str, tuple[float, float]] = {}
     for group in groups_of(job.names, job.dataset.video if job.setting.video else 1):
         size = sum(path.stat().st_size for path in (folder / "streams").glob(f"{group[0]}.*")) / len(group)
         sizes |= {name: accuracy.size_of(frames[job.names.index(name)], size) for name in group}

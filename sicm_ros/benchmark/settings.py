@@ -71,7 +71,7 @@ class Setting:
 
     def coder(self, threads: int = 1) -> Coder:
         """The coder of this setting; loads models."""
-        if self.codec == UNCOMPRESSED:
+        if self.codec == UNCOMPRESSED or self.quality is None:
             return Uncompressed()
         if self.codec == OURS:
             return Ours(model_of(self.model), self.quality)
@@ -120,13 +120,13 @@ def settings(config: BenchmarkConfig, dataset: DatasetConfig) -> list[Setting]:
     detectors = (ours, *map(str, config.detectors))
     points = [Setting(UNCOMPRESSED, "pictures", None, UNCOMPRESSED, detectors)]
     ablations = config.ablations.items() if dataset.ablations else ()
-    for anchor, model in ((OURS, ours), *((ABLATION + name, str(path)) for name, path in ablations)):
+    for curve, model in ((OURS, ours), *((ABLATION + name, str(path)) for name, path in ablations)):
         points += [
-            Setting(anchor, model_key(model), quality, OURS, (model,), model=model) for quality in config.qualities
+            Setting(curve, model_key(model), quality, OURS, (model,), model=model) for quality in config.qualities
         ]
     network = model_of(ours).config
     for name, anchor in config.anchors.items():
-        modes = ("interleaved", "stacked") if anchor.mode == "video" else (anchor.mode,)
+        modes: tuple[Mode, ...] = ("interleaved", "stacked") if anchor.mode == "video" else (anchor.mode,)
         if (anchor.mode == "video" and not dataset.video) or name not in (dataset.anchors or config.anchors):
             continue
         for size, qualities in anchor.qualities.items():

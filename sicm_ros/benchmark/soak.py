@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import time
@@ -14,13 +13,12 @@ import numpy as np
 
 from sicm_ros.bags.stereo import open_stereo
 from sicm_ros.benchmark.watched import Watched, resident_kib
-from sicm_ros.pipeline.processes import PipelineError, check_ros, processes
+from sicm_ros.pipeline.processes import READY, PipelineError, both_at_work, check_ros, processes, reliable
 
 WARM_UP = 0.1  # share of the pairs before memory and latency are looked at
 LEAST_WARM_UP = 300  # pairs
 LEAST_PAIRS = 10  # fewer say nothing
 PERIOD = 1.0  # seconds between two samples
-READY = 300.0  # seconds that loading a model may take at most
 STALLED = 30.0  # seconds without a result after which it is over
 MAX_GROWTH = 0.01  # share of the memory after warm-up
 SLOPE_POINTS = 400  # samples that a slope is taken from, at most: pairs of them are compared
@@ -91,9 +89,7 @@ def soak(
     check_ros()
     with open_stereo(source) as drive:
         compressed, topics = drive.compressed, drive.topics
-    threads = max(1, len(os.sched_getaffinity(0)) // 2)
-    shared = {"model": model, "threads": threads}
-    reliable = {f"qos_overrides./{topic}.subscription.reliability": "reliable" for topic in topics}
+    shared = both_at_work(model)
     replay = {
         "path": str(Path(source).resolve()),
         "loop": True,
@@ -106,7 +102,7 @@ def soak(
     with tempfile.TemporaryDirectory() as folder, processes(Path(folder)) as start:
         watched = Watched(start("monitor", {}))
         nodes = {
-            "encoder": start("encoder", {**shared, **reliable, "compressed": compressed, "quality": quality}),
+            "encoder": start("encoder", {**shared, **reliable(topics), "compressed": compressed, "quality": quality}),
             "decoder": start("decoder", shared),
         }
         alive = [*nodes.values(), start("replay", replay)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ def measure(
     pairs: Sequence[StereoPair],
     qualities: Sequence[float],
     repeats: int = 5,
-    progress: Callable[[Iterator], Iterator] = iter,
+    progress: Callable[[list], Iterable] = iter,
 ) -> list[Stages]:
     """Times and sizes at each quality, then of boxes alone, all in turn in one run; the first round warms up."""
     times: list[dict[tuple[str, str], list[float]]] = [{} for _ in (*qualities, "boxes")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,9 @@ from sicm_ros.cli import options
 
 if TYPE_CHECKING:
     from sicm_ros.benchmark.accuracy import Point
+    from sicm_ros.kitti import StereoFrame
     from sicm_ros.kitti.evaluation import Figures
-    from sicm_ros.kitti.planner import PlannerTable
+    from sicm_ros.kitti.planner import PlannerTable, Share
 
 SUMMARY = "KITTI's AP of detection files, or of a model on a data set at several qualities, with bytes and intervals"
 EPILOG = """examples:
@@ -189,7 +191,7 @@ def _of_model(args: argparse.Namespace) -> None:
         _print_planner(list(zip(names, tables)), f"{description['name']} on {args.dataset}, {len(frames)} frames")
 
 
-def _planner_tables(args: argparse.Namespace, frames, folders: list[Path]) -> list[PlannerTable]:
+def _planner_tables(args: argparse.Namespace, frames: Sequence[StereoFrame], folders: list[Path]) -> list[PlannerTable]:
     """What a planner asks, of the detections of each quality; the first one's failures as a picture if asked for."""
     from sicm_ros.benchmark.failures import failure_sheet
     from sicm_ros.kitti import read_labels
@@ -201,6 +203,7 @@ def _planner_tables(args: argparse.Namespace, frames, folders: list[Path]) -> li
         for frame in frames:
             detections = read_labels(folder / "detections" / f"{frame.name}.txt", scored=True)
             detections = detections.moved(frame.source.left_origin_shift)
+            assert frame.labels is not None  # asked for
             found.append(judged(frame.labels, detections, frame.size[0], args.min_score))
         tables.append(planner_table(found, args.min_score))
         if args.sheet and not number:
@@ -310,7 +313,7 @@ def _print_planner(tables: list[tuple[str, PlannerTable]], title: str) -> None:
     for name, _ in tables:
         table.add_column(name, justify="right")
 
-    def cell(share) -> str:
+    def cell(share: Share) -> str:
         return f"{share.found} of {share.total}" + (f" ({share.found / share.total:.0%})" if share.total else "")
 
     for name in tables[0][1].rows:

@@ -46,7 +46,7 @@ MEAN_LIMIT = 511  # quarters
 Array = np.ndarray
 
 
-class Coder(Protocol):
+class SymbolCoder(Protocol):
     """Encoder, Decoder or Meter."""
 
     def code(self, tables: Array, wanted: Any) -> Array:
@@ -232,7 +232,7 @@ class IntegerPrior:
         return z.astype(np.int32)
 
     def _code(
-        self, coder: Coder, wanted: list[Array] | None, z: Array | None, size: tuple[int, int], quality: int
+        self, coder: SymbolCoder, wanted: list[Array] | None, z: Array | None, size: tuple[int, int], quality: int
     ) -> tuple[list[Array], Array | None]:
         """Walks over all symbols in the order of the bitstream; encoder, decoder and meter take the same steps.
 
@@ -244,7 +244,7 @@ class IntegerPrior:
             return self._walk(coder, wanted, z, size, quality)
 
     def _walk(
-        self, coder: Coder, wanted: list[Array] | None, z: Array | None, size: tuple[int, int], quality: int
+        self, coder: SymbolCoder, wanted: list[Array] | None, z: Array | None, size: tuple[int, int], quality: int
     ) -> tuple[list[Array], Array | None]:
         height, width = size
         features: Array | None = None
@@ -271,7 +271,7 @@ class IntegerPrior:
             flat[cells] = np.clip(known, -SYMBOL_LIMIT, SYMBOL_LIMIT)
         return symbols, z
 
-    def _code_hyper(self, coder: Coder, z: Array | None, size: tuple[int, int], quality: int) -> Array:
+    def _code_hyper(self, coder: SymbolCoder, z: Array | None, size: tuple[int, int], quality: int) -> Array:
         rows, columns = hyper_size(*size)
         bucket = quality * QUALITY_BUCKETS // QUALITY_LEVELS
         cells = rows * columns
@@ -303,7 +303,7 @@ class IntegerPrior:
         return mean, scale
 
 
-def code_symbols(coder: Coder, mean: Array, scale: Array, wanted: Array | None) -> Array:
+def code_symbols(coder: SymbolCoder, mean: Array, scale: Array, wanted: Array | None) -> Array:
     """Codes symbols with means (quarters) and scale indices, int32 of any one shape; returns the symbols."""
     floor = mean >> 2
     tables = (scale * MEAN_STEPS + (mean & 3)).astype(np.uint8).ravel()

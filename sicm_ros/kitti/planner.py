@@ -94,6 +94,7 @@ def judged(labels: Labels, detections: Labels, width: float = KITTI_WIDTH, min_s
     Args:
         width: of the picture, pixels.
     """
+    assert detections.scores is not None  # of detections
     detections = detections[detections.scores >= min_score]
     kinds = np.array([class_of(str(name)) for name in labels.names], np.str_)
     asked = np.isin(kinds, CLASSES)

@@ -10,10 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -22,6 +23,23 @@ from sicm_ros.pipeline.domain import own_domain
 
 START = "import sys; from sicm_ros.nodes.process import start; sys.exit(start({node!r}))"
 GRACE = 3.0  # seconds for a node to end by itself
+READY = 300.0  # seconds that loading and warming up a model may take at most
+
+
+def both_at_work(model: str) -> dict[str, Any]:
+    """Return the parameters of a model that encoder and decoder share on one machine.
+
+    Both at work at once share the processor; a network with more threads than idle cores waits for itself.
+    """
+    return {"model": model, "threads": max(1, len(os.sched_getaffinity(0)) // 2)}
+
+
+def reliable(topics: Iterable[str]) -> dict[str, Any]:
+    """Return the parameters that let an encoder ask for reliable images, as replayed bags offer them.
+
+    A raw image is some twenty datagrams; between processes, best effort would lose images to full buffers.
+    """
+    return {f"qos_overrides./{topic}.subscription.reliability": "reliable" for topic in topics}
 
 
 class PipelineError(SicmError):
