@@ -18,6 +18,7 @@ from conftest import NodeProcess, Peer, end_all
 from sicm_ros.bags.camera_info import camera_info_fields
 from sicm_ros.bitstream import unpack
 from sicm_ros.geometry import StereoCalibration
+from sicm_ros.model.folder import network_config
 from sicm_ros.network import NetworkConfig
 from sicm_ros.network.config import CodecConfig
 
@@ -184,7 +185,7 @@ class Pipeline:
 
         from sicm_ros.nodes import qos
 
-        self.bus, self.diagnostics = bus, diagnostics
+        self.bus, self.model, self.diagnostics = bus, model, diagnostics
         self.features = bus.listen(CompressedStereoFeatures, "features")
         self.descriptions = bus.listen(CodecDescription, "codec_description", qos.latched())
         self.detections = bus.listen(Detection3DArray, "detections")
@@ -231,7 +232,7 @@ def test_a_pair_becomes_features_and_detections_with_the_left_pictures_header(pi
     description = pipeline.bus.wait(lambda: pipeline.descriptions and pipeline.descriptions[-1])
     assert bytes(description.model_fingerprint) == bytes(features.model_fingerprint)
     assert (description.fx, description.baseline, description.width) == (RIG.fx, RIG.baseline, WIDTH)
-    assert list(description.classes) == ["Car", "Pedestrian", "Cyclist"]
+    assert list(description.classes) == list(network_config(pipeline.model).detector.classes)
     for detection in detections.detections:
         assert detection.results[0].hypothesis.class_id in description.classes
         assert 0 <= detection.results[0].hypothesis.score <= 1
