@@ -194,7 +194,7 @@ class Pipeline:
 
         from sicm_ros.nodes import qos
 
-        self.bus, self.diagnostics = bus, diagnostics
+        self.bus, self.model, self.diagnostics = bus, model, diagnostics
         self.features = bus.listen(CompressedStereoFeatures, "features")
         self.descriptions = bus.listen(CodecDescription, "codec_description", qos.latched())
         self.detections = bus.listen(Detection3DArray, "detections")
