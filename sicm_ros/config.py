@@ -65,7 +65,7 @@ class Config:
     """Base of all configurations. ConfigError says what is wrong with one, and where."""
 
     def __post_init__(self) -> None:
-        kinds = _kinds(type(self))
+        kinds: dict[str, Any] = _kinds(type(self))  # type: ignore[arg-type]  # a class is hashable
         for setting in fields(self):
             try:
                 value = _read(getattr(self, setting.name), kinds[setting.name])

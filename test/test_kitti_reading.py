@@ -29,7 +29,7 @@ from sicm_ros.kitti import (
     write_labels,
 )
 from sicm_ros.kitti.labels import parse_labels
-from sicm_ros.kitti.splits import drive_of, held_out_drives
+from sicm_ros.kitti.splits import SPLITS, drive_of, held_out_drives
 
 SHARED = Path(os.environ.get("SICM_KITTI", Path(__file__).parents[2] / "shared" / "data" / "kitti"))
 real_frames = pytest.mark.skipif(
@@ -297,7 +297,8 @@ def test_drives_are_never_divided_between_training_and_tests(tmp_path):
     objects(tmp_path / "odometry", names[3:], labelled=False)
     (tmp_path / "frames" / "label_2" / "2011_09_26_0101_0000000447.txt").unlink()
     assert open_kitti(tmp_path, split="test").names == [names[0], names[2]]  # unlabelled frames of test drives too
-    assert open_kitti(tmp_path, split="train").names == [names[1], names[3]]
+    assert open_kitti(tmp_path, split="validation").names == [names[1]]
+    assert open_kitti(tmp_path, split="train").names == [names[3]]
     assert open_kitti(tmp_path, split="2011_09_26_0011,2011_09_26_0101").names == names[1:3]
 
 
@@ -417,9 +418,11 @@ def test_odometry_sequences_are_read_with_their_times(tmp_path):
 
 @real_frames
 def test_shared_frames_are_split_as_stated():
-    train, test = (KittiObjects(SHARED, split=split, labelled=True) for split in ("train", "test"))
-    assert (len(train), len(test)) == (53, 45)
-    assert {drive_of(name) for name in test.names} == held_out_drives()
+    train, validation, test = (KittiObjects(SHARED, split=split, labelled=True) for split in SPLITS)
+    assert (len(train), len(validation), len(test)) == (36, 17, 45)
+    assert {drive_of(name) for name in test.names} == held_out_drives("test")
+    assert {drive_of(name) for name in validation.names} <= held_out_drives("validation")
+    assert not held_out_drives("test") & held_out_drives("validation")
     assert not {drive_of(name) for name in KittiObjects(SHARED, split="train").names} & held_out_drives()
     assert len(KittiObjects(SHARED)) == 138
 

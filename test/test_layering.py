@@ -13,18 +13,19 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "sicm_ros"
 ROS = {"rclpy", "launch", "launch_ros", "ament_index_python", "rcl_interfaces", "cv_bridge", "message_filters"}
 
-# Folder or module of sicm_ros -> what of sicm_ros its modules may import, besides themselves; from below to above. A new
-# part is a new line here.
+# Folder or module of sicm_ros -> what of sicm_ros its modules may import, besides themselves; from below to above. A
+# new part is a new line here.
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "config": {"errors"},
+    "extensions": {"errors"},
     "geometry": {"errors"},
     "entropy": {"errors", "config"},
     "link": {"errors"},
     "bitstream": {"errors", "geometry"},
-    "kitti": {"errors", "geometry"},
-    "bags": {"errors", "geometry", "kitti"},
-    "network": {"errors", "config", "geometry", "entropy"},
+    "kitti": {"errors", "extensions", "geometry"},
+    "bags": {"errors", "extensions", "geometry", "kitti"},
+    "network": {"errors", "config", "extensions", "geometry", "entropy"},
     "model": {"errors", "config", "geometry", "entropy", "bitstream", "network"},
     "baseline": {"errors", "config", "geometry", "entropy", "network", "model"},
     "pipeline": {"errors", "bags"},
@@ -32,17 +33,15 @@ BELOW: dict[str, set[str]] = {
     "nodes": {"errors", "config", "geometry", "bitstream", "bags", "link", "model", "msg"},
     "training": {"errors", "config", "geometry", "entropy", "kitti", "network", "model", "baseline"},
     "benchmark": {
-        "errors", "config", "geometry", "bitstream", "bags", "kitti", "network", "model", "baseline", "pipeline", "synth",
+        "errors", "config", "extensions", "geometry", "bitstream", "bags", "kitti", "network", "model", "baseline",
+        "pipeline", "synth",
     },
     "demo": {"errors", "geometry", "bags", "pipeline", "benchmark"},
 }  # fmt: skip
 ABOVE = {"cli", "__init__"}  # may import everything
-LOOSE = {"__init__", "errors", "config"}  # modules that lie in no folder
+LOOSE = {"__init__", "errors", "config", "extensions"}  # modules that lie in no folder
 # Circles that are still to be opened; this list only gets shorter.
-CIRCLES = {
-    frozenset({"sicm_ros.nodes.parameters", "sicm_ros.nodes.replay"}),
-    frozenset({"sicm_ros.nodes.decoder", "sicm_ros.nodes.vehicle"}),
-}
+CIRCLES: set[frozenset[str]] = set()
 # Classes that share a name; this list only gets shorter.
 SAME_NAMES: set[str] = set()
 
@@ -144,9 +143,7 @@ def test_every_folder_says_what_lives_there(folder: Path):
     told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
     assert told, folder
     if folder.parent == PACKAGE:
-        assert len(told.splitlines()) >= 3, (
-            f"{folder}/__init__.py: a headline alone; say in a few lines what lies where"
-        )
+        assert len(told.splitlines()) >= 3, f"{folder}: a headline alone; say what lies where"
 
 
 def test_the_library_loads_where_there_is_no_ros():

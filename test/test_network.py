@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 
 from sicm_ros.entropy import PriorConfig
 from sicm_ros.geometry import ModelView, StereoCalibration
-from sicm_ros.geometry.boxes import CLASSES
+from sicm_ros.geometry.boxes import CLASSES, image_boxes
 from sicm_ros.kitti import Labels
 from sicm_ros.network import MVSFCNet, NetworkConfig
 from sicm_ros.network.backbone import SameConv
-from sicm_ros.network.config import CodecConfig
+from sicm_ros.network.config import CodecConfig, DetectorConfig, ScoreConfig
 from sicm_ros.network.cost import REMOTE, VEHICLE, count
-from sicm_ros.network.config import DetectorConfig
 from sicm_ros.network.detector import (
     HEADING_BINS,
     Maps,
@@ -27,6 +26,7 @@ from sicm_ros.network.detector import (
     calibrated,
     candidates,
     pooled,
+    reaches_out,
 )
 from sicm_ros.network.disparity import Refinement
 from sicm_ros.network.epipolar import correlate, gather_along_rows, mirror, moved
@@ -346,6 +346,50 @@ def test_perfect_maps_give_back_the_box(x, z, ry, name, baseline, offset):
         assert losses[term] < 0.05, term
 
 
+@pytest.mark.parametrize(("x", "z"), [(-3.2, 3.4), (2.9, 3.2), (-2.6, 5.0)])
+def test_an_object_that_reaches_out_of_the_picture_peaks_on_what_is_seen_of_it(x, z):
+    """The car beside the bumper: its projected centre lies outside, and its box is given back all the same."""
+    calibration = StereoCalibration(502.0, 502.0, 424.0, 52.0, 0.53, 864, 192)
+    picture = np.zeros((192, 864, 3), np.uint8)
+    labels = _car(x, 1.65, z, math.pi / 2)
+    box = image_boxes(labels.location, labels.dimensions, labels.rotation_y, calibration)
+    target = targets(
+        Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, replace(labels, image_boxes=box)),
+        CONFIG.classes,
+    )
+    best = target["weight"].argmax()
+    assert target["weight"][best] == 1
+    row, column = divmod(int(target["cell"][best]), 216)
+    left, top, right, bottom = box[0] / 4
+    assert left <= column + 0.5 <= right
+    assert top <= row + 0.5 <= bottom
+    assert target["heat"][0, row, column] == 1
+    assert target["considered"].all()
+    found = candidates(_perfect_maps(target, 48, 216), Rigs.of([calibration]), CONFIG, 5)
+    np.testing.assert_allclose(found.location[0, 0], [x, 1.65, z], atol=0.03)
+
+
+def test_of_what_hardly_reaches_into_the_picture_nothing_is_learnt():
+    calibration = StereoCalibration(502.0, 502.0, 424.0, 52.0, 0.53, 864, 192)
+    picture = np.zeros((192, 864, 3), np.uint8)
+    labels = replace(_car(-6.2, 1.65, 5.0, math.pi / 2), image_boxes=np.array([[0.0, 60.0, 6.0, 150.0]]))
+    sample = Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels)
+    target = targets(sample, CONFIG.classes)
+    assert target["weight"].max() == 0
+    assert not target["considered"][20, :2].any()
+
+
+def test_trams_count_as_trucks_and_who_sits_as_a_pedestrian():
+    calibration = StereoCalibration(502.0, 502.0, 424.0, 52.0, 0.53, 864, 192)
+    picture = np.zeros((192, 864, 3), np.uint8)
+    for name, counted in (("Tram", "Truck"), ("Bus", "Truck"), ("Person_sitting", "Pedestrian"), ("Van", "Van")):
+        labels = _car(0, 1.65, 20, 1.57, name=name)
+        target = targets(
+            Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels), CONFIG.classes
+        )
+        assert target["class_id"][target["weight"].argmax()] == list(CONFIG.classes).index(counted)
+
+
 def test_scores_fall_with_the_metres_that_the_depth_may_be_off():
     """Four per cent of a depth are a scratch at 10 m and another car's place at 40 m, and more to somebody on foot."""
     calibration = StereoCalibration(600.0, 600.0, 420.0, 60.0, 0.5, 864, 192)
@@ -356,7 +400,9 @@ def test_scores_fall_with_the_metres_that_the_depth_may_be_off():
         labels = _car(0.0, 1.6, z, 1.5, (1.5, 1.7, 4.2) if name == "Car" else (1.7, 0.6, 0.8), name)
         sample = Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels)
         maps = _perfect_maps(targets(sample, CONFIG.classes), 48, 216)
-        return candidates(replace(maps, log_sigma=torch.full((1, 1, 48, 216), math.log(0.04))), rigs, CONFIG, 1).scores.item()
+        return candidates(
+            replace(maps, log_sigma=torch.full((1, 1, 48, 216), math.log(0.04))), rigs, CONFIG, 1
+        ).scores.item()
 
     assert score(10) > score(20) > score(40)
     assert score(20) > score(20, "Pedestrian")
@@ -365,7 +411,9 @@ def test_scores_fall_with_the_metres_that_the_depth_may_be_off():
 def test_a_box_lies_where_its_cell_and_those_around_it_say_in_the_mean():
     calibration = StereoCalibration(600.0, 600.0, 432.0, 60.0, 0.5, 864, 192)
     picture = np.zeros((192, 864, 3), np.uint8)
-    target = targets(Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, _car(0.0, 1.6, 20, 1.5)), CONFIG.classes)
+    target = targets(
+        Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, _car(0.0, 1.6, 20, 1.5)), CONFIG.classes
+    )
     rigs = Rigs.of([calibration])
     maps = _perfect_maps(target, 48, 216)
     cell = int(target["cell"][target["weight"].argmax()])
@@ -389,17 +437,29 @@ def test_a_box_lies_where_its_cell_and_those_around_it_say_in_the_mean():
 
 def test_calibrated_scores_keep_their_order():
     scores = torch.linspace(0, 1, 1001)
-    chances = calibrated(scores, CONFIG.scores)
+    chances = calibrated(scores, CONFIG.scores, torch.zeros(1001), torch.zeros(1001))
     assert (chances.diff() > 0)[1:-1].all()
     assert 0 <= chances[0] < 1e-6
     assert chances[-1] <= 1
+
+
+def test_what_is_cut_by_the_border_is_told_and_can_be_trusted_apart():
+    calibration = StereoCalibration(502.0, 502.0, 424.0, 52.0, 0.53, 864, 192)
+    boxes = torch.tensor([[-3.2, 1.65, 4.0], [0, 1.65, 4.0], [4.6, 1.65, 6.0]]), torch.tensor([[1.5, 1.6, 4.0]] * 3)
+    out = reaches_out(*boxes, torch.full((3,), math.pi / 2), calibration.fx, calibration.cx, calibration.width)
+    assert out.tolist() == [True, False, True]
+    config = ScoreConfig(slope=1.0, shift=0.0, cut=1.0, of={"Van": -1.0})
+    chances = calibrated(torch.full((3,), 0.5), config, out, torch.tensor([0.0, -1.0, -1.0]))
+    np.testing.assert_allclose(chances, 1 / (1 + np.exp([-1, 1, 0])), rtol=1e-5)
 
 
 def test_other_classes_and_hidden_cars_are_not_learnt_as_empty_road():
     calibration = StereoCalibration(600.0, 600.0, 420.0, 60.0, 0.5, 864, 192)
     picture = np.zeros((192, 864, 3), np.uint8)
     for labels in (_car(0, 1.6, 20, 1.57, name="Misc"), replace(_car(0, 1.6, 20, 1.57), occluded=np.array([3]))):
-        target = targets(Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels), CONFIG.classes)
+        target = targets(
+            Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels), CONFIG.classes
+        )
         assert target["weight"].max() == 0
         assert target["considered"][15, 30] == 0
         assert target["considered"][15, 100] == 1

@@ -15,6 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -33,6 +34,7 @@ KEYS = {
     "pytest-timeout": "python3-pytest-timeout",
     "pyyaml": "python3-yaml",
     "rich": "python3-rich",
+    "tf2_ros": "tf2_ros_py",
     "tqdm": "python3-tqdm",
     "yaml": "python3-yaml",
 }
@@ -219,3 +221,11 @@ def test_every_source_file_names_its_licence():
     assert len(files) > 200
     lacking = [str(f.relative_to(ROOT)) for f in files if HEADER not in "".join(f.open().readlines()[:2])]
     assert not lacking, f"first line (after #! or #version): # {HEADER}"
+
+
+@pytest.mark.parametrize("status", ["encoder", "van_1/encoder", "decoder", "fleet/van_1/decoder", "link"])
+def test_the_aggregator_groups_each_status_once(status: str):
+    tree = yaml.safe_load((ROOT / "config" / "diagnostics.yaml").read_text())["/**"]["ros__parameters"]
+    groups = [group for group in tree.values() if isinstance(group, dict)]
+    assert all(group["type"] == "diagnostic_aggregator/GenericAnalyzer" for group in groups)
+    assert sum(any(part in status for part in group["contains"]) for group in groups) == 1

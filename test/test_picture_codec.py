@@ -300,7 +300,7 @@ def test_info_tells_of_it(folder, capsys):
 
 
 def test_a_folder_of_the_other_kind_is_refused_by_name_with_the_remedy(folder, tiny_model):
-    with pytest.raises(ModelError, match=r"a model of pictures, not of features; load it with sicm_ros\.baseline\.load"):
+    with pytest.raises(ModelError, match=r"of pictures, not of features; load it with sicm_ros\.baseline\.load"):
         sicm_ros.load(folder)
     with pytest.raises(ModelError, match=r"a model of features, not of pictures; load it with sicm_ros\.load"):
         baseline.load(tiny_model)

@@ -267,7 +267,9 @@ def test_a_drive_moves_us_and_the_others_steadily():
 def written(renderer, tmp_path_factory):
     """Two frames, each with a rig of its own."""
     folder = tmp_path_factory.mktemp("synth")
-    recipe = WorldRecipe(2, seed=9, width=208, height=64, focal=(110, 130), baseline=(0.2, 0.9), camera_height=(1.2, 2.0))
+    recipe = WorldRecipe(
+        2, seed=9, width=208, height=64, focal=(110, 130), baseline=(0.2, 0.9), camera_height=(1.2, 2.0)
+    )
     assert sum(generate(recipe, folder)) == 2
     return recipe, folder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ from importlib import resources
 import numpy as np
 import pytest
 import torch
+import yaml
 from conftest import interrupted
 from rendered_drive import write_objects
 from safetensors.torch import load_file
@@ -18,11 +20,13 @@ import sicm_ros
 from sicm_ros.cli import main
 from sicm_ros.errors import InputError, ModelError
 from sicm_ros.kitti import KittiObjects
-from sicm_ros.model.folder import licence_of, read_model, save_model
+from sicm_ros.model.folder import licence_of, network_config, read_model, save_model
+from sicm_ros.network.config import ScoreConfig
 from sicm_ros.network.layers import PatchConv
 from sicm_ros.training import loop
 from sicm_ros.training.augment import Augmentation, draw
 from sicm_ros.training.averaging import average
+from sicm_ros.training.calibration import calibrate, fit
 from sicm_ros.training.config import load_config
 from sicm_ros.training.loop import TrainingError, train
 from sicm_ros.training.samples import TrainingSamples, packed
@@ -106,6 +110,73 @@ def test_matching_alone_leaves_everything_else_as_it_is(drive, tmp_path):
     alike = "network.codec.compensation=false", "network.codec.prior.right_channels=null"
     with pytest.raises(InputError, match="compensation"):
         train(tiny(drive, tmp_path, "lite_matching", *alike))
+
+
+def test_the_detector_of_a_codec_follows_alone_and_learns_new_classes(drive, tmp_path):
+    """Packets stay what they were, while the detector goes from two classes to five after another teacher."""
+    few = "network.detector.classes={Car: [1.5, 1.6, 3.9], Cyclist: [1.7, 0.6, 1.8]}"
+    first = train(tiny(drive, tmp_path, "lite_detector", f"out={tmp_path / 'first'}", few))
+    codec = train(tiny(drive, tmp_path, "lite_codec", f"start={first}"))
+    more = "{Van: [2.2, 1.9, 5.1], Pedestrian: [1.76, 0.66, 0.84]}"
+    second = train(
+        tiny(drive, tmp_path, "lite_detector", f"start={first}", "backbone_rate=0", f"network.detector.classes={more}")
+    )
+    after = train(
+        tiny(
+            drive, tmp_path, "lite_codec", f"out={tmp_path / 'after'}", f"start={codec}", f"teacher={second}",
+            "start_parts=null", "fit_transform=false", "codec_rate=0", "prior_steps=0", "guided_steps=0",
+            "learning_rate=0.01",
+        )
+    )  # fmt: skip
+    assert list(network_config(after).detector.classes) == ["Car", "Cyclist", "Van", "Pedestrian"]
+    assert list(network_config(codec).detector.classes) == ["Car", "Cyclist"]
+    before, now, teacher = (load_file(f / "weights.safetensors") for f in (codec, after, second))
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], now[name])}
+    assert changed == {"detector", "reference"}
+    assert all(torch.equal(now[name], teacher[name]) for name in now if name.startswith("reference."))
+
+
+def test_a_new_class_begins_as_what_it_is_like_or_as_nothing(drive, tmp_path):
+    few = "network.detector.classes={Cyclist: [1.7, 0.6, 1.8], Car: [1.5, 1.6, 3.9]}"
+    first = train(tiny(drive, tmp_path, "lite_detector", few))
+    config = tiny(drive, tmp_path, "lite_detector", f"start={first}", "network.detector.classes={Van: [2, 2, 5], "
+                  "Pedestrian: [1.76, 0.66, 0.84]}")  # fmt: skip
+    before = load_file(first / "weights.safetensors")["detector.appearance_out.weight"].float()
+    head = loop.start_network(config).detector.appearance_out
+    cyclist, car, van, pedestrian, *others = head.weight.detach()
+    assert torch.equal(torch.stack([cyclist, car, van]), before[[0, 1, 1]])
+    assert not pedestrian.any()
+    assert torch.equal(torch.stack(others), before[2:])
+
+
+def test_scores_become_the_chances_that_they_were_found_to_be():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(-1, 2, 20000)
+    cut, names = rng.random(20000) < 0.3, rng.integers(0, 2, 20000)
+    right = rng.random(20000) < 1 / (1 + np.exp(-(1.5 * logits + 0.5 + 1.2 * cut - 0.8 * names)))
+    scores = fit(1 / (1 + np.exp(-logits)), cut, names, right, ["Car", "Van"])
+    assert scores.slope == pytest.approx(1.5, abs=0.1)
+    assert scores.cut == pytest.approx(1.2, abs=0.15)
+    assert scores.of["Van"] - scores.of["Car"] == pytest.approx(-0.8, abs=0.15)
+    assert scores.shift + scores.of["Car"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_calibration_is_written_beside_the_model_and_keeps_its_packets(drive, small_model, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(small_model, folder)
+    before = sicm_ros.load(folder)
+    frame = KittiObjects(drive)[0]
+    packet = before.encode(frame.left, frame.right, frame.calibration)
+    with pytest.raises(InputError, match="0 frames"):
+        calibrate(folder, [], [None])
+    monkey = ScoreConfig(slope=0.5, shift=3.0)
+    tree = yaml.safe_load((folder / "config.yaml").read_text())
+    tree["network"].setdefault("detector", {})["scores"] = monkey.tree()
+    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
+    after = sicm_ros.load(folder)
+    assert after.config.detector.scores == monkey
+    assert after.fingerprint == before.fingerprint
+    assert len(after.decode(packet).detections) >= len(before.decode(packet).detections)
 
 
 def test_a_wider_codec_begins_where_the_narrower_one_stopped(drive, tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from sicm_ros.errors import InputError
+from sicm_ros.extensions import Registry
 from sicm_ros.geometry import StereoCalibration
 
 DISPARITY_OFFSET = 0.52  # pixels at 1242 of width: KITTI's labels against its pictures (docs/kitti.md)
@@ -49,7 +50,7 @@ def _kitti(name: str, about: str, left: str, right: str, camera_info: bool = Tru
     return Preset(name, about, left, right, camera_info, True, DISPARITY_OFFSET)
 
 
-PRESETS = {
+_SHIPPED = {
     preset.name: preset
     for preset in (
         Preset(
@@ -86,6 +87,7 @@ PRESETS = {
         ),
     )
 }
+PRESETS: Registry[Preset] = Registry("sicm_ros.presets", _SHIPPED, Preset)
 IMAGES = {"sensor_msgs/msg/Image": "", "sensor_msgs/msg/CompressedImage": "/compressed"}
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LEFT, RIGHT = "left/image_rect_color", "right/image_rect_color"
 LEFT_INFO, RIGHT_INFO = "left/camera_info", "right/camera_info"
 LABELS, TF_STATIC, DISPARITY_OFFSET = "labels", "/tf_static", "disparity_offset"
-TOLERANCE = 20_000_000  # nanoseconds between the stamps of one pair: KITTI's cameras are stamped up to 10 ms apart
+TOLERANCE = 30_000_000  # nanoseconds between the stamps of one pair, as the encoder has it; KITTI's: up to 10 ms
 PERIOD = 100_000_000  # nanoseconds: KITTI's 10 Hz
 EPOCH = 1_317_000_000 * 10**9  # nanoseconds since 1970, September 2011: where a folder tells no time
 
@@ -315,8 +315,9 @@ class BagSource(StereoSource):
             return KITTI_RIGS[width, height]
         if not self.preset.rectified:
             return None
-        left, right = (self._first(topic) for topic in self._infos)
-        return stereo_calibration(left, right, topics=self._infos, assume_rectified=True)
+        left, right = self._infos
+        infos = self._first(left), self._first(right)
+        return stereo_calibration(*infos, topics=(left, right), assume_rectified=True)
 
     def _offset(self) -> float:
         if "/" + DISPARITY_OFFSET in self.bag.topics:

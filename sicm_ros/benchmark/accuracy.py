@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from sicm_ros.benchmark.association import nearest_free
+from sicm_ros.benchmark.association import overlapping
 from sicm_ros.benchmark.coders import Coder, Found, Ours, Uncompressed
+from sicm_ros.benchmark.coverage import ERRORS, coverage
 from sicm_ros.benchmark.point import Point
 from sicm_ros.benchmark.reliability import reliability
 from sicm_ros.benchmark.store import write
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections, StereoPair
+from sicm_ros.geometry.boxes import CLASSES as NAMES
 from sicm_ros.kitti import Labels, StereoFrame, bootstrap, evaluate, from_detections, read_labels
 from sicm_ros.kitti.evaluation import CLASSES, CURVES
 from sicm_ros.kitti.labels import format_labels
-from sicm_ros.kitti.overlap import image_areas, image_intersections
 
 if TYPE_CHECKING:
     from sicm_ros.model import Model
 
 NEAR, FAR = 10.0, 30.0  # metres: where the depth error is looked at
-MATCH_OVERLAP = 0.5  # in the image, so that depth itself does not decide what matches
 _DONE = "frames.csv"
 
 
@@ -45,7 +45,8 @@ def measure(
 ) -> Point:
     """Send every frame through a model at one quality, write what is detected, and evaluate the files.
 
-    folder gets `detections/<frame>.txt` in KITTI's format and `frames.csv` with each packet's size. A run that was
+    folder gets `detections/<frame>.txt` in KITTI's format, `errors/<frame>.txt` with the standard deviations that each
+    detection has (`Detections.errors`), a line each, and `frames.csv` with each packet's size. A run that was
     interrupted goes on where it stopped: delete the folder to begin anew. Raises InputError for frames without labels.
 
     Args:
@@ -57,18 +58,20 @@ def measure(
         raise InputError(f"{len(frames)} frames, {len(unlabelled)} of them without labels; expected labelled ones")
     coder: Coder = Uncompressed() if quality is None else Ours(model, quality)
     sizes = _done(folder)
-    (folder / "detections").mkdir(parents=True, exist_ok=True)
+    for part in ("detections", "errors"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
     missing = [frame for frame in frames if frame.name not in sizes]
     bar = tqdm(missing, title(quality), len(frames), initial=len(frames) - len(missing), disable=not progress)
     with (folder / _DONE).open("a") as done:
         for frame in bar:
             streams, ((found,),) = through(coder, [frame], [model])
             write_found(folder / "detections" / f"{frame.name}.txt", found, frame)
+            write(folder / "errors" / f"{frame.name}.txt", _text_of(found.errors))
             sizes[frame.name] = size_of(frame, sum(map(len, streams)))
             size, bpp = sizes[frame.name]
             done.write(f"{frame.name},{size},{bpp!r}\n")
             done.flush()
-    return judge(frames, sizes, folder / "detections", quality, replicates, progress)
+    return judge(frames, sizes, folder / "detections", quality, replicates, progress, folder / "errors")
 
 
 def through(
@@ -108,6 +111,7 @@ def judge(
     quality: float | None,
     replicates: int = 200,
     progress: bool = True,
+    errors: Path | None = None,
 ) -> Point:
     """The figures of detections that lie in files.
 
@@ -117,13 +121,19 @@ def judge(
         detections: folder of `<frame>.txt`, KITTI's format.
         quality: what the codec was told; None for the uncompressed network.
         replicates: resampled sets of frames behind the intervals.
+        errors: folder of `<frame>.txt`, the detections' standard deviations in the same order; None without any.
     """
     labels = [frame.labels for frame in frames]
     found = [
         read_labels(detections / f"{frame.name}.txt", scored=True).moved(frame.source.left_origin_shift)
         for frame in frames
     ]
-    errors = np.concatenate([depth_errors(*pair) for pair in zip(labels, found)])
+    apart = np.concatenate([depth_errors(*pair) for pair in zip(labels, found)])
+    covered = None
+    paths = [errors / f"{frame.name}.txt" for frame in frames] if errors is not None else []
+    if paths and all(path.exists() for path in paths):  # runs of before 0.9 that go on have none
+        deviations = [_errors_of(path) for path in paths]
+        covered = asdict(coverage(labels, [_detections(*pair) for pair in zip(found, deviations)]))
     interval = bootstrap(
         labels,
         found,
@@ -139,9 +149,28 @@ def judge(
         None if quality is None else float(mean_size),
         evaluate(labels, found),
         interval,
-        float(np.median(errors)) if len(errors) else None,
-        len(errors),
+        float(np.median(apart)) if len(apart) else None,
+        len(apart),
         {name: asdict(reliability(labels, found, name)) for name in CLASSES},
+        covered,
+    )
+
+
+def _text_of(errors: np.ndarray) -> bytes:
+    """The standard deviations (N, 4) of a frame's detections as lines of a file."""
+    return "".join(" ".join(f"{value:.6g}" for value in row) + "\n" for row in errors).encode()
+
+
+def _errors_of(path: Path) -> np.ndarray:
+    """What `_text_of` wrote."""
+    return np.array([line.split() for line in path.read_text().splitlines()], np.float64).reshape(-1, len(ERRORS))
+
+
+def _detections(found: Labels, errors: np.ndarray) -> Detections:
+    """A frame's detections as they were before they became a file of KITTI's."""
+    classes = np.array([NAMES.index(name) for name in found.names], np.int64)
+    return Detections(
+        classes, found.scores, found.location, found.dimensions, found.rotation_y, found.image_boxes, errors
     )
 
 
@@ -172,12 +201,7 @@ def depth_errors(labels: Labels, detections: Labels, near: float = NEAR, far: fl
     cars = labels[labels.names == "Car"]
     found = detections[detections.names == "Car"]
     found = found[np.argsort(-found.scores, kind="stable")]
-    a = np.repeat(found.image_boxes, len(cars), axis=0)
-    b = np.tile(cars.image_boxes, (len(found), 1))
-    shared = image_intersections(a, b)
-    union = image_areas(a) + image_areas(b) - shared
-    ratio = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0).reshape(len(found), len(cars))
-    taken = nearest_free(np.where(ratio > MATCH_OVERLAP, -ratio, np.inf))
+    taken = overlapping(found.image_boxes, cars.image_boxes)
     depth = cars.location[taken[taken >= 0], 2]
     errors = 100 * np.abs(found.location[taken >= 0, 2] - depth) / depth
     return errors[(near <= depth) & (depth <= far)]

@@ -13,15 +13,13 @@
 Raw bitstreams, no container, no information messages: what is counted is what a receiver needs. Encoders are asked for
 the least squared error, as MPEG's anchors for machines are: what flatters the eye costs bits and helps no detector.
 
-A package of yours adds a row by an entry point of the group `sicm_ros.codecs`, which names a Codec (CONTRIBUTING.md).
+A package of yours adds a row by an entry point of the group `sicm_ros.codecs` (CONTRIBUTING.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import Literal
 
 import cv2
@@ -29,6 +27,7 @@ import numpy as np
 
 from sicm_ros.benchmark import ffmpeg
 from sicm_ros.errors import InputError
+from sicm_ros.extensions import Registry
 
 GROUP = "sicm_ros.codecs"
 
@@ -193,37 +192,14 @@ SHIPPED = (
 )
 
 
-@lru_cache(maxsize=1)
-def codecs() -> dict[str, Codec]:
-    """Return every codec by name: those that ship, and those of packages that are installed beside this one.
-
-    Raises:
-        InputError: an entry point names no Codec, or one whose name is taken.
-    """
-    found = {codec.name: codec for codec in SHIPPED}
-    for point in entry_points(group=GROUP):
-        try:
-            codec = point.load()
-        except Exception as error:
-            raise InputError(
-                f"codec {point.name}: {point.value} can't be imported ({error}); mend or remove it"
-            ) from None
-        if not isinstance(codec, Codec):
-            raise InputError(
-                f"codec {point.name}: {point.value} is {codec!r}; expected a sicm_ros.benchmark.codecs.Codec"
-            )
-        if codec.name in found:
-            raise InputError(f"codec {point.name}: {point.value} is called {codec.name!r} like another; rename it")
-        found[codec.name] = codec
-    return found
+CODECS: Registry[Codec] = Registry(GROUP, {codec.name: codec for codec in SHIPPED}, Codec)
 
 
 def codec_of(name: str) -> Codec:
     """Return the codec of a name; InputError names those that there are."""
-    known = codecs()
-    if name not in known:
-        raise InputError(f"codec {name!r}; expected one of {', '.join(known)}")
-    return known[name]
+    if name not in CODECS:
+        raise InputError(f"codec {name!r}; expected one of {', '.join(CODECS)}")
+    return CODECS[name]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from sicm_ros.benchmark.codecs import codecs
+from sicm_ros.benchmark.codecs import CODECS
 from sicm_ros.benchmark.curves import kbit_per_s, size_of
 from sicm_ros.benchmark.results import METRICS, DatasetResults
 from sicm_ros.benchmark.settings import ABLATION, OURS
@@ -35,7 +35,7 @@ _OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 def label_of(anchor: str) -> str:
     """An anchor's name for people."""
-    names = {OURS: "ours"} | {name: codec.label for name, codec in codecs().items()}
+    names = {OURS: "ours"} | {name: codec.label for name, codec in CODECS.items()}
     if anchor.startswith(ABLATION):
         return anchor.removeprefix(ABLATION).replace("_", " ")
     base, _, rest = anchor.partition("_")

@@ -21,6 +21,8 @@ class Point:
             where no car matched.
         matched: how many cars that is.
         reliability: class -> how far scores are from chances (reliability.Reliability's fields).
+        coverage: share of boxes within one standard deviation (coverage.Coverage's fields); None where boxes don't say
+            how far they may be off.
     """
 
     quality: float | None
@@ -31,3 +33,4 @@ class Point:
     depth_error: float | None
     matched: int
     reliability: dict[str, dict]
+    coverage: dict | None = None

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sicm_ros.cli import options
+
+if TYPE_CHECKING:
+    from sicm_ros.geometry import Detections, StereoCalibration
+    from sicm_ros.model import Result
 
 SUMMARY = "decode a packet to 3D detections"
 
@@ -59,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
         _print(result.detections)
 
 
-def _print(detections) -> None:
+def _print(detections: Detections) -> None:
     print(f"{len(detections)} objects" + (": x right, y down, z ahead, metres" if len(detections) else ""))
     for name, score, (x, y, z), (height, width, length), turn in zip(
         detections.names,
@@ -75,8 +80,9 @@ def _print(detections) -> None:
         )
 
 
-def _report(result) -> dict:
+def _report(result: Result) -> dict:
     header, found = result.header, result.detections
+    assert header is not None  # it was decoded
     return {
         "packet": {
             "bytes": header.size,
@@ -100,12 +106,13 @@ def _report(result) -> dict:
     }
 
 
-def _draw(args: argparse.Namespace, result, calibration) -> None:
+def _draw(args: argparse.Namespace, result: Result, calibration: StereoCalibration | None) -> None:
     import cv2
     import numpy as np
 
     from sicm_ros.geometry.drawing import DETECTION, birds_eye, draw_boxes, read_picture, window_overlay, write_picture
 
+    assert calibration is not None  # decoding asks for one
     if args.left:
         picture = read_picture(args.left)
     else:

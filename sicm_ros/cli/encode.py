@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sicm_ros.cli import options
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sicm_ros.geometry import StereoCalibration
+    from sicm_ros.model import Model
 
 SUMMARY = "encode a rectified stereo pair to a packet of features"
 
@@ -44,7 +51,9 @@ def run(args: argparse.Namespace) -> None:
         _draw_bits(args, model, left, right, calibration)
 
 
-def _draw_bits(args: argparse.Namespace, model, left, right, calibration) -> None:
+def _draw_bits(
+    args: argparse.Namespace, model: Model, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration
+) -> None:
     import numpy as np
 
     from sicm_ros.geometry.drawing import window_overlay, write_picture

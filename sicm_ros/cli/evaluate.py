@@ -14,11 +14,13 @@ from sicm_ros.cli import options
 if TYPE_CHECKING:
     from sicm_ros.benchmark.accuracy import Point
     from sicm_ros.kitti.evaluation import Figures
+    from sicm_ros.kitti.planner import PlannerTable
 
 SUMMARY = "KITTI's AP of detection files, or of a model on a data set at several qualities, with bytes and intervals"
 EPILOG = """examples:
   sicm evaluate --labels kitti/training/label_2 --detections results/data --table
-  sicm evaluate kitti --split val --model default --quality uncompressed 0.3 0.6 --json curve.json --table"""
+  sicm evaluate kitti --split val --model default --quality uncompressed 0.3 0.6 --json curve.json --table
+  sicm evaluate kitti --split val --quality uncompressed 0.5 --planner --sheet failures.jpg"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +30,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_json(parser)
     parser.add_argument(
         "--table", action="store_true", help="print every figure (default without --json: the main ones)"
+    )
+    parser.add_argument(
+        "--planner", action="store_true", help="print what a planner asks: what is found, by distance, border and class"
+    )
+    parser.add_argument(
+        "--min-score",
+        type=options.quality,
+        metavar="0..1",
+        help="least score of what --planner takes as found (default: 0.4)",
     )
     parser.add_argument(
         "--replicates", type=options.positive, metavar="N", help="resampled sets of frames behind each interval"
@@ -42,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     chain.add_argument(
         "--quality",
         nargs="+",
-        type=_quality,
+        type=quality,
         default=[0.5],
         metavar="0..1",
         help="one or several, 0 to 1, or 'uncompressed' (default: 0.5)",
@@ -51,23 +62,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_limit(chain, "the first ones")
     options.add_device(chain)
     chain.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="FILE",
+        help="picture of the nearest missed objects and the surest false alarms, at the first quality",
+    )
+    chain.add_argument(
         "--out",
         type=Path,
         help="folder of the detections; an interrupted run goes on there (default: runs/evaluate/...)",
     )
 
 
-def _quality(text: str) -> float | None:
+def quality(text: str) -> float | None:
     return None if text == "uncompressed" else options.quality(text)
 
 
-def run(args: argparse.Namespace) -> int | None:
+def run(args: argparse.Namespace) -> None:
     from sicm_ros.errors import InputError
 
+    if args.min_score is None:
+        from sicm_ros.geometry import LIKELY
+
+        args.min_score = LIKELY
+    if args.sheet and args.dataset is None:
+        raise InputError(f"--sheet {args.sheet}: detection files have no pictures; expected a DATASET")
     if args.dataset is not None and args.labels is None and args.detections is None:
-        return _of_model(args)
+        _of_model(args)
+        return
     if args.dataset is None and args.labels is not None and args.detections is not None:
-        return _of_files(args)
+        _of_files(args)
+        return
     raise InputError(
         "nothing to evaluate; expected --labels DIR and --detections DIR, or a DATASET with --model and --quality"
     )
@@ -107,9 +132,17 @@ def _of_files(args: argparse.Namespace) -> None:
             args.replicates,
             progress=lambda curves: tqdm(curves, "intervals", CURVES, unit="curve", disable=None, leave=False),
         )
-    options.write_json(args.json, figures)
-    if args.table or not args.json:
+    planner = None
+    if args.planner:
+        from sicm_ros.kitti.planner import judged, planner_table
+
+        both = zip(labels, detections)
+        planner = planner_table([judged(*pair, min_score=args.min_score) for pair in both], args.min_score)
+    options.write_json(args.json, {**figures, "planner": planner.tree()} if planner else figures)
+    if args.table or not (args.json or planner):
         _print_figures(figures, interval, f"{len(paths)} frames")
+    if planner and args.json != "-":
+        _print_planner([("files", planner)], f"{len(paths)} frames")
 
 
 def _of_model(args: argparse.Namespace) -> None:
@@ -128,6 +161,7 @@ def _of_model(args: argparse.Namespace) -> None:
     for quality in args.quality:
         folders.append(out / ("uncompressed" if quality is None else f"quality_{quality:g}"))
         points.append(measure(model, frames, quality, folders[-1], args.replicates or 200))
+    tables = _planner_tables(args, frames, folders) if args.planner or args.sheet else []
     results = {
         "dataset": str(args.dataset),
         "split": args.split,
@@ -136,6 +170,8 @@ def _of_model(args: argparse.Namespace) -> None:
         "model_fingerprint": description["fingerprint"],
         "points": [_point(point) for point in points],
     }
+    for point, table in zip(results["points"], tables):
+        point["planner"] = table.tree()
     options.write_json(args.json, results)
     if args.json != "-":
         options.write_json(str(out / "results.json"), results)
@@ -148,6 +184,28 @@ def _of_model(args: argparse.Namespace) -> None:
         _print_points(
             points, f"{description['name']} on {args.dataset}, {len(frames)} frames; 95 % intervals over frames"
         )
+    if args.planner and args.json != "-":
+        names = [_quality_name(quality) for quality in args.quality]
+        _print_planner(list(zip(names, tables)), f"{description['name']} on {args.dataset}, {len(frames)} frames")
+
+
+def _planner_tables(args: argparse.Namespace, frames, folders: list[Path]) -> list[PlannerTable]:
+    """What a planner asks, of the detections of each quality; the first one's failures as a picture if asked for."""
+    from sicm_ros.benchmark.failures import failure_sheet
+    from sicm_ros.kitti import read_labels
+    from sicm_ros.kitti.planner import judged, planner_table
+
+    tables = []
+    for number, folder in enumerate(folders):
+        found = []
+        for frame in frames:
+            detections = read_labels(folder / "detections" / f"{frame.name}.txt", scored=True)
+            detections = detections.moved(frame.source.left_origin_shift)
+            found.append(judged(frame.labels, detections, frame.size[0], args.min_score))
+        tables.append(planner_table(found, args.min_score))
+        if args.sheet and not number:
+            failure_sheet(frames, found, args.sheet)
+    return tables
 
 
 def _key(dataset: Path, description: dict) -> str:
@@ -195,6 +253,12 @@ def _print_figures(figures: Figures, interval: Figures | None, title: str) -> No
     options.console(200).print(table)
 
 
+def _inside(coverage: dict | None) -> str:
+    if not coverage or not coverage["count"]:
+        return "-"
+    return " ".join(f"{100 * share:.0f}" for share in coverage["inside"].values()) + f" % of {coverage['count']}"
+
+
 def _print_points(points: list[Point], title: str) -> None:
     """One line a quality: what it costs and the main figures of cars, moderate, 40 recall points."""
     from rich.table import Table
@@ -202,7 +266,8 @@ def _print_points(points: list[Point], title: str) -> None:
     table = Table(
         title=title,
         title_justify="left",
-        caption="Car, moderate, R40; score error: mean of |score - chance to be right|",
+        caption="Car, moderate, R40; score error: mean of |score - chance to be right|; within 1 sigma: share of boxes "
+        "whose depth, sideways position, height and heading are",
         caption_justify="left",
     )
     for name in ("quality", "bytes a pair", "bpp"):
@@ -212,6 +277,7 @@ def _print_points(points: list[Point], title: str) -> None:
         table.add_column(f"{metric} {limit}", justify="right")
     table.add_column("depth error, 10 to 30 m", justify="right")
     table.add_column("score error", justify="right")
+    table.add_column("within 1 sigma", justify="right")
     for point in points:
         cells = [
             _cell(point.ap["Car"][metric][limit]["R40"][1], point.interval["Car"][metric][limit]["R40"][1])
@@ -220,6 +286,38 @@ def _print_points(points: list[Point], title: str) -> None:
         cost = ["-", "-"] if point.quality is None else [f"{point.bytes_per_pair:.0f}", f"{point.bpp:.4f}"]
         depth = "-" if point.depth_error is None else f"{point.depth_error:.2f} % of {point.matched} cars"
         error = point.reliability["Car"]["error"]
-        cells += [depth, "-" if error is None else f"{error:.3f}"]
-        table.add_row("uncompressed" if point.quality is None else f"{point.quality:g}", *cost, *cells)
+        cells += [depth, "-" if error is None else f"{error:.3f}", _inside(point.coverage)]
+        table.add_row(_quality_name(point.quality), *cost, *cells)
+    options.console(200).print(table)
+
+
+def _quality_name(quality: float | None) -> str:
+    return "uncompressed" if quality is None else f"{quality:g}"
+
+
+def _print_planner(tables: list[tuple[str, PlannerTable]], title: str) -> None:
+    """A column for each quality: what is found of what a planner asks for, then of every class, distance and border."""
+    from rich.table import Table
+
+    table = Table(
+        title=f"found, {title}",
+        title_justify="left",
+        caption=f"found: a detection of {tables[0][1].min_score:g} or more, of any class, within 2 m from above; "
+        "objects of occlusion 0 and 1",
+        caption_justify="left",
+    )
+    table.add_column("objects")
+    for name, _ in tables:
+        table.add_column(name, justify="right")
+
+    def cell(share) -> str:
+        return f"{share.found} of {share.total}" + (f" ({share.found / share.total:.0%})" if share.total else "")
+
+    for name in tables[0][1].rows:
+        table.add_row(name, *(cell(each.rows[name]) for _, each in tables))
+    table.add_row("of the right class", *(cell(each.right_class) for _, each in tables))
+    table.add_row("false alarms a frame", *(f"{each.false_alarms:.2f}" for _, each in tables))
+    table.add_section()
+    for name in tables[0][1].bands:
+        table.add_row(name, *(cell(each.bands[name]) for _, each in tables))
     options.console(200).print(table)

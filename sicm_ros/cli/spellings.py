@@ -63,8 +63,11 @@ def settle(args: argparse.Namespace, given: Sequence[str], words: Sequence[str])
     """Take an output that was written as an argument for --out, as 0.8.0 had it; say how an old line is written now."""
     words = list(words)
     if getattr(args, "out_needed", False) and args.out is None:
-        old = getattr(args, "old_out", None)
-        if old is None:
+        old: str = getattr(args, "old_out", None) or ""
+        sources = getattr(args, "source", None)
+        if isinstance(sources, list) and len(sources) > 1:  # several may be given now: the last one was the output
+            old = str(sources.pop())
+        if not old:
             args.parser.error("the following arguments are required: --out")
         args.out = args.out_type(old)
         at = len(words) - 1 - words[::-1].index(old)

@@ -299,9 +299,3 @@ def _merged(recording: Path, source: StereoSource) -> Iterator[tuple[str, str, i
             yield f"/{topic}/compressed", message.__msgtype__, pair.stamp, ros.serialize(message)
     for stamp, topic, type, data in rows[position:]:
         yield topic, type, stamp, data
-
-
-def reduction(run: Run) -> dict[str, float]:
-    """How many times smaller the stream is than the pictures: `raw`, `png`, `jpeg`."""
-    size = run.mean("bytes")
-    return {name: run.mean(name) / size for name in ("raw", "png", "jpeg")} if size else {}

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -43,7 +44,15 @@ OUTPUT_SHIFT = 9
 MEAN_LIMIT = 511  # quarters
 
 Array = np.ndarray
-Coder = Encoder | Decoder | Meter
+
+
+class Coder(Protocol):
+    """Encoder, Decoder or Meter."""
+
+    def code(self, tables: Array, wanted: Any) -> Array:
+        """Code residuals by their tables, uint8 (n,): `wanted`, or for a decoder, which has None, what is read."""
+
+
 Window = tuple[int, int, int, int]  # rows above, rows below, columns before, columns after
 
 
@@ -109,9 +118,8 @@ class IntegerLayer:
         """(cells, count) for each input, or (1, count) for one that is the same everywhere -> (cells, outputs)."""
         total = self._bias
         for x, weight in zip(inputs, self._weights, strict=True):  # what is the same everywhere comes first
-            if isinstance(x, Sparse):
-                x, weight = x.columns, x.rows_of(weight)
-            total = torch.addmm(total, torch.from_numpy(x), weight)
+            columns, rows = (x.columns, x.rows_of(weight)) if isinstance(x, Sparse) else (x, weight)
+            total = torch.addmm(total, torch.from_numpy(columns), rows)
         return total.floor_().clamp_(self._low, self._high).numpy()
 
 
@@ -169,7 +177,9 @@ class IntegerPrior:
             quality: 0 to 255.
         """
         coder = Encoder(self._models)
-        self._code(coder, self._cells(left, right), self._hyper_cells(z, left.shape[1:]), left.shape[1:], quality)
+        _, height, width = left.shape
+        size = height, width
+        self._code(coder, self._cells(left, right), self._hyper_cells(z, size), size, quality)
         return coder.payload()
 
     def decompress(self, payload: bytes, height: int, width: int, quality: int) -> tuple[Array, Array, Array | None]:
@@ -244,10 +254,10 @@ class IntegerPrior:
         coded = [self.config.coded(view) for view in (LEFT, RIGHT)]
         symbols = [np.zeros((height * width, channels), np.int32) for channels in coded]
         # What the networks see of the symbols known so far: clipped, as floating point, with rows and columns.
-        seen = [np.zeros((height, width, channels), self.dtype) for channels in coded]
+        seen: list[Array] = [np.zeros((height, width, channels), self.dtype) for channels in coded]
         for number, step in enumerate(self.config.passes()):
             cells = cell_indices(height, width, step.parity)
-            inputs = [np.full((1, 1), quality, self.dtype)]
+            inputs: list[Array | Sparse] = [np.full((1, 1), quality, self.dtype)]
             if features is not None:
                 inputs.append(features[step.view].reshape(height * width, -1)[cells])
             if step.own:
@@ -274,8 +284,8 @@ class IntegerPrior:
         """int32 (K, ceil(h / 4), ceil(w / 4)) -> hyper features (2, h, w, N), integers 0 to 255."""
         height, width = size
         middle = (height + 1) // 2, (width + 1) // 2
-        clipped = np.clip(z, -SYMBOL_LIMIT, SYMBOL_LIMIT).astype(self.dtype)
-        constant = np.full((1, 1), quality, self.dtype)
+        clipped: Array = np.clip(z, -SYMBOL_LIMIT, SYMBOL_LIMIT).astype(self.dtype)
+        constant: Array = np.full((1, 1), quality, self.dtype)
         views = []
         for group in clipped.reshape(self.config.groups, -1, *z.shape[1:]):
             x = self._layers["hyper0"]([constant, gather(group.transpose(1, 2, 0), AROUND)])
@@ -353,7 +363,7 @@ def offsets(window: Window, parity: int | None = None, visible: int | None = Non
     """(row, column) offsets in a window, row by row; of cells of colour `visible` alone, seen from colour `parity`."""
     above, below, before, after = window
     every = [(row, column) for row in range(-above, below + 1) for column in range(-before, after + 1)]
-    if visible is None:
+    if visible is None or parity is None:
         return every
     return [(row, column) for row, column in every if (row + column + parity - visible) % 2 == 0]
 

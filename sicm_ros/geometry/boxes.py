@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sicm_ros.geometry.calibration import StereoCalibration
 
@@ -111,7 +112,8 @@ def project(points: np.ndarray, calibration: StereoCalibration) -> np.ndarray:
     )
 
 
-_EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
+# Of a box, as pairs of its `corners`.
+EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
 NEAR = 0.1  # metres: what lies nearer is cut off before it is projected
 
 
@@ -130,7 +132,7 @@ def image_boxes(
     boxes = np.zeros((len(points), 4))
     for i, box in enumerate(points):
         visible = [p for p in box if p[2] >= NEAR]
-        for a, b in _EDGES:
+        for a, b in EDGES:
             za, zb = box[a, 2], box[b, 2]
             if (za < NEAR) != (zb < NEAR):
                 visible.append(box[a] + (NEAR - za) / (zb - za) * (box[b] - box[a]))
@@ -144,6 +146,6 @@ def image_boxes(
     return boxes
 
 
-def wrap_angle(angle):
+def wrap_angle(angle: ArrayLike) -> np.ndarray:
     """The same angle in [-pi, pi)."""
     return (np.asarray(angle) + np.pi) % (2 * np.pi) - np.pi

@@ -6,8 +6,8 @@ which point forward (x, along the length), left (y, along the width) and up (z):
 yaw is -rotation_y - pi/2. With a = rotation_y / 2 and r = sqrt(1/2) the quaternion is
 (r cos a, r sin a, -r sin a, r cos a).
 
-ROS's covariance (`geometry_msgs/PoseWithCovariance`): 6 x 6, of x, y, z (metres) and of small turns about the fixed axes
-x, y, z of the frame that the pose is in (radians). A frame's pose takes coordinates in it to its parent's.
+ROS's covariance (`geometry_msgs/PoseWithCovariance`): 6 x 6, of x, y, z (metres) and of small turns about the fixed
+axes x, y, z of the frame that the pose is in (radians). A frame's pose takes coordinates in it to its parent's.
 """
 
 from __future__ import annotations
@@ -29,12 +29,20 @@ class FramePose:
 
     @classmethod
     def of(cls, translation: np.ndarray, quaternion: np.ndarray) -> FramePose:
-        """Of a translation (3,) and a quaternion x, y, z, w of any length. Raises ValueError where it is no rotation."""
+        """Of a translation (3,) and a quaternion x, y, z, w of any length. Raises ValueError where it is no pose."""
         quaternion = np.asarray(quaternion, np.float64)
         length = np.linalg.norm(quaternion)
         if not (np.isfinite(length) and length > 1e-6 and np.isfinite(translation).all()):
             raise ValueError(f"{list(translation)}, {quaternion.tolist()} is no pose")
         return cls(rotations(quaternion[None] / length)[0], np.asarray(translation, np.float64))
+
+    @classmethod
+    def parse(cls, text: str) -> FramePose:
+        """Of the words x y z qx qy qz qw. Raises ValueError where they aren't those of a pose."""
+        numbers = np.array([float(word) for word in text.replace(",", " ").split()])
+        if numbers.shape != (7,):
+            raise ValueError(f"{text!r} has {len(numbers)} numbers; expected seven, x y z qx qy qz qw")
+        return cls.of(numbers[:3], numbers[3:])
 
     @classmethod
     def identity(cls) -> FramePose:
@@ -112,14 +120,17 @@ def covariances(centres: np.ndarray, quaternions: np.ndarray, sizes: np.ndarray,
     """
     depth, across, vertical, heading = np.asarray(errors, np.float64).T
     full = np.zeros((len(centres), 6, 6))
-    rays = centres / centres[:, 2:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rays = centres / centres[:, 2:]
+        roll, pitch = (math.sqrt(2) * vertical / sizes[:, side] for side in (1, 0))
     full[:, :3, :3] = depth[:, None, None] ** 2 * rays[:, :, None] * rays[:, None]
     full[:, 0, 0] += across**2
     full[:, 1, 1] += vertical**2
     # About the box's own axes: forward, left, up.
-    turns = np.stack([math.sqrt(2) * vertical / sizes[:, 1], math.sqrt(2) * vertical / sizes[:, 0], heading], 1)
+    turns = np.stack([roll, pitch, heading], 1)
     axes = rotations(quaternions)
-    full[:, 3:, 3:] = axes * turns[:, None] ** 2 @ axes.transpose(0, 2, 1)
+    with np.errstate(invalid="ignore"):
+        full[:, 3:, 3:] = axes * turns[:, None] ** 2 @ axes.transpose(0, 2, 1)
     full[~np.isfinite(full).all((1, 2))] = 0.0
     return full
 

@@ -43,7 +43,7 @@ def sgbm_disparities(
             f"disparity: views of shapes {left.shape} and {right.shape}; expected two equal (H, W, 3) images"
         )
     maximum = -(-maximum // 16) * 16
-    matcher = cv2.StereoSGBM_create(
+    matcher = cv2.StereoSGBM.create(
         minDisparity=0,
         numDisparities=maximum,
         blockSize=BLOCK,

@@ -16,8 +16,6 @@ import numpy as np
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections
 
-DONT_CARE = "DontCare"
-
 
 @dataclass(frozen=True)
 class Labels:

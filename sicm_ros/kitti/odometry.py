@@ -10,11 +10,6 @@ from sicm_ros.kitti.frames import PICTURES, FrameFiles, KittiFrames
 from sicm_ros.kitti.tree import Tree
 
 
-def is_odometry(tree: Tree) -> bool:
-    """Whether pictures lie beside one calib.txt."""
-    return any(_sequence(path, tree) is not None for path in tree)
-
-
 def _sequence(path: str, tree: Tree) -> PurePosixPath | None:
     """The sequence's folder if path is a left picture of one."""
     place = PurePosixPath(path)
@@ -28,7 +23,12 @@ def _sequence(path: str, tree: Tree) -> PurePosixPath | None:
 class KittiOdometry(KittiFrames):
     """Frames of odometry sequences, named <sequence>_<frame>; a root may be the set, one sequence, or the archives."""
 
-    def _scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
+    @classmethod
+    def recognises(cls, tree: Tree) -> bool:
+        """Whether pictures lie beside one calib.txt."""
+        return any(_sequence(path, tree) is not None for path in tree)
+
+    def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
         files: dict[str, FrameFiles] = {}
         times: dict[PurePosixPath, list[int]] = {}
         for path in self.tree:

@@ -231,7 +231,7 @@ class Link(Generic[T]):
         """When the bottleneck has sent `size` bytes that it begins with at `begin`."""
         time = begin
         while True:
-            rate, stays = self.profile.bandwidth(time - self._start)
+            rate, stays = self.profile.bandwidth(time - (self._start or 0.0))
             if size <= rate * stays:
                 return time + size / rate
             size -= rate * stays
@@ -241,7 +241,7 @@ class Link(Generic[T]):
         """Bytes that are queued: what the bottleneck can send until it is free."""
         time, size = now, 0.0
         while time < self._free:
-            rate, stays = self.profile.bandwidth(time - self._start)
+            rate, stays = self.profile.bandwidth(time - (self._start or 0.0))
             step = min(max(stays, 1e-9), self._free - time)
             size += rate * step
             time += step

@@ -7,6 +7,7 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +86,7 @@ class Model(PairCodec):
         sides: tuple[str, ...] = engines.SIDES,
     ) -> None:
         super().__init__(stored, device, number_type)
-        self._compiled: dict[str, engines.CompiledVehicle | engines.CompiledServer] = {}
+        self._compiled: dict[str, Any] = {}  # side -> CompiledVehicle, CompiledServer
         self.verified = "the reference itself"
         self._start(stored, engine, sides)
         self.last_timings: dict[str, float] = {}
@@ -323,8 +324,6 @@ class Model(PairCodec):
         with self._inference():
             found = candidates(maps, rigs, self.config.detector)
             cells = maps.disparity.float()[:, 0].cpu().numpy()
-            found = candidates(maps, rigs, self.config.detector)
-            cells = maps.disparity.float()[:, 0].cpu().numpy()
         detections = [_detections(found, n, c, self.view(c), self.config.detector) for n, c in enumerate(calibrations)]
         clock.lap("boxes")
         count = len(calibrations)
@@ -379,12 +378,13 @@ def _deviations(
     view: ModelView,
     config: ErrorConfig,
 ) -> np.ndarray:
-    """`Detections.errors` of boxes: sigma (N,), scale of the depth's relative error, turn (N,), the heading's spread."""
+    """`Detections.errors` of boxes: sigma (N,), scale of the depth's relative error, turn (N,), the heading's."""
     z = location[:, 2]
     depth = config.depth * math.sqrt(2) * sigma * z  # a Laplace distribution's deviation is sqrt(2) times its scale
     across = np.hypot(config.pixels * z / view.calibration.fx, config.size * dimensions[:, 2])
     vertical = np.hypot(config.pixels * z / view.calibration.fy, config.size * dimensions[:, 0])
-    return np.stack([depth, across, vertical, config.heading * turn], axis=1)
+    heading = np.minimum(config.heading * turn, math.pi / math.sqrt(3))  # at most that of any angle being as likely
+    return np.stack([depth, across, vertical, heading], axis=1)
 
 
 class _Clock:

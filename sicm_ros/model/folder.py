@@ -191,6 +191,8 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
     network = network_config(folder).tree(exclude_none=True)
     for name in ("classes", "scores", "errors"):  # what boxes are made with concerns neither packets nor weights
         network.get("detector", {}).pop(name, None)
+    if network.get("detector", {}).get("head") == "centre":  # as all of before 0.9, which don't say so
+        del network["detector"]["head"]
     digest.update(json.dumps(network, sort_keys=True).encode())
     return digest.digest()[:8]
 

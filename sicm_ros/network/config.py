@@ -33,14 +33,21 @@ class StereoConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreConfig(Config):
-    """How scores become chances: a line between their logits (Platt, 1999). What focal losses call likely is too modest.
+    """How scores become chances: a line between their logits (Platt, 1999), for what focal losses call likely is too
+    modest.
 
-    Fitted to the chance that an object lies within 2 m of where it is named, on frames that nothing was trained on; it
-    changes no order.
+    `sicm calibrate` fits it to the chance that an object lies within 2 m of where it is named.
+
+    Attributes:
+        slope, shift: of that line.
+        cut: what is added for an object that reaches out of the picture at the left or right.
+        of: what is added for a class.
     """
 
     slope: float = limited(1.6, gt=0)
     shift: float = 1.7
+    cut: float = 0.0
+    of: dict[str, float] = limited({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +59,8 @@ class ErrorConfig(Config):
 
     Attributes:
         depth: factor of the depth's error as the network expects it (a Laplace distribution).
-        pixels: error of the centre in the network's input. That of a centre that may be anywhere in its cell of stride 4
-            is 4 / sqrt(12).
+        pixels: error of the centre in the network's input. That of a centre that may be anywhere in its cell of
+            stride 4 is 4 / sqrt(12).
         size: share of a box's length or height that its centre is uncertain by, however near it is.
         heading: factor of the spread of the heading's bins.
     """
@@ -61,7 +68,7 @@ class ErrorConfig(Config):
     depth: float = limited(1.0, gt=0)
     pixels: float = limited(1.15, gt=0)
     size: float = limited(0.02, ge=0)
-    heading: float = limited(1.7, gt=0)
+    heading: float = limited(2.0, gt=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +76,13 @@ class DetectorConfig(StereoConfig):
     """Visual analysis: matching, then a centre head of `head_width` channels.
 
     Attributes:
+        head: name of the centre head's network, see network.heads.
         classes: what it names, each with the mean height, width and length over KITTI's training labels, metres.
         scores: how its scores become chances.
         errors: how far its boxes are off.
     """
 
+    head: str = "centre"
     classes: dict[str, tuple[float, float, float]] = limited(
         {
             "Car": (1.53, 1.63, 3.88),

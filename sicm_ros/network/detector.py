@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.network.config import DetectorConfig, ScoreConfig
 from sicm_ros.network.disparity import Features, StereoMatching
-from sicm_ros.network.layers import block, exact, up
+from sicm_ros.network.layers import bias_of, block, exact, up
 
 STRIDE = 4
 
@@ -149,11 +149,11 @@ class StereoDetector(nn.Module):
         self.appearance_out = nn.Conv2d(head, sum(n for k, n in outputs.items() if k not in self._DEPTH), 1)
         self.depth_out = nn.Conv2d(head, sum(outputs[k] for k in self._DEPTH), 1)
         nn.init.normal_(self.appearance_out.weight, std=0.01)
-        nn.init.zeros_(self.appearance_out.bias)
+        nn.init.zeros_(bias_of(self.appearance_out))
         with torch.no_grad():
-            self.appearance_out.bias[: len(config.classes)] = UNSEEN
+            bias_of(self.appearance_out)[: len(config.classes)] = UNSEEN
         nn.init.normal_(self.depth_out.weight, std=0.01)
-        nn.init.zeros_(self.depth_out.bias)
+        nn.init.zeros_(bias_of(self.depth_out))
 
     _DEPTH = ("pool", "face_residual", "depth_extent", "log_sigma")
 
@@ -251,9 +251,23 @@ def spread(axes: Tensor, logits: Tensor) -> Tensor:
 TOLERANCE = 0.18
 
 
-def calibrated(scores: Tensor, config: ScoreConfig) -> Tensor:
-    """Scores to chances, in the same order."""
-    return torch.sigmoid(config.slope * torch.logit(scores, eps=1e-6) + config.shift)
+def calibrated(scores: Tensor, config: ScoreConfig, cut: Tensor, added: Tensor) -> Tensor:
+    """Scores to chances.
+
+    Args:
+        cut: bool, objects that reach out of the picture. added: what is added to the logits for their classes.
+    """
+    return torch.sigmoid(config.slope * torch.logit(scores, eps=1e-6) + config.shift + config.cut * cut + added)
+
+
+def reaches_out(
+    location: Tensor, dimensions: Tensor, rotation_y: Tensor, fx: Tensor | float, cx: Tensor | float, width: int
+) -> Tensor:
+    """bool (...,): boxes (..., 3), (..., 3), (...,) that reach out of a picture's left or right border."""
+    length, wide = dimensions[..., 2], dimensions[..., 1]
+    reach = (length * rotation_y.cos().abs() + wide * rotation_y.sin().abs()) / 2
+    x, z = location[..., 0], location[..., 2]
+    return (cx + fx * (x - reach) / z < 0) | (cx + fx * (x + reach) / z > width - 1)
 
 
 # What a cell beside a peak says of the object counts if that is nearer to what the peak says than this share of the
@@ -273,9 +287,9 @@ def _nine(index: Tensor, height: int, width: int) -> Tensor:
 def candidates(maps: Maps, rigs: Rigs, config: DetectorConfig, count: int = 60) -> Candidates:
     """The `count` strongest local maxima of the heat maps as boxes, best first.
 
-    They are ordered by the heat times the chance that the depth is within TOLERANCE, if its error is Laplacian. The
-    score is that, as `calibrated`. A box lies where its cell and those around it say in the mean, weighted by the same:
-    they see the object as well, and their errors are not quite the same.
+    They are chosen by the heat; what they score is the heat times the chance that the depth is within TOLERANCE, if its
+    error is Laplacian, as `calibrated`, and that orders them. A box lies where its cell and those around it say in the
+    mean, weighted by the same: they see the object as well, and their errors are not quite the same.
     """
     heat = maps.heat.float().sigmoid()
     peaks = heat * (F.max_pool2d(heat, 3, 1, 1) == heat)
@@ -294,8 +308,12 @@ def candidates(maps: Maps, rigs: Rigs, config: DetectorConfig, count: int = 60) 
     apart = (said["location"] - boxes["location"][:, :, None])[..., [0, 2]].norm(dim=-1)
     weight = (likely * (apart < SAME * length))[..., None]
     boxes["location"] = (said["location"] * weight).sum(2) / weight.sum(2)
-    scores = calibrated(likely[:, :, MIDDLE], config.scores)
-    chances = calibrated(take(heat, index) * certainty[:, :, MIDDLE, None], config.scores)
+    cut = reaches_out(
+        boxes["location"], boxes["dimensions"], boxes["rotation_y"], rigs.fx[:, None], rigs.cx[:, None], w * STRIDE
+    )
+    of_class = torch.tensor([config.scores.of.get(name, 0.0) for name in config.classes], device=heat.device)
+    scores = calibrated(likely[:, :, MIDDLE], config.scores, cut, of_class[classes])
+    chances = calibrated(take(heat, index) * certainty[:, :, MIDDLE, None], config.scores, cut[..., None], of_class)
     order = scores.argsort(dim=1, descending=True, stable=True)
 
     def sort(t: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from sicm_ros.errors import DependencyError, VerificationError
 from sicm_ros.network.detector import Maps, Rigs
-from sicm_ros.network.disparity import Features
+from sicm_ros.network.disparity import Features, three
 from sicm_ros.network.mvsfc import MVSFCNet
 
 ENGINES = ("torch", "openvino", "auto")
@@ -74,7 +74,7 @@ class _Compiled:
         if not installed():
             raise DependencyError("engine openvino: not installed; pip install 'sicm_ros[openvino]', or engine torch")
         # A vehicle tells nobody that it started: without this module OpenVINO has nothing to send usage figures with.
-        sys.modules.setdefault("openvino_telemetry", None)
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         try:
             import openvino
         except (ImportError, OSError) as error:
@@ -127,4 +127,4 @@ class CompiledServer(_Compiled):
         """Symbols (2, M, H / 16, W / 16), left view first, a quality, one rig -> features of both views, maps."""
         inputs = symbols.astype(np.float32), np.array([quality], np.float32), numbers(rigs).numpy()
         results = self._run(*inputs)
-        return tuple(results[:SCALES]), Maps(*results[SCALES:])
+        return three(results[:SCALES]), Maps(*results[SCALES:])

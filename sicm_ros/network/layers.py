@@ -29,7 +29,7 @@ def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv
     """
     layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
-    nn.init.zeros_(layer.bias)
+    nn.init.zeros_(bias_of(layer))
     return layer
 
 
@@ -43,7 +43,7 @@ class PatchConv(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, side: int) -> None:
         super().__init__(inputs, outputs, side, side)
         nn.init.kaiming_normal_(self.weight, nonlinearity="linear")
-        nn.init.zeros_(self.bias)
+        nn.init.zeros_(bias_of(self))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(F.pixel_unshuffle(x, self.stride[0]), self.weight.flatten(1)[..., None, None], self.bias)
@@ -52,8 +52,14 @@ class PatchConv(nn.Conv2d):
 def zero(layer: nn.Conv2d) -> nn.Conv2d:
     """The same layer, silent until it has learnt something: what is added beside it comes first."""
     nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    nn.init.zeros_(bias_of(layer))
     return layer
+
+
+def bias_of(layer: nn.Conv2d) -> Tensor:
+    """Return the bias of a layer that has one."""
+    assert layer.bias is not None
+    return layer.bias
 
 
 def exact(layer: nn.Module, x: Tensor) -> Tensor:
@@ -77,7 +83,9 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.body = nn.Sequential(nn.ReLU(), conv(width, width), nn.ReLU(), conv(width, width))
-        nn.init.zeros_(self.body[3].weight)
+        last = self.body[3]
+        assert isinstance(last, nn.Conv2d)
+        nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import ctypes
+from contextlib import AbstractContextManager
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -13,6 +15,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 NUMBER_TYPES = ("float32", "bfloat16")
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
+
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def keep_memory() -> None:
@@ -29,14 +34,15 @@ def keep_memory() -> None:
     mallopt(_M_TOP_PAD, 64 << 20)
 
 
-def folded(network: nn.Module) -> nn.Module:
+def folded(network: Network) -> Network:
     """A copy in evaluation mode whose batch norms are part of the convolutions before them."""
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
         if isinstance(module, nn.Sequential):
             for i in range(len(module) - 1):
-                if isinstance(module[i], nn.Conv2d) and isinstance(module[i + 1], nn.BatchNorm2d):
-                    module[i] = fuse_conv_bn_eval(module[i], module[i + 1])
+                convolution, norm = module[i], module[i + 1]
+                if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    module[i] = fuse_conv_bn_eval(convolution, norm)
                     module[i + 1] = nn.Identity()
     return network.requires_grad_(False)
 
@@ -45,7 +51,7 @@ class Inference:
     """No gradients, in one type of number: float32 is float32 on a GPU too, whose convolutions round to TF32 else."""
 
     def __init__(self, device: torch.device, number_type: str) -> None:
-        self._contexts = [torch.inference_mode()]
+        self._contexts: list[AbstractContextManager[object]] = [torch.inference_mode()]
         if number_type != "float32":
             self._contexts.append(torch.autocast(device.type, getattr(torch, number_type)))
         elif device.type == "cuda":

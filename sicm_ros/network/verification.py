@@ -111,7 +111,7 @@ def compare(what: str, found: Mapping[str, Tensor], expected: Mapping[str, Tenso
         VerificationError: `what`, an engine or a type of number, is off by more than the tolerance.
     """
     differences = {name: difference(found[name], value) for name, value in expected.items()}
-    worst = max(differences, key=differences.get)
+    worst = max(differences, key=differences.__getitem__)
     if differences[worst] > tolerance:
         raise VerificationError(
             f"{what} computes wrongly on this machine: {worst} differs from float32's by {differences[worst]:.1%}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -69,22 +69,26 @@ class FrameTree:
         """The pose of `source` in `target` at a stamp, seconds. Raises FrameError where they aren't connected then."""
         target, source = target.lstrip("/"), source.lstrip("/")
         with self._lock:
-            below = dict(self._up(source, stamp))
-            for frame, pose in self._up(target, stamp):
-                if frame in below:
-                    return pose.inverse() @ below[frame]
-        raise FrameError(f"no transform from frame {source!r} to {target!r} on /tf or /tf_static")
+            below, reason = self._up(source, stamp)
+            above, other_reason = self._up(target, stamp)
+        for frame, pose in above.items():
+            if frame in below:
+                return pose.inverse() @ below[frame]
+        raise reason or other_reason or FrameError(f"no transform from frame {source!r} to {target!r} on /tf")
 
-    def _up(self, frame: str, stamp: float) -> Iterator[tuple[str, FramePose]]:
-        """The frame and all above it, each with the first one's pose in it."""
-        pose, seen = FramePose.identity(), set()
-        while frame not in seen:
-            yield frame, pose
-            seen.add(frame)
-            step = self._step(frame, stamp)
+    def _up(self, frame: str, stamp: float) -> tuple[dict[str, FramePose], FrameError | None]:
+        """The frame and those above it, in turn, with its pose in each; and why it isn't known in any further ones."""
+        pose, chain = FramePose.identity(), {}
+        while frame not in chain:
+            chain[frame] = pose
+            try:
+                step = self._step(frame, stamp)
+            except FrameError as error:
+                return chain, error
             if step is None:
-                return
+                break
             frame, pose = step[0], step[1] @ pose
+        return chain, None
 
     def _step(self, frame: str, stamp: float) -> tuple[str, FramePose] | None:
         """A frame's parent and its pose there at a stamp; between two that are known, in proportion."""
@@ -175,3 +179,23 @@ def pose_of(transform: Any) -> FramePose:
     """Of a geometry_msgs/Transform; ValueError where it is none."""
     t, r = transform.translation, transform.rotation
     return FramePose.of(np.array([t.x, t.y, t.z]), np.array([r.x, r.y, r.z, r.w]))
+
+
+class StaticFrames:
+    """Says on /tf_static where frames are; whoever comes later hears of all of them."""
+
+    def __init__(self, node: Node) -> None:
+        if TFMessage is None:
+            raise InputError("publish_tf: tf2_msgs is not installed: sudo apt-get install ros-$ROS_DISTRO-tf2-msgs")
+        self._node, self._said = node, {}
+        self._publisher = node.create_publisher(TFMessage, "/tf_static", LATCHED)
+
+    def put(self, parent: str, child: str, pose: FramePose) -> None:
+        """Publishes the pose of `child` in `parent`, in place of what was said of `child` before."""
+        message = TransformStamped(child_frame_id=child)
+        message.header.frame_id = parent
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.transform.translation = Vector3(**dict(zip("xyz", pose.translation.tolist())))
+        message.transform.rotation = Quaternion(**dict(zip("xyzw", pose.quaternion.tolist())))
+        self._said[child] = message
+        self._publisher.publish(TFMessage(transforms=list(self._said.values())))

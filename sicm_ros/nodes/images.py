@@ -1,13 +1,13 @@
 """Pictures of image messages as arrays, and back: through cv_bridge where that is installed and does it right.
 
-Our own reader is what cv_bridge is measured by: a build of it for another NumPy fails or worse, rows whose padding is no
-whole number of pixels come out sheared. So each encoding is tried once, on a small picture; what cv_bridge reads as we
-do goes through it from then on, and what only it knows (packed YUV, 16-bit Bayer patterns) as well.
+Our own reader is what cv_bridge is measured by: a build of it for another NumPy fails or worse, and rows whose padding
+is no whole number of pixels come out sheared. So each encoding is tried once, on a small picture; what cv_bridge reads
+as we do goes through it from then on, and what only it knows (packed YUV, 16-bit Bayer patterns) as well.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def bridge() -> Any:
         return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def through_bridge(encoding: str, big_endian: bool = False) -> bool:
     """Whether cv_bridge reads an encoding that we know as we do."""
     if bridge() is None:
@@ -63,8 +63,8 @@ def rgb(message: Any, topic: str) -> np.ndarray:
             return _bridged(message, topic)
         if message.encoding in LAYOUTS and through_bridge(message.encoding, bool(message.is_bigendian)):
             channels, size = LAYOUTS[message.encoding]
-            whole = message.step == message.width * channels * size and len(message.data) >= message.height * message.step
-            if whole and message.height and message.width:
+            tight = message.step == message.width * channels * size
+            if tight and 0 < message.height * message.step <= len(message.data):
                 return _bridged(message, topic)
         return rgb_from_image(message, topic)
     except InputError as error:
@@ -75,9 +75,8 @@ def _bridged(message: Any, topic: str) -> np.ndarray:
     try:
         picture = bridge().imgmsg_to_cv2(message, "rgb8")
     except Exception as error:  # its own, OpenCV's, NumPy's
-        raise InputError(
-            f"{topic}: encoding {message.encoding!r} is not read ({str(error).splitlines()[0] if str(error) else error!r})"
-        ) from None
+        text = " ".join(str(error).split()) or repr(error)
+        raise InputError(f"{topic}: encoding {message.encoding!r} is not read: {text}") from None
     if picture.dtype != np.uint8 or picture.shape != (message.height, message.width, 3):
         raise InputError(f"{topic}: cv_bridge made {picture.dtype} {picture.shape} of encoding {message.encoding!r}")
     return picture

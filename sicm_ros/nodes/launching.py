@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
-from launch import Action, Event, EventHandler, LaunchContext, LaunchDescription
+from launch import Action, Event, LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, RegisterEventHandler
+from launch.event_handler import BaseEventHandler
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch.logging import launch_config
@@ -107,7 +108,10 @@ def viewer() -> list[Argument]:
             Parameter("rviz", False, ""),
         ),
         Argument("rviz_config", "What RViz shows.", config),
-        Argument("frame", "RViz' fixed frame. Not given: the left camera's, as soon as the encoder has named it."),
+        Argument(
+            "frame",
+            "RViz' fixed frame. Not given: target_frame, else the left camera's, as soon as the encoder names it.",
+        ),
     ]
 
 
@@ -262,18 +266,30 @@ class Request:
                 parameters=[{"use_sim_time": use_sim_time}],
             )
 
-        if self["frame"]:
-            return [start(self["frame"])]
+        target = self.settled("decoder")["target_frame"]  # that of the results, where they aren't in the camera's
+        if target:
+            target = target.lstrip("/") if target.startswith("/") or not vehicle else f"{vehicle}/{target}"
+        if self["frame"] or target:
+            return [start(self["frame"] or target)]
         topic = "/".join((self.namespace.rstrip("/"), *([vehicle] if vehicle else []), "codec_description"))
         return [
             LogInfo(msg=f"RViz opens when {topic} tells the camera's frame; frame:=NAME opens it at once"),
-            RegisterEventHandler(
-                EventHandler(
-                    matcher=lambda event: isinstance(event, Described), entities=lambda event, _: [start(event.frame)]
-                )
-            ),
+            RegisterEventHandler(_On(Described, lambda event: start(event.frame))),
             OpaqueFunction(function=lambda context: _await_description(context, topic)),
         ]
+
+
+class Refused(Event):
+    """What the user asks for can't be started."""
+
+    name = "sicm_ros.Refused"
+
+    def __init__(self, error: InputError) -> None:
+        self.error = error
+
+    def end(self) -> NoReturn:
+        """Ends the launch."""
+        raise self.error
 
 
 class Described(Event):
@@ -285,18 +301,37 @@ class Described(Event):
         self.frame = frame
 
 
+class _On(BaseEventHandler):
+    """Does something with events of a kind: raises, or returns what is to be started."""
+
+    def __init__(self, kind: type[Event], act: Callable[[Any], Action]) -> None:
+        super().__init__(matcher=lambda event: isinstance(event, kind))
+        self._act = act
+
+    def handle(self, event: Event, context: LaunchContext) -> Action:
+        super().handle(event, context)
+        return self._act(event)
+
+
 def description(arguments: list[Argument], start: Callable[[Request], list[Action]]) -> LaunchDescription:
     """Return what a launch file returns: the arguments, and the actions that `start` makes of their values.
 
-    `start` raises InputError where they don't fit together. Nothing has been started then, and `ros2 launch` ends
-    with exit status 1 and the error's sentence.
+    `start` raises InputError where they don't fit together. Nothing of ours has been started then, and `ros2 launch`
+    ends with exit status 1 and the error's sentence.
     """
-    return LaunchDescription(
-        [
-            *(a.declare() for a in arguments),
-            OpaqueFunction(function=lambda context: start(Request(context, arguments))),
-        ]
-    )
+
+    def checked(context: LaunchContext) -> list[Action]:
+        try:
+            return start(Request(context, arguments))
+        except InputError as error:
+            # Raised at once, it would keep launch from learning of processes that other files have just started, and
+            # launch would leave them behind.
+            return [
+                RegisterEventHandler(_On(Refused, lambda event: event.end())),
+                EmitEvent(event=Refused(error)),
+            ]
+
+    return LaunchDescription([*(a.declare() for a in arguments), OpaqueFunction(function=checked)])
 
 
 def is_compressed(path: str, preset: str, left: str, right: str) -> bool:

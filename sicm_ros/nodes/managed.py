@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -36,11 +37,11 @@ class ManagedNode(LifecycleNode):
 
     def __init__(self, name: str, table: tuple[Parameter, ...]) -> None:
         super().__init__(name)
-        self.parameters = Parameters(self, table)
+        self._worker: Worker | None = None
+        self.parameters = Parameters(self, table, configured=lambda: self._worker is not None)
         self.healths: list[Health] = []
         self.model: Any = None
         self.finished: int | None = None
-        self._worker: Worker | None = None
         self._computes: dict[str, str] = {}
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -50,7 +51,7 @@ class ManagedNode(LifecycleNode):
     def new_health(self, counters: tuple[str, ...], stream: str = "") -> Health:
         """The health of one more stream, named after the node and, where it has several, the stream's namespace."""
         parts = (self.get_namespace().strip("/"), stream.strip("/"), self.get_name())
-        health = Health(self, "/".join(p for p in parts if p), counters, self._steady_now)
+        health = Health(self, "/".join(p for p in parts if p), counters, self.steady, self.now)
         self.healths.append(health)
         return health
 
@@ -85,6 +86,7 @@ class ManagedNode(LifecycleNode):
             if stop.is_set():
                 return FAILURE
         if worker.error is not None:
+            self._worker = None
             text = str(worker.error) if isinstance(worker.error, SicmError) else repr(worker.error)
             return self._fail(f"the model can't be loaded: {text}")
         for health in self.healths:
@@ -170,10 +172,13 @@ class ManagedNode(LifecycleNode):
     # -- diagnostics --------------------------------------------------------------------------------------------------
 
     def now(self) -> float:
-        """Node time in seconds: /clock with use_sim_time, else the system's."""
-        return self.get_clock().now().nanoseconds * 1e-9
+        """Node time in seconds: /clock with use_sim_time, else the system's; nan while nothing was on /clock."""
+        clock = self.get_clock()
+        now = clock.now().nanoseconds * 1e-9
+        return math.nan if now == 0 and clock.ros_time_is_active else now
 
-    def _steady_now(self) -> float:
+    def steady(self) -> float:
+        """Seconds of a clock that goes on whatever happens to node time: for durations."""
         return self._steady.now().nanoseconds * 1e-9
 
     def _tick(self) -> None:
@@ -181,6 +186,6 @@ class ManagedNode(LifecycleNode):
         for health in self.healths:
             health.listen_for_silence(self.parameters.topic_timeout)
             health.computes = self._computes if self.model is not None else {}
-            array.status.append(health.status(self.now(), self.parameters.expected_frequency))
+            array.status.append(health.status(self.parameters.expected_frequency))
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)

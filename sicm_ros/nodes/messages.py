@@ -54,7 +54,7 @@ TEXT_HEIGHT = 0.7  # metres
 
 
 @dataclass(frozen=True)
-class Boxes:
+class PlacedBoxes:
     """Detections as messages see them, N in one frame, best first.
 
     Attributes:
@@ -72,7 +72,7 @@ class Boxes:
     known: np.ndarray
 
     @classmethod
-    def of(cls, detections: Detections, frame: FramePose | None = None) -> Boxes:
+    def of(cls, detections: Detections, frame: FramePose | None = None) -> PlacedBoxes:
         """Detections in the camera's optical frame, or in one in which `frame` is the optical frame's pose."""
         frame = frame or FramePose.identity()
         centres, quaternions, sizes = to_pose(detections.location, detections.dimensions, detections.rotation_y)
@@ -101,7 +101,7 @@ class Boxes:
         ]
 
 
-def detection_array(boxes: Boxes, header: Header, other_classes: float = 1.0) -> Detection3DArray:
+def detection_array(boxes: PlacedBoxes, header: Header, other_classes: float = 1.0) -> Detection3DArray:
     """One detection per box, its id the number in the array; class_id is the class's name, the best hypothesis first.
 
     Args:
@@ -120,7 +120,7 @@ def detection_array(boxes: Boxes, header: Header, other_classes: float = 1.0) ->
     return array
 
 
-def detected_objects(boxes: Boxes, header: Header, other_classes: float = 1.0) -> Any:
+def detected_objects(boxes: PlacedBoxes, header: Header, other_classes: float = 1.0) -> Any:
     """autoware_perception_msgs/DetectedObjects of the same; needs that package (`autoware` is None without it)."""
     kinds = autoware.ObjectClassification
     message = autoware.DetectedObjects(header=header)
@@ -146,7 +146,7 @@ def detected_objects(boxes: Boxes, header: Header, other_classes: float = 1.0) -
     return message
 
 
-def marker_array(boxes: Boxes, header: Header, lifetime: float, note: str = "") -> MarkerArray:
+def marker_array(boxes: PlacedBoxes, header: Header, lifetime: float, note: str = "") -> MarkerArray:
     """For RViz: everything before is deleted, then a box and a line of text (class, score, note) per detection.
 
     Namespaces are the classes' names, so that each can be hidden; `lifetime` in seconds clears what isn't renewed.

@@ -8,6 +8,7 @@ Light on purpose: launch files read it, in whatever Python `ros2` has, which nee
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ class Parameter:
         minimum, maximum: range of a number, both included; None for the rest.
         choices: the words that a string may be; empty for any.
         fixed: can't be changed while the node runs.
+        until_configured: of a fixed one, can be changed while the node is unconfigured; configuring takes it in.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Parameter:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     fixed: bool = True
+    until_configured: bool = False
 
     @property
     def range(self) -> str:
@@ -106,19 +109,34 @@ def _engine(default: str) -> Parameter:
         "what runs the network: torch; openvino, on a processor, which takes seconds to start; or auto, openvino where "
         "it is installed and agrees with torch, else torch",
         choices=("auto", "torch", "openvino"),
+        until_configured=True,
     )
 
 
 MODEL = (
-    Parameter("model", "default", "name of a model that ships with sicm_ros, or the folder of another"),
-    Parameter("device", "cpu", "where the network runs", choices=("cpu", "cuda")),
-    Parameter("threads", 0, "processor threads of the network; 0 leaves it to torch", "threads", 0, 256),
+    Parameter(
+        "model",
+        "default",
+        "name of a model that ships with sicm_ros, or the folder of another",
+        until_configured=True,
+    ),
+    Parameter("device", "cpu", "where the network runs", choices=("cpu", "cuda"), until_configured=True),
+    Parameter(
+        "threads",
+        0,
+        "processor threads of the network; 0 leaves it to torch",
+        "threads",
+        0,
+        256,
+        until_configured=True,
+    ),
     Parameter(
         "number_type",
         "float32",
         "what the network computes in; bfloat16, by torch, changes boxes and bytes a little, and is compared with "
         "float32 at the start",
         choices=("float32", "bfloat16"),
+        until_configured=True,
     ),
     Parameter("autostart", True, "configure and activate at once; false waits for `ros2 lifecycle set`"),
     Parameter("topic_timeout", 5.0, "silence of an input after which it is reported", "s", 0.5, 3600.0),
@@ -206,6 +224,16 @@ ENCODER = (
         "each packet carries its calibration and decodes by itself; false leaves it to codec_description",
         fixed=False,
     ),
+    Parameter(
+        "base_frame",
+        "base_link",
+        "the vehicle's body frame; codec_description has the left camera's pose in it, if known; empty to leave it out",
+    ),
+    Parameter(
+        "optical_pose",
+        "",
+        "x y z qx qy qz qw of the left camera's optical frame in base_frame (m, quaternion); empty to read /tf_static",
+    ),
 )
 
 DECODER = (
@@ -223,6 +251,7 @@ DECODER = (
         "pairs",
         0,
         64,
+        until_configured=True,
     ),
     Parameter(
         "max_age_ms",
@@ -234,6 +263,26 @@ DECODER = (
         fixed=False,
     ),
     Parameter("min_score", LIKELY, "detections below this score are not published", "", 0.0, 1.0, fixed=False),
+    Parameter(
+        "other_classes",
+        0.1,
+        "score from which the other classes of a detection are named too, after its own",
+        "",
+        0.0,
+        1.0,
+        fixed=False,
+    ),
+    Parameter(
+        "target_frame",
+        "",
+        "frame of all results, such as base_link, of each vehicle where there are several; /map, with a slash, is one "
+        "for all; empty for the left camera's",
+    ),
+    Parameter(
+        "publish_tf",
+        False,
+        "publish on /tf_static where each vehicle's camera is, as its codec_description says",
+    ),
     Parameter("marker_lifetime", 0.5, "how long RViz shows a marker that is not renewed", "s", 0.0, 60.0, fixed=False),
     Parameter("max_depth", 80.0, "points beyond are not published", "m", 1.0, 1000.0, fixed=False),
     Parameter("bev_depth", 60.0, "metres from the bottom to the top of bev_image", "m", 5.0, 500.0, fixed=False),
@@ -284,21 +333,25 @@ def tables() -> dict[str, tuple[Parameter, ...]]:
 class Parameters:
     """A node's parameters, declared from a table and read as attributes: `parameters.quality` is the value of now.
 
+    Args:
+        configured: whether the node has taken in what it can't take back.
+
     Raises:
         InputError: the command line or a parameter file gives one a value that it can't have.
     """
 
-    def __init__(self, node: Node, table: tuple[Parameter, ...]) -> None:
+    def __init__(self, node: Node, table: tuple[Parameter, ...], configured: Callable[[], bool] = lambda: True) -> None:
         from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
         self._node = node
         self._table = {p.name: p for p in table}
+        self._configured = configured
         for p in table:
             # First as anything, so that our own sentence says what is wrong with it.
             given = node.declare_parameter(p.name, p.default, ParameterDescriptor(dynamic_typing=True)).value
             node.undeclare_parameter(p.name)
             text = f"{p.text}{f' [{p.unit}]' if p.unit else ''}"
-            descriptor = ParameterDescriptor(description=text, read_only=p.fixed)
+            descriptor = ParameterDescriptor(description=text, read_only=p.fixed and not p.until_configured)
             if p.choices:
                 descriptor.additional_constraints = " or ".join(p.choices)
             if p.minimum is not None and isinstance(p.default, float):
@@ -338,11 +391,15 @@ class Parameters:
         from rcl_interfaces.msg import SetParametersResult
 
         for change in changes:
-            if change.name in self._table:
-                try:
-                    self._table[change.name].accept(change.value)
-                except InputError as error:
-                    return SetParametersResult(successful=False, reason=str(error))
+            p = self._table.get(change.name)
+            if p is None:
+                continue
+            try:
+                p.accept(change.value)
+                if p.until_configured and self._configured():
+                    raise InputError(f"{p.name} can't be changed while the node is configured: clean it up first")
+            except InputError as error:
+                return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
 
@@ -366,7 +423,7 @@ def as_markdown(table: tuple[Parameter, ...]) -> str:
         default = str(p.default).lower() if isinstance(p.default, bool) else p.default
         if default in ("", [""]):
             default = "empty"
-        change = "fixed" if p.fixed else "can change"
+        change = "until configured" if p.until_configured else "fixed" if p.fixed else "can change"
         lines.append(f"| `{p.name}` | {default} | {p.unit} | {p.range} | {change} | {p.text} |")
     return "\n".join(lines) + "\n"
 

@@ -28,7 +28,7 @@ class WorldRecipe:
     """What to render.
 
     frames: how many pairs; sequences: frames of one drive (1: every frame its own scene); jpeg: quality, None for PNG.
-    baseline, focal, camera_height: metres, pixels, metres; each scene draws from the range. Names count from `first`.
+    baseline, focal, camera_height: metres, pixels, metres; each scene draws from the range.
     """
 
     frames: int

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.geometry.boxes import project, wrap_angle
+from sicm_ros.geometry.boxes import corners, project, wrap_angle
 from sicm_ros.synth.mesh import Mesh
 from sicm_ros.synth.renderer import Pose
 
@@ -16,7 +16,9 @@ from sicm_ros.synth.renderer import Pose
 # occluded; less is DontCare.
 FULLY, PARTLY, LEAST = 0.78, 0.45, 0.12
 SMALLEST_HEIGHT, SMALLEST_AREA = 9, 40  # pixels; what is less becomes DontCare
+SLIVER = 0.03  # of its 2D box; what shows less at the picture's border becomes DontCare
 NEAR = 0.3  # metres
+BESIDE = 1.0  # metres; what reaches nearer is measured in angles
 FARTHEST = 80.0  # metres; what is farther becomes DontCare, as KITTI's laser saw little of it
 GRID = 48  # cells
 
@@ -43,6 +45,17 @@ def dont_care(box) -> Label:
     return Label("DontCare", -1, -1, -10, tuple(box), (-1, -1, -1), (-1000, -1000, -1000), -10)
 
 
+def hidden_angle(points: np.ndarray, calibration: StereoCalibration) -> float:
+    """Share, 0 to 1, of the bearings of points (N, 3) that lies outside the left picture.
+
+    The measure of truncation for what reaches beside the camera, where a projection has no end.
+    """
+    bearings = np.arctan2(points[:, 0], points[:, 2])
+    edges = np.arctan((np.array([0, calibration.width]) - calibration.cx) / calibration.fx)
+    inside = min(bearings.max(), edges[1]) - max(bearings.min(), edges[0])
+    return float(np.clip(1 - inside / np.ptp(bearings), 0, 1))
+
+
 def silhouette(mesh: Mesh, pose: Pose, calibration: StereoCalibration) -> tuple[np.ndarray, float] | None:
     """A mesh seen alone: its outline's box (left, top, right, bottom; not clipped) and how many pixels it fills.
 
@@ -60,14 +73,14 @@ def silhouette(mesh: Mesh, pose: Pose, calibration: StereoCalibration) -> tuple[
     if (clipped[2:] <= clipped[:2]).any():
         return None
     cell = max((clipped[2:] - clipped[:2]).max() / GRID, 0.25)
-    corners = (pixels[mesh.triangles[before[mesh.triangles].all(1)]] - clipped[:2]) / cell
+    triangles = (pixels[mesh.triangles[before[mesh.triangles].all(1)]] - clipped[:2]) / cell
     columns, rows = np.ceil((clipped[2:] - clipped[:2]) / cell).astype(int)
     mask = np.zeros((rows, columns), np.uint8)
-    (ax, ay), (bx, by) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    (ax, ay), (bx, by) = (triangles[:, 1] - triangles[:, 0]).T, (triangles[:, 2] - triangles[:, 0]).T
     area = np.abs(ax * by - ay * bx)
-    for triangle in np.rint(np.clip(corners[area > 3.0] - 0.5, -2000, 2000) * 16).astype(np.int32):
+    for triangle in np.rint(np.clip(triangles[area > 3.0] - 0.5, -2000, 2000) * 16).astype(np.int32):
         cv2.fillConvexPoly(mask, triangle, 255, cv2.LINE_8, 4)
-    small = corners[(area <= 3.0) & (area > 0.01)]
+    small = triangles[(area <= 3.0) & (area > 0.01)]
     dots = np.concatenate([small.mean(1), small[:, 0], small[:, 1], small[:, 2]])
     dots = dots[((dots >= 0) & (dots < [columns, rows])).all(1)].astype(np.int64)
     mask[dots[:, 1], dots[:, 0]] = 255
@@ -108,16 +121,19 @@ def annotate(
     share = visible / max(alone, visible)
     if (
         share < LEAST
-        or visible < SMALLEST_AREA
+        or visible < max(SMALLEST_AREA, SLIVER * (box[2] - box[0]) * (box[3] - box[1]))
         or box[3] - box[1] < SMALLEST_HEIGHT
         or not 0.5 < location[2] < FARTHEST
     ):
         rows, columns = np.where(mine)
         return dont_care((columns.min(), rows.min(), columns.max(), rows.max()))
-    area = (whole[2] - whole[0]) * (whole[3] - whole[1])
-    truncation = float(np.clip(1 - (box[2] - box[0]) * (box[3] - box[1]) / max(area, 1e-6), 0, 1))
     forward = pose.rotation() @ [np.cos(yaw), np.sin(yaw), 0]
     rotation_y = float(np.arctan2(-forward[2], forward[0]))
+    area = (whole[2] - whole[0]) * (whole[3] - whole[1])
+    truncation = float(np.clip(1 - (box[2] - box[0]) * (box[3] - box[1]) / max(area, 1e-6), 0, 1))
+    points = corners(location[None], np.asarray(size)[None], np.array([rotation_y]))[0]
+    if points[:, 2].min() < BESIDE:
+        truncation = hidden_angle(points, calibration)
     return Label(
         kind=kind,
         truncation=truncation,

@@ -127,16 +127,6 @@ def grid_normals(points: np.ndarray) -> np.ndarray:
     return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
 
 
-def surface_grid(points: np.ndarray, uv: np.ndarray | None = None, flip: bool = False, **material) -> Mesh:
-    """A smooth sheet through a (rows, columns, 3) grid of points."""
-    rows, columns = points.shape[:2]
-    if uv is None:
-        v, u = np.meshgrid(np.linspace(0, 1, rows), np.linspace(0, 1, columns), indexing="ij")
-        uv = np.stack([u, v], -1)
-    normals = grid_normals(points) * (-1 if flip else 1)
-    return build(points, normals, uv, grid_triangles(rows, columns), **material)
-
-
 _QUAD = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.geometry.boxes import corners, project
+from sicm_ros.geometry.boxes import EDGES, corners, project
 
 COLOURS = {  # RGB
     "Car": (60, 220, 60),
@@ -22,7 +22,6 @@ COLOURS = {  # RGB
 OTHER = (230, 230, 60)
 WIDTH = 620  # pixels of a picture on the sheet
 REACH = 60.0  # metres shown from above
-_EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
 
 
 def contact_sheet(folder: Path, out: Path, rows: int = 8) -> Path:
@@ -85,7 +84,7 @@ def _boxes(image: np.ndarray, labels, calibration: StereoCalibration) -> np.ndar
         points = corners(values[None, 10:13], values[None, 7:10], values[None, 13])[0]
         if points[:, 2].min() > 0.5:
             pixels = project(points, calibration).round().astype(int).clip(-5000, 5000).tolist()
-            for a, b in _EDGES:
+            for a, b in EDGES:
                 cv2.line(image, pixels[a], pixels[b], colour, 1, cv2.LINE_AA)
         cv2.putText(
             image,

@@ -17,10 +17,10 @@ from sicm_ros.geometry.boxes import CLASSES, PEOPLE, class_of, image_boxes
 from sicm_ros.geometry.view import HORIZON
 from sicm_ros.kitti import Labels
 
-
 EDGE = 3.0  # pixels: an image box that ends nearer to the picture's border is cut by it
 CLOSE = 10.0  # metres: nearer objects are few, and matter most
-RARE = 3.0  # how much more often a window is drawn around people, large vehicles, and what is close
+REACH = -0.08, 1.08  # where in a window the centre lies of what it is drawn around: sometimes outside
+RARE = 4.0  # how much more often a window is drawn around people, large vehicles, and what is close
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _window(labels, calibration, zoom, width, height, augmentation, rng) -> tupl
         chance = wanted * np.where(rare, RARE, 1.0)
         i = rng.choice(len(names), p=chance / chance.sum())
         x = labels.location[i, 0] / labels.location[i, 2] * calibration.fx * zoom + cx
-        start_x = x - rng.uniform(0.15, 0.85) * width
+        start_x = x - rng.uniform(*REACH) * width
     else:
         start_x = rng.uniform(min(0, spare), max(0, spare))
     start_x = np.clip(start_x, min(0, spare), max(0, spare))
@@ -157,14 +157,14 @@ def _right_disparity(disparity: np.ndarray) -> np.ndarray:
     """Disparity as the right view sees it: every pixel of the left one moved to its match, the nearest surface
     winning.
     """
-    w = disparity.shape[1]
-    rows, columns = np.nonzero(disparity > 0)
-    values = disparity[rows, columns]
-    order = np.argsort(values, kind="stable")  # near ones last, so that they overwrite
-    targets = np.round(columns - values).astype(int)[order]
-    inside = (targets >= 0) & (targets < w)
+    width = disparity.shape[1]
+    cells = np.flatnonzero(disparity > 0)
+    values = disparity.ravel()[cells]
+    columns = cells % width
+    matches = np.rint(columns - values).astype(np.int64)
+    inside = matches >= 0
     out = np.zeros_like(disparity)
-    out[rows[order][inside], targets[inside]] = values[order][inside]
+    np.maximum.at(out.ravel(), (cells - columns + matches)[inside], values[inside])
     return out
 
 

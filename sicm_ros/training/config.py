@@ -54,7 +54,8 @@ class TrainConfig(Config):
         packed_scale: size of packed pictures over the network's input.
         coded: share of pairs whose pictures have been through a picture codec: a detector that judges such codecs
             should know what they leave.
-        learning_rate: at its peak; backbone_rate and detector_rate (of a codec's stage) are shares of it.
+        learning_rate: at its peak; backbone_rate, detector_rate (of a codec's stage) and codec_rate are shares of it.
+            With codec_rate=0 packets stay as they are, and the codec's detector alone follows its teacher.
         rate: bits per pixel are weighted with exp of a line from rate[0] at quality 0 to rate[1] at quality 1.
         fit_transform: a codec's stage begins with principal components (sicm_ros.training.transform); off to go on with
             a trained codec.
@@ -82,6 +83,7 @@ class TrainConfig(Config):
     learning_rate: float = limited(1e-3, gt=0)
     backbone_rate: float = limited(0.2, ge=0)
     detector_rate: float = limited(0.3, ge=0)
+    codec_rate: float = limited(1.0, ge=0)
     weight_decay: float = limited(1e-2, ge=0)
     warmup: int = limited(200, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -144,10 +146,14 @@ def _start_from(tree: dict[str, Any], kind: type[Config]) -> None:
     """Lets the network be that of the model it starts from, in all that the configuration doesn't say otherwise."""
     try:
         start = network_config(tree["start"]) if tree.get("start") else None
+        teacher = network_config(tree["teacher"]) if tree.get("teacher") else None
     except ModelError:
         return  # not trained yet, or not there: whoever reads its weights will say so
     if isinstance(start, kind):
-        tree["network"] = _over(start.tree(), tree.get("network", {}))
+        below = start.tree()
+        if isinstance(teacher, kind):  # what follows it names what it names
+            below["detector"] = teacher.tree()["detector"]
+        tree["network"] = _over(below, tree.get("network", {}))
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,7 @@ _PARTS = {
     "joint": ("backbone", "encoder", "gain", "prior", "decoder", "detector"),
     "pictures": ("encoder", "gain", "prior", "decoder"),
 }
+_CODEC = ("encoder", "gain", "prior", "decoder")
 _TAUGHT = ("matching", "codec", "joint")  # stages with a teacher
 
 
@@ -120,7 +121,7 @@ def start_network(config: TrainConfig) -> Network:
     if config.stage in _TAUGHT:
         # Pairs of all qualities share the norms: they keep the teacher's statistics, which a batch of two pairs at
         # two qualities would only blur. The vehicle's matching has no such teacher, and sees no quality.
-        own = set(network.encoder.modules())
+        own = set(network.encoder.modules()) if config.codec_rate or config.stage == "matching" else set()
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d) and module not in own:
                 module.eval()
@@ -281,8 +282,9 @@ def _optimiser(network: Network, config: TrainConfig) -> torch.optim.Optimizer:
 def _relative_rate(part: str, config: TrainConfig) -> float:
     if part == "backbone":
         return config.backbone_rate
-    if part == "gain":  # logarithms, few and far from where the price of a bit will have them
-        return 10.0
+    if part in _CODEC:
+        # Gains are logarithms, few and far from where the price of a bit will have them.
+        return config.codec_rate * (10.0 if part == "gain" else 1.0)
     # The teacher's detector knows its work already; it follows what the codec learns.
     return config.detector_rate if part == "detector" and config.stage != "detector" else 1.0
 

@@ -38,11 +38,13 @@ class Weights:
     matching: float = 0.5
 
 
-def focal(logits: Tensor, heat: Tensor, considered: Tensor) -> Tensor:
-    """Penalty-reduced focal loss (CornerNet, ECCV 2018) per object; empty cells count only where considered."""
+def focal(logits: Tensor, heat: Tensor, considered: Tensor, urgency: Tensor) -> Tensor:
+    """Penalty-reduced focal loss (CornerNet, ECCV 2018) per object; empty cells count only where considered, centres by
+    their urgency.
+    """
     p = logits.sigmoid().clamp(1e-4, 1 - 1e-4)
     positive = (heat >= 1).to(p.dtype)
-    hit = -((1 - p) ** 2) * p.log() * positive
+    hit = -((1 - p) ** 2) * p.log() * positive * urgency[:, None]
     miss = -(p**2) * (1 - p).log() * (1 - heat) ** 4 * (1 - positive) * considered[:, None]
     return (hit.sum() + miss.sum()) / positive.sum().clamp(min=1)
 
@@ -56,7 +58,7 @@ def task_losses(maps: Maps, target: dict[str, Tensor], rigs: Rigs) -> dict[str, 
         return (values * weight * extra).sum() / total
 
     cell = target["cell"]
-    losses = {"heat": focal(maps.heat, target["heat"], target["considered"])}
+    losses = {"heat": focal(maps.heat, target["heat"], target["considered"], target["urgency"])}
     losses["offset"] = mean(_logarithmic(take(maps.offset, cell) - target["offset"]).sum(-1))
 
     known = target["face_known"]

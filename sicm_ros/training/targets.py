@@ -14,6 +14,7 @@ from sicm_ros.training.augment import Sample
 SLOTS = 160  # supervised cells of a sample, at most
 MIN_MATCHED_DISPARITY = 0.8  # pixels of the network's input; less is noise (and its logarithm worse)
 NEAREST, NEAREST_FACE = 2.0, 1.2  # metres, of an object's centre and of the face that the camera sees
+URGENT, URGENCY = 10.0, 3.0  # metres: objects nearer than this that the border cuts are few, and count so much more
 LEAST_SEEN = 2.0  # cells, of either side of an image box: of less, nobody could say what it is
 _REACH = (
     (0, 0, 1.0),
@@ -64,12 +65,12 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
     """Arrays for the losses.
 
     heat (classes, h, w); considered (h, w), 0 where nothing may be learnt from an empty cell (classes that aren't
-    learnt, DontCare, hidden objects); matching (h, w), disparity in cells of stride 4, 0 unknown; and, for SLOTS cells:
-    cell, class_id, weight (0 unused), offset (2), face (log disparity, pixels), face_known, extent (m), location (3),
-    dimensions (3), mean (3: dimensions of the class), rotation_y.
+    learnt, DontCare, hidden objects); urgency (h, w), what a missed centre counts; matching (h, w), disparity in cells
+    of stride 4, 0 unknown; and, for SLOTS cells: cell, class_id, weight (0 unused), offset (2), face (log disparity,
+    pixels), face_known, extent (m), location (3), dimensions (3), mean (3: dimensions of the class), rotation_y.
 
-    An object that reaches out of the window peaks on what is to be seen of it, and its offset reaches outside (MonoFlex,
-    CVPR 2021).
+    An object that reaches out of the window peaks on what is to be seen of it, and its offset reaches outside
+    (MonoFlex, CVPR 2021).
 
     Args:
         classes: that the network names, and their mean dimensions.
@@ -79,6 +80,7 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
     h, w = calibration.height // STRIDE, calibration.width // STRIDE
     heat = np.zeros((len(classes), h, w), np.float32)
     considered = np.ones((h, w), np.float32)
+    urgency = np.ones((h, w), np.float32)
     matching = sample.disparity[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE][:h, :w]
     matching = np.where(matching > MIN_MATCHED_DISPARITY, matching / STRIDE, 0).astype(np.float32)
 
@@ -120,6 +122,8 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
         radius_v = max(0.8, (min(bottom, h) - max(top, 0)) / 10)
         _splat(heat[class_id], column, row, radius_u, radius_v)
         heat[class_id, row, column] = 1
+        if z < URGENT and (left < 1 or right > w - 1):
+            urgency[row, column] = URGENCY
         near = min(max(z - extents[i], NEAREST_FACE), z)
         face = calibration.disparity(near)
         for du, dv, weight in _REACH:
@@ -138,4 +142,4 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
             slots["mean"][used] = classes[name]
             slots["rotation_y"][used] = labels.rotation_y[i]
             used += 1
-    return {"heat": heat, "considered": considered, "matching": matching, **slots}
+    return {"heat": heat, "considered": considered, "urgency": urgency, "matching": matching, **slots}

@@ -8,6 +8,7 @@ EPILOG = """examples:
 COMMANDS = {
     "render": "sicm_ros.cli.data.render",
     "compose": "sicm_ros.cli.data.compose",
+    "cutouts": "sicm_ros.cli.data.cutouts",
     "label": "sicm_ros.cli.data.label",
     "bag": "sicm_ros.cli.data.bag",
     "presets": "sicm_ros.cli.data.presets",

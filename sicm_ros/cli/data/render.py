@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from sicm_ros.cli import options
 
@@ -41,7 +42,8 @@ def run(args: argparse.Namespace) -> None:
 
     from sicm_ros.synth.dataset import WorldRecipe, generate
 
-    given = {name: tuple(getattr(args, name)) for name in ("baseline", "focal", "camera_height") if getattr(args, name)}
+    ranges = ("baseline", "focal", "camera_height")
+    given: dict[str, Any] = {name: tuple(getattr(args, name)) for name in ranges if getattr(args, name)}
     if args.size:
         given |= {"width": args.size[0], "height": args.size[1]}
     recipe = WorldRecipe(args.frames, args.seed, args.sequences, jpeg=args.jpeg, **given)

@@ -37,8 +37,8 @@ def split_names(split: str | Path, names: Iterable[str], tree: Tree) -> list[str
     """Names of a split's frames, in its order.
 
     split is the name of an index file of the data set (`ImageSets/<split>.txt`: one frame name a line), the path of
-    one or, for frames named after their drive, 'train', 'validation', 'test' or drives (`2011_09_26_0009,2011_09_26_0057`). Raises
-    InputError if it is none of them.
+    one or, for frames named after their drive, 'train', 'validation', 'test' or drives
+    (`2011_09_26_0009,2011_09_26_0057`). Raises InputError if it is none of them.
     """
     for path in tree:
         place = PurePosixPath(path)

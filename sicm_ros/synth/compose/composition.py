@@ -58,6 +58,8 @@ def compose(scene: Scene, layers: list[Layer], shade: float = 0.55) -> Compositi
             sprite = layers[i].views[view]
             place, own = sprite.window(*plane.shape)
             alpha = sprite.alpha[own]
+            if not alpha.size:
+                continue  # the other camera alone sees it
             hidden = _hidden(behind[place], plane[place], calibration.disparity(sprite.depth[own]))
             cover = alpha * (1 - hidden)
             image[place] += cover[..., None] * (sprite.colour[own] - image[place])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,18 +14,27 @@ import numpy as np
 from tqdm import tqdm
 
 from sicm_ros.errors import InputError
+from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import wrap_angle
 from sicm_ros.geometry.sgbm import sgbm_disparity, write_disparity
-from sicm_ros.kitti import KittiCalibration, KittiObjects
+from sicm_ros.kitti import KittiCalibration, KittiObjects, StereoFrame
+from sicm_ros.kitti.splits import drive_of
 from sicm_ros.kitti.writing import new_folder, write_pair
 from sicm_ros.synth.compose.composition import Composition, compose
 from sicm_ros.synth.compose.cutout import Cutout, cutouts, ground_light
+from sicm_ros.synth.compose.grading import graded
 from sicm_ros.synth.compose.layer import Box, Layer, Sprite
-from sicm_ros.synth.compose.placement import Stage
+from sicm_ros.synth.compose.placement import MAX_TRUNCATION, Stage
 from sicm_ros.synth.compose.scene import Scene
+from sicm_ros.synth.compose.standee import Standee, read_standees
 
 if TYPE_CHECKING:
+    from sicm_ros.synth.mesh import Mesh
     from sicm_ros.synth.renderer import Light
+
+
+OWN_WIDTH = 2.0  # metres that our own vehicle takes
+VEHICLES = {"van": 0.07, "minibus": 0.06, "truck": 0.06, "bus": 0.03, "tram": 0.02}  # shares among rendered vehicles
 
 
 @dataclass(frozen=True)
@@ -37,9 +46,10 @@ class Recipe:
         attempts: places that are tried for each.
         nearer, farther: least and largest ratio of a real car's new depth to its old one.
         turn: largest change of a real car's bearing, radians; what its sides show changes little within it.
-        rendered: share of rendered cars among those put in, 0 to 1.
-        vans: share of vans among the rendered ones.
-        crossing: share of the rendered cars that stand across the road, besides those whose heading is uniform.
+        rendered: share of rendered ones among all that is put in, 0 to 1.
+        crossing: share of the rendered vehicles that stand across the road, besides those whose heading is uniform.
+        near: mean number of rendered vehicles beside us, most of them cut by the picture's border.
+        people: mean number of people of each class, Pedestrian or Cyclist.
     """
 
     cars: float = 3.0
@@ -48,8 +58,9 @@ class Recipe:
     farther: float = 1.7
     turn: float = 0.6
     rendered: float = 0.0
-    vans: float = 0.07
     crossing: float = 0.35
+    near: float = 0.0
+    people: Mapping[str, float] = field(default_factory=dict)
 
 
 def rarity(cars: Sequence[Cutout]) -> np.ndarray:
@@ -60,21 +71,59 @@ def rarity(cars: Sequence[Cutout]) -> np.ndarray:
     return weight / weight.sum()
 
 
-def composed(scene: Scene, cars: Sequence[Cutout], recipe: Recipe, rng: np.random.Generator) -> Composition:
-    """A scene with randomly chosen cars at random places that are free."""
-    stage, layers, light = Stage(scene), [], None
-    for _ in range(1 + rng.poisson(max(recipe.cars - 1, 0))):
-        if rng.random() < recipe.rendered:
-            from sicm_ros.synth.compose.rendered import random_light  # panda3d only where it is asked for
+def composed(
+    scene: Scene,
+    cars: Sequence[Cutout],
+    recipe: Recipe,
+    rng: np.random.Generator,
+    standees: Sequence[Standee] = (),
+) -> Composition:
+    """A scene with randomly chosen cars and standees at random places that are free."""
+    stage, layers = Stage(scene), []
+    sun: list[Light] = []  # one a scene, and none where nothing is rendered
 
-            light = light or random_light(rng)  # one sun a scene
-            layer = _rendered_car(stage, light, recipe, rng)
-        else:
-            layer = _real_car(stage, cars, recipe, rng)
+    def light() -> Light:
+        from sicm_ros.synth.compose.rendered import random_light  # panda3d only where it is asked for
+
+        if not sun:
+            sun.append(random_light(rng))
+        return sun[0]
+
+    def put(layer: Layer | None) -> None:
         if layer is not None:
             stage.add(layer.box)
             layers.append(layer)
+
+    for _ in range(rng.poisson(recipe.near)):
+        put(_rendered_vehicle(stage, light(), recipe, rng, beside=True))
+    for _ in range(1 + rng.poisson(recipe.cars - 1) if recipe.cars >= 1 else int(rng.random() < recipe.cars)):
+        if rng.random() < recipe.rendered:
+            put(_rendered_vehicle(stage, light(), recipe, rng))
+        elif cars:
+            put(_real_car(stage, cars, recipe, rng))
+    for name in sorted(recipe.people):
+        mine = [one for one in standees if one.name == name]
+        for _ in range(rng.poisson(recipe.people[name])):
+            if rng.random() < recipe.rendered:
+                put(_rendered_person(stage, name, light(), recipe, rng))
+            elif mine:
+                put(_standee(stage, mine, recipe, rng))
     return compose(scene, layers, shade=rng.uniform(0.4, 0.7))
+
+
+def _standee(stage: Stage, standees: Sequence[Standee], recipe: Recipe, rng: np.random.Generator) -> Layer | None:
+    """A standee at a free place, in the scene's light; None where no place was found."""
+    scene = stage.scene
+    calibration = scene.calibration
+    for _ in range(recipe.attempts):
+        one = standees[rng.integers(len(standees))]
+        one = one.mirrored() if rng.random() < 0.5 else one
+        x, z = _place(calibration, rng)
+        box = one.standing(np.array([x, stage.level(x, z), z]), rng)
+        if z < one.nearest(box.dimensions[0], calibration.fx) or not stage.fits(box, max_truncation=0.6):
+            continue
+        return graded(one.set_up(box, calibration), scene.looks, ground_light(scene, box.location), rng)
+    return None
 
 
 def _real_car(stage: Stage, cars: Sequence[Cutout], recipe: Recipe, rng: np.random.Generator) -> Layer | None:
@@ -100,30 +149,67 @@ def _real_car(stage: Stage, cars: Sequence[Cutout], recipe: Recipe, rng: np.rand
     return None
 
 
-def _rendered_car(stage: Stage, light: Light, recipe: Recipe, rng: np.random.Generator) -> Layer | None:
-    """A rendered car at a free place, lit like the ground there; None where no place was found."""
-    from sicm_ros.synth.compose.rendered import random_cameras, rendered
-    from sicm_ros.synth.vehicles import car_kind, car_size
+def _rendered_vehicle(
+    stage: Stage, light: Light, recipe: Recipe, rng: np.random.Generator, beside: bool = False
+) -> Layer | None:
+    """A rendered vehicle at a free place, lit like the ground there; None where no place was found.
+
+    `beside` wants it beside us, where the picture's border cuts it.
+    """
+    from sicm_ros.synth.vehicles import LABELS, car_kind, vehicle, vehicle_size
 
     scene = stage.scene
     calibration = scene.calibration
     for _ in range(recipe.attempts):
-        van = rng.random() < recipe.vans
-        kind = str(rng.choice(["van", "minibus"])) if van else car_kind(rng)
-        # Near cars are rarer on streets, but they teach the most: depths are uniform in their logarithm.
-        z = np.exp(rng.uniform(np.log(6.0), np.log(55.0)))
-        x = (rng.uniform(0, calibration.width) - calibration.cx) / calibration.fx * z
-        angle = rng.uniform(-np.pi, np.pi)
-        if rng.random() < recipe.crossing:
-            angle = rng.choice([0.0, np.pi]) + rng.normal(0, 0.3)
-        place = np.array([x, scene.ground_y(x, z), z])
-        box = Box("Van" if van else "Car", place, car_size(kind, rng), float(wrap_angle(angle)))
-        if not stage.fits(box):
+        kind = str(rng.choice(["car", *VEHICLES], p=[1 - sum(VEHICLES.values()), *VEHICLES.values()]))
+        kind = car_kind(rng) if kind == "car" else kind
+        size = vehicle_size(kind, rng)
+        if beside:
+            z = rng.uniform(2.0, 9.0) + max(size[2] - 5, 0) / 2
+            x = rng.choice([-1, 1]) * (OWN_WIDTH / 2 + size[1] / 2 + rng.uniform(0.2, 2.5))
+            angle = rng.choice([-1, 1], p=[0.7, 0.3]) * np.pi / 2 + rng.normal(0, 0.12)
+        else:
+            # Near vehicles are rarer on streets, but they teach the most: depths are uniform in their logarithm.
+            z = np.exp(rng.uniform(np.log(6.0), np.log(55.0)))
+            x = (rng.uniform(0, calibration.width) - calibration.cx) / calibration.fx * z
+            angle = rng.uniform(-np.pi, np.pi)
+            if rng.random() < recipe.crossing:
+                angle = rng.choice([0.0, np.pi]) + rng.normal(0, 0.3)
+        box = Box(LABELS[kind], np.array([x, scene.ground_y(x, z), z]), size, float(wrap_angle(angle)))
+        if not stage.fits(box, max_truncation=0.9 if beside else MAX_TRUNCATION):
             continue
-        layer = rendered(box, kind, light, random_cameras(rng), calibration, rng)
+        layer = _rendered(stage, box, vehicle(kind, size, rng), kind, light, rng)
         if layer is not None:
-            return _lit(layer, ground_light(scene, place), rng)
+            return layer
     return None
+
+
+def _rendered_person(stage: Stage, name: str, light: Light, recipe: Recipe, rng: np.random.Generator) -> Layer | None:
+    """A rendered person of KITTI's class `name` at a free place, lit like the ground there; None if none was found."""
+    from sicm_ros.synth.people import anyone
+
+    calibration = stage.scene.calibration
+    mesh, size = anyone(rng, name)
+    for _ in range(recipe.attempts):
+        x, z = _place(calibration, rng)
+        box = Box(name, np.array([x, stage.level(x, z), z]), size, float(rng.uniform(-np.pi, np.pi)))
+        if stage.fits(box, max_truncation=0.6):
+            return _rendered(stage, box, mesh, name.lower(), light, rng)
+    return None
+
+
+def _rendered(stage: Stage, box: Box, mesh: Mesh, kind: str, light: Light, rng: np.random.Generator) -> Layer | None:
+    """A mesh that fills a box, lit like the ground there; None where it is too near to be drawn."""
+    from sicm_ros.synth.compose.rendered import random_cameras, rendered
+
+    layer = rendered(box, mesh, kind, light, random_cameras(rng), stage.scene.calibration, rng)
+    return None if layer is None else _lit(layer, ground_light(stage.scene, box.location), rng)
+
+
+def _place(calibration: StereoCalibration, rng: np.random.Generator) -> tuple[float, float]:
+    """x and z, metres, where someone may stand: depths uniform in their logarithm, anywhere across the picture."""
+    z = np.exp(rng.uniform(np.log(3.5), np.log(42.0)))
+    return (rng.uniform(-0.02, 1.02) * calibration.width - calibration.cx) / calibration.fx * z, z
 
 
 def _lit(layer: Layer, light: float, rng: np.random.Generator) -> Layer:
@@ -138,7 +224,7 @@ def _brighter(sprite: Sprite, gain: float) -> Sprite:
 
 
 def write_dataset(
-    source: str | Path,
+    sources: Sequence[str | Path],
     output: str | Path,
     frames: int,
     seed: int,
@@ -146,24 +232,51 @@ def write_dataset(
     recipe: Recipe | None = None,
     workers: int = 1,
     jpeg: bool = True,
+    cutout_folders: Sequence[str | Path] = (),
+    per_drive: int | None = None,
 ) -> None:
-    """Writes `frames` composed pairs of a labelled KITTI folder to a new folder in KITTI's object layout.
+    """Writes `frames` composed pairs of labelled KITTI folders to a new folder in KITTI's object layout.
 
     Beside image_2, image_3, calib, label_2 and disparity (of the left view, where known), `frames.csv` says for each
-    frame which scene it is and which cars were put in. The same arguments give the same files, however many workers.
-    The folder appears under its name when it is complete. Raises InputError where it exists already.
+    frame which scene it is and what was put in. The same arguments give the same files, however many workers.
+    The folder appears under its name when it is complete. `per_drive` takes at most so many frames of a drive, evenly
+    spread, since neighbours are much alike. Raises InputError where the folder exists already.
     """
+    recipe = recipe or Recipe()
+    standees = [one for folder in cutout_folders for one in read_standees(folder)]
+    for name, mean in recipe.people.items():
+        if mean and recipe.rendered < 1 and not any(one.name == name for one in standees):
+            raise InputError(
+                f"no cut-outs of class {name} were given; expected a folder with {name.lower()}/, or rendered people"
+            )
     with new_folder(Path(output)) as unfinished:
-        pairs = KittiObjects(source, split=split, labelled=True)
+        found: dict[str, StereoFrame] = {}
+        for source in sources:
+            for frame in KittiObjects(source, split=split, labelled=True):
+                found.setdefault(frame.name, frame)  # the same frame may lie in two of them
+        pairs = list(found.values()) if per_drive is None else spread(found.values(), per_drive)
+        where = ", ".join(map(str, sources))
         if not pairs:
             raise InputError(
-                f"{source} has no labelled frames in split {split!r}; cars are only put into labelled frames"
+                f"{where}: no labelled frames in split {split!r}; things are put into labelled frames alone"
             )
-        scenes, cars = _prepared(pairs, source)
-        job = _Job(unfinished, scenes, cars, recipe or Recipe(), seed, jpeg)
+        scenes, cars = _prepared(pairs, where, cars=recipe.cars > 0 and recipe.rendered < 1)
+        job = _Job(unfinished, scenes, cars, standees, recipe, seed, jpeg)
         lines = list(tqdm(_run(job, frames, workers), total=frames, desc="compose", unit="pair"))
         header = "frame,scene,cars\n"
         (unfinished / "frames.csv").write_text(header + "".join(lines))
+
+
+def spread(frames: Iterable[StereoFrame], per_drive: int) -> list[StereoFrame]:
+    """At most `per_drive` frames of each drive, evenly spread; all frames that don't name theirs."""
+    drives: dict[str, list[StereoFrame]] = {}
+    for frame in frames:
+        drives.setdefault(drive_of(frame.name) or frame.name, []).append(frame)
+    chosen = []
+    for some in drives.values():
+        count = min(len(some), per_drive)
+        chosen += [some[i * len(some) // count] for i in range(count)]
+    return chosen
 
 
 def write_disparities(source: str | Path, output: str | Path, split: str | None = None) -> None:
@@ -179,6 +292,7 @@ class _Job:
     output: Path
     scenes: list[tuple[Scene, KittiCalibration]]
     cars: list[Cutout]
+    standees: list[Standee]
     recipe: Recipe
     seed: int
     jpeg: bool
@@ -187,7 +301,7 @@ class _Job:
         rng = np.random.default_rng([self.seed, index])
         # Every scene comes in turn, so that each is used as often as the others.
         scene, calibration = self.scenes[index % len(self.scenes)]
-        result = composed(scene, self.cars, self.recipe, rng)
+        result = composed(scene, self.cars, self.recipe, rng, self.standees)
         name = f"{index:06d}"
         write_pair(self.output, name, result.images, calibration, result.labels, self.jpeg)
         write_disparity(self.output / "disparity" / f"{name}.png", result.disparity)
@@ -217,9 +331,11 @@ def _run(job: _Job, frames: int, workers: int) -> Iterator[str]:
         yield from pool.map(_write, range(frames), chunksize=4)
 
 
-def _prepared(pairs: KittiObjects, source: str | Path) -> tuple[list, list[Cutout]]:
-    """Scenes with their calibration files' content, and the cars that can be cut out of them, mirrored ones too."""
-    scenes, cars = [], []
+def _prepared(
+    pairs: Sequence[StereoFrame], where: str, cars: bool
+) -> tuple[list[tuple[Scene, KittiCalibration]], list[Cutout]]:
+    """Scenes with their calibration files' content and, if asked for, the cars cut out of them, mirrored ones too."""
+    scenes, found = [], []
     for frame in tqdm(pairs, desc="scenes", unit="pair"):
         try:
             scene = Scene.of(frame)
@@ -227,9 +343,10 @@ def _prepared(pairs: KittiObjects, source: str | Path) -> tuple[list, list[Cutou
             tqdm.write(f"left out: {error}")
             continue
         scenes.append((scene, frame.source))
-        cars += cutouts(scene) + cutouts(scene.mirrored())
-    if not scenes or not cars:
+        if cars:
+            found += [twin for car in cutouts(scene) for twin in (car, car.mirrored())]
+    if not scenes or (cars and not found):
         raise InputError(
-            f"{source}: {len(scenes)} scenes and {len(cars)} cars were found to compose; expected some of both"
+            f"{where}: {len(scenes)} scenes and {len(found)} cars were found to compose; expected some of both"
         )
-    return scenes, cars
+    return scenes, found
