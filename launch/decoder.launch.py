@@ -15,7 +15,7 @@ def generate_launch_description() -> LaunchDescription:
     return description(
         [
             Argument("features", "Topic of the feature messages; link/features behind an emulated link.", "features"),
-            *of_nodes(("decoder",), "model", "device", "vehicles", "min_score"),
+            *of_nodes(("decoder",), "model", "device", "vehicles", "min_score", "target_frame", "publish_tf"),
             parameter_file("decoder"),
             *viewer(),
             Argument("image", "Left images that RViz shows, where they arrive here at all.", "left/image_rect_color"),

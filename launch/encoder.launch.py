@@ -18,6 +18,7 @@ def generate_launch_description() -> LaunchDescription:
             *of_nodes(("encoder",), "model", "engine", "device", "quality", "mode", "min_score"),
             *of_nodes(("encoder",), "target_kbit_s", "adaptive"),
             *of_nodes(("encoder",), "compressed", "reliable_images", "assume_rectified", "disparity_offset"),
+            *of_nodes(("encoder",), "base_frame", "optical_pose"),
             parameter_file("encoder"),
             *common(),
         ],

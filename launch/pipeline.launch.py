@@ -76,6 +76,7 @@ def generate_launch_description() -> LaunchDescription:
             *of_nodes(both, "model", "engine", "device", "quality", "mode", "target_kbit_s", "adaptive"),
             *of_nodes(("decoder", "encoder"), "min_score"),
             *of_nodes(both, "compressed", "assume_rectified", "disparity_offset"),
+            *of_nodes(both, "base_frame", "optical_pose", "target_frame"),
             Argument(
                 "link",
                 f"Emulated link between encoder and decoder: {', '.join(profile.choices)}. "

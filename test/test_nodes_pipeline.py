@@ -20,8 +20,9 @@ from sicm_ros.bags.camera_info import camera_info_fields
 from sicm_ros.bitstream import unpack
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES
+from sicm_ros.model import create
 from sicm_ros.network import NetworkConfig
-from sicm_ros.network.config import CodecConfig
+from sicm_ros.network.config import CodecConfig, DetectorConfig, ScoreConfig
 
 WIDTH, HEIGHT = 200, 80
 RIG = StereoCalibration(150.0, 150.0, 101.5, 30.25, 0.5, WIDTH, HEIGHT)
@@ -30,8 +31,14 @@ QUICK = {"threads": 1, "engine": "torch"}  # OpenVINO takes seconds to start
 
 
 @pytest.fixture(scope="module")
-def model(tiny_model: Path) -> Path:
-    return tiny_model
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained, small, and sure of itself: there are boxes in every pair."""
+    detector = DetectorConfig(
+        width=16, matching_width=8, groups=2, disparities=8, head_width=16, scores=ScoreConfig(slope=1.0, shift=7.0)
+    )
+    codec = CodecConfig(width=16, search=8)
+    config = NetworkConfig(input_width=192, input_height=64, codec=codec, detector=detector)
+    return create(tmp_path_factory.mktemp("model") / "sure", config)
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +194,7 @@ class Pipeline:
 
         from sicm_ros.nodes import qos
 
-        self.bus, self.diagnostics = bus, diagnostics
+        self.bus, self.model, self.diagnostics = bus, model, diagnostics
         self.features = bus.listen(CompressedStereoFeatures, "features")
         self.descriptions = bus.listen(CodecDescription, "codec_description", qos.latched())
         self.detections = bus.listen(Detection3DArray, "detections")
@@ -228,6 +235,7 @@ def test_a_pair_becomes_features_and_detections_with_the_left_pictures_header(pi
     stamp = pipeline.camera.send(*scene())
     features, detections = pipeline.features_of(stamp), pipeline.detections_of(stamp)
     assert features.header.frame_id == detections.header.frame_id == "left_optical"
+    assert detections.detections
     packet = unpack(bytes(features.payload))
     assert (packet.width, packet.height) == (WIDTH, HEIGHT)
     assert packet.calibration == RIG
@@ -632,6 +640,9 @@ def test_diagnostics_account_for_every_picture_and_message(pipeline: Pipeline):
     pipeline.serve_a_good_pair()
     time.sleep(1.5)
     encoder, decoder = pipeline.diagnostics("encoder"), pipeline.diagnostics("decoder")
+    for values in (encoder, decoder):
+        assert (values["engine"], values["number_type"], values["device"]) == ("torch", "float32", "cpu")
+        assert values["threads"] == "1"
     dropped = {k: int(v) for k, v in encoder.items() if k.startswith("dropped_")}
     of_pairs = sum(v for k, v in dropped.items() if k not in ("dropped_unpaired", "dropped_late"))
     assert int(encoder["paired"]) == int(encoder["published"]) + of_pairs
@@ -695,8 +706,6 @@ def test_a_decoder_started_late_gets_the_description_and_serves_the_next_message
 
 
 def test_a_decoder_of_another_model_says_so(pipeline: Pipeline, start, tmp_path: Path):
-    from sicm_ros.model import create
-
     pipeline.serve_a_good_pair()
     config = NetworkConfig(input_width=64, input_height=64, codec=CodecConfig(width=8))
     other = start(

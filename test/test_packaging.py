@@ -24,8 +24,9 @@ from test_layering import imports
 ROOT = Path(__file__).resolve().parents[1]
 FROM_ROS = "AMENT_PREFIX_PATH" in os.environ and not (Path(sys.prefix) / "share" / "ament_cmake").is_dir()
 
-# Python's name of what rosdep installs -> its key.
+# Python's name of what rosdep installs -> its key, where that is another.
 KEYS = {
+    "argcomplete": "python3-argcomplete",
     "cv2": "python3-opencv",
     "hypothesis": "python3-hypothesis",
     "numpy": "python3-numpy",
@@ -34,6 +35,7 @@ KEYS = {
     "pytest-timeout": "python3-pytest-timeout",
     "pyyaml": "python3-yaml",
     "rich": "python3-rich",
+    "tf2_ros": "tf2_ros_py",
     "tqdm": "python3-tqdm",
     "yaml": "python3-yaml",
 }
@@ -99,7 +101,9 @@ def imported(*folders: str) -> set[str]:
 
 def test_package_xml_declares_what_runs_and_nothing_else():
     used = imported("sicm_ros/nodes", "launch")
-    used |= set(re.findall(r'package="(\w+)"', "".join(p.read_text() for p in (ROOT / "launch").glob("*.py"))))
+    for path in (ROOT / "launch", ROOT / "sicm_ros" / "nodes"):
+        for file in path.glob("*.py"):
+            used |= set(re.findall(r'package="(\w+)"', file.read_text()))
     used |= {requirement.name for requirement in project("dependencies")}
     used |= {"rosidl_default_runtime", "ros2launch"}  # what our messages need, and the command that the README names
     used -= {"sicm_ros"} | NO_KEY | OPTIONAL
@@ -141,6 +145,7 @@ def test_what_has_no_rosdep_key_is_in_one_line_for_pip(path: str):
 def test_the_constraints_are_ubuntus_versions_and_what_is_tested_here():
     # apt show python3-numpy ... on Ubuntu 24.04: the machine of ROS 2 Jazzy.
     noble = {
+        "argcomplete": "3.1.4",
         "hypothesis": "6.98.15",
         "numpy": "1.26.4",
         "opencv-python-headless": "4.6.0.66",

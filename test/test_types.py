@@ -12,7 +12,7 @@ import pytest
 if sys.version_info >= (3, 11):
     import tomllib
 
-pytest.importorskip("mypy", reason="mypy is not installed: pip install '.[test]'")
+pytest.importorskip("mypy", reason="mypy is not installed: pip install '.[lint]'")
 
 ROOT = Path(__file__).resolve().parents[1]
 CLEAN = ("geometry", "entropy", "model", "network", "bags", "link", "bitstream", "kitti", "baseline", "cli")

@@ -21,6 +21,7 @@ JPEG_QUALITY = 90  # of the pictures that the stream is compared with
 REPORT_JPEG = 82  # of the pictures in the report
 FRAME_WIDTH = 960  # pixels of a picture in the report
 LINK_FACTS = ("profile", "seed", "received", "published", "damaged", "duplicates", "reordered")  # of its diagnostics
+COMPUTES = ("engine", "number_type", "device", "threads")  # of the diagnostics of encoder and decoder
 MAX_FRAMES = 120  # pictures in the report; longer drives show every second, third ... pair
 
 
@@ -65,6 +66,7 @@ class Run:
         stages: node -> stage -> (median, 95th percentile), milliseconds.
         dropped: node -> cause -> number of messages and pairs that it gave up.
         link: what the emulated link says of itself in /diagnostics; empty where there is none.
+        computed: node -> what ran its network, as COMPUTES.
         paced: each pair waited for the answer to the one before.
     """
 
@@ -76,6 +78,7 @@ class Run:
     stages: dict[str, dict[str, tuple[float, float]]]
     dropped: dict[str, dict[str, int]]
     link: dict[str, str] = field(default_factory=dict)
+    computed: dict[str, dict[str, str]] = field(default_factory=dict)
     paced: bool = True
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
@@ -146,6 +149,7 @@ class Run:
             "seconds": rounded(self.seconds),
             "model": self.model,
             "model_fingerprint": self.fingerprint,
+            "computed": self.computed,
         }
 
 
@@ -213,6 +217,11 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
         stages={node: stages for node in ("encoder", "link", "decoder") if (stages := _stages(reports.get(node, {})))},
         dropped={node: _dropped(values) for node, values in reports.items()},
         link=reports.get("link", {}),
+        computed={
+            node: {key: reports[node][key] for key in COMPUTES if key in reports[node]}
+            for node in ("encoder", "decoder")
+            if node in reports
+        },
         paced=paced,
     )
 

@@ -120,14 +120,17 @@ def covariances(centres: np.ndarray, quaternions: np.ndarray, sizes: np.ndarray,
     """
     depth, across, vertical, heading = np.asarray(errors, np.float64).T
     full = np.zeros((len(centres), 6, 6))
-    rays = centres / centres[:, 2:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rays = centres / centres[:, 2:]
+        roll, pitch = (math.sqrt(2) * vertical / sizes[:, side] for side in (1, 0))
     full[:, :3, :3] = depth[:, None, None] ** 2 * rays[:, :, None] * rays[:, None]
     full[:, 0, 0] += across**2
     full[:, 1, 1] += vertical**2
     # About the box's own axes: forward, left, up.
-    turns = np.stack([math.sqrt(2) * vertical / sizes[:, 1], math.sqrt(2) * vertical / sizes[:, 0], heading], 1)
+    turns = np.stack([roll, pitch, heading], 1)
     axes = rotations(quaternions)
-    full[:, 3:, 3:] = axes * turns[:, None] ** 2 @ axes.transpose(0, 2, 1)
+    with np.errstate(invalid="ignore"):
+        full[:, 3:, 3:] = axes * turns[:, None] ** 2 @ axes.transpose(0, 2, 1)
     full[~np.isfinite(full).all((1, 2))] = 0.0
     return full
 

@@ -111,11 +111,11 @@ class Model(PairCodec):
         compiles = engine == "openvino" or (engine == "auto" and reference and engines.installed())
         if reference and not compiles:
             return
-        sample = Probe.of(self.network if self.device.type == "cpu" else folded(stored.network))
+        probe = Probe.of(self.network if self.device.type == "cpu" else folded(stored.network))
         try:
             if compiles:
                 self._compiled = {side: _COMPILED[side](self.network) for side in sides}
-            self.verified = f"{self._verify(sample, sides):.1e} from torch in float32"
+            self.verified = f"{self._verify(probe, sides):.1e} from torch in float32"
         except VerificationError as error:
             if not compiles:
                 raise VerificationError(f"{error}; take number_type float32 and device cpu") from None
@@ -124,7 +124,7 @@ class Model(PairCodec):
             _log.warning("%s; engine torch takes its place", error)
             self._compiled = {}
 
-    def _verify(self, sample: Probe, sides: tuple[str, ...]) -> float:
+    def _verify(self, probe: Probe, sides: tuple[str, ...]) -> float:
         """The largest difference from what was expected; VerificationError if it is more than rounding."""
         what = f"engine {self.engine} in {self.number_type} on {self.device}"
         tolerance, clock = TOLERANCE[self.number_type], _Clock()
@@ -132,11 +132,11 @@ class Model(PairCodec):
         expected: dict[str, Tensor] = {}
         with checked_layers(self.network):
             if "vehicle" in sides:
-                found |= vehicle_values(self._latents(sample.pictures, LEVEL, clock))
-                expected |= sample.vehicle
+                found |= vehicle_values(self._latents(probe.pictures, LEVEL, clock))
+                expected |= probe.vehicle
             if "server" in sides:
-                found |= server_values(*self._maps(sample.symbols, [LEVEL], sample.rigs.to(self.device), clock))
-                expected |= sample.server
+                found |= server_values(*self._maps(probe.symbols, [LEVEL], probe.rigs.to(self.device), clock))
+                expected |= probe.server
         return compare(what, found, expected, tolerance)
 
     # Vehicle side
@@ -383,7 +383,8 @@ def _deviations(
     depth = config.depth * math.sqrt(2) * sigma * z  # a Laplace distribution's deviation is sqrt(2) times its scale
     across = np.hypot(config.pixels * z / view.calibration.fx, config.size * dimensions[:, 2])
     vertical = np.hypot(config.pixels * z / view.calibration.fy, config.size * dimensions[:, 0])
-    return np.stack([depth, across, vertical, config.heading * turn], axis=1)
+    heading = np.minimum(config.heading * turn, math.pi / math.sqrt(3))  # at most that of any angle being as likely
+    return np.stack([depth, across, vertical, heading], axis=1)
 
 
 class _Clock:

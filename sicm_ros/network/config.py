@@ -68,7 +68,7 @@ class ErrorConfig(Config):
     depth: float = limited(1.0, gt=0)
     pixels: float = limited(1.15, gt=0)
     size: float = limited(0.02, ge=0)
-    heading: float = limited(1.7, gt=0)
+    heading: float = limited(2.0, gt=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,13 +68,16 @@ class _Compiled:
 
         Raises:
             DependencyError: OpenVINO isn't installed.
-            VerificationError: it can't compile the graph on this machine.
+            VerificationError: it can't be loaded, or can't compile the graph, on this machine.
         """
         if not installed():
             raise DependencyError("engine openvino: not installed; pip install 'sicm_ros[openvino]', or engine torch")
         # A vehicle tells nobody that it started: without this module OpenVINO has nothing to send usage figures with.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-        import openvino
+        try:
+            import openvino
+        except (ImportError, OSError) as error:
+            raise VerificationError(f"engine openvino can't be loaded on this machine ({error})") from None
 
         with torch.no_grad(), warnings.catch_warnings():
             for kind in (DeprecationWarning, torch.jit.TracerWarning):

@@ -131,6 +131,7 @@ class Health:
         """The stream's status; `expected` frequency in Hz (0: none)."""
         now = self._now()
         by_node, by_stamp, kbit, delay = self.tally.rates(self._steady() if math.isnan(now) else now)
+        delay = math.nan if math.isnan(now) else delay  # what was told by a clock that is there no more
         drops = self.tally.drops
         level, text = DiagnosticStatus.OK, "running" if self.inputs else "not active"
         if drops > self._drops_before:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, NoReturn
 
 import yaml
@@ -25,7 +26,6 @@ from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch.logging import launch_config
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.ros_adapters import get_ros_node
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 from rclpy.exceptions import InvalidNamespaceException
@@ -108,7 +108,10 @@ def viewer() -> list[Argument]:
             Parameter("rviz", False, ""),
         ),
         Argument("rviz_config", "What RViz shows.", config),
-        Argument("frame", "RViz' fixed frame. Not given: the left camera's, as soon as the encoder has named it."),
+        Argument(
+            "frame",
+            "RViz' fixed frame. Not given: target_frame, else the left camera's, as soon as the encoder names it.",
+        ),
     ]
 
 
@@ -184,27 +187,36 @@ class Request:
         Raises:
             InputError: a file that can't be read, or holds a value that a parameter can't have.
         """
+        argument, path = f"{node}_params", self[f"{node}_params"]
+        in_file: dict[str, Any] = {}
+        for values in self._sections(node).values():
+            in_file |= values
+        settled = {}
+        for p in tables()[node]:
+            value = in_file.get(p.name, p.default)
+            try:
+                settled[p.name] = p.parse(value) if isinstance(value, str) and p.default != "" else p.accept(value)
+            except InputError as error:
+                raise InputError(f"{argument}: {path}: {error}") from None
+        return settled | self._given(node)
+
+    def _full_name(self, node: str) -> str:
+        return f"{self.namespace.rstrip('/')}/{node}"
+
+    def _sections(self, node: str) -> dict[str, dict[str, Any]]:
+        """Return what is meant for a node in its parameter file: key -> parameters, in the file's order."""
         argument = f"{node}_params"
         path = Path(self[argument])
         if not path.is_file():
             raise InputError(f"{argument}: there is no file {path}")
-        full_name = f"{self.namespace.rstrip('/')}/{node}"
         try:
-            in_file = _matching(yaml.safe_load(path.read_text()) or {}, full_name)
+            return _matching(yaml.safe_load(path.read_text(encoding="utf-8")) or {}, self._full_name(node))
         except (OSError, AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
             mark = getattr(error, "problem_mark", None)
             place = f" at line {mark.line + 1}: {error.problem}" if mark else ""
             raise InputError(
                 f"{argument}: {path} is no ROS parameter file{place}; expected /**: ros__parameters: name: value"
             ) from None
-        values = {}
-        for p in tables()[node]:
-            value = in_file.get(p.name, p.default)
-            try:
-                values[p.name] = p.parse(value) if isinstance(value, str) and p.default != "" else p.accept(value)
-            except InputError as error:
-                raise InputError(f"{argument}: {path}: {error}") from None
-        return values | self._given(node)
 
     def node(self, name: str, remappings: Mapping[str, str] | None = None, **parameters: Any) -> Node:
         """Return the action that starts one of our nodes; with its end, whatever it is, everything ends.
@@ -214,21 +226,35 @@ class Request:
             remappings: topic -> what it is called here.
             parameters: beside those of its file and the arguments, which they overrule.
         """
-        self.settled(name)
+        self.settled(name)  # for what it raises
         if self["use_sim_time"] is not None:
             parameters["use_sim_time"] = self["use_sim_time"]
-        values = {key: _typed(value) for key, value in (self._given(name) | parameters).items()}
+        values = self._given(name) | parameters
         return Node(
             package=PACKAGE,
             executable=f"{name}_node",
             name=name,
             namespace=self["namespace"] or "",
             output="screen",
-            parameters=[self[f"{name}_params"], *([values] if values else [])],
+            parameters=[self[f"{name}_params"], *([self._overruling(name, values)] if values else [])],
             remappings=list((remappings or {}).items()),
             ros_arguments=["--log-level", self["log_level"]],
             on_exit=_ending(name),
         )
+
+    def _overruling(self, node: str, values: dict[str, Any]) -> Path:
+        """Return a parameter file that overrules the user's, beside the launch's logs.
+
+        Under each key of the user's file that is meant for the node: a later key wins in rcl, whichever is in the later
+        file. As JSON, which is YAML in which texts that look like numbers are quoted.
+        """
+        keys = {**self._sections(node), self._full_name(node): {}}
+        tree = {key: {"ros__parameters": values} for key in keys}
+        with NamedTemporaryFile(
+            "w", dir=launch_config.log_dir, prefix=f"{node}_", suffix=".yaml", delete=False, encoding="utf-8"
+        ) as file:
+            json.dump(tree, file, ensure_ascii=False)
+        return Path(file.name)
 
     def rviz(self, vehicle: str, images: str, use_sim_time: bool) -> list[Action]:
         """Return what opens RViz, where it is asked for; its end is its own affair.
@@ -252,6 +278,8 @@ class Request:
         config = Path(self["rviz_config"])
         if not config.is_file():
             raise InputError(f"rviz_config: there is no file {config}")
+        if not self.is_given("rviz_config"):
+            config = _with_images(config, images)
         namespace = "/".join(n for n in (self["namespace"] or "", vehicle) if n)
 
         def start(frame: str) -> Node:
@@ -259,12 +287,15 @@ class Request:
                 package="rviz2",
                 executable="rviz2",
                 namespace=namespace,
-                arguments=["-d", str(_with_images(config, images)), "-f", frame],
+                arguments=["-d", str(config), "-f", frame],
                 parameters=[{"use_sim_time": use_sim_time}],
             )
 
-        if self["frame"]:
-            return [start(self["frame"])]
+        target = self.settled("decoder")["target_frame"]  # that of the results, where they aren't in the camera's
+        if target:
+            target = target.lstrip("/") if target.startswith("/") or not vehicle else f"{vehicle}/{target}"
+        if self["frame"] or target:
+            return [start(self["frame"] or target)]
         topic = "/".join((self.namespace.rstrip("/"), *([vehicle] if vehicle else []), "codec_description"))
         return [
             LogInfo(msg=f"RViz opens when {topic} tells the camera's frame; frame:=NAME opens it at once"),
@@ -342,22 +373,15 @@ def is_compressed(path: str, preset: str, left: str, right: str) -> bool:
     return json.loads(done.stdout)["compressed"]
 
 
-def _matching(tree: Mapping, full_name: str, prefix: str = "") -> dict[str, Any]:
-    """A node's parameters in a parameter file, whose keys are names, parts of them, or patterns with * and **."""
-    values: dict[str, Any] = {}
-    for key, value in tree.items():
-        if key != "ros__parameters":
-            values |= _matching(value, full_name, f"{prefix}/{key.strip('/')}")
-        elif re.fullmatch(re.escape(prefix).replace(r"/\*\*", r"(/[^/]+)*").replace(r"\*", "[^/]+"), full_name):
-            values |= value
-    return values
-
-
-def _typed(value: Any) -> Any:
-    """Texts stay texts, also those that look like numbers (launch_ros#384)."""
-    if isinstance(value, str):
-        return ParameterValue(value, value_type=str)
-    return ParameterValue(value, value_type=list[str]) if isinstance(value, list) else value
+def _matching(tree: Mapping, full_name: str, key: str = "") -> dict[str, dict[str, Any]]:
+    """Sections of a parameter file that are meant for a node: keys are names, parts of them, patterns with * and **."""
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in tree.items():
+        if name != "ros__parameters":
+            sections |= _matching(value, full_name, f"{key}/{name.strip('/')}")
+        elif re.fullmatch(re.escape(key).replace(r"/\*\*", r"(/[^/]+)*").replace(r"\*", "[^/]+"), full_name):
+            sections[key] = dict(value or {})
+    return sections
 
 
 def _ending(name: str) -> Callable[[ProcessExited, LaunchContext], Action | None]:
@@ -375,13 +399,13 @@ def _ending(name: str) -> Callable[[ProcessExited, LaunchContext], Action | None
 
 
 def _with_images(config: Path, topic: str) -> Path:
-    """A configuration of RViz whose display of the left image has this topic; a copy beside the launch's logs."""
-    tree = yaml.safe_load(config.read_text())
+    """Return a copy of our configuration of RViz, beside the launch's logs, in which the left image has this topic."""
+    tree = yaml.safe_load(config.read_text(encoding="utf-8"))
     for display in tree["Visualization Manager"]["Displays"]:
         if display.get("Name") == IMAGE_DISPLAY:
             display["Topic"]["Value"] = topic
     copy = Path(launch_config.log_dir, config.name)
-    copy.write_text(yaml.safe_dump(tree, sort_keys=False))
+    copy.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
     return copy
 
 

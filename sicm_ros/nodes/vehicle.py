@@ -197,7 +197,7 @@ class Vehicle:
 
     def _mount_of(self, message: CodecDescription) -> Mount | None:
         """Where the camera is; None where the vehicle doesn't know, or says what can't be."""
-        if not message.base_frame:
+        if not message.base_frame or message.optical_frame in ("", message.base_frame):
             return None
         p, q = message.optical_pose.position, message.optical_pose.orientation
         try:
@@ -313,7 +313,7 @@ class Vehicle:
     def place(self, job: Job) -> Placement | None:
         """Where the results of a job are published; None where nobody knows: it is counted, and said."""
         header, target = job.message.header, self._node.parameters.target_frame
-        optical = f"{self._prefix}{header.frame_id}"
+        optical = f"{self._prefix}{header.frame_id}" if header.frame_id else ""
         if self._frames is None:
             return Placement(Header(stamp=header.stamp, frame_id=optical), FramePose.identity())
         frame = target.lstrip("/") if target.startswith("/") else f"{self._prefix}{target}"

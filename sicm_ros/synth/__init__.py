@@ -2,5 +2,5 @@
 
 From a number to a file: `street.lay_out` plans a street, `traffic.populate` fills it, `street.ground` and
 `roadside.furnish` build it, `scene` draws it (`renderer`) for two cameras (`camera`), `labels.annotate`
-labels it, `dataset.generate` does so many times. `compose` sets cars into real pairs instead.
+labels it, `dataset.generate` does so many times. `compose` sets vehicles and people into real pairs instead.
 """

@@ -20,7 +20,7 @@ from sicm_ros.kitti import Labels
 EDGE = 3.0  # pixels: an image box that ends nearer to the picture's border is cut by it
 CLOSE = 10.0  # metres: nearer objects are few, and matter most
 REACH = -0.08, 1.08  # where in a window the centre lies of what it is drawn around: sometimes outside
-RARE = 4.0  # how much more often a window is drawn around people, large vehicles, and what is close
+RARE = 2.5  # how much more often a window is drawn around people, large vehicles, and what is close
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from sicm_ros.synth.compose.layer import Box, Layer, Sprite
 from sicm_ros.synth.compose.scene import Scene, rays
 from sicm_ros.synth.compose.warp import seen
 
+CLASSES = ("Car", "Van", "Truck", "Tram")
 MIN_HEIGHT = 40  # pixels: smaller cars have no detail worth moving
 MARGIN = 0.15  # metres that a surface may lie outside its labelled box
 FEATHER = 0.6  # pixels: sigma of the soft edge
@@ -82,12 +83,12 @@ def _flipped(sprite: Sprite, width: int) -> Sprite:
 
 
 def cutouts(scene: Scene) -> list[Cutout]:
-    """Every car of a scene that is wholly visible and can be cut out cleanly."""
+    """Every vehicle of a scene that is wholly visible and can be cut out cleanly."""
     found = []
     labels = scene.labels
     for i in np.flatnonzero(labels.has_box):
         tall = labels.image_boxes[i, 3] - labels.image_boxes[i, 1] >= MIN_HEIGHT
-        if labels.names[i] not in ("Car", "Van") or labels.occluded[i] != 0 or labels.truncated[i] > 0.02 or not tall:
+        if labels.names[i] not in CLASSES or labels.occluded[i] != 0 or labels.truncated[i] > 0.02 or not tall:
             continue
         car = _cut(scene, int(i))
         if car is not None:

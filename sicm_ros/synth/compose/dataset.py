@@ -24,7 +24,7 @@ from sicm_ros.synth.compose.composition import Composition, compose
 from sicm_ros.synth.compose.cutout import Cutout, cutouts, ground_light
 from sicm_ros.synth.compose.grading import graded
 from sicm_ros.synth.compose.layer import Box, Layer, Sprite
-from sicm_ros.synth.compose.placement import MAX_TRUNCATION, Stage
+from sicm_ros.synth.compose.placement import Stage
 from sicm_ros.synth.compose.scene import Scene
 from sicm_ros.synth.compose.standee import Standee, read_standees
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sicm_ros.synth.renderer import Light
 
 
+CUT, CUT_BESIDE = 0.6, 0.9  # shares that the picture's border may cut off
 OWN_WIDTH = 2.0  # metres that our own vehicle takes
 VEHICLES = {"van": 0.07, "minibus": 0.06, "truck": 0.06, "bus": 0.03, "tram": 0.02}  # shares among rendered vehicles
 
@@ -54,7 +55,7 @@ class Recipe:
 
     cars: float = 3.0
     attempts: int = 60
-    nearer: float = 0.85
+    nearer: float = 0.7
     farther: float = 1.7
     turn: float = 0.6
     rendered: float = 0.0
@@ -120,7 +121,7 @@ def _standee(stage: Stage, standees: Sequence[Standee], recipe: Recipe, rng: np.
         one = one.mirrored() if rng.random() < 0.5 else one
         x, z = _place(calibration, rng)
         box = one.standing(np.array([x, stage.level(x, z), z]), rng)
-        if z < one.nearest(box.dimensions[0], calibration.fx) or not stage.fits(box, max_truncation=0.6):
+        if z < one.nearest(box.dimensions[0], calibration.fx) or not stage.fits(box, max_truncation=CUT):
             continue
         return graded(one.set_up(box, calibration), scene.looks, ground_light(scene, box.location), rng)
     return None
@@ -138,11 +139,11 @@ def _real_car(stage: Stage, cars: Sequence[Cutout], recipe: Recipe, rng: np.rand
         reach = np.hypot(car.box.location[0], car.box.location[2]) * ratio
         edge = np.arctan((np.array([0, calibration.width]) - calibration.cx) / calibration.fx)
         bearing = rng.uniform(*edge)
-        if abs(bearing - car.box.bearing) > recipe.turn or reach * np.cos(bearing) < 5:
+        if abs(bearing - car.box.bearing) > recipe.turn or reach * np.cos(bearing) < 4:
             continue
         x, z = reach * np.sin(bearing), reach * np.cos(bearing)
         place = np.array([x, scene.ground_y(x, z), z])
-        if not stage.fits(car.standing(place)):
+        if not stage.fits(car.standing(place), max_truncation=CUT):
             continue
         layer = car.moved(place, calibration)
         return _lit(layer, ground_light(scene, place), rng)
@@ -176,7 +177,7 @@ def _rendered_vehicle(
             if rng.random() < recipe.crossing:
                 angle = rng.choice([0.0, np.pi]) + rng.normal(0, 0.3)
         box = Box(LABELS[kind], np.array([x, scene.ground_y(x, z), z]), size, float(wrap_angle(angle)))
-        if not stage.fits(box, max_truncation=0.9 if beside else MAX_TRUNCATION):
+        if not stage.fits(box, max_truncation=CUT_BESIDE if beside else CUT):
             continue
         layer = _rendered(stage, box, vehicle(kind, size, rng), kind, light, rng)
         if layer is not None:
@@ -193,7 +194,7 @@ def _rendered_person(stage: Stage, name: str, light: Light, recipe: Recipe, rng:
     for _ in range(recipe.attempts):
         x, z = _place(calibration, rng)
         box = Box(name, np.array([x, stage.level(x, z), z]), size, float(rng.uniform(-np.pi, np.pi)))
-        if stage.fits(box, max_truncation=0.6):
+        if stage.fits(box, max_truncation=CUT):
             return _rendered(stage, box, mesh, name.lower(), light, rng)
     return None
 
