@@ -205,6 +205,24 @@ def test_an_engine_that_is_wrong_here_is_refused(small_model, float32, pair, eng
     assert sicm_ros.load(small_model, engine="auto", sides=(other,)).engine == "openvino"
 
 
+def test_an_engine_that_cannot_compile_here_is_refused(small_model, monkeypatch, caplog):
+    """As OpenVINO with some networks where ONEDNN_MAX_CPU_ISA is AVX2 on a processor that has more."""
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'sicm_ros[openvino]'")
+    asked = []
+
+    def compile_model(self, model, device, settings):
+        asked.append(settings["INFERENCE_PRECISION_HINT"])
+        raise RuntimeError("Exception from plugin.cpp:54:\nobject is not initialized\n\n")
+
+    monkeypatch.setattr(openvino.Core, "compile_model", compile_model)
+    with pytest.raises(VerificationError, match=r"can't compile .* \(object is not initialized\); take engine torch"):
+        sicm_ros.load(small_model, engine="openvino")
+    with caplog.at_level(logging.WARNING, "sicm_ros"):
+        assert sicm_ros.load(small_model, engine="auto").engine == "torch"
+    assert "engine torch takes its place" in caplog.text
+    assert set(asked) == {"f32"}
+
+
 def test_auto_goes_by_what_is_right_and_not_by_time(small_model, engine_of):
     engine_of()
     assert sicm_ros.load(small_model, engine="auto").engine == "openvino"

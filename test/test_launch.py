@@ -69,7 +69,10 @@ def nodes(name: str, **arguments: str) -> dict[str, list[str]]:
         elif isinstance(entity, EmitEvent):
             entity.event.end()
         else:
-            waiting = [*(entity.visit(context) or []), *waiting]
+            try:
+                waiting = [*(entity.visit(context) or []), *waiting]
+            except InputError as error:  # launch would leave behind what other files have just started
+                raise AssertionError("refused by an exception instead of an event") from error
     return found
 
 

@@ -1,7 +1,8 @@
 """What runs a side of the network: PyTorch, or OpenVINO where that is installed, on a CPU about two thirds of the time.
 
 Both compute in float32, so what they give differs by rounding alone; a packet holds rounded latents: any decoder reads
-them. OpenVINO chooses its instructions itself, whatever oneDNN in PyTorch is told (ONEDNN_MAX_CPU_ISA).
+them. OpenVINO carries a oneDNN of its own, which heeds ONEDNN_MAX_CPU_ISA as PyTorch's does, and has the same fault in
+bfloat16 (`layers.PatchConv`); left alone, it computes in bfloat16 where there is AMX.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from sicm_ros.nodes.qos import latched, overridable
 CLOCK_STEP = 0.01  # seconds between two messages on /clock
 DISCOVERY = 3.0  # seconds that further subscribers are waited for, who needn't come
 FLUSHING = 7.0  # seconds that the last messages are given to arrive: two heartbeats of Fast DDS, 3 s apart
-SAYING = 5.0  # seconds of waiting after which the log says what for, again and again
+SAYING = 5.0  # seconds of waiting after which the log says what for; again after twice the time, and so on
 SETTLING = 1.0  # seconds without a new subscriber after which the known ones are ready: discovery is not one step
 
 
@@ -121,13 +121,14 @@ class ReplayNode(Node):
         limit = self.parameters.wait_for_subscribers
         if not limit:
             return self._settle()
-        begin = said = time.monotonic()
+        begin = time.monotonic()
+        due = begin + SAYING
         while awaited := self._awaited():
             now = time.monotonic()
             if now > begin + limit:
                 raise InputError(f"{awaited} after {limit:g} s; start the encoder and the decoder, and activate them")
-            if now > said + SAYING:
-                said = now
+            if now > due:
+                due += now - begin
                 self.get_logger().info(f"not playing yet: {awaited} ({now - begin:.0f} s of {limit:g} s)")
             if self._stop.wait(0.05):
                 return False

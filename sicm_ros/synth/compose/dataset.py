@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 CUT, CUT_BESIDE = 0.6, 0.9  # shares that the picture's border may cut off
 OWN_WIDTH = 2.0  # metres that our own vehicle takes
-VEHICLES = {"van": 0.07, "minibus": 0.06, "truck": 0.06, "bus": 0.03, "tram": 0.02}  # shares among rendered vehicles
+VEHICLES = {"van": 0.08, "minibus": 0.07, "truck": 0.12, "bus": 0.05, "tram": 0.04}  # shares among rendered vehicles
+LONG = 6.5  # metres; longer ones mostly stand along the road
 
 
 @dataclass(frozen=True)
@@ -161,9 +162,10 @@ def _rendered_vehicle(
 
     scene = stage.scene
     calibration = scene.calibration
+    # The kind is drawn once: if every try drew its own, long ones, for which places are rare, would hardly ever be met.
+    kind = str(rng.choice(["car", *VEHICLES], p=[1 - sum(VEHICLES.values()), *VEHICLES.values()]))
+    kind = car_kind(rng) if kind == "car" else kind
     for _ in range(recipe.attempts):
-        kind = str(rng.choice(["car", *VEHICLES], p=[1 - sum(VEHICLES.values()), *VEHICLES.values()]))
-        kind = car_kind(rng) if kind == "car" else kind
         size = vehicle_size(kind, rng)
         if beside:
             z = rng.uniform(2.0, 9.0) + max(size[2] - 5, 0) / 2
@@ -174,7 +176,9 @@ def _rendered_vehicle(
             z = np.exp(rng.uniform(np.log(6.0), np.log(55.0)))
             x = (rng.uniform(0, calibration.width) - calibration.cx) / calibration.fx * z
             angle = rng.uniform(-np.pi, np.pi)
-            if rng.random() < recipe.crossing:
+            if size[2] > LONG and rng.random() < 0.7:
+                angle = rng.choice([-1, 1]) * np.pi / 2 + rng.normal(0, 0.1)
+            elif rng.random() < recipe.crossing:
                 angle = rng.choice([0.0, np.pi]) + rng.normal(0, 0.3)
         box = Box(LABELS[kind], np.array([x, scene.ground_y(x, z), z]), size, float(wrap_angle(angle)))
         if not stage.fits(box, max_truncation=CUT_BESIDE if beside else CUT):
