@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 # Sets up and runs sicm_ros on a machine without ROS (Debian or Ubuntu, x86-64, Python 3.10 to 3.12): everything goes into
 # .venv/ and ws/ of this checkout; what was set up once is not set up again. With a ROS 2 installation sourced, that is used.
 

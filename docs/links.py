@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """MkDocs hook: links into the source tree are checked, and shown as paths, since the site holds the pages alone."""
 
 from __future__ import annotations

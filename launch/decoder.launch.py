@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The remote side: features in, 3D detections out."""
 
 from launch import Action, LaunchDescription

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The vehicle's side: a stereo camera's images in, features out."""
 
 from launch import Action, LaunchDescription

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Both sides on one machine, with a bag or a KITTI folder to feed them."""
 
 from launch import Action, LaunchDescription

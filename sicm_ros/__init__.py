@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """sicm_ros: stereo cameras to 3D detections, by way of a few hundred bytes (SICM / MVSFC-Net, arXiv 2502.14190)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Configurations: frozen dataclasses whose every setting is checked, read from plain trees (YAML, JSON), written back.
 
     @dataclass(frozen=True, kw_only=True)

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Errors that a person can act on.
 
 Every error of this package derives from `SicmError`; the subclass says what the caller can do about it, the message

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Extension points: what packages installed beside this one add, each by one entry point (see CONTRIBUTING.md)."""
 
 from __future__ import annotations

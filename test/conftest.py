@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What tests share: where real frames lie, and ROS, isolated from whatever else runs on this machine."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Bags: what is written is read back, any known layout becomes ROS stereo, broken ones are refused in words."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The anchors are real codecs: what goes in comes out, each picture in its place."""
 
 from __future__ import annotations

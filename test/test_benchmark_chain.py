@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The whole benchmark on a tiny drive: two anchors, two rates, four frames; its bytes are the sizes of its files."""
 
 from __future__ import annotations

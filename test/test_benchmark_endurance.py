@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Soak and fleet: what the figures mean, and short runs through real nodes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Boxes without features: what comes back is what was sent, to the format's step; nothing else gets through."""
 
 from __future__ import annotations

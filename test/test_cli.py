@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The command line: one vocabulary, 0.8.0's spellings, what a newcomer sees, and every command that the pages show."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """sicm encode, decode and info: separate processes agree, and what a user gets wrong is one line."""
 
 from __future__ import annotations

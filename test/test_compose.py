@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Cars put into stereo pairs: where they stand, how their views agree, who hides whom, and what the labels say.
 
 A small ray caster draws textured boxes on a textured plane, exactly, so that no real frame is needed.

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Configurations: what is read, what is refused and where, and what is written back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The examples of CONTRIBUTING.md, installed as a package beside sicm_ros, do what the page says."""
 
 from __future__ import annotations

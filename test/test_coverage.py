@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How far boxes say that they may be off, against how far they are: known errors, then real labels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Cut-outs from pictures with instance masks: three layouts, who is whole, who rides, and what is written."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """ROS domains that tests and `sicm demo` have to themselves."""
 
 from __future__ import annotations

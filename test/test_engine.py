@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What computes the network: engines and types of number give what float32 in PyTorch gives, or are refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The learnt prior: exact integers everywhere, a rate that training can trust, symbols that survive any machine."""
 
 from __future__ import annotations

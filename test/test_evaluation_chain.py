@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm evaluate`: files to figures, and a model over a data set with real packets, interrupted and gone on with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What `colcon build` installs, without links into the source tree: complete, and it runs from where it lies."""
 
 from __future__ import annotations

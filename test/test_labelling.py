@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm data label`: a model's detections as labels of pairs that have none."""
 
 from __future__ import annotations

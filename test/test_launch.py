@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The launch files, with ROS' own launch and launch_ros."""
 
 from __future__ import annotations

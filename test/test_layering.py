@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Imports point one way, and ROS is imported in one folder alone."""
 
 from __future__ import annotations

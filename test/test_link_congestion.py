@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The adaptive target over an emulated link: it gives way when the link narrows and is back when the link is."""
 
 from __future__ import annotations

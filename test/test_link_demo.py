@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A drive over an emulated link: every pair is out, or lost by a cause that is named."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The emulated link: every packet arrives or is counted by cause, a seed repeats it all, bandwidth is kept."""
 
 from __future__ import annotations

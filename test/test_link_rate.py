@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The rate controller on simulated scenes: the target is kept, whatever the contents do."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Frames: what the buffer of our own says against poses that are known, in time and out of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The pieces of the nodes that need no ROS: pairing, mailbox, worker, sequence numbers, tally, points, parameters."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Encoder and decoder as real processes over real DDS: every encoding, every bad input, and what comes after each."""
 
 from __future__ import annotations

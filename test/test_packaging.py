@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What `pip install .` brings, what package.xml, pyproject.toml and the documentation say is needed, and licences."""
 
 from __future__ import annotations

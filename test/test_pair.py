@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """One pair type: whatever has left, right and calibration goes wherever a pair is asked for."""
 
 from __future__ import annotations

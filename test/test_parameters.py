@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Parameters of nodes: what is accepted, and what a node says of the rest before it ends."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The benchmark's learned codec of stereo pictures: network, packets, folder, training, and a run of the benchmark."""
 
 from __future__ import annotations

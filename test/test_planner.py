@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm evaluate --planner`: what is found by distance, border and class, and the sheet of what isn't."""
 
 from __future__ import annotations

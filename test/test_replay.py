@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """replay_node: a drive over DDS, from a process of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """config/pipeline.rviz: its views and topics, as RViz reads them."""
 
 from __future__ import annotations

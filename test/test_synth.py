@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The rendered world: its labels against its own pixels, its files, its cars and its streets."""
 
 from __future__ import annotations

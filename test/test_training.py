@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The training program: every stage to a bitstream and an AP, resumable to the bit, its configurations valid."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Task-weighted principal components, against what is known of them."""
 
 from __future__ import annotations

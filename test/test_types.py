@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Types: what the README shows is right to a type checker, and what is checked only grows."""
 
 from __future__ import annotations

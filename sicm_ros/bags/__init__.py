@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Drives in stereo, read and written without ROS.
 
 `bag` and `serialization` know files and messages, `stereo` makes pairs of them, `presets` the layouts of other drivers;

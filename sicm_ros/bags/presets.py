@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Where stereo bags in the wild keep their pictures, and what has to be mended in their calibration."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A drive in stereo, whatever it lies in, bag or KITTI folder: as messages of ROS stereo or as arrays."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The message types that we read and write, for `rosbags`: ROS 2 Jazzy's own, vision_msgs' and ours."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What others send instead of features: a learned codec of stereo images, to compare with in benchmarks.
 
 `network` is the transform, `codec` gives packets and images, `load` reads a folder. Importing this package lets model

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A codec of stereo pictures as benchmarks meet it: a folder in, packets and pictures out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A codec of stereo pictures with bi-directional contextual transforms: what others send instead of features.
 
     left, right --> stride 4 --> stride 8 --> stride 16 --> latents --(QualityGain, rounding, StereoPrior)--> symbols

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What bits buy: accuracy through the whole chain at a range of rates, ours and others'.
 
 Codecs: `codecs` (a row each), `coders` (one interface for all, ours too), `features`, `ffmpeg`. Accuracy: `accuracy` is

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Rate and accuracy on a labelled data set, through the whole chain with real bitstreams.
 
 frames -> coder -> streams -> coder, detector -> detections (KITTI files) -> AP of all frames, with intervals

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm compare`: what a user's own stereo drive costs, by us and by other codecs, and what it does to detections."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Image codecs to compare with, a row for each, and how another one is added.
 
 | codec | encoder | decoder | stream |

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Every way from frames to detections that a benchmark compares, behind one interface.
 
     frames -> encode -> streams (bytes, all that a receiver gets) -> detect -> detections in the source camera's frame

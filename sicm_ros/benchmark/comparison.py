@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What detectors make of the same pairs at equal bits: labels blue, detections red, in the picture and from above."""
 
 from __future__ import annotations

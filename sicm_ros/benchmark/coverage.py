@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Whether boxes are as far off as they say: the share within one standard deviation of their labels."""
 
 from __future__ import annotations

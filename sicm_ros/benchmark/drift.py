@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How far detections drift from those on uncompressed pictures, where there are no labels."""
 
 from __future__ import annotations

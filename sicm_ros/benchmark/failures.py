@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A sheet of what went wrong: the nearest objects that weren't found, and the surest detections of nothing."""
 
 from __future__ import annotations

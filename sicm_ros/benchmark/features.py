@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """MPEG's way with features: uncompressed, quantised to 10 bits, tiled into pictures, coded by a video codec.
 
     features of three scales and both views -> 10 bits -> a picture a view -> VVC, right view predicted from left

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Real encoders and decoders: the ffmpeg that the imageio-ffmpeg wheel carries, run as a process on raw pictures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Rate-accuracy curves, drawn: colours that the colour-blind can tell apart, and markers beside them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How many vehicles one decoder process serves: real packets of N vehicles, real nodes, results counted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """One point of a curve: what a codec costs at one quality, and what detectors make of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm bench report`: a run's folder to report.html, results.json and the figures as pictures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A run's points as curves, and the figures that compare them: what results.json holds."""
 
 from __future__ import annotations

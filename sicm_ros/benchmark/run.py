@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A benchmark run: every codec at every quality on every frame, streams and detections kept as files (`store`).
 
 What is there is not made again: a run that was stopped goes on, one with more anchors adds them.

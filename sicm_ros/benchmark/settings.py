@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Every point of every curve that a configuration asks for: which codec, how it is asked, and who looks at it.
 
 Models are named with their fingerprint, so another model never finds another's files; where a model only looks at

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A long run at full speed through the real nodes: does memory grow, is anything lost, does latency drift?"""
 
 from __future__ import annotations

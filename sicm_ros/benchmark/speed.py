@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How long a pair takes, ours by stage beside other encoders, in one run on one machine.
 
 All are timed in turn, pair by pair and round by round, so that whatever else the machine does is shared by all. An

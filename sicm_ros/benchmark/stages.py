@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Where time and bytes of a pair go, stage by stage, at several qualities; and what sending boxes alone costs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A run's folder: what lies where in it, and what is there already.
 
 OUT/run.yaml                                             the configuration, its paths filled in

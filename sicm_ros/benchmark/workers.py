@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Who does a run's jobs: this process, several, or a Ray cluster."""
 
 from __future__ import annotations

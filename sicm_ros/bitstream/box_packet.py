@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Boxes without features: what travels when the link can't carry a feature packet, or nobody wants one.
 
 A header of 20 bytes and 19 bytes a box; docs/bitstream.md is the specification. It needs no model to be read, but says

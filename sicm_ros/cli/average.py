@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm average`: the mean of the weights of several trainings."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm calibrate`: fits how a model's scores become chances, on frames that it was never trained on."""
 
 from __future__ import annotations

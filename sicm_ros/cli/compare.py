@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm compare`: a user's own stereo drive, coded by us and by others, without labels."""
 
 from __future__ import annotations

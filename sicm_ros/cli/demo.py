@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm demo`: the main job on a bag or a KITTI folder, in one command."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm evaluate`: KITTI's own figures of detection files, or of a model on a data set at a range of qualities."""
 
 from __future__ import annotations

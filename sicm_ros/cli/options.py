@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Arguments that mean the same in every command, each said once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Spellings of 0.8.0. They still work in this release, and say on stderr what to write instead."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The main job, shown: what came of a drive through replay, encoder and decoder (`sicm_ros.pipeline` runs it).
 
 `summary` reads the recording, `agreement` compares it with uncompressed detection; `table` and `report` show both.

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The report: one HTML file that needs nothing else, to be opened anywhere."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What a run of the pipeline gave: read from the recording alone, no process needs to be asked."""
 
 from __future__ import annotations

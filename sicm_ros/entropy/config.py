@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What the prior looks like: its sizes, its ablation switches and the order in which symbols are coded."""
 
 from __future__ import annotations

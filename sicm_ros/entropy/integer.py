@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The prior as it codes: integers only, the same on every machine.
 
 Every number is an integer that float32 holds exactly, and every sum stays below 2^24 whatever the order of its terms:

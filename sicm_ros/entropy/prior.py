@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The learnt prior of a pair of latents, as it trains: the same integers as `IntegerPrior`, with gradients.
 
     y_left, y_right --analysis--> z --round--> z^ --synthesis--> hyper features of both views

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Calibrated pairs, boxes, and the view that the network sees: pure geometry, no network and no ROS.
 
 `pair`, `calibration`, `pose` and `view` describe cameras, `boxes` objects; `drawing` and `sgbm` use OpenCV.

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """3D boxes as KITTI defines them, in the left camera's optical frame.
 
 A box stands on its bottom face: `location` is that face's centre (x right, y down, z forward, metres), `dimensions` are

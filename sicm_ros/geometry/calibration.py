@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What a rectified stereo rig is: one pinhole camera, seen twice, a baseline apart."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Boxes drawn into the picture and seen from above.
 
 Whatever has `location`, `dimensions` and `rotation_y` (and, for captions, `names` and `scores`) can be drawn:

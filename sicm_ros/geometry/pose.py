@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """KITTI's box and ROS's pose of it, with its covariance, and poses of frames: one convention, stated here.
 
 KITTI: bottom-face centre (x, y, z) in the optical frame (x right, y down, z forward), dimensions (h, w, l), rotation_y.

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """KITTI's official object evaluation: average precision in the image, from above and in 3D, and orientation similarity.
 
 The figures are those of the official program (Geiger et al., CVPR 2012; 40 recall points: Simonelli et al., ICCV 2019);

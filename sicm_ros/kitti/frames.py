@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A stereo pair with what is known of it, read when it is asked for; and sequences of such pairs."""
 
 from __future__ import annotations

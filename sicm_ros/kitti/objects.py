@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The object layout: `image_2/ image_3/ calib/` and, where there are labels, `label_2/` (and `disparity/`).
 
 A root is read as it is: such a folder, one that holds several of them (`training/`, or the shared frames' `frames/`,

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The odometry layout: `sequences/<nn>/` with `image_2/ image_3/ calib.txt times.txt`, in colour."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What a planner asks of detections: which of the objects that matter are found, how near, and what is named in vain.
 
 KITTI's average precision hardly notices the car beside the bumper, for the border cuts it; a planner does.

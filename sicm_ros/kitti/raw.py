@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The raw layout: `<date>/<date>_drive_<nnnn>_sync/image_02/data/`, `image_03/data/`; calibrations beside the drives.
 
 Tracklets are not read: raw drives have no labels here.

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Writing labelled pairs as KITTI's object layout, to be read like any other data set."""
 
 from __future__ import annotations

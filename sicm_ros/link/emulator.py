@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A link that isn't there: what a radio link does to packets, repeatable from a seed.
 
 ```

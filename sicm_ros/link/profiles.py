@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Links by name: the vehicle's uplink, as one vehicle among others sees it.
 
 Figures are those that tools for testing networks ship as presets, rounded, where there are any:

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Which quality the next packet gets: the one that was asked for, or what keeps to a rate that may follow the link."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How many bytes to send: a quality for each pair, so that the stream keeps to a rate.
 
 ```

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What every model that codes stereo pairs does alike: pictures in, packets out and in, whatever its network does."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The feature codec with its detector: images in, packets out; packets in, features and boxes out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A model folder: what is in it, how it is read and written.
 
     config.yaml            kind, name, licence, and the network's configuration

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Methods that take a pair as one thing, or as its left image, right image and calibration."""
 
 from __future__ import annotations

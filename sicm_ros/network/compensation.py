@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Disparity-compensated coding: the left view, and how far everything in it moves to where the right view shows it.
 
     left features --SMFC units--> c --+--> appearance latent --+--> left features^ --moved by d^--> right features^

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What a network is made of: typed, validated, read from YAML. An ablation is a configuration."""
 
 from __future__ import annotations

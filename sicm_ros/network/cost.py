@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What each side of the network costs: multiply-accumulates and parameters, counted on a real pass."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Visual analysis: rebuilt features of both views to 3D boxes.
 
     features -> stereo matching (sicm_ros.network.disparity) -> centre head (CenterNet) -> boxes

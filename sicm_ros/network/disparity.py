@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Stereo matching: features of both views to the disparity of what each cell of the left one sees.
 
     features -> pyramid (both views) -> group-wise correlation along the rows -> aggregation -> best cell -> refinement

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What runs a side of the network: PyTorch, or OpenVINO where that is installed, on a CPU about two thirds of the time.
 
 Both compute in float32, so what they give differs by rounding alone; a packet holds rounded latents: any decoder reads

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Detection heads by name: what `detector.head` in a model's configuration may be."""
 
 from __future__ import annotations

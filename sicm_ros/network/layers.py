@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Building blocks that more than one stage is made of."""
 
 from __future__ import annotations

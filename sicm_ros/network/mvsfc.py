@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """MVSFC-Net, whole: how the stages follow each other, on the vehicle and on the remote side."""
 
 from __future__ import annotations

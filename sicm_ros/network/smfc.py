@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Stereo multi-scale feature compression (SMFC): three scales of both views to one latent per view, and back.
 
     f0 --SEU--> c_0 --+--> c_0-1 --+--> c_0-2 = y      (per view; the views meet in every contextual transform)

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Whether an engine or a type of number computes here what float32 does: asked once, before it is used.
 
 A library can be right on one processor and wrong on the next, and a wrong layer only looks like a worse network. So

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """encoder_node: a stereo camera in, feature messages out; or boxes alone, where the link has no room for features."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Where frames are: /tf and /tf_static, by tf2_ros where that is installed, else by a small buffer of our own."""
 
 from __future__ import annotations

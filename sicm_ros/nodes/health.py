@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How one stream of messages fares: counted, dropped by cause, silent or not; one status in /diagnostics."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Pictures of image messages as arrays, and back: through cv_bridge where that is installed and does it right.
 
 Our own reader is what cv_bridge is measured by: a build of it for another NumPy fails or worse, and rows whose padding

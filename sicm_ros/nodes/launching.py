@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What the launch files share: arguments that are checked before anything starts, and nodes whose end ends the rest.
 
 Runs in the Python of `ros2`, which may know ROS' own packages alone; so nothing here imports torch or rosbags.

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """link_node: an emulated link between encoder and decoder. Feature messages in, those that come through out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What encoder and decoder share: a lifecycle, a model in a worker thread, diagnostics."""
 
 from __future__ import annotations

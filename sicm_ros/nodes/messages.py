@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Detections and depth as ROS messages.
 
 Detections are in the left camera's optical frame; messages are in it too, or in another frame whose pose is known. The

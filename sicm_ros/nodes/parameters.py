@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Every parameter of every node, said once: declarations, the files in config/ and docs/nodes.md are made from it.
 
 Light on purpose: launch files read it, in whatever Python `ros2` has, which needn't have torch or rosbags.

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The life of a node's process: from its start to Ctrl-C or SIGTERM, without a traceback in between.
 
 Light on purpose: signals are ours before anything heavy is imported.

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """replay_node: a bag or a KITTI folder, played as a stereo camera would publish it."""
 
 from __future__ import annotations

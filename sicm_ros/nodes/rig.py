@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The calibration of a pair of pictures, from what the cameras say of themselves."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What a node did, counted: nothing is dropped without a cause in here."""
 
 from __future__ import annotations

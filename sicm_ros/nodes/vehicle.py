@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """One encoder's stream at a decoder: its topics, its numbers, its calibration, how it fares."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A ROS domain to oneself: runs on one machine don't hear each other, and no user's nodes hear them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Nodes as processes of their own: started, listened to, ended. Nothing here imports ROS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Starts the nodes as processes of their own, waits until the last pair is answered, ends them."""
 
 from __future__ import annotations

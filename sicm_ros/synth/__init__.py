@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A rendered stereo world in KITTI's format, with exact labels.
 
 From a number to a file: `street.lay_out` plans a street, `traffic.populate` fills it, `street.ground` and

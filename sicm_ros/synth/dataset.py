@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Writing rendered frames as a KITTI object data set, on several processes; every frame depends on its number alone."""
 
 from __future__ import annotations

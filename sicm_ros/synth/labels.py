@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """KITTI's annotations of a rendered frame: boxes, truncation and occlusion from the pixels that are seen."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Triangle meshes as two arrays, and the few solids from which everything in the rendered world is built.
 
 A vertex is one row of 16 floats, so that a whole scene is one array, one upload and one draw call:

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Pedestrians and cyclists: bodies of every shape (`bodies`), posed, clothed, with hair, bags and bicycles."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """One scene: a street, its traffic, the light, the rig and its cameras, and how they look at a time."""
 
 from __future__ import annotations

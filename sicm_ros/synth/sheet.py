@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A contact sheet of a data set in KITTI's layout: pairs with their boxes, disparity, and the scene from above."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Who is on the street: cars parked, driving, oncoming, crossing; vans, lorries, trams; people on foot and bicycles."""
 
 from __future__ import annotations

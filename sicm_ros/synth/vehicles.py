@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Cars, vans, trucks and trams, lofted from a side profile and a plan, each one different.
 
 A body is a row of cross-sections along its length. The upper edge of the sections follows bonnet, windscreen, roof,

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Training: packed pairs in, weights out.
 
 `loop.train` is the program, a stage is a configuration (`config`, `configs/`). Pairs: `samples`, `pack`, `augment`,

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Weights of several trainings that began alike, averaged: better than each of them (model soups, Wortsman et al., ICML
 2022), most of all on streets that none of them saw.
 """

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A training stage as a configuration: YAML, typed, every field settable from the command line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A model's own detections as labels of pairs that have none: to train a codec on a drive that nobody labelled.
 
 A codec learns to keep what its teacher sees, and for that the teacher's opinion is as good as the truth. Surroundings

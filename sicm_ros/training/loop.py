@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The training program: `train(config)` reads as a table of contents; a stage says which parts learn, and from what."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Samples by number: the n-th sample of a run is the same whenever, and in whichever process, it is made."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A codec whose latents have other channels than those of the model that it starts from.
 
 What both have is taken over, so that nothing is forgotten. Channels that are new in the left latent begin with what the

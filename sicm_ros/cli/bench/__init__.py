@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm bench`: how many bits, and how much time, a detector needs, by us and by other codecs."""
 
 SUMMARY = "rate, accuracy and speed beside other codecs, on the same frames with the same detector"

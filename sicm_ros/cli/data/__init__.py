@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm data`: stereo data sets and bags, made."""
 
 SUMMARY = "make data: rendered worlds, composed scenes, labels for a drive of your own, bags"

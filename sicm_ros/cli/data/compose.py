@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm data compose`: real stereo pairs with vehicles and people put in."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm data label`: unlabelled stereo pairs with a model's detections as labels."""
 
 from __future__ import annotations

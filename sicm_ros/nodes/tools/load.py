@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """load: feature messages of a whole fleet, for a decoder to be measured with."""
 
 from __future__ import annotations

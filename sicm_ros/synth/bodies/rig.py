@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Bodies as triangle meshes over a small skeleton, posed by linear blend skinning.
 
 The frame is ROS's: x forward, y left, z up, metres; a body stands on z = 0 with its arms half lowered.

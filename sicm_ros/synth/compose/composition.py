@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Puts layers into a scene: shadows first, then cars from far to near, each hidden by what stands before it."""
 
 from __future__ import annotations

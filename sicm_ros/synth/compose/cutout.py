@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Real cars cut out of labelled stereo pairs, and set down elsewhere as rigid bodies.
 
 Cutting: GrabCut (Rother et al., SIGGRAPH 2004) in each view, started from the projected 3D box and from the pixels

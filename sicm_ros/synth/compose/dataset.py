@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Composes many pairs and writes them in KITTI's object layout."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Makes a foreign picture look as if the scene's camera had taken it: its light, sharpness, noise, and greyness."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Cut-outs of whole objects from pictures with instance masks, as folders that `sicm data compose --cutouts` takes.
 
 Three layouts are read: COCO (`annotations/instances_*.json` beside its pictures), Pascal VOC (`JPEGImages`,

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Where an object may stand in a scene: on ground that is seen to be free, and in nobody's way."""
 
 from __future__ import annotations

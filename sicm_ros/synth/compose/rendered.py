@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Rendered vehicles and people as layers: any heading, kind and colour, as both cameras of a scene would see them.
 
 The renderer draws a window around the object at several times the picture's resolution; its light is averaged down to

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A real stereo pair as a stage: its disparity, its ground plane, and where something can stand."""
 
 from __future__ import annotations

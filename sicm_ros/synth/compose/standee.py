@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Standees: pictures of single objects with a mask, set up in a scene as slightly curved surfaces.
 
 A picture without a second view has no depth of its own. People are thin, so a surface that faces the camera, curved
