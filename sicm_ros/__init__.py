@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Where this source tree comes before the ROS workspace, the generated messages (sicm_ros.msg) are found there still.
 __path__ = extend_path(__path__, __name__)
 
-__version__ = "0.8.0"
+__version__ = "0.9.0"
 __all__ = ["BitstreamError", "load"]
 
 
