@@ -87,8 +87,9 @@ $(DONE)/ros: without_ros/requirements-ros.txt without_ros/constraints.txt withou
 		cp without_ros/sicm_ros_workspace.py $$site/ && echo 'import sicm_ros_workspace' > $$site/a_sicm_ros_workspace.pth
 	@touch $@
 
+# By itself colcon also tells make to wait while the machine is busy, which then takes minutes.
 define colcon
-@PATH="$(CURDIR)/$(BIN):$$PATH" \
+@MAKEFLAGS=-j$$(nproc) PATH="$(CURDIR)/$(BIN):$$PATH" \
 	AMENT_PREFIX_PATH="$${AMENT_PREFIX_PATH:-$(CURDIR)/$(VENV)}" \
 	CMAKE_PREFIX_PATH="$${CMAKE_PREFIX_PATH:-$(CURDIR)/$(VENV)}" \
 	colcon --log-base $(WS)/log build --symlink-install --base-paths $1 \

@@ -31,7 +31,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, workspace / "src" / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("package.xml", "CMakeLists.txt", "LICENSE", "pyproject.toml"):
         shutil.copy(ROOT / name, workspace / "src" / name)
-    environment = os.environ | {"PATH": PATH}
+    # Without -l, by which colcon lets make wait while the machine is busy.
+    environment = os.environ | {"PATH": PATH, "MAKEFLAGS": f"-j{os.cpu_count()}"}
     arguments = ["-DBUILD_TESTING=ON"]
     if WHEELS:
         environment |= dict.fromkeys(("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "VIRTUAL_ENV"), sys.prefix)
