@@ -593,6 +593,14 @@ def test_people_are_put_in_from_a_folder_of_cutouts(street, tmp_path):
         write_dataset([street], tmp_path / "other", 1, 1, None, recipe, cutout_folders=[folder])
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"cars": -1.0}, {"near": float("nan")}, {"rendered": 1.5}, {"people": {"Cyclist": -2}}]
+)
+def test_recipes_that_can_not_be_are_refused(wrong):
+    with pytest.raises(InputError, match="expected"):
+        Recipe(**wrong)
+
+
 def test_a_few_frames_of_each_drive_are_spread_evenly():
     frames = [SimpleNamespace(name=f"2011_09_26_{drive:04d}_{i:010d}") for drive in (1, 2) for i in range(10)]
     chosen = [frame.name[-13:] for frame in spread([*frames, SimpleNamespace(name="other")], 3)]

@@ -42,6 +42,8 @@ def write_dataset(
     The folder appears under its name when it is complete. `per_drive` takes at most so many frames of a drive, evenly
     spread, since neighbours are much alike. Raises InputError where the folder exists already.
     """
+    if per_drive is not None and per_drive < 1:
+        raise InputError(f"{per_drive} frames of a drive; expected at least one")
     recipe = recipe or Recipe()
     standees = [one for folder in cutout_folders for one in read_standees(folder)]
     for name, mean in recipe.people.items():

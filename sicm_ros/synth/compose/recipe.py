@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import wrap_angle
 from sicm_ros.synth.compose.composition import Composition, compose
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 CUT, CUT_BESIDE = 0.6, 0.9  # shares that the picture's border may cut off
 OWN_WIDTH = 2.0  # metres that our own vehicle takes
 VEHICLES = {"van": 0.08, "minibus": 0.07, "truck": 0.12, "bus": 0.05, "tram": 0.04}  # shares among rendered vehicles
+MOST = 50  # of one kind in a scene
 LONG = 6.5  # metres; longer ones mostly stand along the road
 
 
@@ -52,6 +54,14 @@ class Recipe:
     crossing: float = 0.35
     near: float = 0.0
     people: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        means = {"cars": self.cars, "near": self.near, **self.people}
+        for name, mean in means.items():
+            if not 0 <= mean <= MOST:
+                raise InputError(f"{name}: {mean} on average; expected 0 to {MOST}")
+        if not 0 <= self.rendered <= 1:
+            raise InputError(f"rendered: {self.rendered}; expected a share, 0 to 1")
 
 
 def rarity(cars: Sequence[Cutout]) -> np.ndarray:
