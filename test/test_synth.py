@@ -352,6 +352,16 @@ def test_what_reaches_beside_us_is_labelled_by_the_angle_that_is_hidden():
     assert annotate("Car", (1.5, 1.7, 4), (2.4, -2.3, 0), 0.0, 1, mesh, sliver, LEVEL, SMALL).kind == "DontCare"
 
 
+def test_the_2d_box_of_a_wall_that_passes_the_camera_reaches_the_pictures_border():
+    """Its nearer corners lie behind the camera: what is seen of its edges counts, not the corners that are left."""
+    wall = box((12, 2.5, 3), (0, 0, 1.5)).placed((4.0, 2.6, 0), 0, 1)
+    seen = np.zeros((SMALL.height, SMALL.width), np.uint8)
+    seen[:, :120] = 1
+    label = annotate("Truck", (3, 2.5, 12), (4.0, 2.6, 0), 0.0, 1, wall, seen, LEVEL, SMALL)
+    left, top, _, bottom = label.box
+    assert (left, top, bottom) == (0, 0, SMALL.height - 1)
+
+
 def test_traffic_has_near_vehicles_of_every_class():
     kinds, near = [], 0
     for seed in range(40):

@@ -67,7 +67,7 @@ def silhouette(mesh: Mesh, pose: Pose, calibration: StereoCalibration) -> tuple[
     if not before.any():
         return None
     pixels = project(np.where(before[:, None], points, [0, 0, 1.0]), calibration)
-    outline = pixels[before]
+    outline = np.concatenate([pixels[before], project(_cut_edges(points, mesh.triangles), calibration)])
     box = np.concatenate([outline.min(0), outline.max(0)])
     clipped = box.clip([0, 0, 0, 0], [calibration.width - 1, calibration.height - 1] * 2)
     if (clipped[2:] <= clipped[:2]).any():
@@ -87,6 +87,15 @@ def silhouette(mesh: Mesh, pose: Pose, calibration: StereoCalibration) -> tuple[
     # Every cell that is touched was marked, so that those along the outline count half.
     inner = cv2.erode(mask, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255)
     return box, float(np.count_nonzero(mask) + np.count_nonzero(inner)) / 2 * cell * cell
+
+
+def _cut_edges(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """(M, 3): where the edges of triangles cross the plane z = NEAR."""
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    a, b = points[edges[:, 0]], points[edges[:, 1]]
+    crosses = (a[:, 2] > NEAR) != (b[:, 2] > NEAR)
+    a, b = a[crosses], b[crosses]
+    return a + ((NEAR - a[:, 2:]) / (b[:, 2:] - a[:, 2:])) * (b - a)
 
 
 def annotate(
