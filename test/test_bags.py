@@ -18,7 +18,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from sicm_ros.bags import PRESETS, Bag, BagWriter, from_kitti, open_stereo
-from sicm_ros.bags import messages as ros
+from sicm_ros.bags import serialization as ros
 from sicm_ros.bags.camera_info import stereo_calibration
 from sicm_ros.bags.stereo import EPOCH, BagSource
 from sicm_ros.bags.types import typestore

@@ -17,7 +17,7 @@ from sicm_ros.benchmark.results import read_results
 from sicm_ros.cli import main
 from sicm_ros.errors import InputError, ModelError
 from sicm_ros.model import create
-from sicm_ros.model_folder import read_model, save_model
+from sicm_ros.model.folder import read_model, save_model
 from sicm_ros.network import NetworkConfig
 
 pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed: pip install '.[bench]'")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from sicm_ros.benchmark.accuracy import Point
+from sicm_ros.benchmark.association import nearest_free
 from sicm_ros.benchmark.config import DatasetConfig
 from sicm_ros.benchmark.curves import Front, bd_rate, kbit_per_s, size_of
 from sicm_ros.benchmark.drift import drift
-from sicm_ros.benchmark.matching import nearest_free
 from sicm_ros.benchmark.results import DatasetResults, Measured
 from sicm_ros.benchmark.run import Setting
 from sicm_ros.geometry import Detections

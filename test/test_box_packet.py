@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from sicm_ros.box_packet import BOX_BYTES, HEADER_BYTES, MAX_BOXES, pack_boxes, unpack_boxes
+from sicm_ros.bitstream.box_packet import BOX_BYTES, HEADER_BYTES, MAX_BOXES, pack_boxes, unpack_boxes
 from sicm_ros.errors import BitstreamError, InputError
 from sicm_ros.geometry import Detections
 

@@ -17,11 +17,11 @@ import torch
 
 from sicm_ros.bitstream import unpack
 from sicm_ros.cli import main
+from sicm_ros.geometry.drawing import read_picture
 from sicm_ros.kitti.calibration import read_calibration
 from sicm_ros.kitti.labels import read_labels
 from sicm_ros.model import load, save_model
 from sicm_ros.network import MVSFCNet, NetworkConfig
-from sicm_ros.pictures import read_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH, HEIGHT = 310, 94  # a quarter of KITTI's pictures

@@ -18,6 +18,7 @@ import pytest
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import wrap_angle
+from sicm_ros.geometry.sgbm import read_disparity, sgbm_disparities, write_disparity
 from sicm_ros.kitti import KittiObjects, Labels, splits
 from sicm_ros.synth import vehicles
 from sicm_ros.synth.compose.composition import compose
@@ -29,7 +30,6 @@ from sicm_ros.synth.compose.placement import Stage, truncation
 from sicm_ros.synth.compose.recipe import Recipe, composed, rarity
 from sicm_ros.synth.compose.scene import Scene, fit_ground, plane_disparity
 from sicm_ros.synth.compose.standee import Standee, read_standees, standee
-from sicm_ros.synth.sgbm import read_disparity, sgbm_disparities, write_disparity
 
 RIG = StereoCalibration(360.0, 360.0, 310.0, 90.0, 0.54, 620, 190, disparity_offset=0.26)
 GROUND = np.array([0.012, 0.99985, -0.012, 1.62])

@@ -13,12 +13,12 @@ from rendered_drive import BASELINE, CX, CY, FX, HEIGHT, WIDTH, write_objects
 
 from sicm_ros import demo
 from sicm_ros.bags import Bag, BagWriter, from_kitti, open_stereo
-from sicm_ros.bags import messages as ros
+from sicm_ros.bags import serialization as ros
 from sicm_ros.bags.types import typestore
 from sicm_ros.cli import main
 from sicm_ros.geometry import Detections, StereoCalibration
 from sicm_ros.geometry.boxes import corners, project
-from sicm_ros.pictures import DETECTION, birds_eye, draw_boxes
+from sicm_ros.geometry.drawing import DETECTION, birds_eye, draw_boxes
 
 PAIRS = 4
 LATENCIES = (0.05, 0.07, 0.06)  # seconds, of all pairs but the last

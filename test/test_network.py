@@ -28,11 +28,11 @@ from sicm_ros.network.detector import (
     candidates,
     pooled,
 )
-from sicm_ros.network.matching import correlate, gather_along_rows, mirror, moved
+from sicm_ros.network.disparity import Refinement
+from sicm_ros.network.epipolar import correlate, gather_along_rows, mirror, moved
 from sicm_ros.network.quality import QualityGain, quality_level
 from sicm_ros.network.runtime import folded
 from sicm_ros.network.smfc import ContextualTransform
-from sicm_ros.network.stereo import Refinement
 from sicm_ros.network.suppression import suppress
 from sicm_ros.training.augment import Sample
 from sicm_ros.training.losses import task_losses

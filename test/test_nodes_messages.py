@@ -11,7 +11,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: `make setup`, or so
 
 from std_msgs.msg import Header
 
-from sicm_ros.bags.messages import Boxes
+from sicm_ros.bags.serialization import Boxes
 from sicm_ros.geometry import Detections
 from sicm_ros.geometry.boxes import corners
 from sicm_ros.nodes import messages

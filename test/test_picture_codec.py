@@ -15,6 +15,8 @@ from rendered_drive import write_objects
 from safetensors.torch import load_file
 
 import sicm_ros
+from sicm_ros.baseline.codec import PictureModel
+from sicm_ros.baseline.network import StereoPictureNetwork, cosine_blocks
 from sicm_ros.benchmark import run
 from sicm_ros.benchmark.coders import LearnedCodec
 from sicm_ros.benchmark.comparison import panels
@@ -27,10 +29,8 @@ from sicm_ros.errors import BitstreamError, InputError, ModelError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.kitti import KittiObjects
 from sicm_ros.model import Model, create
-from sicm_ros.network import PictureCodecConfig, StereoPictureNetwork
-from sicm_ros.network.pictures import cosine_blocks
+from sicm_ros.network import PictureCodecConfig
 from sicm_ros.network.smfc import ContextualTransform
-from sicm_ros.picture_codec import PictureModel
 from sicm_ros.training.config import load_config
 from sicm_ros.training.loop import train
 

@@ -17,7 +17,7 @@ import sicm_ros
 from sicm_ros.cli import main
 from sicm_ros.errors import InputError, ModelError
 from sicm_ros.kitti import KittiObjects
-from sicm_ros.model_folder import licence_of, read_model, save_model
+from sicm_ros.model.folder import licence_of, read_model, save_model
 from sicm_ros.training import loop
 from sicm_ros.training.augment import Augmentation, draw
 from sicm_ros.training.averaging import average

@@ -15,7 +15,7 @@ import numpy as np
 import sicm_ros
 from sicm_ros.bags import open_stereo
 from sicm_ros.geometry import LIKELY
-from sicm_ros.pictures import DETECTION, LABEL, birds_eye, draw_boxes
+from sicm_ros.geometry.drawing import DETECTION, LABEL, birds_eye, draw_boxes
 
 HERE = Path(__file__).parent
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sicm_ros.bags import messages as ros
+from sicm_ros.bags import serialization as ros
 from sicm_ros.bags.bag import SUFFIXES, Bag, BagMessage
 from sicm_ros.bags.camera_info import stereo_calibration
 from sicm_ros.bags.images import rgb_from_compressed, rgb_from_image

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
-from sicm_ros.benchmark.matching import nearest_free
+from sicm_ros.benchmark.association import nearest_free
 from sicm_ros.benchmark.reliability import reliability
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections, StereoCalibration

@@ -20,7 +20,7 @@ from sicm_ros.benchmark.comparison import ABOVE, WIDTH, jpeg
 from sicm_ros.benchmark.drift import NEAR, Drift, drift
 from sicm_ros.benchmark.figures import label_of
 from sicm_ros.geometry import LIKELY, Detections
-from sicm_ros.pictures import DETECTION, LABEL, birds_eye, draw_boxes
+from sicm_ros.geometry.drawing import DETECTION, LABEL, birds_eye, draw_boxes
 
 if TYPE_CHECKING:
     from sicm_ros.bags import StereoPair

@@ -13,8 +13,8 @@ from sicm_ros.benchmark.coders import CodedPictures, LearnedPictures
 from sicm_ros.benchmark.results import HEADLINE, DatasetResults, Measured
 from sicm_ros.benchmark.run import OURS, frames_of, stream_files
 from sicm_ros.geometry import LIKELY
+from sicm_ros.geometry.drawing import DETECTION, LABEL, birds_eye, draw_boxes
 from sicm_ros.kitti import Labels, StereoFrame, read_labels
-from sicm_ros.pictures import DETECTION, LABEL, birds_eye, draw_boxes
 
 WIDTH, ABOVE = 980, (240, 290)  # pixels: of the picture, and of the view from above
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sicm_ros.benchmark.matching import nearest_free
+from sicm_ros.benchmark.association import nearest_free
 from sicm_ros.geometry import LIKELY, Detections
 
 NEAR = 2.0  # metres between centres seen from above, below which two detections are the same object

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sicm_ros.benchmark.watched import Watched, resident_kib
-from sicm_ros.processes import check_ros, expect, processes
+from sicm_ros.pipeline.processes import check_ros, expect, processes
 
 READY = 300.0  # seconds that loading a model may take at most
 SETTLING = 3.0  # seconds of full load before counting

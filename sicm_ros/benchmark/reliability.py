@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sicm_ros.benchmark.association import nearest_free
 from sicm_ros.benchmark.drift import NEAR
-from sicm_ros.benchmark.matching import nearest_free
 from sicm_ros.kitti import Labels
 from sicm_ros.kitti.evaluation import NEIGHBOURS
 from sicm_ros.kitti.overlap import image_areas, image_intersections

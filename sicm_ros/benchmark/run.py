@@ -33,7 +33,7 @@ from sicm_ros.benchmark.coders import CodedFeatures, CodedPictures, Coder, Learn
 from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
 from sicm_ros.benchmark.features import FeatureCodec
 from sicm_ros.errors import DependencyError, InputError, SicmError
-from sicm_ros.model_folder import find_model, fingerprint
+from sicm_ros.model.folder import find_model, fingerprint
 
 if TYPE_CHECKING:
     from sicm_ros.benchmark.accuracy import Point

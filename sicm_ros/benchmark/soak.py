@@ -14,7 +14,7 @@ import numpy as np
 
 from sicm_ros.bags.stereo import open_stereo
 from sicm_ros.benchmark.watched import Watched, resident_kib
-from sicm_ros.processes import PipelineError, check_ros, processes
+from sicm_ros.pipeline.processes import PipelineError, check_ros, processes
 
 WARM_UP = 0.1  # share of the pairs before memory and latency are looked at
 LEAST_WARM_UP = 300  # pairs

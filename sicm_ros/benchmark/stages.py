@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sicm_ros.benchmark.coders import Pair
 from sicm_ros.bitstream import CALIBRATION_BYTES, HEADER_BYTES
-from sicm_ros.box_packet import pack_boxes
+from sicm_ros.bitstream.box_packet import pack_boxes
 from sicm_ros.geometry import LIKELY
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from sicm_ros.processes import Process, check
+from sicm_ros.pipeline.processes import Process, check
 
 
 class Watched:

@@ -107,7 +107,7 @@ def _draw(args: argparse.Namespace, result, calibration) -> None:
     import cv2
     import numpy as np
 
-    from sicm_ros.pictures import DETECTION, birds_eye, draw_boxes, read_picture, window_overlay, write_picture
+    from sicm_ros.geometry.drawing import DETECTION, birds_eye, draw_boxes, read_picture, window_overlay, write_picture
 
     if args.left:
         picture = read_picture(args.left)

@@ -26,8 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from sicm_ros import load
     from sicm_ros.errors import InputError
+    from sicm_ros.geometry.drawing import read_picture
     from sicm_ros.kitti.calibration import read_calibration
-    from sicm_ros.pictures import read_picture
 
     left, right = read_picture(args.left), read_picture(args.right)
     calibration = read_calibration(args.calib).stereo(left.shape[1], left.shape[0])
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
 def _draw_bits(args: argparse.Namespace, model, left, right, calibration) -> None:
     import numpy as np
 
-    from sicm_ros.pictures import window_overlay, write_picture
+    from sicm_ros.geometry.drawing import window_overlay, write_picture
 
     bits = model.bits_map(left, right, calibration, args.quality)
     view = model.view(calibration)

@@ -62,8 +62,8 @@ def _packet(path: Path) -> None:
 
 def _model(name: str) -> None:
     from sicm_ros import load
+    from sicm_ros.baseline.codec import PictureModel
     from sicm_ros.network.cost import REMOTE, VEHICLE, count
-    from sicm_ros.picture_codec import PictureModel
 
     model = load(name)
     if model.card:

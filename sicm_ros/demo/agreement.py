@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from tqdm import tqdm
 
-from sicm_ros.bags.messages import Boxes
+from sicm_ros.bags.serialization import Boxes
 from sicm_ros.bags.stereo import StereoSource
 from sicm_ros.benchmark.drift import drift
 from sicm_ros.demo.summary import Run

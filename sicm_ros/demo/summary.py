@@ -10,11 +10,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sicm_ros.bags import messages as ros
+from sicm_ros.bags import serialization as ros
 from sicm_ros.bags.bag import Bag, BagWriter
 from sicm_ros.bags.images import compress
 from sicm_ros.bags.stereo import LEFT, LEFT_INFO, RIGHT, RIGHT_INFO, TOLERANCE, StereoSource
-from sicm_ros.pictures import DETECTION, LABEL, birds_eye, draw_boxes
+from sicm_ros.geometry.drawing import DETECTION, LABEL, birds_eye, draw_boxes
 
 RATE = 10.0  # Hz: the rate at which kbit/s are stated, KITTI's
 JPEG_QUALITY = 90  # of the pictures that the stream is compared with
@@ -150,7 +150,7 @@ class Run:
 
 
 def read_run(recording: Path, source: StereoSource, quality: float, paced: bool = True, pictures: bool = True) -> Run:
-    """Puts a recording (see nodes/recorder.py) and the drive that was played together.
+    """Puts a recording (see nodes/tools/recorder.py) and the drive that was played together.
 
     Args:
         recording: the bag that the recorder wrote.

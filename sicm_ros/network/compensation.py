@@ -21,10 +21,10 @@ from torch.nn import functional as F
 from sicm_ros.entropy import RIGHT
 from sicm_ros.entropy.prior import padded
 from sicm_ros.network.config import CodecConfig
+from sicm_ros.network.disparity import Features, Matched, StereoMatching
+from sicm_ros.network.epipolar import moved
 from sicm_ros.network.layers import conv, cosine_rows, exact, zero
-from sicm_ros.network.matching import moved
 from sicm_ros.network.smfc import FeatureDecoder, FeatureEncoder, quality_plane
-from sicm_ros.network.stereo import Features, Matched, StereoMatching
 
 SIDE = 4  # of a cell of stride 16, in cells of stride 4, which have a disparity each
 # log(1 + disparity in cells) is coded: a step of it is nearly the same share of the depth at 5 m and at 50 m.

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.network.config import NetworkConfig
 from sicm_ros.network.detector import Rigs
+from sicm_ros.network.disparity import Matched, StereoMatching
 from sicm_ros.network.mvsfc import MVSFCNet
 from sicm_ros.network.smfc import ContextualTransform
-from sicm_ros.network.stereo import Matched, StereoMatching
 
 VEHICLE = ("backbone", "feature encoder")
 REMOTE = ("feature decoder", "detector")

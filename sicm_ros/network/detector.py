@@ -1,6 +1,6 @@
 """Visual analysis: rebuilt features of both views to 3D boxes.
 
-    features -> stereo matching (sicm_ros.network.stereo) -> centre head (CenterNet) -> boxes
+    features -> stereo matching (sicm_ros.network.disparity) -> centre head (CenterNet) -> boxes
 
 Depth is never regressed from appearance alone: the head names a disparity, and fx, the baseline and the disparity
 offset of the rig that took the pair turn it into metres. What matching sees is the face of a car that looks at the
@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES
 from sicm_ros.network.config import DetectorConfig
+from sicm_ros.network.disparity import Features, StereoMatching
 from sicm_ros.network.layers import block, exact, up
-from sicm_ros.network.stereo import Features, StereoMatching
 
 STRIDE = 4
 

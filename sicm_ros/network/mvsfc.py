@@ -13,9 +13,9 @@ from sicm_ros.network.backbone import BACKBONES
 from sicm_ros.network.compensation import CompensatedDecoder, CompensatedEncoder, geometry_gains
 from sicm_ros.network.config import NetworkConfig
 from sicm_ros.network.detector import Maps, Rigs, StereoDetector
+from sicm_ros.network.disparity import Features, Matched
 from sicm_ros.network.quality import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.smfc import FeatureDecoder, FeatureEncoder
-from sicm_ros.network.stereo import Features, Matched
 
 
 class FeatureScale(nn.Module):

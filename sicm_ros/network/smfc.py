@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.network.config import CodecConfig
+from sicm_ros.network.disparity import Features
+from sicm_ros.network.epipolar import correlate, gather_along_rows, mirror
 from sicm_ros.network.layers import ResidualBlock, conv, zero
-from sicm_ros.network.matching import correlate, gather_along_rows, mirror
-from sicm_ros.network.stereo import Features
 
 SIDES = (4, 2, 1)  # of a cell of stride 16, in cells of each scale
 

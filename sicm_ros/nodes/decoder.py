@@ -6,13 +6,13 @@ import time
 from typing import Any, NoReturn
 
 from sicm_ros.errors import BitstreamError, InputError
+from sicm_ros.geometry.drawing import DETECTION, birds_eye
 from sicm_ros.nodes import messages
 from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.parameters import DECODER
 from sicm_ros.nodes.points import matched_points
 from sicm_ros.nodes.process import run
 from sicm_ros.nodes.vehicle import Job, Vehicle
-from sicm_ros.pictures import DETECTION, birds_eye
 
 FEEDBACK_PERIOD = 1.0  # seconds between two reports to each encoder
 BATCH = {"cpu": 1, "cuda": 8}  # pairs in one pass, where `max_batch` leaves it open

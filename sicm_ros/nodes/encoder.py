@@ -12,9 +12,8 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float64
 
-from sicm_ros import box_packet
 from sicm_ros.bags.camera_info import stereo_calibration
-from sicm_ros.bitstream import VERSION
+from sicm_ros.bitstream import VERSION, box_packet
 from sicm_ros.errors import CalibrationError, InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.link.congestion import AdaptiveTarget, Report

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 stop = threading.Event()  # set by the first signal; whatever waits for long looks at it
 served = threading.Event()  # set before DDS begins: from then on there is something to close
+TOOLS = ("load", "monitor", "recorder")  # nodes that measure the others
 TURN = 0.1  # seconds at most between two looks at it
 
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
@@ -42,9 +43,10 @@ def catch_signals() -> None:
 
 
 def start(node: str) -> int:
-    """Runs a node by name (encoder, decoder, replay, link); its exit status."""
+    """Run a node by name (encoder, decoder, replay, link, or one of TOOLS); return its exit status."""
     catch_signals()
-    return importlib.import_module(f"sicm_ros.nodes.{node}").main()
+    package = "sicm_ros.nodes.tools" if node in TOOLS else "sicm_ros.nodes"
+    return importlib.import_module(f"{package}.{node}").main()
 
 
 def make_room_for_pictures(environment: MutableMapping[str, str]) -> None:

@@ -15,8 +15,8 @@ from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from vision_msgs.msg import Detection3DArray
 
-from sicm_ros.bags.messages import nanoseconds
 from sicm_ros.bags.presets import PRESETS
+from sicm_ros.bags.serialization import nanoseconds
 from sicm_ros.bags.stereo import DISPARITY_OFFSET, LEFT_INFO, RIGHT_INFO, TF_STATIC, TOLERANCE, open_stereo
 from sicm_ros.errors import InputError
 from sicm_ros.nodes.parameters import Parameter, Parameters

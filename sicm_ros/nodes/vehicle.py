@@ -13,8 +13,7 @@ from sensor_msgs.msg import Image, PointCloud2
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
-from sicm_ros import box_packet
-from sicm_ros.bitstream import FINGERPRINT_BYTES, VERSION, unpack
+from sicm_ros.bitstream import FINGERPRINT_BYTES, VERSION, box_packet, unpack
 from sicm_ros.errors import BitstreamError, CalibrationError, InputError
 from sicm_ros.geometry import Detections, StereoCalibration
 from sicm_ros.nodes import messages, qos

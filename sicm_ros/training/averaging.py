@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sicm_ros.errors import InputError
-from sicm_ros.model_folder import find_model, read_model, save_model
+from sicm_ros.model.folder import find_model, read_model, save_model
 
 
 def average(models: Sequence[str | Path], shares: Sequence[float], out: Path) -> Path:

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sicm_ros.errors import InputError, ModelError
-from sicm_ros.model_folder import network_config
+from sicm_ros.model.folder import network_config
 from sicm_ros.network import NetworkConfig, PictureCodecConfig
 
 

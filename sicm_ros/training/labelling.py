@@ -14,9 +14,9 @@ from tqdm import tqdm
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections
+from sicm_ros.geometry.sgbm import sgbm_disparity, write_disparity
 from sicm_ros.kitti import Labels, from_detections, open_kitti
 from sicm_ros.kitti.writing import new_folder, write_pair
-from sicm_ros.synth.sgbm import sgbm_disparity, write_disparity
 
 SURE, DOUBT = 0.8, 0.1
 

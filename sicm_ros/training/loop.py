@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from sicm_ros.baseline.step import PictureStep
 from sicm_ros.errors import InputError, SicmError
-from sicm_ros.model_folder import Network, licence_of, load_weights, network_of, save_model
+from sicm_ros.model.folder import Network, licence_of, load_weights, network_of, save_model
 from sicm_ros.network import MVSFCNet
 from sicm_ros.network.runtime import keep_memory
 from sicm_ros.training import checkpoint
@@ -29,7 +30,6 @@ from sicm_ros.training.losses import (
     vehicle_matching,
     weighted,
 )
-from sicm_ros.training.pictures import PictureStep
 from sicm_ros.training.rates import prices, random_qualities
 from sicm_ros.training.samples import TrainingSamples, loader, rigs_of
 from sicm_ros.training.transform import start_codec

@@ -16,7 +16,7 @@ from sicm_ros.network.detector import (
     Rigs,
     take,
 )
-from sicm_ros.network.stereo import Matched
+from sicm_ros.network.disparity import Matched
 
 CROSSING = math.radians(30)  # a heading further than this off the road's direction counts double: such cars are few
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sicm_ros.network import MVSFCNet
+from sicm_ros.network.disparity import Features
 from sicm_ros.network.smfc import SIDES
-from sicm_ros.network.stereo import Features
 from sicm_ros.training.losses import Weights, task_losses, weighted
 from sicm_ros.training.samples import TrainingSamples, rigs_of
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from sicm_ros.entropy import LEFT, RIGHT, PriorConfig
 from sicm_ros.entropy.config import CROSS_WINDOW, OWN_WINDOW
 from sicm_ros.errors import InputError
-from sicm_ros.model_folder import network_config, read_model
+from sicm_ros.model.folder import network_config, read_model
 from sicm_ros.network import MVSFCNet
 from sicm_ros.training.samples import TrainingSamples
 from sicm_ros.training.transform import cells_and_slopes, components, roots

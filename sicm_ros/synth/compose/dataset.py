@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sicm_ros.errors import InputError
+from sicm_ros.geometry.sgbm import sgbm_disparity, write_disparity
 from sicm_ros.kitti import KittiCalibration, KittiObjects, StereoFrame
 from sicm_ros.kitti.splits import drive_of
 from sicm_ros.kitti.writing import new_folder, write_pair
@@ -20,7 +21,6 @@ from sicm_ros.synth.compose.cutout import Cutout, cutouts
 from sicm_ros.synth.compose.recipe import Recipe, composed
 from sicm_ros.synth.compose.scene import Scene
 from sicm_ros.synth.compose.standee import Standee, read_standees
-from sicm_ros.synth.sgbm import sgbm_disparity, write_disparity
 
 
 def write_dataset(

@@ -10,9 +10,9 @@ import numpy as np
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.sgbm import sgbm_disparities
 from sicm_ros.kitti import Labels, StereoFrame
 from sicm_ros.synth.compose.grading import Look
-from sicm_ros.synth.sgbm import sgbm_disparities
 
 GROUND_TOLERANCE = 0.75  # pixels of disparity between a ground pixel and the plane
 CAMERA_HEIGHTS = (1.3, 2.1)  # metres; the plane below KITTI's car is sought here (it is 1.65 m there)

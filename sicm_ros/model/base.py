@@ -12,7 +12,7 @@ from torch import Tensor
 from sicm_ros.bitstream import FINGERPRINT_BYTES, Packet, identity, pack, unpack
 from sicm_ros.errors import BitstreamError, CalibrationError, InputError
 from sicm_ros.geometry import ModelView, StereoCalibration
-from sicm_ros.model_folder import StoredModel
+from sicm_ros.model.folder import StoredModel
 from sicm_ros.network.quality import LEVELS, quality_level
 from sicm_ros.network.runtime import folded, keep_memory
 

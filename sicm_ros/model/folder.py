@@ -24,11 +24,12 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
+from sicm_ros.baseline.network import StereoPictureNetwork
 from sicm_ros.entropy import IntegerPrior
 from sicm_ros.errors import ModelError
-from sicm_ros.network import MVSFCNet, NetworkConfig, PictureCodecConfig, StereoPictureNetwork
+from sicm_ros.network import MVSFCNet, NetworkConfig, PictureCodecConfig
 
-MODELS = Path(__file__).parent / "models"
+MODELS = Path(__file__).parents[1] / "models"
 
 Network = MVSFCNet | StereoPictureNetwork
 # `kind` in config.yaml -> configuration and network. A folder without a kind is one of features.

@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from sicm_ros.bags.stereo import LEFT_INFO, RIGHT_INFO, StereoSource
-from sicm_ros.processes import PipelineError, Process, check, check_ros, expect, processes
+from sicm_ros.pipeline.processes import PipelineError, Process, check, check_ros, expect, processes
 
 READY = 300.0  # seconds that loading and warming up a model may take at most
 LOSSY_ANSWER = 3.0  # seconds to wait for an answer where it may never come

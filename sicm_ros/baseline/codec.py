@@ -9,7 +9,7 @@ import torch
 
 from sicm_ros.errors import ModelError
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.pair_codec import PairCodec, level_of
+from sicm_ros.model.base import PairCodec, level_of
 
 
 class PictureModel(PairCodec):

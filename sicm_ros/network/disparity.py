@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.network.config import StereoConfig
+from sicm_ros.network.epipolar import correlate
 from sicm_ros.network.layers import block, exact, up
-from sicm_ros.network.matching import correlate
 
 Features = tuple[Tensor, Tensor, Tensor]  # at strides 4, 8 and 16; of both views: (2B, C, h, w), left views first
 

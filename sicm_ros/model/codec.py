@@ -1,4 +1,4 @@
-"""A model as users meet it: a folder in (model_folder.py), packets and detections out."""
+"""The feature codec with its detector: images in, packets out; packets in, features and boxes out."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sicm_ros.baseline.network import StereoPictureNetwork
 from sicm_ros.bitstream import Packet
 from sicm_ros.errors import BitstreamError, InputError
 from sicm_ros.geometry import Detections, ModelView, StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES, image_boxes
-from sicm_ros.model_folder import StoredModel, create, load_weights, read_model, save_model
-from sicm_ros.network import StereoPictureNetwork
+from sicm_ros.model.base import PairCodec, Reading, Symbols, level_of
+from sicm_ros.model.folder import StoredModel, read_model
 from sicm_ros.network import engine as engines
 from sicm_ros.network.detector import STRIDE, Maps, Rigs, candidates
+from sicm_ros.network.disparity import Features
 from sicm_ros.network.quality import LEVELS, quality_level
 from sicm_ros.network.runtime import fastest_type, quickest
-from sicm_ros.network.stereo import Features
 from sicm_ros.network.suppression import suppress
-from sicm_ros.pair_codec import PairCodec, Reading, Symbols, level_of
-from sicm_ros.picture_codec import PictureModel
-
-__all__ = ["Model", "Result", "create", "load", "load_weights", "save_model"]
 
 LEAST_SCORE = 0.05  # detections below are noise; KITTI's curves end before
 MOST_DETECTIONS = 50
@@ -295,7 +292,7 @@ class _Clock:
         self._last = now
 
 
-def load(name_or_folder: str | Path = "default", device: str = "cpu", engine: str = "torch") -> Model | PictureModel:
+def load(name_or_folder: str | Path = "default", device: str = "cpu", engine: str = "torch") -> Model:
     """A model that ships, by name, or of a folder; a PictureModel where the folder's kind is pictures.
 
     Args:
@@ -309,5 +306,7 @@ def load(name_or_folder: str | Path = "default", device: str = "cpu", engine: st
     """
     stored = read_model(name_or_folder)
     if isinstance(stored.network, StereoPictureNetwork):
+        from sicm_ros.baseline.codec import PictureModel
+
         return PictureModel(stored, device)
     return Model(stored, device, engine)

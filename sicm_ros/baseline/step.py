@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sicm_ros.network import StereoPictureNetwork
+from sicm_ros.baseline.network import StereoPictureNetwork
 from sicm_ros.training.config import PictureTrainConfig
 from sicm_ros.training.rates import prices, random_qualities
 
