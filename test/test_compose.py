@@ -24,10 +24,11 @@ from sicm_ros.kitti import KittiObjects, Labels, splits
 from sicm_ros.synth import vehicles
 from sicm_ros.synth.compose.composition import compose
 from sicm_ros.synth.compose.cutout import Cutout, cutouts
-from sicm_ros.synth.compose.dataset import Recipe, composed, rarity, spread, write_dataset
-from sicm_ros.synth.compose.grading import Look, blur_of, graded, noise_of
+from sicm_ros.synth.compose.dataset import spread, write_dataset
+from sicm_ros.synth.compose.grading import Look, blur_of, graded, greyed, noise_of
 from sicm_ros.synth.compose.layer import Box, Layer, Sprite
 from sicm_ros.synth.compose.placement import Stage, truncation
+from sicm_ros.synth.compose.recipe import Recipe, composed, rarity
 from sicm_ros.synth.compose.scene import Scene, fit_ground, plane_disparity
 from sicm_ros.synth.compose.standee import Standee, read_standees, standee
 
@@ -378,7 +379,7 @@ def test_a_standee_takes_on_the_light_sharpness_noise_and_greyness_of_the_scene(
     layer = one.set_up(one.standing(standing(0, 8, 0).location, rng), RIG)
     layer = replace(layer, views=tuple(replace(v, colour=v.colour * [1.0, 0.5, 0.3]) for v in layer.views))
     solid = layer.views[0].alpha > 0.9
-    grey = graded(layer, (Look(0.5, 0.0, True),) * 2, 100.0, rng).views[0].colour[solid]
+    grey = greyed(layer).views[0].colour[solid]
     assert np.ptp(grey, axis=1).max() < 1e-3
     soft = graded(layer, (Look(2.0, 0.0, False),) * 2, 100.0, np.random.default_rng(1)).views[0]
     sharp = graded(layer, (Look(0.3, 0.0, False),) * 2, 100.0, np.random.default_rng(1)).views[0]
@@ -386,6 +387,18 @@ def test_a_standee_takes_on_the_light_sharpness_noise_and_greyness_of_the_scene(
     assert detail[0] < 0.7 * detail[1]
     dark = graded(layer, (Look(0.3, 0.0, False),) * 2, 30.0, np.random.default_rng(1)).views[0]
     assert dark.colour[solid].mean() < 0.8 * sharp.colour[solid].mean()
+
+
+def test_whatever_is_put_into_a_grey_scene_is_grey():
+    colourful = world([], seed=3)
+    grey = replace(colourful, images=np.repeat(colourful.images.mean(-1, keepdims=True), 3, -1).astype(np.uint8))
+    assert grey.looks[0].grey
+    assert not colourful.looks[0].grey
+    recipe = Recipe(cars=2, people={"Pedestrian": 6.0})
+    arguments = [exact_cutout(standing(0, 12, 1.5))], recipe
+    result = composed(grey, *arguments, np.random.default_rng(0), [pictured_person()])
+    assert len(result.sources) >= 2
+    assert np.ptp(result.images.astype(int), axis=-1).max() <= 1
 
 
 def test_people_stand_on_pavements_and_not_inside_walls():
@@ -579,6 +592,14 @@ def test_people_are_put_in_from_a_folder_of_cutouts(street, tmp_path):
     recipe = replace(recipe, people={"Cyclist": 1.0})
     with pytest.raises(InputError, match="Cyclist"):
         write_dataset([street], tmp_path / "other", 1, 1, None, recipe, cutout_folders=[folder])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"cars": -1.0}, {"near": float("nan")}, {"rendered": 1.5}, {"people": {"Cyclist": -2}}]
+)
+def test_recipes_that_can_not_be_are_refused(wrong):
+    with pytest.raises(InputError, match="expected"):
+        Recipe(**wrong)
 
 
 def test_a_few_frames_of_each_drive_are_spread_evenly():

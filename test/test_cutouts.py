@@ -153,3 +153,10 @@ def test_bad_input_is_named(tmp_path):
     (tmp_path / "x.json").write_text('{"images": []}')
     with pytest.raises(InputError, match="annotations"):
         write_cutouts(tmp_path / "x.json", tmp_path / "out")
+    coco(tmp_path / "coco")
+    annotations = tmp_path / "coco" / "annotations" / "instances_val.json"
+    content = json.loads(annotations.read_text())
+    content["annotations"][0]["segmentation"] = [[1, 2, "three"]]
+    annotations.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"street\.jpg"):
+        write_cutouts(tmp_path / "coco", tmp_path / "out")

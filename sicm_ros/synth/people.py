@@ -41,6 +41,7 @@ _TROUSERS = (
 )
 _BLACK, _STEEL = (0.015, 0.015, 0.015), (0.3, 0.3, 0.3)
 
+ROOM = 0.05  # metres that KITTI's annotators left around pedestrians, at each side
 PEDESTRIANS, SITTING, CYCLISTS = 96, 12, 48
 
 
@@ -69,7 +70,7 @@ def pedestrian(rng: np.random.Generator) -> tuple[Mesh, np.ndarray]:
     """Someone walking towards x, or standing, and height, width, length of the box that fits."""
     body = _anybody(rng)
     pose = (walking if rng.random() < 0.75 else standing)(body, rng)
-    return _boxed(merge(_dressed(body, pose, _Clothes.any(rng, body), rng)))
+    return _boxed(merge(_dressed(body, pose, _Clothes.any(rng, body), rng)), room=ROOM)
 
 
 def sitting(rng: np.random.Generator) -> tuple[Mesh, np.ndarray]:
@@ -525,8 +526,8 @@ def _rod(points, radius: float, tint, sides: int) -> Mesh:
     return tube(np.asarray(points, float), radius, sides, tint=tint, skin=Skin.PLAIN, ends=False)
 
 
-def _boxed(mesh: Mesh) -> tuple[Mesh, np.ndarray]:
-    """The mesh centred over the origin and set on the ground, and its height, width, length."""
+def _boxed(mesh: Mesh, room: float = 0.0) -> tuple[Mesh, np.ndarray]:
+    """The mesh centred over the origin and set on the ground, and height, width, length of its box with room around."""
     low, high = mesh.positions.min(0), mesh.positions.max(0)
-    size = high - low
+    size = high - low + _by(2 * room, 2 * room, 0)
     return mesh.placed((-(low[0] + high[0]) / 2, -(low[1] + high[1]) / 2, -low[2])), size[[2, 1, 0]].astype(np.float64)

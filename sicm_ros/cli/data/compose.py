@@ -37,7 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from sicm_ros.synth.compose.dataset import Recipe, write_dataset, write_disparities
+    from sicm_ros.synth.compose.dataset import write_dataset, write_disparities
+    from sicm_ros.synth.compose.recipe import Recipe
 
     if args.disparity_only:
         for source in args.source:

@@ -81,15 +81,17 @@ def graded(layer: Layer, looks: tuple[Look, Look], light: float, rng: np.random.
 
 def _drawn(sprite: Sprite, look: Look, gain: float, rng: np.random.Generator) -> Sprite:
     colour = sprite.colour * gain
-    if look.grey:
-        colour = np.repeat((colour @ _LUMA)[..., None], 3, 2)
     inside = cv2.erode((sprite.alpha > 0.9).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     blur = np.sqrt(max(look.blur**2 - blur_of(colour @ _LUMA, inside) ** 2, 0.0))
-    alpha = sprite.alpha
     if blur > 0.2:
         colour = cv2.GaussianBlur(colour, (0, 0), min(blur, MAX_BLUR))
-    alpha = cv2.GaussianBlur(alpha, (0, 0), max(min(look.blur, 1.0), 0.3))
+    alpha = cv2.GaussianBlur(sprite.alpha, (0, 0), max(min(look.blur, 1.0), 0.3))
     grain = rng.normal(0, look.noise, colour.shape[:2])[..., None] + rng.normal(0, 0.5 * look.noise, colour.shape)
-    if look.grey:
-        grain = grain[..., :1]
     return replace(sprite, colour=(colour + 0.8 * grain).clip(0, 255).astype(np.float32), alpha=alpha)
+
+
+def greyed(layer: Layer) -> Layer:
+    """The layer as cameras without colours see it."""
+    return replace(
+        layer, views=tuple(replace(s, colour=np.repeat((s.colour @ _LUMA)[..., None], 3, 2)) for s in layer.views)
+    )

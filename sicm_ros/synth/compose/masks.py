@@ -241,10 +241,13 @@ def _coco(annotations: Sequence[Path], images: str | Path | None) -> Iterator[Pi
             if not file.exists():
                 continue  # a part of COCO's pictures is worth taking, too
             image = _read(file)
-            instances = [
-                Instance(categories[one["category_id"]], _coco_mask(one["segmentation"], image.shape[:2], path))
-                for one in wanted
-            ]
+            try:
+                instances = [
+                    Instance(categories[one["category_id"]], _coco_mask(one["segmentation"], image.shape[:2], path))
+                    for one in wanted
+                ]
+            except (KeyError, ValueError, TypeError, IndexError, cv2.error) as error:
+                raise InputError(f"{path}: {picture['file_name']}: a mask can't be read ({error!r})") from None
             yield Pictured(file.stem, image, instances)
 
 
