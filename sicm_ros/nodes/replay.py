@@ -133,13 +133,21 @@ class ReplayNode(Node):
                 self.get_logger().info(f"not playing yet: {awaited} ({now - begin:.0f} s of {limit:g} s)")
             if self._stop.wait(0.05):
                 return False
-        # Who wants pictures may want camera_info, which DDS discovers by itself.
-        infos = [self._outputs[topic] for topic in (LEFT_INFO, RIGHT_INFO)]
+        # Who wants images may want camera_info, which DDS discovers by itself; and others may listen whom the graph knows
+        # already while DDS doesn't.
         settled = time.monotonic() + DISCOVERY
-        while time.monotonic() < settled and not all(p.get_subscription_count() for p in infos):
+        while time.monotonic() < settled and not self._all_matched():
             if self._stop.wait(0.05):
                 return False
         return self._settle()
+
+    def _all_matched(self) -> bool:
+        """Whether DDS reaches every subscriber that the graph knows of, and both camera_infos reach somebody."""
+        infos = [self._outputs[topic] for topic in (LEFT_INFO, RIGHT_INFO)]
+        return all(p.get_subscription_count() for p in infos) and all(
+            p.get_subscription_count() >= self.count_subscribers(p.topic_name)
+            for p in filter(None, self._outputs.values())
+        )
 
     def _awaited(self) -> str:
         """Who is missing before playing makes sense; empty if nobody is."""
