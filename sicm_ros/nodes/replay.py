@@ -133,8 +133,8 @@ class ReplayNode(Node):
                 self.get_logger().info(f"not playing yet: {awaited} ({now - begin:.0f} s of {limit:g} s)")
             if self._stop.wait(0.05):
                 return False
-        # Who wants images may want camera_info, which DDS discovers by itself; and others may listen whom the graph knows
-        # already while DDS doesn't.
+        # Who wants images may want camera_info, which DDS discovers by itself. The graph may know of others whom DDS
+        # does not reach yet.
         settled = time.monotonic() + DISCOVERY
         while time.monotonic() < settled and not self._all_matched():
             if self._stop.wait(0.05):
