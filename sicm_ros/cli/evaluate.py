@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--min-score",
         type=options.quality,
         metavar="0..1",
-        help="least score of what --planner takes as found (default: 0.4)",
+        help="least score of what --planner takes as found (default: 0.5)",
     )
     parser.add_argument(
         "--replicates", type=options.positive, metavar="N", help="resampled sets of frames behind each interval"

@@ -24,7 +24,7 @@ PEOPLE = ("Pedestrian", "Cyclist")
 _COUNTED_AS = {"Tram": "Truck", "Bus": "Truck", "Person_sitting": "Pedestrian"}
 
 # Score from which a detection is worth a planner's and a viewer's attention: of those, nine of ten are right.
-LIKELY = 0.4
+LIKELY = 0.5
 
 
 def class_of(name: str) -> str:
