@@ -105,6 +105,11 @@ class TrainConfig(_Strict):
     checkpoint_every: int = Field(200, gt=0)
     validate_every: int = Field(1000, gt=0)
 
+    @property
+    def classes(self) -> dict[str, tuple[float, float, float]]:
+        """What is learnt of labels, with mean sizes."""
+        return self.network.detector.classes
+
 
 class PictureTrainConfig(TrainConfig):
     """The stage that trains a codec of stereo pictures, for benchmarks. It reads no labels, so it validates nothing.
@@ -118,6 +123,10 @@ class PictureTrainConfig(TrainConfig):
     network: PictureCodecConfig = PictureCodecConfig()
     validation: list[DataSet] = Field([], max_length=0)
     distortion: float = Field(400.0, gt=0)
+
+    @property
+    def classes(self) -> dict[str, tuple[float, float, float]]:
+        return {}
 
 
 def _read_tree(source: str) -> dict[str, Any]:

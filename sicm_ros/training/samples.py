@@ -53,7 +53,7 @@ class TrainingSamples(Dataset):
         pair = source.read(int(rng.integers(len(source))))
         size = (min(self.config.crop_width, self.config.network.input_width), self.config.network.input_height)
         sample = draw(pair, size, self.base_scale, self.augmentation, rng, box_scale=pair[5])
-        arrays = targets(sample, self.config.network.detector.classes)
+        arrays = targets(sample, self.config.classes)
         images = np.stack([sample.left, sample.right]).transpose(0, 3, 1, 2)
         rig = np.array([getattr(sample.calibration, name) for name in _RIG], np.float32)
         scale = sample.calibration.fx / pair[3].fx * pair[5]  # of this window's pixels to the source's
