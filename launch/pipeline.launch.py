@@ -1,90 +1,93 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Both sides on one machine, with a bag or a KITTI folder to feed them."""
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, EmitEvent, IncludeLaunchDescription, RegisterEventHandler
-from launch.conditions import IfCondition
-from launch.event_handlers import OnProcessExit
-from launch.events import Shutdown
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
+from launch import Action, LaunchDescription
+
+from sicm_ros.errors import InputError
+from sicm_ros.nodes.launching import (
+    Argument,
+    Request,
+    common,
+    description,
+    is_compressed,
+    of_nodes,
+    parameter_file,
+    viewer,
+)
+from sicm_ros.nodes.parameters import LINK
+
+LEFT, RIGHT = "left/image_rect_color", "right/image_rect_color"
+LOADING = 600.0  # seconds that encoder and decoder are given to load their models, on the slowest machine
+
+
+def start(request: Request) -> list[Action]:
+    if request["bag"] and request["kitti"]:
+        raise InputError("bag and kitti are both given; give the one that is to be played")
+    replay = request.settled("replay")
+    path = request["bag"] or request["kitti"] or replay["path"]
+    if path and (request["left"], request["right"]) != (LEFT, RIGHT):
+        raise InputError("left and right name a camera's topics; left_topic and right_topic in replay_params a bag's")
+    # Emulated or not: where the encoder's messages arrive at the decoder.
+    link = request["link"] is not None or request.is_given("link_params")
+    arriving = "link/features" if link else "features"
+
+    images: dict[str, bool] = {}
+    time = {} if request["use_sim_time"] is None else {"use_sim_time": request["use_sim_time"]}
+    if path:
+        images["compressed"] = is_compressed(path, replay["preset"], replay["left_topic"], replay["right_topic"])
+        if request["compressed"] not in (None, images["compressed"]):
+            raise InputError(
+                f"the images of {path} are {'' if images['compressed'] else 'not '}compressed; leave out compressed:="
+            )
+        images["reliable_images"] = True  # as the replay offers them, so that none is lost on the way
+        time = time or {"use_sim_time": replay["clock"]}
+
+    topics = {LEFT: request["left"], RIGHT: request["right"]}
+    actions: list[Action] = [
+        request.node("encoder", topics, **images, **time),
+        request.node("decoder", {"features": arriving}, **time),
+    ]
+    if link:
+        actions.append(request.node("link"))
+    if path:
+        actions.append(
+            request.node(
+                "replay",
+                path=path,
+                wait_for_subscribers=replay["wait_for_subscribers"] or LOADING,
+                wait_for_topics=[*filter(None, replay["wait_for_topics"]), *dict.fromkeys(("features", arriving))],
+                results=replay["results"] or "detections",
+            )
+        )
+    encoder = request.settled("encoder") | images
+    shown = request["left"] + ("/compressed" if encoder["compressed"] else "")
+    return [*actions, *request.rviz("", shown, time.get("use_sim_time", False))]
 
 
 def generate_launch_description() -> LaunchDescription:
-    def argument(name: str, default: str, description: str, choices: list[str] | None = None) -> DeclareLaunchArgument:
-        return DeclareLaunchArgument(name, default_value=default, description=description, choices=choices)
-
-    def value(name: str, kind: type) -> ParameterValue:
-        return ParameterValue(LaunchConfiguration(name), value_type=kind)
-
-    def side(name: str, *names: str, **others: object) -> IncludeLaunchDescription:
-        file = PathJoinSubstitution([FindPackageShare("sicm_ros"), "launch", f"{name}.launch.py"])
-        forwarded = {n: LaunchConfiguration(n) for n in ("model", "device", "namespace", "use_sim_time", *names)}
-        return IncludeLaunchDescription(file, launch_arguments=(forwarded | others).items())
-
-    # One of bag and kitti; with neither, the pictures come from a camera's driver.
-    path = PythonExpression(["'''", LaunchConfiguration("bag"), "''' or '''", LaunchConfiguration("kitti"), "'''"])
-    # A replayed bag offers reliable pictures, so that none is lost on the way.
-    plays = PythonExpression(["'true' if '''", path, "''' else 'false'"])
-    replay = Node(
-        package="sicm_ros",
-        executable="replay_node",
-        name="replay",
-        namespace=LaunchConfiguration("namespace"),
-        output="screen",
-        parameters=[
-            {
-                "path": ParameterValue(path, value_type=str),
-                "preset": value("preset", str),
-                "rate": value("rate", float),
-                "loop": value("loop", bool),
-                "wait_for_subscribers": 600.0,
-            }
-        ],
-        condition=IfCondition(plays),
-    )
-    link = PythonExpression(["'true' if '''", LaunchConfiguration("link"), "''' else 'false'"])
-    arriving = PythonExpression(["'link/features' if '''", LaunchConfiguration("link"), "''' else 'features'"])
-    return LaunchDescription(
+    both = ("encoder", "decoder")
+    profile = next(p for p in LINK if p.name == "profile")
+    return description(
         [
-            argument("bag", "", "Bag to play: .mcap, .db3 or a folder. Empty for a live camera (or kitti:=)."),
-            argument("kitti", "", "KITTI folder to play instead: a raw drive, an object set or an odometry sequence."),
-            argument("preset", "auto", "Layout of the bag's topics; auto finds the known ones."),
-            argument("rate", "1.0", "Speed of playing, relative to the recording."),
-            argument("loop", "false", "Play again and again; otherwise all ends with the bag.", ["true", "false"]),
-            argument("model", "default", "Name of a model that ships with sicm_ros, or the folder of another."),
-            argument("quality", "0.5", "0 (fewest bytes) to 1 (best features)."),
-            argument("device", "cpu", "Where the network runs.", ["cpu", "cuda"]),
-            argument("compressed", "false", "The bag (or the camera) has CompressedImage topics.", ["true", "false"]),
-            argument("min_score", "0.4", "Detections below this score are not published, 0 to 1."),
-            argument(
+            Argument("bag", "Bag to play: .mcap, .db3, .bag or a folder. Neither bag nor kitti: a live camera."),
+            Argument("kitti", "KITTI folder to play instead: a raw drive, an object set or an odometry sequence."),
+            *of_nodes(("replay",), "preset", "rate", "loop"),
+            Argument("left", "Left image topic of a live camera; its camera_info is the topic's sibling.", LEFT),
+            Argument("right", "Right image topic of a live camera; its camera_info is the topic's sibling.", RIGHT),
+            *of_nodes(both, "model", "engine", "device", "quality", "mode", "target_kbit_s", "adaptive"),
+            *of_nodes(("decoder", "encoder"), "min_score"),
+            *of_nodes(both, "compressed", "assume_rectified", "disparity_offset"),
+            *of_nodes(both, "base_frame", "optical_pose", "target_frame"),
+            Argument(
                 "link",
-                "",
-                "Emulated link between encoder and decoder: perfect, wifi, lte, lte_poor, 5g, bad_day. Empty for none.",
+                f"Emulated link between encoder and decoder: {', '.join(profile.choices)}. "
+                "Not given: none, unless link_params is given.",
+                parameter=profile,
+                nodes=("link",),
             ),
-            argument(
-                "rviz", "false", "Open RViz with left image, boxes, points and bird's-eye view.", ["true", "false"]
-            ),
-            argument("namespace", "", "Namespace of everything, such as the vehicle's name."),
-            argument(
-                "use_sim_time", "true", "Take the time from /clock, which the replay publishes; false for a camera."
-            ),
-            side("encoder", "quality", "compressed", reliable_images=plays),
-            side("decoder", "min_score", "rviz", features=arriving),
-            Node(
-                package="sicm_ros",
-                executable="link_node",
-                name="link",
-                namespace=LaunchConfiguration("namespace"),
-                output="screen",
-                parameters=[{"profile": value("link", str)}],
-                condition=IfCondition(link),
-            ),
-            replay,
-            RegisterEventHandler(
-                OnProcessExit(target_action=replay, on_exit=[EmitEvent(event=Shutdown(reason="the bag has ended"))]),
-                condition=IfCondition(plays),
-            ),
-        ]
+            *(parameter_file(node) for node in ("encoder", "decoder", "link", "replay")),
+            *viewer(),
+            *common(),
+        ],
+        start,
     )

@@ -1,9 +1,15 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """sicm_ros: stereo cameras to 3D detections, by way of a few hundred bytes (SICM / MVSFC-Net, arXiv 2502.14190)."""
 
 from __future__ import annotations
 
 import os
 from pkgutil import extend_path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for editors and type checkers; see __getattr__
+    from sicm_ros.errors import BitstreamError
+    from sicm_ros.model import load
 
 # Read by OpenMP when torch is loaded: its threads sleep while they wait instead of burning a processor that another
 # process needs. With encoder, decoder and others on two cores a pair took 1.2 s so, 15 s otherwise.
@@ -12,11 +18,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Where this source tree comes before the ROS workspace, the generated messages (sicm_ros.msg) are found there still.
 __path__ = extend_path(__path__, __name__)
 
-__version__ = "0.8.0"
+__version__ = "0.9.0"
 __all__ = ["BitstreamError", "load"]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     # Late, so that `import sicm_ros` costs nothing on a machine that only wants messages or geometry.
     if name == "BitstreamError":
         from sicm_ros.errors import BitstreamError

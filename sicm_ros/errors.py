@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Errors that a person can act on.
 
 Every error of this package derives from `SicmError`; the subclass says what the caller can do about it, the message
@@ -27,3 +28,7 @@ class ModelError(SicmError):
 
 class DependencyError(SicmError, ImportError):
     """An optional package is missing: install it with the command in the message."""
+
+
+class VerificationError(SicmError):
+    """An engine or a type of number that computes wrongly on this machine: take another one."""

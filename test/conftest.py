@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What tests share: where real frames lie, and ROS, isolated from whatever else runs on this machine."""
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import Any
 
 import pytest
 
+from sicm_ros.pipeline.domain import own_domain
+
 ROOT = Path(__file__).resolve().parents[1]
 END = 2.0  # seconds that a node may take to end
 AGAIN = 15.0  # seconds after which a service is asked once more
 
-# Before rclpy is imported anywhere: only this machine, and a domain that other test runs are unlikely to have.
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+# Before rclpy is imported anywhere, until the tests have ended: only this machine, and a domain that nobody else has.
+_domain = own_domain()
+os.environ.update(_domain.__enter__())
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 
@@ -47,7 +50,7 @@ def small_model(tmp_path_factory) -> Path:
         "codec": {"width": 16, "search": 8, "prior": {"channels": 8, "hyper_channels": 4}},
         "detector": {"width": 16, "matching_width": 8, "groups": 4, "disparities": 8, "head_width": 16},
     }
-    return create(tmp_path_factory.mktemp("model") / "small", NetworkConfig.model_validate(small))
+    return create(tmp_path_factory.mktemp("model") / "small", NetworkConfig.parse(small))
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Bags: what is written is read back, any known layout becomes ROS stereo, broken ones are refused in words."""
 
 from __future__ import annotations
@@ -333,13 +334,13 @@ def test_an_existing_bag_is_kept_unless_told(drive, tmp_path):
 
 
 def test_the_command_line_makes_a_bag_and_says_what_is_in_it(drive, tmp_path, capsys):
-    assert main(["bag", "from-kitti", str(drive), str(tmp_path / "a.mcap"), "--compressed", "png"]) == 0
-    assert main(["bag", "info", str(tmp_path / "a.mcap")]) == 0
+    assert main(["data", "bag", str(drive), "--out", str(tmp_path / "a.mcap"), "--compressed", "png"]) == 0
+    assert main(["info", str(tmp_path / "a.mcap")]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "3 stereo pairs" in said
     assert "baseline 0.5400 m" in said
     assert "/left/image_rect_color/compressed" in said
-    assert main(["bag", "info", str(tmp_path / "nothing")]) == 2
+    assert main(["info", str(tmp_path / "nothing.mcap")]) == 2
     assert "no such bag" in capsys.readouterr().err
 
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The anchors are real codecs: what goes in comes out, each picture in its place."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sicm_ros.benchmark import ffmpeg
-from sicm_ros.benchmark.anchors import PictureCodec
+from sicm_ros.benchmark.codecs import PictureCodec
 from sicm_ros.benchmark.features import Tiling
 from sicm_ros.errors import DependencyError, InputError
 

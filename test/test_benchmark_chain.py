@@ -1,8 +1,10 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The whole benchmark on a tiny drive: two anchors, two rates, four frames; its bytes are the sizes of its files."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ import torch
 import yaml
 from rendered_drive import HEIGHT, WIDTH, write_objects
 
-from sicm_ros.benchmark import bag_report, run
+from sicm_ros.benchmark import bag_report, run, workers
+from sicm_ros.benchmark import settings as all_settings
 from sicm_ros.benchmark.config import BenchmarkConfig, load_config
 from sicm_ros.benchmark.report import write_report
 from sicm_ros.benchmark.results import read_results
@@ -85,7 +88,7 @@ def test_a_codec_that_spends_more_has_more_bytes(finished):
 
 def test_what_is_there_is_not_made_again(finished, monkeypatch):
     config, out = finished
-    monkeypatch.setattr(run, "_attempt", lambda *_: pytest.fail("there was something left to do"))
+    monkeypatch.setattr(workers, "_attempt", lambda *_: pytest.fail("there was something left to do"))
     assert run.run(config, out) == []
 
 
@@ -98,13 +101,13 @@ def test_a_codec_that_learns_on_leaves_the_anchors_as_they_are(finished, place, 
     done = []
     code = run.code
     monkeypatch.setattr(run, "code", lambda job: done.append(job.setting.anchor) or code(job))
-    learnt = config.model_copy(update={"model": str(place / "learnt")})
+    learnt = replace(config, model=str(place / "learnt"))
     assert run.run(learnt, out, threads=1) == []
     assert set(done) == {"ours"}
     with torch.no_grad():
         network.reference.depth_out.bias += 0.01
     save_model(network, place / "learnt", "untrained", "free")
-    run.model_of.cache_clear(), run.detector_key.cache_clear()
+    all_settings.model_of.cache_clear(), all_settings.detector_key.cache_clear()
     assert run.run(learnt, out, threads=1) == []
     assert set(done) == {"ours", "uncompressed", "jpeg", "x265_video"}
 
@@ -150,20 +153,20 @@ def test_another_data_set_of_the_same_name_is_refused(finished, place):
 
 def test_one_bad_anchor_does_not_stop_the_others(finished, place):
     config, out = finished
-    tree = config.model_dump(mode="json")
+    tree = config.tree()
     tree["anchors"] = {
         "vvc": {"codec": "vvc", "presets": ["nonsense"], "qualities": {"input": [40]}},
         "webp": {"codec": "webp", "qualities": {"input": [20]}},
     }
-    failures = run.run(BenchmarkConfig.model_validate(tree), out, threads=1)
+    failures = run.run(BenchmarkConfig.parse(tree), out, threads=1)
     assert len(failures) == 1
     assert "libvvenc failed" in failures[0]
     assert list(out.glob("drive/webp/*/20/*.json"))
 
 
 def test_a_model_that_gives_no_pictures_is_no_picture_codec(place):
-    setting = run.Setting("s", "v", 0.5, "learned", (), model=str(place / "model"))
-    with pytest.raises(ModelError, match="gives back no pictures"):
+    setting = all_settings.Setting("s", "v", 0.5, "learned", (), model=str(place / "model"))
+    with pytest.raises(ModelError, match=r"a model of features, not of pictures; load it with sicm_ros\.load"):
         setting.coder()
 
 
@@ -176,7 +179,7 @@ def test_a_model_that_gives_no_pictures_is_no_picture_codec(place):
         ({"anchors": {"a/b": {"codec": "jpeg", "qualities": {"full": [7]}}}}, "becomes a folder"),
         ({"datasets": {"d": {"path": "x", "anchors": ["vvc"]}}}, "no anchor 'vvc'"),
         ({"ablations": {"a": "x"}, "whole": "b"}, "no ablation 'b'"),
-        ({"nonsense": 1}, "Extra inputs"),
+        ({"nonsense": 1}, "nonsense: unknown; expected some of model"),
     ],
 )
 def test_a_wrong_configuration_is_told(tmp_path, change, message):
@@ -192,7 +195,7 @@ def test_configurations_that_ship_are_right(name):
     assert config.qualities
     if name == "full":
         assert all(len(q) >= 5 for anchor in config.anchors.values() for q in anchor.qualities.values())
-        tried = {setting.anchor for setting in run.settings(config, config.datasets["rendered_drives"])}
+        tried = {setting.anchor for setting in all_settings.settings(config, config.datasets["rendered_drives"])}
         assert tried == {"uncompressed", "ours", "vvc_two_view", "vvc_video", "x265_video"}
 
 
@@ -207,7 +210,7 @@ def test_report_of_a_drive_without_labels(place, monkeypatch, capsys):
     monkeypatch.setattr(bag_report, "ANCHORS", anchors)
     out = place / "report"
     arguments = ["--model", str(place / "model"), "--limit", "2", "--threads", "1", "--out", str(out)]
-    assert main(["report", str(place / "drive"), *arguments]) == 0
+    assert main(["compare", str(place / "drive"), *arguments]) == 0
     tree = json.loads((out / "results.json").read_text())
     assert tree["pairs"] == 2
     assert tree["rate_hz"] == pytest.approx(10)
@@ -220,7 +223,7 @@ def test_report_of_a_drive_without_labels(place, monkeypatch, capsys):
 
 def test_speed_tells_stages_ratios_and_cost(place, tmp_path, capsys):
     out = tmp_path / "speed.json"
-    arguments = ["--model", str(place / "model"), "--pairs", str(place / "drive"), "--limit", "1", "--repeats", "1"]
+    arguments = [str(place / "drive"), "--model", str(place / "model"), "--limit", "1", "--repeats", "1"]
     arguments += ["--number-type", "bfloat16"]
     assert main(["bench", "speed", *arguments, "--threads", "1", "--json", str(out)]) == 0
     tree = json.loads(out.read_text())

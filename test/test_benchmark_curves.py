@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Fronts and BD-rate against values worked out by hand; drift of detections on made-up ones."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Soak and fleet: what the figures mean, and short runs through real nodes."""
 
 from __future__ import annotations
@@ -7,13 +8,13 @@ import json
 import pytest
 from rendered_drive import write_objects
 
-from sicm_ros.benchmark.soak import LEAST_WARM_UP, Sample, summarised
+from sicm_ros.benchmark.soak import LEAST_WARM_UP, Moment, summarised
 from sicm_ros.cli import main
 
 
-def samples(memory, latency=lambda n: 10.0, pairs: int = 4000) -> list[Sample]:
+def samples(memory, latency=lambda n: 10.0, pairs: int = 4000) -> list[Moment]:
     return [
-        Sample(n / 10, n, {"encoder": memory(n), "decoder": 300_000}, {"encoder": latency(n), "decoder": 20.0})
+        Moment(n / 10, n, {"encoder": memory(n), "decoder": 300_000}, {"encoder": latency(n), "decoder": 20.0})
         for n in range(0, pairs + 1, 20)
     ]
 
@@ -56,7 +57,7 @@ def test_nothing_may_be_lost(lost, dropped):
 def test_a_short_soak_through_real_nodes(ros_installed, tmp_path, small_model):
     drive = write_objects(tmp_path / "objects", 8)  # a step back of more than half a second is a loop
     facts, chart = tmp_path / "soak.json", tmp_path / "soak.png"
-    words = ["bench", "soak", "--model", str(small_model), "--data", str(drive), "--pairs", "60"]
+    words = ["bench", "soak", str(drive), "--model", str(small_model), "--limit", "60"]
     status = main([*words, "--json", str(facts), "--picture", str(chart)])
     result = json.loads(facts.read_text())
     assert result["pairs"] >= 60
@@ -72,7 +73,7 @@ def test_a_short_soak_through_real_nodes(ros_installed, tmp_path, small_model):
 def test_a_fleet_is_served_and_measured(ros_installed, tmp_path, small_model, capsys):
     drive = write_objects(tmp_path / "objects", 2)
     out = tmp_path / "fleet.json"
-    words = ["bench", "fleet", "--model", str(small_model), "--data", str(drive), "--vehicles", "3", "--rate", "2"]
+    words = ["bench", "fleet", str(drive), "--model", str(small_model), "--vehicles", "3", "--rate", "2"]
     assert main([*words, "--seconds", "4", "--json", str(out)]) == 0
     (row,) = json.loads(out.read_text())
     assert row["vehicles"] == 3

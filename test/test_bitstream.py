@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Packets: what is packed comes back, and whatever arrives instead is refused in words."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Boxes without features: what comes back is what was sent, to the format's step; nothing else gets through."""
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def boxes(count: int, seed: int = 0, **changes) -> Detections:
         "dimensions": random.uniform(0.3, 12, (count, 3)),
         "rotation_y": random.uniform(-np.pi, np.pi, count),
         "image_boxes": np.zeros((count, 4)),
+        "errors": random.uniform(0.002, 20, (count, 4)),
     }
     return Detections(**(values | changes))
 
@@ -39,12 +41,20 @@ def test_boxes_come_back_to_half_a_step(count, seed, sequence):
     np.testing.assert_allclose(got.scores, sent.scores, atol=0.5 / 255 + 1e-9)
     np.testing.assert_allclose(got.location, sent.location, atol=0.005 + 1e-9)
     np.testing.assert_allclose(got.dimensions, sent.dimensions, atol=0.005 + 1e-9)
+    np.testing.assert_allclose(got.errors, sent.errors, rtol=0.022)  # half a step
     turn = np.remainder(got.rotation_y - sent.rotation_y + np.pi, 2 * np.pi) - np.pi
     assert (abs(turn) <= np.pi / 256 + 1e-9).all()
 
 
 def test_five_boxes_are_a_few_dozen_bytes():
-    assert len(pack_boxes(boxes(5), MODEL, 0, 1242, 375)) == 95
+    assert len(pack_boxes(boxes(5), MODEL, 0, 1242, 375)) == 115
+
+
+def test_errors_that_nobody_knows_stay_unknown():
+    sent = boxes(2, errors=np.array([[np.nan, 1.0, np.inf, 0.1], [1e-9, 1e9, 1.0, 1.0]]))
+    got, _, _ = unpack_boxes(pack_boxes(sent, MODEL, 0, 1242, 375))
+    np.testing.assert_array_equal(np.isnan(got.errors), [[True, False, True, False], [False] * 4])
+    np.testing.assert_allclose(got.errors[1, :2], [1e-3, 60.1], rtol=0.01)  # the least and the most that it holds
 
 
 def test_more_boxes_than_it_holds_keeps_the_best():

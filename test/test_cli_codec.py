@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """sicm encode, decode and info: separate processes agree, and what a user gets wrong is one line."""
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ SICM = "import sys; from sicm_ros.cli import main; sys.exit(main())"
 
 
 def pair(folder: Path) -> list[str]:
-    return [f"--left={folder / 'left.png'}", f"--right={folder / 'right.png'}", f"--calib={folder / 'calib.txt'}"]
+    return [str(folder / "left.png"), str(folder / "right.png"), f"--calib={folder / 'calib.txt'}"]
 
 
 def sicm(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
@@ -78,7 +79,7 @@ def model_of(folder: Path) -> str:
 def test_processes_of_other_kinds_agree(scene, tmp_path):
     """Encoder and decoder in processes of their own, with other threads and matrix kernels than this one's."""
     made = sicm(
-        "encode", *pair(scene), model_of(scene), "--quality=0.7", f"-o={tmp_path / 'a.sicm'}", OMP_NUM_THREADS="1"
+        "encode", *pair(scene), model_of(scene), "--quality=0.7", f"--out={tmp_path / 'a.sicm'}", OMP_NUM_THREADS="1"
     )
     assert (made.returncode, made.stderr) == (0, "")
     read = sicm(
@@ -125,7 +126,7 @@ def test_cpu_and_gpu_read_the_same_latents_of_a_packet(scene):
 
 def test_the_kitti_file_is_in_kittis_frame_if_it_can_be(scene, tmp_path, capsys):
     packet = tmp_path / "a.sicm"
-    assert main(["encode", *pair(scene), model_of(scene), "-o", str(packet)]) == 0
+    assert main(["encode", *pair(scene), model_of(scene), "--out", str(packet)]) == 0
     assert main(["decode", str(packet), model_of(scene), f"--kitti={tmp_path / 'left.txt'}"]) == 0
     assert main(["decode", str(packet), model_of(scene), f"--kitti={tmp_path / '0.txt'}", pair(scene)[2]]) == 0
     left, camera_0 = (read_labels(tmp_path / name, scored=True) for name in ("left.txt", "0.txt"))
@@ -137,7 +138,7 @@ def test_the_kitti_file_is_in_kittis_frame_if_it_can_be(scene, tmp_path, capsys)
 
 def test_a_packet_without_calibration_needs_one(scene, tmp_path, capsys):
     packet = tmp_path / "a.sicm"
-    assert main(["encode", *pair(scene), model_of(scene), "--without-calibration", "-o", str(packet)]) == 0
+    assert main(["encode", *pair(scene), model_of(scene), "--without-calibration", "--out", str(packet)]) == 0
     assert unpack(packet.read_bytes()).calibration is None
     assert main(["decode", str(packet), model_of(scene)]) == 2
     assert "no calibration" in capsys.readouterr().err
@@ -146,7 +147,7 @@ def test_a_packet_without_calibration_needs_one(scene, tmp_path, capsys):
 
 def test_pictures_of_bits_and_of_detections(scene, tmp_path):
     packet, bits, found = tmp_path / "a.sicm", tmp_path / "bits.png", tmp_path / "found.png"
-    assert main(["encode", *pair(scene), model_of(scene), f"--bits={bits}", "-o", str(packet)]) == 0
+    assert main(["encode", *pair(scene), model_of(scene), f"--bits={bits}", "--out", str(packet)]) == 0
     assert main(["decode", str(packet), model_of(scene), f"--picture={found}"]) == 0
     assert read_picture(bits).shape == (2 * HEIGHT, WIDTH, 3)
     height, width, _ = read_picture(found).shape
@@ -158,7 +159,7 @@ def test_pictures_of_bits_and_of_detections(scene, tmp_path):
 
 def test_info_tells_of_models_and_packets(scene, tmp_path, capsys):
     packet = tmp_path / "a.sicm"
-    main(["encode", *pair(scene), model_of(scene), "--quality=1", "--sequence=77", "-o", str(packet)])
+    main(["encode", *pair(scene), model_of(scene), "--quality=1", "--sequence=77", "--out", str(packet)])
     capsys.readouterr()
     assert main(["info", str(packet)]) == 0
     told = capsys.readouterr().out
@@ -173,7 +174,7 @@ def test_info_tells_of_models_and_packets(scene, tmp_path, capsys):
 
 def test_mistakes_are_one_line(scene, tmp_path, capsys):
     packet = tmp_path / "a.sicm"
-    main(["encode", *pair(scene), model_of(scene), "-o", str(packet)])
+    main(["encode", *pair(scene), model_of(scene), "--out", str(packet)])
     (tmp_path / "cut.sicm").write_bytes(packet.read_bytes()[:-3])
     (tmp_path / "text.png").write_text("not a picture")
     cv2.imwrite(str(tmp_path / "small.png"), np.zeros((10, 20, 3), np.uint8))
@@ -184,11 +185,22 @@ def test_mistakes_are_one_line(scene, tmp_path, capsys):
         (["decode", str(packet), model_of(scene), "--kitti=/nowhere/a.txt"], "/nowhere/a.txt"),
         (["decode", str(packet), model_of(scene), "--picture=/nowhere/a.png"], "/nowhere/a.png"),
         (["decode", str(packet), "--model=/nowhere"], "no model '/nowhere'"),
-        (["encode", *pair(scene), model_of(scene), "--quality=2", "-o", str(packet)], "quality is 2"),
-        (["encode", *pair(scene), model_of(scene), "-o", "/nowhere/a.sicm"], "/nowhere/a.sicm"),
-        (["encode", *pair(scene), f"--left={tmp_path / 'text.png'}", model_of(scene), "-o", str(packet)], "text.png"),
-        (["encode", *pair(scene), f"--right={tmp_path / 'small.png'}", model_of(scene), "-o", str(packet)], "right"),
-        (["encode", *pair(scene), f"--calib={tmp_path / 'no.txt'}", model_of(scene), "-o", str(packet)], "no.txt"),
+        (["encode", *pair(scene), model_of(scene), "--quality=2", "--out", str(packet)], "expected 0 to 1"),
+        (["encode", *pair(scene), model_of(scene), "--out", "/nowhere/a.sicm"], "/nowhere/a.sicm"),
+        (["encode", str(tmp_path / "text.png"), *pair(scene)[1:], model_of(scene), "--out", str(packet)], "text.png"),
+        (
+            [
+                "encode",
+                pair(scene)[0],
+                str(tmp_path / "small.png"),
+                pair(scene)[2],
+                model_of(scene),
+                "--out",
+                str(packet),
+            ],
+            "right",
+        ),
+        (["encode", *pair(scene), f"--calib={tmp_path / 'no.txt'}", model_of(scene), "--out", str(packet)], "no.txt"),
         (["info", str(tmp_path / "cut.sicm")], "damaged"),
         (["info", "nonsense"], "no model 'nonsense'"),
     ]:

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Cars put into stereo pairs: where they stand, how their views agree, who hides whom, and what the labels say.
 
 A small ray caster draws textured boxes on a textured plane, exactly, so that no real frame is needed.
@@ -9,6 +10,7 @@ import filecmp
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -19,12 +21,16 @@ from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import wrap_angle
 from sicm_ros.geometry.sgbm import read_disparity, sgbm_disparities, write_disparity
 from sicm_ros.kitti import KittiObjects, Labels, splits
+from sicm_ros.synth import vehicles
 from sicm_ros.synth.compose.composition import compose
 from sicm_ros.synth.compose.cutout import Cutout, cutouts
-from sicm_ros.synth.compose.dataset import Recipe, composed, rarity, write_dataset
+from sicm_ros.synth.compose.dataset import spread, write_dataset
+from sicm_ros.synth.compose.grading import Look, blur_of, graded, greyed, noise_of
 from sicm_ros.synth.compose.layer import Box, Layer, Sprite
 from sicm_ros.synth.compose.placement import Stage, truncation
+from sicm_ros.synth.compose.recipe import Recipe, composed, rarity
 from sicm_ros.synth.compose.scene import Scene, fit_ground, plane_disparity
+from sicm_ros.synth.compose.standee import Standee, read_standees, standee
 
 RIG = StereoCalibration(360.0, 360.0, 310.0, 90.0, 0.54, 620, 190, disparity_offset=0.26)
 GROUND = np.array([0.012, 0.99985, -0.012, 1.62])
@@ -202,24 +208,6 @@ def test_a_picture_without_road_is_named():
         fit_ground(np.zeros((190, 620), np.float32), RIG, np.zeros((0, 4)), "attic")
 
 
-def test_mirroring_twice_changes_nothing_and_once_keeps_cars_on_their_pixels():
-    scene = world([standing(-2, 11, 1.2), standing(4, 16, -0.4)])
-    once = scene.mirrored()
-    twice = once.mirrored()
-    assert np.array_equal(twice.images, scene.images)
-    np.testing.assert_allclose(twice.labels.location, scene.labels.location)
-    np.testing.assert_allclose(wrap_angle(twice.labels.rotation_y - scene.labels.rotation_y), 0, atol=1e-9)
-    np.testing.assert_allclose(twice.ground, scene.ground)
-    np.testing.assert_allclose(twice.calibration.cx, RIG.cx)
-    for i in range(2):
-        box = Box("Car", once.labels.location[i], CAR, once.labels.rotation_y[i])
-        depth, _ = entered(box, 0, once.calibration)
-        assert abs(misalignment(once.images, box, once.calibration, np.isfinite(depth))) < 0.1
-    ground = once.ground_disparities[0]
-    road = (np.abs(ground - once.disparities[0]) < 0.02)[120:]
-    assert road.mean() > 0.6
-
-
 def test_a_car_stands_only_where_the_ground_is_free():
     scene = world([standing(-3, 12, 1.4)])
     stage = Stage(scene)
@@ -280,6 +268,23 @@ def test_a_moved_car_is_what_a_rigid_car_there_would_look_like(x, z):
     assert drawn_there.sum() > 0.85 * np.isfinite(expected).sum()
 
 
+def test_a_mirrored_cutout_is_the_car_as_the_mirrored_rig_sees_it():
+    car = exact_cutout(standing(-2, 12, 1.1))
+    once, twice = car.mirrored(), car.mirrored().mirrored()
+    np.testing.assert_allclose(twice.box.location, car.box.location)
+    assert wrap_angle(twice.box.rotation_y - car.box.rotation_y) == pytest.approx(0)
+    for sprite, again in zip(car.views, twice.views, strict=True):
+        assert (sprite.top, sprite.left) == (again.top, again.left)
+        assert np.array_equal(sprite.alpha, again.alpha)
+    for view in (0, 1):
+        depth, _ = entered(once.box, view, once.calibration)
+        sprite = once.views[view]
+        seen = np.zeros(depth.shape, bool)
+        place, own = sprite.window(*seen.shape)
+        seen[place] = sprite.alpha[own] > 0.5
+        assert (seen & np.isfinite(depth)).sum() > 0.97 * (seen | np.isfinite(depth)).sum()
+
+
 def test_a_car_is_cut_out_along_its_outline_and_with_its_depth():
     scene = world([standing(-2, 11, 1.1)])
     stereo = np.stack(sgbm_disparities(*scene.images))
@@ -302,6 +307,150 @@ def test_rarer_sides_are_taken_more_often():
     chances = rarity(cars)
     assert abs(chances.sum() - 1) < 1e-9
     assert chances[4] > 3 * chances[:4].max()
+
+
+# Standees -------------------------------------------------------------------------------------------------------------
+
+
+def pictured_person(height: int = 120, width: int = 44, facing: float | None = np.pi / 2) -> Standee:
+    """A textured ellipse that stands for a person's picture."""
+    v, u = np.mgrid[0:height, 0:width]
+    mask = ((u - width / 2 + 0.5) / (width / 2)) ** 2 + ((v - height / 2 + 0.5) / (height / 2)) ** 2 <= 1
+    texture = np.repeat(60 + 120 * noise(8)[:height, :width, None], 3, 2)
+    return standee(texture.astype(np.uint8), mask.astype(np.float32), "Pedestrian", facing, "made")
+
+
+@pytest.mark.parametrize(("x", "z"), [(0.5, 7), (-3, 10), (2, 16)])
+def test_a_standee_stands_as_tall_as_its_box_at_its_depth_in_both_views(x, z):
+    rng = np.random.default_rng(0)
+    one = pictured_person()
+    box = one.standing(standing(x, z, 0).location, rng)
+    layer = one.set_up(box, RIG)
+    composition = compose(world([]), [layer], shade=0.0)
+    left, top, right, bottom = composition.labels.image_boxes[0]
+    expected = labelled([box]).image_boxes[0]
+    scale = RIG.fy / z
+    assert bottom - top == pytest.approx(box.dimensions[0] * scale, rel=0.06)
+    assert right - left == pytest.approx(box.dimensions[0] * scale * 44 / 120, rel=0.1)
+    feet = RIG.cy + RIG.fy * box.location[1] / z
+    assert abs(bottom - feet) < 0.12 * scale + 1
+    assert expected[0] - 2 < (left + right) / 2 < expected[2] + 2
+    sprite = layer.views[0]
+    mask, depth = np.zeros((RIG.height, RIG.width), bool), np.full((RIG.height, RIG.width), np.inf)
+    place, own = sprite.window(*mask.shape)
+    mask[place], depth[place] = sprite.alpha[own] > 0.95, sprite.depth[own]
+    assert np.abs(depth[mask] - z).max() < 0.25
+    assert abs(misalignment(composition.images, box, RIG, mask, surface=np.where(mask, depth, np.inf))) < 0.1
+
+
+def test_a_standee_may_be_cut_by_the_border_and_hidden_by_what_is_nearer():
+    one = pictured_person()
+    edge = (RIG.width - 1 - RIG.cx) / RIG.fx
+    box = one.standing(standing(6 * edge, 6, 0).location, np.random.default_rng(1))
+    cut = compose(world([]), [one.set_up(box, RIG)]).labels
+    assert 0.2 < cut.truncated[0] < 0.8
+    assert cut.image_boxes[0, 2] == RIG.width - 1
+    scene = world([standing(0.2, 8, 0.0)])
+    box = one.standing(standing(0.2, 14, 0).location, np.random.default_rng(1))
+    behind = compose(scene, [one.set_up(box, RIG)])
+    assert behind.labels.names[1] == "DontCare" or behind.labels.occluded[1] > 0
+
+
+def test_a_standees_heading_follows_its_view_and_where_it_stands():
+    rng = np.random.default_rng(2)
+    for facing in (np.pi / 2, -np.pi / 2, 0.0):
+        one = pictured_person(facing=facing)
+        for chosen, sign in ((one, 1), (one.mirrored(), -1)):
+            box = chosen.standing(np.array([-4.0, 1.6, 9.0]), rng)
+            seen = box.rotation_y - np.arctan2(-4.0, 9.0)
+            wanted = facing if sign > 0 else np.pi - facing
+            assert abs(wrap_angle(seen - wanted)) < 0.5
+
+
+def test_a_standee_takes_on_the_light_sharpness_noise_and_greyness_of_the_scene():
+    scene = world([])
+    blurred = cv2.GaussianBlur(scene.images[0], (0, 0), 1.5)
+    assert blur_of(blurred[..., 0].astype(np.float32)) > blur_of(scene.images[0][..., 0].astype(np.float32)) + 0.4
+    rng = np.random.default_rng(0)
+    noisy = np.clip(np.full((120, 160), 120.0) + rng.normal(0, 4, (120, 160)), 0, 255).astype(np.float32)
+    assert noise_of(noisy) == pytest.approx(4, rel=0.15)
+
+    one = pictured_person()
+    layer = one.set_up(one.standing(standing(0, 8, 0).location, rng), RIG)
+    layer = replace(layer, views=tuple(replace(v, colour=v.colour * [1.0, 0.5, 0.3]) for v in layer.views))
+    solid = layer.views[0].alpha > 0.9
+    grey = greyed(layer).views[0].colour[solid]
+    assert np.ptp(grey, axis=1).max() < 1e-3
+    soft = graded(layer, (Look(2.0, 0.0, False),) * 2, 100.0, np.random.default_rng(1)).views[0]
+    sharp = graded(layer, (Look(0.3, 0.0, False),) * 2, 100.0, np.random.default_rng(1)).views[0]
+    detail = [cv2.Laplacian(v.colour[..., 0], cv2.CV_32F)[solid].std() for v in (soft, sharp)]
+    assert detail[0] < 0.7 * detail[1]
+    dark = graded(layer, (Look(0.3, 0.0, False),) * 2, 30.0, np.random.default_rng(1)).views[0]
+    assert dark.colour[solid].mean() < 0.8 * sharp.colour[solid].mean()
+
+
+def test_whatever_is_put_into_a_grey_scene_is_grey():
+    colourful = world([], seed=3)
+    grey = replace(colourful, images=np.repeat(colourful.images.mean(-1, keepdims=True), 3, -1).astype(np.uint8))
+    assert grey.looks[0].grey
+    assert not colourful.looks[0].grey
+    recipe = Recipe(cars=2, people={"Pedestrian": 6.0})
+    arguments = [exact_cutout(standing(0, 12, 1.5))], recipe
+    result = composed(grey, *arguments, np.random.default_rng(0), [pictured_person()])
+    assert len(result.sources) >= 2
+    assert np.ptp(result.images.astype(int), axis=-1).max() <= 1
+
+
+def test_people_stand_on_pavements_and_not_inside_walls():
+    scene = world([])
+    raised = scene.disparities.copy()
+    kerb = GROUND.copy()
+    kerb[3] -= 0.14  # a pavement 14 cm above the road, right of x = 2
+    for view in (0, 1):
+        plane = plane_disparity(kerb, RIG, view)
+        z = RIG.depth(np.maximum(plane, 1))
+        x = (np.arange(RIG.width) - RIG.cx - view * RIG.disparity_offset)[None] / RIG.fx * z + view * RIG.baseline
+        on_it = (x > 2) & (np.abs(raised[view] - scene.ground_disparities[view]) < 0.05)
+        raised[view] = np.where(on_it, plane, raised[view])
+    stage = Stage(replace(scene, disparities=raised))
+    assert stage.level(-2, 10) == pytest.approx(scene.ground_y(-2, 10), abs=1e-6)
+    assert stage.level(4, 10) == pytest.approx(scene.ground_y(4, 10) - 0.14, abs=0.03)
+    person = np.array([1.7, 0.6, 0.8])
+    assert stage.fits(Box("Pedestrian", np.array([4, stage.level(4, 10), 10]), person, 1.5))
+    assert not stage.fits(Box("Pedestrian", np.array([1.0, stage.level(1, 55), 55.0]), person, 1.5))
+
+
+def test_a_vehicle_beside_us_may_reach_behind_the_image_plane():
+    stage = Stage(world([]))
+    beside = standing(2.6, 2.4, -np.pi / 2)
+    assert stage.fits(beside, max_truncation=0.95)
+    assert not stage.fits(beside), "cut more than others may be"
+    assert 0.5 < truncation(beside, RIG) < 0.95
+    assert not Stage(world([standing(2.6, 4.5, -1.57)])).fits(beside, max_truncation=0.95), "in another one"
+
+
+def cut_out_folder(root: Path) -> Path:
+    one = pictured_person()
+    rgba = np.dstack([one.colour[..., ::-1], 255 * one.alpha]).astype(np.uint8)
+    for kind, name in (("pedestrian", "a"), ("cyclist", "b")):
+        (root / kind).mkdir(parents=True)
+        cv2.imwrite(str(root / kind / f"{name}.png"), rgba)
+    (root / "index.csv").write_text("file,view\npedestrian/a.png,left\n")
+    return root
+
+
+def test_a_folder_of_cutouts_is_read_with_its_views(tmp_path):
+    folder = cut_out_folder(tmp_path / "some")
+    cyclist, pedestrian = read_standees(folder)
+    assert (cyclist.name, pedestrian.name) == ("Cyclist", "Pedestrian")
+    assert cyclist.facing is None
+    assert pedestrian.facing == pytest.approx(np.pi)
+    assert pedestrian.extent == (120, 44)
+    with pytest.raises(InputError, match="no cut-outs"):
+        read_standees(tmp_path)
+    (folder / "pedestrian" / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match="broken"):
+        read_standees(folder)
 
 
 # Composition ----------------------------------------------------------------------------------------------------------
@@ -408,8 +557,8 @@ def street(tmp_path_factory) -> Path:
 
 
 def test_data_set_is_read_back_and_the_same_whoever_works_on_it(street, tmp_path):
-    write_dataset(street, tmp_path / "one", frames=4, seed=3, workers=1, jpeg=False)
-    write_dataset(street, tmp_path / "two", frames=4, seed=3, workers=2, jpeg=False)
+    write_dataset([street], tmp_path / "one", frames=4, seed=3, workers=1, jpeg=False)
+    write_dataset([street], tmp_path / "two", frames=4, seed=3, workers=2, jpeg=False)
     files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file())
     assert len(files) == 4 * 5 + 1
     match, wrong, broken = filecmp.cmpfiles(tmp_path / "one", tmp_path / "two", files, shallow=False)
@@ -432,9 +581,36 @@ def test_data_set_is_read_back_and_the_same_whoever_works_on_it(street, tmp_path
     assert len(record) == 5
 
 
+def test_people_are_put_in_from_a_folder_of_cutouts(street, tmp_path):
+    recipe = Recipe(cars=0, people={"Pedestrian": 4.0, "Cyclist": 0.0})
+    folder = cut_out_folder(tmp_path / "some")
+    write_dataset([street, street], tmp_path / "out", 3, 1, None, recipe, cutout_folders=[folder])
+    names = [name for frame in KittiObjects(tmp_path / "out") for name in frame.labels.names]
+    assert names.count("Pedestrian") >= 3
+    assert len((tmp_path / "out" / "frames.csv").read_text().splitlines()) == 4
+    (folder / "cyclist" / "b.png").unlink()
+    recipe = replace(recipe, people={"Cyclist": 1.0})
+    with pytest.raises(InputError, match="Cyclist"):
+        write_dataset([street], tmp_path / "other", 1, 1, None, recipe, cutout_folders=[folder])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"cars": -1.0}, {"near": float("nan")}, {"rendered": 1.5}, {"people": {"Cyclist": -2}}]
+)
+def test_recipes_that_can_not_be_are_refused(wrong):
+    with pytest.raises(InputError, match="expected"):
+        Recipe(**wrong)
+
+
+def test_a_few_frames_of_each_drive_are_spread_evenly():
+    frames = [SimpleNamespace(name=f"2011_09_26_{drive:04d}_{i:010d}") for drive in (1, 2) for i in range(10)]
+    chosen = [frame.name[-13:] for frame in spread([*frames, SimpleNamespace(name="other")], 3)]
+    assert [name[-2:] for name in chosen] == ["00", "03", "06", "00", "03", "06", "er"]
+
+
 def test_an_existing_folder_is_not_written_over(street, tmp_path):
     with pytest.raises(InputError, match="exists"):
-        write_dataset(street, tmp_path, frames=1, seed=0)
+        write_dataset([street], tmp_path, frames=1, seed=0)
 
 
 def test_folders_without_labels_are_refused(street, tmp_path):
@@ -442,7 +618,7 @@ def test_folders_without_labels_are_refused(street, tmp_path):
     write_kitti(bare, {"a": world([])})
     (bare / "label_2" / "a.txt").unlink()
     with pytest.raises(InputError, match="labelled"):
-        write_dataset(bare, tmp_path / "out", frames=1, seed=0)
+        write_dataset([bare], tmp_path / "out", frames=1, seed=0)
 
 
 # Rendered cars --------------------------------------------------------------------------------------------------------
@@ -467,7 +643,8 @@ def test_a_rendered_car_fills_its_box_and_agrees_in_both_views(renderer, x, z, a
     rng = np.random.default_rng(4)
     box = standing(x, z, angle)
     quiet = replace(renderer.random_cameras(rng)[0], noise=0.0)
-    layer = renderer.rendered(box, "hatchback", renderer.random_light(rng), (quiet, quiet), RIG, rng)
+    mesh = vehicles.car("hatchback", box.dimensions, rng)
+    layer = renderer.rendered(box, mesh, "hatchback", renderer.random_light(rng), (quiet, quiet), RIG, rng)
     empty = world([])
     composition = compose(empty, [layer])
     drawn_box = composition.labels.image_boxes[0]
@@ -487,7 +664,7 @@ def test_a_rendered_car_fills_its_box_and_agrees_in_both_views(renderer, x, z, a
 def test_a_rendered_car_too_near_to_be_drawn_is_left_out(renderer):
     rng = np.random.default_rng(0)
     arguments = renderer.random_light(rng), renderer.random_cameras(rng), RIG, rng
-    assert renderer.rendered(standing(0, 2.5, 1.57), "sedan", *arguments) is None
+    assert renderer.rendered(standing(0, -2.5, 1.57), vehicles.car("sedan", CAR, rng), "sedan", *arguments) is None
 
 
 def test_rendered_cars_are_the_same_for_the_same_seed(renderer):

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The demo: its figures from a recording with known content, and the whole chain with real processes."""
 
 from __future__ import annotations

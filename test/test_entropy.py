@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The learnt prior: exact integers everywhere, a rate that training can trust, symbols that survive any machine."""
 
 from __future__ import annotations
@@ -465,9 +466,9 @@ def test_latents_of_another_shape_are_refused():
         prior.compress(left, left, None, 0)
     with pytest.raises(InputError, match="beyond its first 2 channels"):
         exported(PriorConfig(**SMALL, right_channels=2)).compress(left, left + 1, np.zeros((4, 1, 2), np.int32), 0)
-    with pytest.raises(ModelError, match="expected 1 to 6"):
+    with pytest.raises(InputError, match="expected 1 to 6"):
         PriorConfig(**SMALL, right_channels=7)
-    with pytest.raises(ModelError, match="independent views"):
+    with pytest.raises(InputError, match="independent views"):
         PriorConfig(**SMALL, right_channels=2, cross_view=False)
 
 

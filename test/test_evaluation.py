@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """KITTI's evaluation: against hand-computed cases, against the rules written as plain loops, and by its properties."""
 
 from __future__ import annotations

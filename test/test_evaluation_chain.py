@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm evaluate`: files to figures, and a model over a data set with real packets, interrupted and gone on with."""
 
 from __future__ import annotations
@@ -59,11 +60,11 @@ class Codec:
     def describe(self) -> dict:
         return {"name": "oracle", "fingerprint": "0123456789abcdef"}
 
-    def encode(self, left, right, calibration, quality, sequence=0) -> bytes:
-        number = int(left[0, 0, 0])
+    def encode(self, pair, quality) -> bytes:
+        number = int(pair.left[0, 0, 0])
         if number == self.fail_at:
             raise KeyboardInterrupt
-        assert left.shape == right.shape == (calibration.height, calibration.width, 3)
+        assert pair.left.shape == pair.right.shape == (pair.calibration.height, pair.calibration.width, 3)
         self.encoded.append(number)
         return bytes([number, round(quality * 100)]) + bytes(98 + round(200 * quality))
 
@@ -71,8 +72,8 @@ class Codec:
         number, quality = data[0], data[1] / 100
         return self._found(number) if quality >= 0.5 or number % 2 else Found(Detections.empty())
 
-    def detect_uncompressed(self, left, right, calibration) -> Found:
-        return self._found(int(left[0, 0, 0]))
+    def detect_uncompressed(self, pair) -> Found:
+        return self._found(int(pair.left[0, 0, 0]))
 
     def _found(self, number: int) -> Found:
         truth = self.truth[number]

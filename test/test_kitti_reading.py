@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """KITTI's layouts, calibrations and labels as they come: read right, or refused with file, line and expectation."""
 
 from __future__ import annotations

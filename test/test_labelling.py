@@ -1,4 +1,5 @@
-"""`sicm label`: a model's detections as labels of pairs that have none."""
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""`sicm data label`: a model's detections as labels of pairs that have none."""
 
 from __future__ import annotations
 
@@ -82,6 +83,6 @@ def test_what_makes_no_sense_is_refused(drive, tmp_path):
 
 
 def test_the_command_labels_a_folder(drive, small_model, tmp_path, capsys):
-    assert main(["label", str(drive), str(tmp_path / "out"), "--model", str(small_model)]) == 0
+    assert main(["data", "label", str(drive), "--out", str(tmp_path / "out"), "--model", str(small_model)]) == 0
     assert "2 pairs" in capsys.readouterr().out
     assert len(KittiObjects(tmp_path / "out", labelled=True)) == 2

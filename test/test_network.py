@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The network's stages: geometry of matching, symmetry of the views, boxes that come out as they went in."""
 
 from __future__ import annotations

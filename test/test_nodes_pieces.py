@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The pieces of the nodes that need no ROS: pairing, mailbox, worker, sequence numbers, tally, points, parameters."""
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -232,7 +234,7 @@ def test_drops_are_reported_by_cause_and_in_sum():
 def test_rates_are_those_of_the_last_seconds():
     tally = Tally()
     for index in range(100):
-        tally.message(250, stamp=100 + 0.1 * index, now=0.1 * index + 0.05)
+        tally.message(250, stamp=100 + 0.1 * index, now=0.1 * index + 0.05, delay=0.05 - 100)
     by_node, by_stamp, kbit, delay = tally.rates(now=9.95)
     assert by_node == pytest.approx(10)
     assert by_stamp == pytest.approx(10)
@@ -249,6 +251,98 @@ def test_stages_report_median_and_95th_percentile():
     report = tally.report()
     assert float(report["encode_ms"]) == pytest.approx(50.5)
     assert float(report["encode_ms_p95"]) == pytest.approx(96)
+
+
+# -- health -----------------------------------------------------------------------------------------------------------
+
+
+class FakeNode:
+    """As much of a node as a Health asks for."""
+
+    def __init__(self, *published: str) -> None:
+        self.said: list[str] = []
+        self._published = published
+
+    def get_logger(self) -> FakeNode:
+        return self
+
+    def warning(self, text: str) -> None:
+        self.said.append(text)
+
+    def count_publishers(self, topic: str) -> int:
+        return topic in self._published
+
+    def get_topic_names_and_types(self) -> list[tuple[str, list[str]]]:
+        return [(topic, ["sicm_ros/msg/Features"]) for topic in self._published]
+
+
+def health_of(node: FakeNode, at: list[float], now: list[float] | None = None):
+    pytest.importorskip("rclpy")
+    from sicm_ros.nodes.health import Health
+
+    health = Health(node, "decoder", ("received",), lambda: at[0], lambda: (now or at)[0])
+    health.listen({"/features": SimpleNamespace(msg_type=type("Features", (), {}))})
+    return health
+
+
+def level_and_text(health) -> tuple[int, str]:
+    status = health.status(0.0)
+    return int.from_bytes(status.level, "little"), status.message
+
+
+def test_a_sender_that_is_there_may_take_its_time_for_the_first_message():
+    node, at = FakeNode("/features"), [100.0]
+    health = health_of(node, at)
+    for seconds in (6, 12, 29):
+        at[0] = 100.0 + seconds
+        health.listen_for_silence(5.0)
+        assert level_and_text(health) == (1, "nothing on /features yet")
+    assert not node.said, "a healthy start was complained of"
+    at[0] = 131.0
+    health.listen_for_silence(5.0)
+    health.listen_for_silence(5.0)
+    assert len(node.said) == 1
+    assert "nothing on /features for 31 s" in node.said[0]
+    health.heard("/features")
+    health.listen_for_silence(5.0)
+    assert level_and_text(health) == (0, "running")
+    at[0] = 137.0  # what came and stops is an error
+    health.listen_for_silence(5.0)
+    assert level_and_text(health) == (2, "nothing more on /features")
+    assert node.said[1:] == ["nothing more on /features"]
+
+
+def test_without_a_sender_it_is_said_at_once_what_there_is():
+    node, at = FakeNode("/van/features"), [100.0]
+    health = health_of(node, at)
+    at[0] = 106.0
+    health.listen_for_silence(5.0)
+    assert "nothing on /features for 6 s" in node.said[0]
+    assert "/van/features (sicm_ros/msg/Features)" in node.said[0]
+
+
+def test_a_delay_needs_a_clock():
+    at, now = [100.0], [math.nan]
+    health = health_of(FakeNode("/features"), at, now)
+    for index in range(5):
+        at[0] = 100.0 + 0.1 * index
+        assert math.isnan(health.message(100, 1.8e9 + index))
+    values = {v.key: v.value for v in health.status(0.0).values}
+    assert values["current_delay_from_realtime_ms"] == "nan"
+    assert float(values["frame_rate_node"]) == pytest.approx(10)
+    assert "no clock" in level_and_text(health)[1]
+    now[0] = 1.8e9 + 5.5
+    assert health.message(100, 1.8e9 + 5) == pytest.approx(0.5)
+    values = {v.key: v.value for v in health.status(0.0).values}
+    assert float(values["current_delay_from_realtime_ms"]) == pytest.approx(500)
+
+
+def test_a_problem_is_an_error_though_the_node_is_not_active():
+    health = health_of(FakeNode(), [0.0])
+    health.rest()
+    assert level_and_text(health) == (0, "not active")
+    health.problem = "the model can't be loaded: no model 'x'"
+    assert level_and_text(health) == (2, "the model can't be loaded: no model 'x'")
 
 
 # -- points -----------------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Encoder and decoder as real processes over real DDS: every encoding, every bad input, and what comes after each."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +20,10 @@ from conftest import NodeProcess, Peer, end_all
 from sicm_ros.bags.camera_info import camera_info_fields
 from sicm_ros.bitstream import unpack
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.model.folder import network_config
+from sicm_ros.geometry.boxes import CLASSES
+from sicm_ros.model import create
 from sicm_ros.network import NetworkConfig
-from sicm_ros.network.config import CodecConfig
+from sicm_ros.network.config import CodecConfig, DetectorConfig, ScoreConfig
 
 WIDTH, HEIGHT = 200, 80
 RIG = StereoCalibration(150.0, 150.0, 101.5, 30.25, 0.5, WIDTH, HEIGHT)
@@ -29,8 +32,14 @@ QUICK = {"threads": 1, "engine": "torch"}  # OpenVINO takes seconds to start
 
 
 @pytest.fixture(scope="module")
-def model(tiny_model: Path) -> Path:
-    return tiny_model
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained, small, and sure of itself: there are boxes in every pair."""
+    detector = DetectorConfig(
+        width=16, matching_width=8, groups=2, disparities=8, head_width=16, scores=ScoreConfig(slope=1.0, shift=7.0)
+    )
+    codec = CodecConfig(width=16, search=8)
+    config = NetworkConfig(input_width=192, input_height=64, codec=codec, detector=detector)
+    return create(tmp_path_factory.mktemp("model") / "sure", config)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +77,8 @@ class Diagnostics:
         for array in reversed(self._arrays):
             for status in array.status:
                 if status.name == node:
-                    return {v.key: v.value for v in status.values} | {"message": status.message}
+                    level = str(int.from_bytes(status.level, "little"))
+                    return {v.key: v.value for v in status.values} | {"message": status.message, "level": level}
         return {}
 
     def number(self, node: str, key: str) -> float:
@@ -226,16 +236,134 @@ def test_a_pair_becomes_features_and_detections_with_the_left_pictures_header(pi
     stamp = pipeline.camera.send(*scene())
     features, detections = pipeline.features_of(stamp), pipeline.detections_of(stamp)
     assert features.header.frame_id == detections.header.frame_id == "left_optical"
+    assert detections.detections
     packet = unpack(bytes(features.payload))
     assert (packet.width, packet.height) == (WIDTH, HEIGHT)
     assert packet.calibration == RIG
     description = pipeline.bus.wait(lambda: pipeline.descriptions and pipeline.descriptions[-1])
     assert bytes(description.model_fingerprint) == bytes(features.model_fingerprint)
     assert (description.fx, description.baseline, description.width) == (RIG.fx, RIG.baseline, WIDTH)
-    assert list(description.classes) == list(network_config(pipeline.model).detector.classes)
-    for detection in detections.detections:
-        assert detection.results[0].hypothesis.class_id in description.classes
-        assert 0 <= detection.results[0].hypothesis.score <= 1
+    assert set(description.classes) == set(CLASSES)
+    assert (description.optical_frame, description.base_frame) == ("left_optical", "")
+    for number, detection in enumerate(detections.detections):
+        scores = [r.hypothesis.score for r in detection.results]
+        assert detection.id == str(number)
+        assert {r.hypothesis.class_id for r in detection.results} <= set(description.classes)
+        assert 0 <= min(scores) <= max(scores) == scores[0] <= 1
+        np.linalg.cholesky(np.array(detection.results[0].pose.covariance).reshape(6, 6))
+
+
+def test_who_made_the_detections_and_their_classes_are_latched(pipeline: Pipeline):
+    from vision_msgs.msg import LabelInfo, VisionInfo
+
+    from sicm_ros.nodes import qos
+
+    infos = pipeline.bus.listen(VisionInfo, "vision_info", qos.latched())
+    labels = pipeline.bus.listen(LabelInfo, "label_info", qos.latched())
+    pipeline.bus.wait(lambda: infos and labels, what="what is latched")
+    assert infos[0].database_location == "/label_info"
+    assert bytes(pipeline.descriptions[-1].model_fingerprint).hex() in infos[0].method
+    assert {c.class_name for c in labels[0].class_map} == set(pipeline.descriptions[-1].classes)
+    pipeline.bus.set_parameters("/decoder", min_score=0.25)
+    pipeline.bus.wait(lambda: labels[-1].threshold == 0.25, what="the new least score")
+    pipeline.bus.set_parameters("/decoder", min_score=0.0)
+
+
+def test_autoware_hears_of_the_same_objects(pipeline: Pipeline):
+    autoware = pytest.importorskip(
+        "autoware_perception_msgs.msg", reason="not installed: `make test` builds a stand-in"
+    )
+    objects = pipeline.bus.listen(autoware.DetectedObjects, "objects")
+    pipeline.bus.wait(lambda: pipeline.bus.node.count_publishers("objects"))
+    pipeline.bus.wait(lambda: (pipeline.serve_a_good_pair(), objects)[1], what="objects")
+    same = pipeline.detections_of(nanoseconds(objects[-1]))
+    assert objects[-1].header == same.header
+    assert [o.kinematics.pose_with_covariance.pose for o in objects[-1].objects] == [
+        d.bbox.center for d in same.detections
+    ]
+
+
+def test_without_a_clock_no_delay_is_made_up(pipeline: Pipeline):
+    served = pipeline.serve_a_good_pair
+    assert math.isfinite(pipeline.diagnostics.number("decoder", "current_delay_from_realtime_ms"))
+    try:
+        for node in ("/encoder", "/decoder"):
+            pipeline.bus.set_parameters(node, use_sim_time=True)
+        for node in ("encoder", "decoder"):
+            pipeline.bus.wait(
+                lambda node=node: (served(), "no clock" in pipeline.diagnostics(node).get("message", ""))[1],
+                what=f"no clock at the {node}",
+            )
+            assert math.isnan(pipeline.diagnostics.number(node, "current_delay_from_realtime_ms"))
+            assert 0 < pipeline.diagnostics.number(node, "since_arrival_ms") < 60_000
+            assert pipeline.diagnostics.number(node, "frame_rate_node") > 0
+    finally:
+        for node in ("/encoder", "/decoder"):
+            pipeline.bus.set_parameters(node, use_sim_time=False)
+    pipeline.bus.wait(
+        lambda: (served(), math.isfinite(pipeline.diagnostics.number("decoder", "current_delay_from_realtime_ms")))[1],
+        what="a clock again",
+    )
+
+
+def test_results_come_in_the_target_frame_or_not_at_all(pipeline: Pipeline, start, model: Path):
+    """Of one vehicle by /tf; of a fleet's, in its own frames, by what its codec_description says."""
+    from geometry_msgs.msg import TransformStamped
+    from sensor_msgs.msg import PointCloud2
+    from tf2_msgs.msg import TFMessage
+    from vision_msgs.msg import Detection3DArray
+
+    from sicm_ros.nodes import qos
+    from sicm_ros.nodes.frames import STATIC, pose_of
+
+    bus, source = pipeline.bus, ("features", "codec_description")
+    one = [word for topic in source for word in ("-r", f"{topic}:=/{topic}")]
+    of_fleet = [word for topic in source for word in ("-r", f"van_1/{topic}:=/{topic}")]
+    common = {"model": model, "target_frame": "base_link", "min_score": 0.0}
+    single = start("decoder", "-r", "__ns:=/placed", *one, **common)
+    fleet = start("decoder", "-r", "__ns:=/fleet", *of_fleet, "-p", "vehicles:=[van_1]", publish_tf=True, **common)
+    placed = bus.listen(Detection3DArray, "/placed/detections")
+    points = bus.listen(PointCloud2, "/placed/points")
+    van = bus.listen(Detection3DArray, "/fleet/van_1/detections")
+    frames = bus.listen(TFMessage, "/tf_static", STATIC)
+    for node, name in ((single, "placed/decoder"), (fleet, "fleet/van_1/decoder")):
+        bus.wait(
+            lambda name=name: (
+                pipeline.serve_a_good_pair(), pipeline.diagnostics.number(name, "dropped_no_transform"),
+            )[1],
+            what=f"{name} without a transform",
+        )  # fmt: skip
+        node.wait_for("target_frame base_link: no transform from frame")
+        node.wait_for("doesn't say where the camera")
+    assert not placed
+    assert not van
+    # Now the vehicle says where its camera is; looking ahead, 1.5 m ahead and 1.2 m up, a little to the left.
+    transform = TransformStamped(child_frame_id="left_optical")
+    transform.header.frame_id = "base_link"
+    transform.transform.translation.x, transform.transform.translation.z = 1.5, 1.2
+    for key, value in zip("xyzw", (-0.54, 0.46, -0.5, 0.5)):
+        setattr(transform.transform.rotation, key, value)
+    camera = pose_of(transform.transform)
+    bus.publisher(TFMessage, "/tf_static", qos.latched()).publish(TFMessage(transforms=[transform]))
+    bus.wait(lambda: (pipeline.serve_a_good_pair(), placed and points and van)[1], what="placed results")
+    description = bus.wait(lambda: pipeline.descriptions[-1].base_frame and pipeline.descriptions[-1])
+    assert (description.optical_frame, description.base_frame) == ("left_optical", "base_link")
+    assert description.optical_pose.position.x == 1.5
+    # The same boxes, seen from there.
+    for array, frame in ((placed[-1], "base_link"), (van[-1], "van_1/base_link")):
+        assert array.header.frame_id == frame
+        own = pipeline.detections_of(nanoseconds(array))
+        assert len(array.detections) == len(own.detections) > 0
+        for here, there in zip(own.detections, array.detections):
+            a, b = (np.array([getattr(d.bbox.center.position, k) for k in "xyz"]) for d in (here, there))
+            np.testing.assert_allclose(b, camera.points(a), atol=1e-6)
+    assert points[-1].header.frame_id == "base_link"
+    bus.wait(lambda: any(t.child_frame_id == "van_1/left_optical" for m in frames for t in m.transforms))
+    said = next(t for m in frames for t in m.transforms if t.child_frame_id == "van_1/left_optical")
+    assert said.header.frame_id == "van_1/base_link"
+    np.testing.assert_allclose(pose_of(said.transform).rotation, camera.rotation, atol=1e-9)
+    for node in (single, fleet):
+        node.end()
 
 
 def test_pictures_stamped_ten_milliseconds_apart_are_a_pair(pipeline: Pipeline):
@@ -513,6 +641,9 @@ def test_diagnostics_account_for_every_picture_and_message(pipeline: Pipeline):
     pipeline.serve_a_good_pair()
     time.sleep(1.5)
     encoder, decoder = pipeline.diagnostics("encoder"), pipeline.diagnostics("decoder")
+    for values in (encoder, decoder):
+        assert (values["engine"], values["number_type"], values["device"]) == ("torch", "float32", "cpu")
+        assert values["threads"] == "1"
     dropped = {k: int(v) for k, v in encoder.items() if k.startswith("dropped_")}
     of_pairs = sum(v for k, v in dropped.items() if k not in ("dropped_unpaired", "dropped_late"))
     assert int(encoder["paired"]) == int(encoder["published"]) + of_pairs
@@ -550,9 +681,11 @@ def test_the_security_policy_allows_what_a_node_uses_and_no_more(pipeline: Pipel
     def used(names_and_types: list) -> set[str]:
         return {name for name, _ in names_and_types}
 
-    assert used(graph.get_publisher_names_and_types_by_node(node, "/")) == allowed["publish"]
+    said = used(graph.get_publisher_names_and_types_by_node(node, "/"))
+    assert said <= allowed["publish"]
+    assert allowed["publish"] - said <= {"/objects", "/tf_static"}  # with Autoware's messages; with publish_tf
     heard = used(graph.get_subscriber_names_and_types_by_node(node, "/"))
-    optional = {"/clock", *(f"/{side}/image_rect_color/compressed" for side in ("left", "right"))}
+    optional = {"/clock", "/tf", "/tf_static", *(f"/{side}/image_rect_color/compressed" for side in ("left", "right"))}
     assert heard <= allowed["subscribe"]
     assert allowed["subscribe"] - heard <= optional | {"/parameter_events"}
     assert used(graph.get_service_names_and_types_by_node(node, "/")) == allowed["reply"]
@@ -574,8 +707,6 @@ def test_a_decoder_started_late_gets_the_description_and_serves_the_next_message
 
 
 def test_a_decoder_of_another_model_says_so(pipeline: Pipeline, start, tmp_path: Path):
-    from sicm_ros.model import create
-
     pipeline.serve_a_good_pair()
     config = NetworkConfig(input_width=64, input_height=64, codec=CodecConfig(width=8))
     other = start(
@@ -624,7 +755,7 @@ def test_compressed_pictures_and_a_remap_that_moves_camera_info_too(bus: Peer, s
     assert silent in encoder.output
 
 
-def test_a_lifecycle_without_autostart(bus: Peer, start, model: Path):
+def test_a_lifecycle_without_autostart(bus: Peer, start, model: Path, diagnostics: Diagnostics):
     from lifecycle_msgs.srv import ChangeState, GetState
     from sicm_ros.msg import CompressedStereoFeatures
 
@@ -637,14 +768,29 @@ def test_a_lifecycle_without_autostart(bus: Peer, start, model: Path):
         request.transition.id = transition
         return bus.call(ChangeState, "/managed/encoder/change_state", request).success
 
+    def refusal(name: str, value: str) -> str:
+        from rcl_interfaces.srv import SetParameters
+        from rclpy.parameter import Parameter
+
+        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        return bus.call(SetParameters, "/managed/encoder/set_parameters", request).results[0].reason
+
     def state() -> str:
         return bus.call(GetState, "/managed/encoder/get_state", GetState.Request()).current_state.label
 
     assert state() == "unconfigured"
+    # A model that isn't there: said in /diagnostics for as long as the node waits for another one.
+    bus.set_parameters("/managed/encoder", model="/no/such/model")
+    assert not change(1)
+    assert state() == "unconfigured"
+    bus.wait(lambda: "no model '/no/such/model'" in diagnostics("managed/encoder").get("message", ""))
+    assert diagnostics("managed/encoder")["level"] == "2"
+    bus.set_parameters("/managed/encoder", model=str(model))
     for _ in range(2):  # the second time after a full way down
         assert change(1)  # configure
         assert change(3)  # activate
         assert state() == "active"
+        assert "clean it up first" in refusal("model", "default")
         camera.wait_for_encoder()
         stamp = camera.send(*scene())
         bus.wait(

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm evaluate --planner`: what is found by distance, border and class, and the sheet of what isn't."""
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import pytest
 from rendered_drive import write_objects
 
 from sicm_ros.benchmark.failures import failure_sheet
-from sicm_ros.benchmark.planner import Share, judged, planner_table
 from sicm_ros.cli import main
 from sicm_ros.geometry.drawing import read_picture
 from sicm_ros.kitti import Labels, open_kitti
 from sicm_ros.kitti.labels import parse_labels
+from sicm_ros.kitti.planner import Share, judged, planner_table
 
 
 def objects(*rows, scored: bool = False) -> Labels:

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The rendered world: its labels against its own pixels, its files, its cars and its streets."""
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from sicm_ros.errors import DependencyError, InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import corners, image_boxes, project
 from sicm_ros.kitti import KittiObjects
-from sicm_ros.synth import vehicles
-from sicm_ros.synth.dataset import FOLDERS, Recipe, generate
+from sicm_ros.synth import people, vehicles
+from sicm_ros.synth.bodies import bodies
+from sicm_ros.synth.bodies.rig import NAMES, turned
+from sicm_ros.synth.dataset import FOLDERS, WorldRecipe, generate
 from sicm_ros.synth.labels import annotate, silhouette
-from sicm_ros.synth.mesh import Mesh, Surface, box, merge
+from sicm_ros.synth.mesh import SKIN, SURFACE, Mesh, Surface, box, merge
 from sicm_ros.synth.renderer import Light, Pose, Renderer
 from sicm_ros.synth.scene import KITTI, any_scene
 from sicm_ros.synth.sheet import WIDTH, contact_sheet
+from sicm_ros.synth.skins import Skin
 from sicm_ros.synth.statistics import statistics
 from sicm_ros.synth.street import lay_out
 from sicm_ros.synth.traffic import _overlap, populate
@@ -140,7 +144,11 @@ def test_image_boxes_hold_the_silhouette_tightly(rendered):
         assert (seen[:2] >= labelled[:2] - 1.5).all()
         assert (seen[2:] <= labelled[2:] + 1.5).all()
         whole = image_boxes(*(np.array([v]) for v in (label.location, label.dimensions, label.rotation_y)), SMALL)[0]
-        assert np.abs(whole - labelled).max() < 0.2 * (whole[2] - whole[0]) + 3, "the 3D box's projection is near"
+        if label.truncation:  # what is left of a cut one may be less tall than the whole
+            assert (labelled[:2] >= whole[:2] - 3).all()
+            assert (labelled[2:] <= whole[2:] + 3).all()
+        else:
+            assert np.abs(whole - labelled).max() < 0.2 * (whole[2] - whole[0]) + 3, "the 3D box's projection is near"
 
 
 def test_left_pixels_are_found_in_the_right_view_at_their_disparity(rendered):
@@ -226,6 +234,92 @@ def test_every_kind_of_car_fills_its_box_exactly(kind, fine):
     np.testing.assert_allclose(np.linalg.norm(mesh.vertices[:, 3:6], axis=1), 1, atol=0.05)
 
 
+@pytest.mark.parametrize("kind", ["van", "minibus", "truck", "bus", "tram"])
+def test_every_large_vehicle_fills_its_box_and_nothing_lies_outside(kind):
+    """Each part, too: a part that stuck out would have squeezed all others when the whole was fitted to its box."""
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        height, width, length = size = vehicles.vehicle_size(kind, rng)
+        mesh = vehicles.vehicle(kind, size, rng)
+        low, high = mesh.positions.min(0), mesh.positions.max(0)
+        np.testing.assert_allclose([low[0], high[0]], [-length / 2, length / 2], atol=0.02 * length)
+        np.testing.assert_allclose([low[2], high[2]], [0, height], atol=0.02 * height)
+        mirrors = 0.45 if kind in ("van", "minibus") else 0.02 * width
+        assert -1e-4 <= high[1] - low[1] - width < mirrors
+        wheels = mesh.positions[mesh.vertices[:, SKIN] == Skin.TYRE]
+        if kind != "tram":
+            diameter = np.ptp(wheels[:, 2])
+            assert 0.5 < diameter < 1.1, "wheels keep their size"
+            front = wheels[wheels[:, 0] > wheels[:, 0].max() - 1.02 * diameter]
+            assert np.ptp(front[:, 0]) == pytest.approx(diameter, rel=0.06), "and are round"
+            assert np.abs(wheels[:, 0]).max() > 0.25 * length, "and stand at the ends"
+
+
+def test_a_lorrys_cab_is_as_long_as_cabs_are():
+    """The windscreen is where the front is, a box behind it takes most of the length."""
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        mesh = vehicles.truck((3.4, 2.5, 9.0), rng)
+        glass = mesh.positions[mesh.vertices[:, SURFACE] == Surface.GLASS]
+        assert 4.5 - 2.3 < glass[:, 0].min() < glass[:, 0].max() < 4.5
+        assert (mesh.positions[:, 0] < 0).mean() > 0.2
+
+
+# People ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "heights"), [("Pedestrian", (0.9, 2.15)), ("Person_sitting", (1.0, 1.6)), ("Cyclist", (1.4, 2.2))]
+)
+def test_people_fill_their_boxes_stand_on_the_ground_and_differ(kind, heights):
+    rng = np.random.default_rng(3)
+    sizes = []
+    for _ in range(25):
+        mesh, size = people.anyone(rng, kind)
+        low, high = mesh.positions.min(0), mesh.positions.max(0)
+        room = size - (high - low)[[2, 1, 0]]
+        np.testing.assert_allclose(room, [0, 0.1, 0.1] if kind == "Pedestrian" else 0, atol=0.02)
+        np.testing.assert_allclose([low[2], low[0] + high[0], low[1] + high[1]], 0, atol=1e-3)
+        sizes.append(size)
+    sizes = np.array(sizes)
+    assert heights[0] < sizes[:, 0].min() < sizes[:, 0].max() < heights[1]
+    assert sizes.std(0).min() > 0.02
+    longest = {"Pedestrian": 1.6, "Person_sitting": 1.1, "Cyclist": 2.1}[kind]
+    assert sizes[:, 2].max() < longest
+
+
+def test_bodies_bend_at_their_joints_and_keep_their_limbs_length():
+    body = bodies()[0].scaled(1.8)
+    assert np.ptp(body.vertices[:, 2]) == pytest.approx(1.8, rel=1e-3)
+    same, places = body.posed({})
+    np.testing.assert_allclose(same, body.vertices, atol=1e-4)
+    for side, sign in (("L", 1), ("R", -1)):
+        assert sign * places[f"hand.{side}"][1] > 0.2
+    bent, moved = body.posed({"thigh.L": turned("y", -np.pi / 2), "shin.L": turned("y", np.pi / 2)})
+    assert moved["shin.L"][0] > places["shin.L"][0] + 0.25, "the knee comes forward"
+    assert moved["foot.L"][2] > places["foot.L"][2] + 0.2, "the foot off the ground"
+    for a, b in (("thigh.L", "shin.L"), ("shin.L", "foot.L"), ("arm.R", "forearm.R")):
+        before, after = (np.linalg.norm(p[b] - p[a]) for p in (places, moved))
+        assert after == pytest.approx(before, rel=1e-3)
+    right = body.region == NAMES.index("shin.R")
+    np.testing.assert_allclose(bent[right], body.vertices[right], atol=0.03)
+
+
+def test_a_rider_sits_on_the_saddle_with_hands_on_the_bars_and_feet_on_the_pedals():
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        body = people._anybody(rng, children=False)
+        saddle, bars, crank = np.array([-0.2, 0, 0.92]), np.array([0.3, 0, 1.05]), rng.uniform(0, 6)
+        pose, hips = people._riding(body, saddle, bars, crank, 0.3)
+        _, places = body.posed(pose)
+        places = {name: place - places["root"] + hips for name, place in places.items()}
+        for side in "LR":
+            assert np.linalg.norm(places[f"hand.{side}"] - bars) < 0.45
+            assert abs(places[f"foot.{side}"][2] - 0.4) < 0.3
+            assert places[f"shin.{side}"][0] > places[f"thigh.{side}"][0], "knees are ahead of the hips"
+        assert places["head"][2] > places["chest"][2] > places["root"][2]
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10**6))
 def test_nobody_stands_in_anyone_else(seed):
@@ -248,6 +342,41 @@ def test_a_label_tells_heading_as_kitti_does():
         np.testing.assert_allclose([along[2], -along[0]], [2 * np.cos(yaw), 2 * np.sin(yaw)], atol=1e-6)
 
 
+def test_what_reaches_beside_us_is_labelled_by_the_angle_that_is_hidden():
+    """A car from 0.4 to 4.4 m beside us: no projection tells how much of it the border cuts."""
+    mesh = box((4, 1.7, 1.5), (0, 0, 0.75)).placed((2.4, -2.3, 0), 0, 1)
+    seen = np.zeros((SMALL.height, SMALL.width), np.uint8)
+    seen[50:, 380:] = 1
+    label = annotate("Car", (1.5, 1.7, 4), (2.4, -2.3, 0), 0.0, 1, mesh, seen, LEVEL, SMALL)
+    assert 0.5 < label.truncation < 0.95
+    assert label.location[2] == pytest.approx(2.4)
+    sliver = np.zeros_like(seen)
+    sliver[60:, -1] = 1
+    assert annotate("Car", (1.5, 1.7, 4), (2.4, -2.3, 0), 0.0, 1, mesh, sliver, LEVEL, SMALL).kind == "DontCare"
+
+
+def test_the_2d_box_of_a_wall_that_passes_the_camera_reaches_the_pictures_border():
+    """Its nearer corners lie behind the camera: what is seen of its edges counts, not the corners that are left."""
+    wall = box((12, 2.5, 3), (0, 0, 1.5)).placed((4.0, 2.6, 0), 0, 1)
+    seen = np.zeros((SMALL.height, SMALL.width), np.uint8)
+    seen[:, :120] = 1
+    label = annotate("Truck", (3, 2.5, 12), (4.0, 2.6, 0), 0.0, 1, wall, seen, LEVEL, SMALL)
+    left, top, _, bottom = label.box
+    assert (left, top, bottom) == (0, 0, SMALL.height - 1)
+
+
+def test_traffic_has_near_vehicles_of_every_class():
+    kinds, near = [], 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        actors = populate(lay_out(rng), rng)
+        kinds += [actor.kind for actor in actors]
+        near += sum(actor.x < 9 and abs(actor.y) < 5.5 and actor.x > -1 for actor in actors)
+    assert set(kinds) >= {"Car", "Van", "Truck", "Tram", "Pedestrian", "Cyclist"}
+    assert "Misc" not in kinds
+    assert near > 20
+
+
 # Drives and files -----------------------------------------------------------------------------------------------------
 
 
@@ -267,7 +396,9 @@ def test_a_drive_moves_us_and_the_others_steadily():
 def written(renderer, tmp_path_factory):
     """Two frames, each with a rig of its own."""
     folder = tmp_path_factory.mktemp("synth")
-    recipe = Recipe(2, seed=9, width=208, height=64, focal=(110, 130), baseline=(0.2, 0.9), camera_height=(1.2, 2.0))
+    recipe = WorldRecipe(
+        2, seed=9, width=208, height=64, focal=(110, 130), baseline=(0.2, 0.9), camera_height=(1.2, 2.0)
+    )
     assert sum(generate(recipe, folder)) == 2
     return recipe, folder
 
@@ -284,7 +415,7 @@ def test_the_same_seed_gives_the_same_files_however_many_workers(written, tmp_pa
 
 @pytest.mark.filterwarnings("ignore:a rendering process died")
 def test_frames_of_a_process_that_died_are_rendered_again(tmp_path):
-    recipe = Recipe(4, seed=9, width=208, height=64)
+    recipe = WorldRecipe(4, seed=9, width=208, height=64)
     rendering = generate(recipe, tmp_path, workers=2)
     done = next(rendering)
     for child in multiprocessing.active_children():
@@ -349,8 +480,8 @@ def test_a_stopped_run_goes_on_without_rendering_twice(written):
 )
 def test_impossible_recipes_are_refused(wrong, said):
     with pytest.raises(InputError, match=said):
-        Recipe(**{"frames": 1, **wrong})
+        WorldRecipe(**{"frames": 1, **wrong})
 
 
 def test_kittis_rig_is_the_default():
-    assert Recipe(1).rig(np.random.default_rng(0))[0] == KITTI
+    assert WorldRecipe(1).rig(np.random.default_rng(0))[0] == KITTI

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The training program: every stage to a bitstream and an AP, resumable to the bit, its configurations valid."""
 
 from __future__ import annotations
@@ -5,6 +6,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
@@ -20,7 +22,8 @@ from sicm_ros.cli import main
 from sicm_ros.errors import InputError, ModelError
 from sicm_ros.kitti import KittiObjects
 from sicm_ros.model.folder import licence_of, network_config, read_model, save_model
-from sicm_ros.network.config import DetectorConfig, ScoreConfig
+from sicm_ros.network.config import ScoreConfig
+from sicm_ros.network.layers import PatchConv
 from sicm_ros.training import loop
 from sicm_ros.training.augment import Augmentation, draw
 from sicm_ros.training.averaging import average
@@ -95,7 +98,7 @@ def test_a_codec_follows_a_teacher_that_learnt_more(drive, tmp_path):
                 torch.testing.assert_close(network[own], moved)
     other = train(tiny(drive, tmp_path, "lite_detector", f"out={tmp_path / 'other'}", f"start={first}"))
     with pytest.raises(InputError, match="backbone_rate=0"):
-        loop.start_network(config.model_copy(update={"teacher": str(other)}))
+        loop.start_network(replace(config, teacher=str(other)))
 
 
 def test_matching_alone_leaves_everything_else_as_it_is(drive, tmp_path):
@@ -169,7 +172,7 @@ def test_calibration_is_written_beside_the_model_and_keeps_its_packets(drive, sm
         calibrate(folder, [], [None])
     monkey = ScoreConfig(slope=0.5, shift=3.0)
     tree = yaml.safe_load((folder / "config.yaml").read_text())
-    tree["network"].setdefault("detector", {})["scores"] = monkey.model_dump()
+    tree["network"].setdefault("detector", {})["scores"] = monkey.tree()
     (folder / "config.yaml").write_text(yaml.safe_dump(tree))
     after = sicm_ros.load(folder)
     assert after.config.detector.scores == monkey
@@ -230,6 +233,27 @@ def test_a_loss_that_is_not_finite_stops_with_the_samples_named(drive, tmp_path,
         train(tiny(drive, tmp_path))
 
 
+def test_mixed_precision_trains_where_bfloat16_is_right_and_is_refused_where_a_layer_is_wrong(
+    drive, tmp_path, monkeypatch
+):
+    config = tiny(drive, tmp_path, "lite_codec", "mixed_precision=true", "steps=2")
+    assert (train(config) / "weights.safetensors").is_file()
+    right = PatchConv.forward
+
+    def wrong(self, x):
+        return right(self, x).flip(1) if torch.is_autocast_enabled("cpu") else right(self, x)
+
+    monkeypatch.setattr(PatchConv, "forward", wrong)
+    with pytest.raises(TrainingError, match=r"mixed_precision=true: .*layer .*encoder\.linear\.scales\.0"):
+        train(tiny(drive, tmp_path, "lite_codec", "mixed_precision=true", f"out={tmp_path / 'refused'}"))
+    train(tiny(drive, tmp_path, "lite_codec", "steps=2", f"out={tmp_path / 'float32'}"))
+
+
+def without_facts(network: dict, facts: set[str]) -> dict:
+    detector = network.get("detector", {})
+    return {**network, "detector": {name: value for name, value in detector.items() if name not in facts}}
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_configuration_that_ships_runs_two_steps(drive, tmp_path, name, monkeypatch):
     config = load_config(name)
@@ -239,12 +263,9 @@ def test_every_configuration_that_ships_runs_two_steps(drive, tmp_path, name, mo
         "start=null", "prior_steps=1",
     ]  # fmt: skip
     short = load_config(name, small)
-    # What a start is trained to name, and how sure it may be, goes with it; the sizes are the configuration's.
-    alike = DetectorConfig().model_dump(include={"classes", "scores"})
-    sizes = [
-        {**network, "detector": {**network.get("detector", {}), **alike}}
-        for network in (short.network.model_dump(), config.network.model_dump())
-    ]
+    # A start gives its model's facts to the detector; what the network is made of comes from the configuration.
+    facts = {"classes", "scores", "errors"}
+    sizes = [without_facts(c.network.tree(), facts) for c in (short, config)]
     assert sizes[0] == sizes[1]
     assert (train(short) / "weights.safetensors").is_file()
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Task-weighted principal components, against what is known of them."""
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def test_a_codec_begins_as_the_transform(jointly: bool):
     """The convolutions do what the matrices say, and the units beside them are silent."""
     torch.manual_seed(0)
     codec = {"scales_jointly": jointly, "compensation": False, "width": 16, "search": 8, "prior": {"channels": 48}}
-    config = NetworkConfig.model_validate({"input_width": 96, "input_height": 64, "codec": codec})
+    config = NetworkConfig.parse({"input_width": 96, "input_height": 64, "codec": codec})
     network = MVSFCNet(config).eval()
     features = tuple(torch.randn(4, c, 64 // s, 96 // s) for c, s in zip((24, 40, 112), (4, 8, 16)))
     x = cells(features)
@@ -95,7 +96,7 @@ def test_a_codec_begins_as_the_transform(jointly: bool):
 
 def test_quality_spans_the_sizes_asked_for():
     torch.manual_seed(0)
-    network = MVSFCNet(NetworkConfig.model_validate({"input_width": 96, "input_height": 64}))
+    network = MVSFCNet(NetworkConfig.parse({"input_width": 96, "input_height": 64}))
     features = tuple(torch.randn(8, c, 64 // s, 96 // s) for c, s in zip((24, 40, 112), (4, 8, 16)))
     x = cells(features)
     _set_transform(network, x, torch.zeros_like(x))
@@ -106,7 +107,7 @@ def test_quality_spans_the_sizes_asked_for():
 
 def test_with_compensation_the_left_view_alone_is_transformed():
     torch.manual_seed(0)
-    network = MVSFCNet(NetworkConfig.model_validate({"input_width": 96, "input_height": 64})).eval()
+    network = MVSFCNet(NetworkConfig.parse({"input_width": 96, "input_height": 64})).eval()
     features = tuple(torch.randn(2, c, 64 // s, 96 // s) for c, s in zip((24, 40, 112), (4, 8, 16)))
     left = tuple(f[:1] for f in features)
     before = network.gain(torch.tensor([0.0, 1.0]))[:, 64:].clone()

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Says what this machine lacks for the set-up, and the one command that brings it. Needs nothing but Python itself."""
 
 import importlib.util

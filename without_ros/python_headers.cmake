@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 # Mends, once the top-level CMakeLists has run and all targets are known, what the ROS wheels' generators say about Python's
 # header folders. Given to colcon as CMAKE_PROJECT_INCLUDE, so that our CMakeLists.txt stays what a ROS machine expects.
 function(sicm_mend_python_headers)

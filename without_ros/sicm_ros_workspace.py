@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Lets every Python of this environment find the workspace beside it (../ws), as `source ws/install/setup.bash` would.
 
 Copied into .venv by the Makefile and imported by a .pth file whose name sorts before that of the ROS wheels: they start

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Makes docs/pictures/demo.jpg: a pair of the demo's drive, what the decoder makes of its packet, and that from above.
 
 python docs/pictures/demo.py [number of the pair]

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A ROS bag as a file: what is in it, its messages in order, and writing one that `ros2 bag play` plays."""
 
 from __future__ import annotations

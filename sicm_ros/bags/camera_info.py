@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sensor_msgs/CameraInfo` and our calibration, in both directions; works on any object with the message's fields.
 
 ROS stereo (REP 104, image_pipeline): both projection matrices are relative to the left camera, so that P_left[3] = 0

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Pictures in ROS messages and as arrays, without ROS: works on any object with the fields of the message.
 
 `sensor_msgs/Image` as its comments define it: `step` bytes a row, which may be padded; `is_bigendian` for 16 bits.
@@ -11,7 +12,7 @@ import numpy as np
 from sicm_ros.errors import InputError
 
 # Channels and bytes per channel of what we read.
-_LAYOUTS = {
+LAYOUTS = {
     "rgb8": (3, 1),
     "bgr8": (3, 1),
     "rgba8": (4, 1),
@@ -51,9 +52,9 @@ def rgb_from_image(message, topic: str = "image") -> np.ndarray:
         InputError: an encoding that isn't read, or fewer bytes than height x step.
     """
     encoding = message.encoding
-    if encoding not in _LAYOUTS:
-        raise InputError(f"{topic}: encoding {encoding!r} is not read; convert to one of {', '.join(sorted(_LAYOUTS))}")
-    channels, size = _LAYOUTS[encoding]
+    if encoding not in LAYOUTS:
+        raise InputError(f"{topic}: encoding {encoding!r} is not read; convert to one of {', '.join(sorted(LAYOUTS))}")
+    channels, size = LAYOUTS[encoding]
     height, width = int(message.height), int(message.width)
     step = int(message.step) or width * channels * size
     data = np.frombuffer(message.data, np.uint8)

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Where stereo bags in the wild keep their pictures, and what has to be mended in their calibration."""
 
 from __future__ import annotations
@@ -6,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from sicm_ros.errors import InputError
+from sicm_ros.extensions import Registry
 from sicm_ros.geometry import StereoCalibration
 
 DISPARITY_OFFSET = 0.52  # pixels at 1242 of width: KITTI's labels against its pictures (docs/kitti.md)
@@ -49,12 +51,12 @@ def _kitti(name: str, about: str, left: str, right: str, camera_info: bool = Tru
     return Preset(name, about, left, right, camera_info, True, DISPARITY_OFFSET)
 
 
-PRESETS = {
+_SHIPPED = {
     preset.name: preset
     for preset in (
         Preset(
             "stereo",
-            "ROS stereo (image_pipeline, and `sicm bag from-kitti`)",
+            "ROS stereo (image_pipeline, and `sicm data bag`)",
             "/left/image_rect_color",
             "/right/image_rect_color",
         ),
@@ -86,6 +88,7 @@ PRESETS = {
         ),
     )
 }
+PRESETS: Registry[Preset] = Registry("sicm_ros.presets", _SHIPPED, Preset)
 IMAGES = {"sensor_msgs/msg/Image": "", "sensor_msgs/msg/CompressedImage": "/compressed"}
 
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """ROS messages made and serialised without ROS: what a stereo bag holds."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A drive in stereo, whatever it lies in, bag or KITTI folder: as messages of ROS stereo or as arrays."""
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sicm_ros.bags.camera_info import stereo_calibration
 from sicm_ros.bags.images import rgb_from_compressed, rgb_from_image
 from sicm_ros.bags.presets import IMAGES, KITTI_RIGS, choose, listed
 from sicm_ros.errors import CalibrationError, InputError
-from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry import ImagePair, StereoCalibration
 
 if TYPE_CHECKING:
     from sicm_ros.kitti import StereoFrame
@@ -25,26 +26,21 @@ if TYPE_CHECKING:
 LEFT, RIGHT = "left/image_rect_color", "right/image_rect_color"
 LEFT_INFO, RIGHT_INFO = "left/camera_info", "right/camera_info"
 LABELS, TF_STATIC, DISPARITY_OFFSET = "labels", "/tf_static", "disparity_offset"
-TOLERANCE = 20_000_000  # nanoseconds between the stamps of one pair: KITTI's cameras are stamped up to 10 ms apart
+TOLERANCE = 30_000_000  # nanoseconds between the stamps of one pair, as the encoder has it; KITTI's: up to 10 ms
 PERIOD = 100_000_000  # nanoseconds: KITTI's 10 Hz
 EPOCH = 1_317_000_000 * 10**9  # nanoseconds since 1970, September 2011: where a folder tells no time
 
 
 @dataclass(frozen=True)
-class StereoPair:
-    """One pair with what is known of it.
+class RecordedPair(ImagePair):
+    """A pair with what else a recording tells of it.
 
     Attributes:
-        stamp: of the left picture, nanoseconds since 1970.
-        left, right: uint8 (height, width, 3) RGB.
-        calibration: of the pair.
+        stamp: of the left image, nanoseconds since 1970.
         labels: objects that a person, or the renderer, marked; None where there are none. Left optical frame.
     """
 
     stamp: int
-    left: np.ndarray
-    right: np.ndarray
-    calibration: StereoCalibration
     labels: ros.Boxes | None
 
 
@@ -82,7 +78,7 @@ class StereoSource(ABC):
         `others` adds whatever else a bag holds, under its own name.
         """
 
-    def pairs(self, start: float = 0.0) -> Iterator[StereoPair]:
+    def pairs(self, start: float = 0.0) -> Iterator[RecordedPair]:
         """The pairs as arrays. A picture without a partner within TOLERANCE is left out."""
         infos: dict[str, Any] = {}
         waiting: dict[str, Any] = {}
@@ -110,9 +106,8 @@ class StereoSource(ABC):
                     infos[LEFT_INFO], infos[RIGHT_INFO], disparity_offset=self.disparity_offset
                 )
                 decode = rgb_from_compressed if self.compressed else rgb_from_image
-                yield StereoPair(
-                    stamp, decode(left, left_topic), decode(right, right_topic), calibration, labels.pop(stamp, None)
-                )
+                images = decode(left, left_topic), decode(right, right_topic)
+                yield RecordedPair(*images, calibration, stamp, labels.pop(stamp, None))
 
     def close(self) -> None:  # noqa: B027, most sources have nothing open
         """Closes what is open."""
@@ -321,8 +316,9 @@ class BagSource(StereoSource):
             return KITTI_RIGS[width, height]
         if not self.preset.rectified:
             return None
-        left, right = (self._first(topic) for topic in self._infos)
-        return stereo_calibration(left, right, topics=self._infos, assume_rectified=True)
+        left, right = self._infos
+        infos = self._first(left), self._first(right)
+        return stereo_calibration(*infos, topics=(left, right), assume_rectified=True)
 
     def _offset(self) -> float:
         if "/" + DISPARITY_OFFSET in self.bag.topics:

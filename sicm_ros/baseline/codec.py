@@ -1,24 +1,33 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A codec of stereo pictures as benchmarks meet it: a folder in, packets and pictures out."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from sicm_ros.errors import ModelError
-from sicm_ros.geometry import StereoCalibration
+from sicm_ros.baseline.config import PictureCodecConfig
+from sicm_ros.baseline.network import StereoPictureNetwork
+from sicm_ros.geometry import ImagePair, StereoCalibration
 from sicm_ros.model.base import PairCodec, level_of
+from sicm_ros.model.folder import Kind, read_model, register
+from sicm_ros.model.pair import takes_pair
+
+PICTURES = register(
+    Kind("pictures", PictureCodecConfig, StereoPictureNetwork, "sicm_ros.baseline.load", "encoder.units.")
+)
 
 
 class PictureModel(PairCodec):
-    """A trained StereoPictureNetwork with its integer prior. `sicm_ros.load` makes one of a folder of kind pictures.
+    """A trained StereoPictureNetwork with its integer prior. `load` makes one from a folder.
 
     Its packets are like those of features (docs/bitstream.md), and each holds its calibration. The network runs in
     float32 everywhere: where pixels are bright, numbers of bfloat16 lie a grey level apart.
     """
 
+    @takes_pair
     def encode_pictures(
         self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float = 0.5
     ) -> bytes:
@@ -38,8 +47,8 @@ class PictureModel(PairCodec):
             symbols = self._rounded(latents)
         return self._packet(symbols, calibration, level)
 
-    def decode_pictures(self, data: bytes) -> tuple[np.ndarray, np.ndarray, StereoCalibration]:
-        """A packet to the pair as rebuilt, uint8 (input height, input width, 3) RGB, and these pictures' calibration.
+    def decode_pictures(self, data: bytes) -> ImagePair:
+        """A packet to the pair as reconstructed: uint8 (input height, input width, 3) RGB, and their calibration.
 
         Raises:
             BitstreamError: the packet is damaged, of another model or version, or holds no calibration.
@@ -50,7 +59,7 @@ class PictureModel(PairCodec):
             symbols = symbols.to(self.device, torch.float32, memory_format=torch.channels_last)
             pictures = self.network.synthesise(symbols, self._quality(reading.packet.quality))
             left, right = pictures.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        return left, right, self.view(reading.calibration).calibration
+        return ImagePair(left, right, self.view(reading.calibration).calibration)
 
     def describe(self) -> dict:
         """Name, fingerprint, licence, input size and number of parameters."""
@@ -63,10 +72,14 @@ class PictureModel(PairCodec):
             "parameters": sum(p.numel() for p in self.network.parameters()),
         }
 
-    def _no_features(self, *_: object, **__: object) -> NoReturn:
-        raise ModelError(
-            f"model {self.name} codes pictures and detects nothing; expected a model of features, such as default"
-        )
 
-    # What a user of Model may ask of any model is refused in words.
-    encode = decode = decode_many = bits_map = extract = warm_up = detect_uncompressed = detect_features = _no_features
+def load(folder: str | Path, device: str = "cpu") -> PictureModel:
+    """Load a folder of a codec of stereo images, as `sicm train lite_pictures` writes it.
+
+    Args:
+        device: where the network runs, "cpu" or "cuda".
+
+    Raises:
+        ModelError: there is no such folder, or it is of features, or a file of it is missing or broken.
+    """
+    return PictureModel(read_model(folder, PICTURES), device)

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A codec of stereo pictures with bi-directional contextual transforms: what others send instead of features.
 
     left, right --> stride 4 --> stride 8 --> stride 16 --> latents --(QualityGain, rounding, StereoPrior)--> symbols
@@ -22,9 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sicm_ros.baseline.config import PictureCodecConfig
 from sicm_ros.entropy.prior import StereoPrior
-from sicm_ros.network.config import PictureCodecConfig
-from sicm_ros.network.layers import ResidualBlock, conv, cosine_rows, zero
+from sicm_ros.network.layers import PatchConv, ResidualBlock, conv, cosine_rows, zero
 from sicm_ros.network.quality import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.smfc import ContextualTransform, quality_plane
 
@@ -79,7 +80,7 @@ class PictureEncoder(nn.Module):
         )
         self.join = conv(high + 1, high, 1)
         self.to_latent = nn.Sequential(ResidualBlock(high), zero(conv(high, latent)))
-        self.linear = conv(3, latent, BLOCK, BLOCK, padding=0)
+        self.linear = PatchConv(3, latent, BLOCK)
         with torch.no_grad():
             self.linear.weight.copy_(cosine_blocks(latent) / latent_magnitude(latent))
 

@@ -1,111 +1,108 @@
-"""Rate and accuracy of a model on a labelled data set, through the whole chain with real bitstreams.
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""Rate and accuracy on a labelled data set, through the whole chain with real bitstreams.
 
-frame -> model.encode -> bytes -> model.decode -> detections (KITTI file) -> AP of all frames
+frames -> coder -> streams -> coder, detector -> detections (KITTI files) -> AP of all frames, with intervals
+
+The one chain of every evaluation: `sicm evaluate` measures a model by it, `sicm bench run` every other codec too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
-from sicm_ros.benchmark.association import nearest_free
+from sicm_ros.benchmark.association import overlapping
+from sicm_ros.benchmark.coders import Coder, Found, Ours, Uncompressed
+from sicm_ros.benchmark.coverage import ERRORS, coverage
+from sicm_ros.benchmark.point import Point
 from sicm_ros.benchmark.reliability import reliability
+from sicm_ros.benchmark.store import write
 from sicm_ros.errors import InputError
-from sicm_ros.geometry import Detections, StereoCalibration
-from sicm_ros.kitti import Labels, StereoFrame, bootstrap, evaluate, read_labels, write_detections
-from sicm_ros.kitti.evaluation import CLASSES, CURVES, Figures
-from sicm_ros.kitti.overlap import image_areas, image_intersections
+from sicm_ros.geometry import Detections, StereoPair
+from sicm_ros.geometry.boxes import CLASSES as NAMES
+from sicm_ros.kitti import Labels, StereoFrame, bootstrap, evaluate, from_detections, read_labels
+from sicm_ros.kitti.evaluation import CLASSES, CURVES
+from sicm_ros.kitti.labels import format_labels
+
+if TYPE_CHECKING:
+    from sicm_ros.model import Model
 
 NEAR, FAR = 10.0, 30.0  # metres: where the depth error is looked at
-MATCH_OVERLAP = 0.5  # in the image, so that depth itself does not decide what matches
 _DONE = "frames.csv"
 
 
-class Result(Protocol):
-    """What a model's decoder gives; more is welcome."""
-
-    detections: Detections
-
-
-class StereoCodec(Protocol):
-    """A model as this measurement sees it: sicm_ros.load gives one."""
-
-    def encode(
-        self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float, sequence: int = 0
-    ) -> bytes: ...
-
-    def decode(self, data: bytes) -> Result: ...
-
-    def detect_uncompressed(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Result: ...
-
-
-@dataclass(frozen=True)
-class Point:
-    """What one quality gives on a data set.
-
-    Attributes:
-        quality: 0 to 1; None for the uncompressed network.
-        bpp: bits per pixel over both full-size views, mean over frames; None where nothing was coded.
-        bytes_per_pair: mean size of a packet; None where nothing was coded.
-        ap: KITTI's figures, per cent (kitti.evaluate).
-        interval: of each figure, [low, high] of 95 % over resampled frames (kitti.bootstrap).
-        depth_error: median of |z - z of the label| / z of the label, per cent, of matched cars at 10 to 30 m; None
-            where no car matched.
-        matched: how many cars that is.
-        reliability: class -> how far scores are from chances (reliability.Reliability's fields).
-    """
-
-    quality: float | None
-    bpp: float | None
-    bytes_per_pair: float | None
-    ap: Figures
-    interval: Figures
-    depth_error: float | None
-    matched: int
-    reliability: dict[str, dict]
-
-
 def measure(
-    model: StereoCodec,
+    model: Model,
     frames: Sequence[StereoFrame],
     quality: float | None,
     folder: Path,
     replicates: int = 200,
     progress: bool = True,
 ) -> Point:
-    """Sends every frame through the chain at one quality, writes what it detects, and evaluates the files.
+    """Send every frame through a model at one quality, write what is detected, and evaluate the files.
 
-    folder gets `detections/<frame>.txt` in KITTI's format and `frames.csv` with each packet's size. A run that was
+    folder gets `detections/<frame>.txt` in KITTI's format, `errors/<frame>.txt` with the standard deviations that each
+    detection has (`Detections.errors`), a line each, and `frames.csv` with each packet's size. A run that was
     interrupted goes on where it stopped: delete the folder to begin anew. Raises InputError for frames without labels.
+
+    Args:
+        quality: 0 to 1; None for the uncompressed network.
+        replicates: resampled sets of frames behind the intervals.
     """
-    name = "uncompressed" if quality is None else f"quality {quality:g}"
     unlabelled = [frame.name for frame in frames if not frame.labelled]
     if unlabelled or not len(frames):
         raise InputError(f"{len(frames)} frames, {len(unlabelled)} of them without labels; expected labelled ones")
+    coder: Coder = Uncompressed() if quality is None else Ours(model, quality)
     sizes = _done(folder)
-    (folder / "detections").mkdir(parents=True, exist_ok=True)
+    for part in ("detections", "errors"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
     missing = [frame for frame in frames if frame.name not in sizes]
-    bar = tqdm(missing, name, len(frames), initial=len(frames) - len(missing), unit="pair", disable=not progress)
+    bar = tqdm(missing, title(quality), len(frames), initial=len(frames) - len(missing), disable=not progress)
     with (folder / _DONE).open("a") as done:
         for frame in bar:
-            if quality is None:
-                size = 0
-                detections = model.detect_uncompressed(frame.left, frame.right, frame.calibration).detections
-            else:
-                packet = model.encode(frame.left, frame.right, frame.calibration, quality)
-                size = len(packet)
-                detections = model.decode(packet).detections
-            write_detections(folder / "detections" / f"{frame.name}.txt", detections, frame.source.left_origin_shift)
-            width, height = frame.size
-            sizes[frame.name] = size, size * 8 / (2 * width * height)
-            done.write(f"{frame.name},{size},{sizes[frame.name][1]!r}\n")
+            streams, ((found,),) = through(coder, [frame], [model])
+            write_found(folder / "detections" / f"{frame.name}.txt", found, frame)
+            write(folder / "errors" / f"{frame.name}.txt", _text_of(found.errors))
+            sizes[frame.name] = size_of(frame, sum(map(len, streams)))
+            size, bpp = sizes[frame.name]
+            done.write(f"{frame.name},{size},{bpp!r}\n")
             done.flush()
-    return judge(frames, sizes, folder / "detections", quality, replicates, progress)
+    return judge(frames, sizes, folder / "detections", quality, replicates, progress, folder / "errors")
+
+
+def through(
+    coder: Coder, frames: Sequence[StereoPair], detectors: Sequence[Model], streams: list[bytes] | None = None
+) -> tuple[list[bytes], Found]:
+    """Send a group of frames through a coder: its streams, and what each detector finds in each frame.
+
+    Args:
+        frames: one, or a sequence where the coder is one of video.
+        streams: of an earlier run, which needn't be made again.
+    """
+    streams = coder.encode(frames) if streams is None else streams
+    return streams, coder.detect(frames, streams, detectors)
+
+
+def write_found(path: Path, found: Detections, frame: StereoFrame) -> None:
+    """Write a frame's detections as KITTI has them, in the axes of its own calibration; whole whenever it is there."""
+    labels = from_detections(found).moved(-frame.source.left_origin_shift)
+    write(path, format_labels(labels).encode())
+
+
+def size_of(frame: StereoFrame, size: float) -> tuple[float, float]:
+    """Return bytes, and bits per pixel over both views at the camera's size."""
+    width, height = frame.size
+    return size, size * 8 / (2 * width * height)
+
+
+def title(quality: float | None) -> str:
+    """Return a point's name for people."""
+    return "uncompressed" if quality is None else f"quality {quality:g}"
 
 
 def judge(
@@ -115,6 +112,7 @@ def judge(
     quality: float | None,
     replicates: int = 200,
     progress: bool = True,
+    errors: Path | None = None,
 ) -> Point:
     """The figures of detections that lie in files.
 
@@ -124,20 +122,25 @@ def judge(
         detections: folder of `<frame>.txt`, KITTI's format.
         quality: what the codec was told; None for the uncompressed network.
         replicates: resampled sets of frames behind the intervals.
+        errors: folder of `<frame>.txt`, the detections' standard deviations in the same order; None without any.
     """
-    name = "uncompressed" if quality is None else f"quality {quality:g}"
     labels = [frame.labels for frame in frames]
     found = [
         read_labels(detections / f"{frame.name}.txt", scored=True).moved(frame.source.left_origin_shift)
         for frame in frames
     ]
-    errors = np.concatenate([depth_errors(*pair) for pair in zip(labels, found)])
+    apart = np.concatenate([depth_errors(*pair) for pair in zip(labels, found)])
+    covered = None
+    paths = [errors / f"{frame.name}.txt" for frame in frames] if errors is not None else []
+    if paths and all(path.exists() for path in paths):  # runs of before 0.9 that go on have none
+        deviations = [_errors_of(path) for path in paths]
+        covered = asdict(coverage(labels, [_detections(*pair) for pair in zip(found, deviations)]))
     interval = bootstrap(
         labels,
         found,
         replicates,
         progress=lambda curves: tqdm(
-            curves, f"{name}, intervals", CURVES, unit="curve", leave=False, disable=not progress
+            curves, f"{title(quality)}, intervals", CURVES, unit="curve", leave=False, disable=not progress
         ),
     )
     mean_size, bpp = np.mean([sizes[frame.name] for frame in frames], axis=0)
@@ -147,15 +150,34 @@ def judge(
         None if quality is None else float(mean_size),
         evaluate(labels, found),
         interval,
-        float(np.median(errors)) if len(errors) else None,
-        len(errors),
+        float(np.median(apart)) if len(apart) else None,
+        len(apart),
         {name: asdict(reliability(labels, found, name)) for name in CLASSES},
+        covered,
     )
 
 
-def _done(folder: Path) -> dict[str, tuple[int, float]]:
+def _text_of(errors: np.ndarray) -> bytes:
+    """The standard deviations (N, 4) of a frame's detections as lines of a file."""
+    return "".join(" ".join(f"{value:.6g}" for value in row) + "\n" for row in errors).encode()
+
+
+def _errors_of(path: Path) -> np.ndarray:
+    """What `_text_of` wrote."""
+    return np.array([line.split() for line in path.read_text().splitlines()], np.float64).reshape(-1, len(ERRORS))
+
+
+def _detections(found: Labels, errors: np.ndarray) -> Detections:
+    """A frame's detections as they were before they became a file of KITTI's."""
+    classes = np.array([NAMES.index(name) for name in found.names], np.int64)
+    return Detections(
+        classes, found.scores, found.location, found.dimensions, found.rotation_y, found.image_boxes, errors
+    )
+
+
+def _done(folder: Path) -> dict[str, tuple[float, float]]:
     """Frame -> bytes and bits per pixel, of those that an earlier run finished."""
-    sizes: dict[str, tuple[int, float]] = {}
+    sizes: dict[str, tuple[float, float]] = {}
     path = folder / _DONE
     if path.exists():
         lines = path.read_text().splitlines(keepends=True)
@@ -180,12 +202,7 @@ def depth_errors(labels: Labels, detections: Labels, near: float = NEAR, far: fl
     cars = labels[labels.names == "Car"]
     found = detections[detections.names == "Car"]
     found = found[np.argsort(-found.scores, kind="stable")]
-    a = np.repeat(found.image_boxes, len(cars), axis=0)
-    b = np.tile(cars.image_boxes, (len(found), 1))
-    shared = image_intersections(a, b)
-    union = image_areas(a) + image_areas(b) - shared
-    ratio = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0).reshape(len(found), len(cars))
-    taken = nearest_free(np.where(ratio > MATCH_OVERLAP, -ratio, np.inf))
+    taken = overlapping(found.image_boxes, cars.image_boxes)
     depth = cars.location[taken[taken >= 0], 2]
     errors = 100 * np.abs(found.location[taken >= 0, 2] - depth) / depth
     return errors[(near <= depth) & (depth <= far)]

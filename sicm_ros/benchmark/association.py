@@ -1,8 +1,13 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Which detection is which object."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from sicm_ros.kitti.overlap import image_areas, image_intersections
+
+LEAST_OVERLAP = 0.5  # intersection over union in the image, above which two boxes are of one object
 
 
 def nearest_free(apart: np.ndarray) -> np.ndarray:
@@ -22,3 +27,16 @@ def nearest_free(apart: np.ndarray) -> np.ndarray:
             taken[row] = column
             apart[:, column] = np.inf
     return taken
+
+
+def overlapping(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Each image box (N, 4), best first, takes the free one of the others (M, 4) that it overlaps most.
+
+    Depth itself has no say in what is what, then. int (N,): the other one's row, -1 where none overlaps by more than
+    LEAST_OVERLAP.
+    """
+    a, b = np.repeat(boxes, len(others), axis=0), np.tile(others, (len(boxes), 1))
+    shared = image_intersections(a, b)
+    union = image_areas(a) + image_areas(b) - shared
+    ratio = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0).reshape(len(boxes), len(others))
+    return nearest_free(np.where(ratio > LEAST_OVERLAP, -ratio, np.inf))

@@ -1,4 +1,5 @@
-"""`sicm report`: what a user's own stereo drive costs, by us and by other codecs, and what it does to detections."""
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""`sicm compare`: what a user's own stereo drive costs, by us and by other codecs, and what it does to detections."""
 
 from __future__ import annotations
 
@@ -14,16 +15,15 @@ import cv2
 import numpy as np
 
 from sicm_ros.benchmark import page
-from sicm_ros.benchmark.anchors import PictureCodec
-from sicm_ros.benchmark.coders import CodedPictures, Coder, Ours, Pictures
+from sicm_ros.benchmark.codecs import PictureCodec
+from sicm_ros.benchmark.coders import CodedPictures, Coder, Ours
 from sicm_ros.benchmark.comparison import ABOVE, WIDTH, jpeg
 from sicm_ros.benchmark.drift import NEAR, Drift, drift
 from sicm_ros.benchmark.figures import label_of
-from sicm_ros.geometry import LIKELY, Detections
+from sicm_ros.geometry import LIKELY, Detections, StereoPair
 from sicm_ros.geometry.drawing import DETECTION, LABEL, birds_eye, draw_boxes
 
 if TYPE_CHECKING:
-    from sicm_ros.bags import StereoPair
     from sicm_ros.model import Model
 
 OURS = "ours"
@@ -93,7 +93,7 @@ def compare(
         threads: of each encoder.
         progress: wraps the iteration over codecs.
     """
-    uncompressed = [model.detect_uncompressed(p.left, p.right, p.calibration).detections for p in pairs]
+    uncompressed = [model.detect_uncompressed(p).detections for p in pairs]
     area = model.config.input_width, model.config.input_height
     work: list[tuple[str, str, float, Coder]] = [(OURS, model.name, q, Ours(model, q)) for q in QUALITIES]
     for codec, mode, preset, full, small in ANCHORS:
@@ -151,7 +151,7 @@ def _side_by_side(rows: Sequence[Row]) -> set[int]:
     return {rows.index(ours[len(ours) // 2]), *order[:3]}
 
 
-def _draw(pair: StereoPair, rebuilt: Pictures | None, before: Detections, after: Detections) -> tuple[bytes, bytes]:
+def _draw(pair: StereoPair, rebuilt: StereoPair | None, before: Detections, after: Detections) -> tuple[bytes, bytes]:
     """JPEGs of the picture that the receiver has (ours: of the camera's, pale) and of the view from above."""
     if rebuilt is None:
         picture = cv2.addWeighted(pair.left, 0.6, np.full_like(pair.left, 255), 0.4, 0)

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Every way from frames to detections that a benchmark compares, behind one interface.
 
     frames -> encode -> streams (bytes, all that a receiver gets) -> detect -> detections in the source camera's frame
@@ -9,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from sicm_ros.benchmark.anchors import PictureCodec
+from sicm_ros.benchmark.codecs import PictureCodec
 from sicm_ros.benchmark.features import FeatureCodec
-from sicm_ros.errors import InputError, ModelError
-from sicm_ros.geometry import Detections, ModelView, StereoCalibration
+from sicm_ros.errors import InputError
+from sicm_ros.geometry import Detections, ImagePair, ModelView, StereoCalibration, StereoPair
 from sicm_ros.geometry.boxes import image_boxes
 
 if TYPE_CHECKING:
@@ -27,36 +28,17 @@ Found = list[list[Detections]]
 """Of each detector, of each frame."""
 
 
-class Pair(Protocol):
-    """What a coder needs of a frame (kitti.StereoFrame, bags.StereoPair)."""
-
-    left: np.ndarray
-    right: np.ndarray
-    calibration: StereoCalibration
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """A pair as a decoder rebuilt it: uint8 (height, width, 3) RGB, and the calibration of these pictures."""
-
-    left: np.ndarray
-    right: np.ndarray
-    calibration: StereoCalibration
-
-
 class Coder(Protocol):
-    """One way to code groups of frames.
+    """One way to code groups of frames."""
 
-    Attributes:
-        suffixes: of the files of a group's streams.
-    """
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Of the files of a group's streams."""
 
-    suffixes: tuple[str, ...]
-
-    def encode(self, frames: Sequence[Pair]) -> list[bytes]:
+    def encode(self, frames: Sequence[StereoPair]) -> list[bytes]:
         """Frames of a group to streams, one for each suffix."""
 
-    def detect(self, frames: Sequence[Pair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
+    def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
         """What each detector finds in each frame, from the streams and the frames' calibration alone."""
 
 
@@ -66,10 +48,10 @@ class Uncompressed:
 
     suffixes: tuple[str, ...] = ()
 
-    def encode(self, frames: Sequence[Pair]) -> list[bytes]:
+    def encode(self, frames: Sequence[StereoPair]) -> list[bytes]:
         return []
 
-    def detect(self, frames: Sequence[Pair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
+    def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
         return [_detected(detector, frames) for detector in detectors]
 
 
@@ -81,11 +63,11 @@ class Ours:
     quality: float
     suffixes: tuple[str, ...] = ("sicm",)
 
-    def encode(self, frames: Sequence[Pair]) -> list[bytes]:
+    def encode(self, frames: Sequence[StereoPair]) -> list[bytes]:
         (frame,) = frames
-        return [self.model.encode(frame.left, frame.right, frame.calibration, self.quality)]
+        return [self.model.encode(frame, self.quality)]
 
-    def detect(self, frames: Sequence[Pair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
+    def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
         return [[detector.decode(streams[0]).detections] for detector in detectors]
 
 
@@ -99,11 +81,10 @@ class CodedPictures:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        suffix = self.codec.suffix
-        stills = self.codec.codec in ("jpeg", "webp", "jxl", "avif")
-        return (f"left.{suffix}", f"right.{suffix}") if stills else (suffix,)
+        row = self.codec.row
+        return (row.suffix,) if row.video else (f"left.{row.suffix}", f"right.{row.suffix}")
 
-    def encode(self, frames: Sequence[Pair]) -> list[bytes]:
+    def encode(self, frames: Sequence[StereoPair]) -> list[bytes]:
         pictures = []
         for frame in frames:
             view = self._view(frame.calibration)
@@ -112,15 +93,15 @@ class CodedPictures:
             raise InputError("pictures of a sequence differ in size; a video has one")
         return self.codec.encode(np.stack(pictures), self.quality)
 
-    def decode(self, frames: Sequence[Pair], streams: list[bytes]) -> list[Pictures]:
+    def decode(self, frames: Sequence[StereoPair], streams: list[bytes]) -> list[ImagePair]:
         """The pairs as a receiver sees them."""
         calibrations = [self._calibration(frame.calibration) for frame in frames]
         decoded = self.codec.decode(streams, calibrations[0].width, calibrations[0].height)
         if len(decoded) != 2 * len(frames):
             raise InputError(f"{self.codec.codec}: {len(decoded)} pictures decoded; expected {2 * len(frames)}")
-        return [Pictures(decoded[2 * i], decoded[2 * i + 1], k) for i, k in enumerate(calibrations)]
+        return [ImagePair(decoded[2 * i], decoded[2 * i + 1], k) for i, k in enumerate(calibrations)]
 
-    def detect(self, frames: Sequence[Pair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
+    def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
         pairs = self.decode(frames, streams)
         sources = [frame.calibration for frame in frames]
         return [
@@ -145,11 +126,11 @@ class CodedFeatures:
     quality: float
     suffixes: tuple[str, ...] = ("ranges", "266")
 
-    def encode(self, frames: Sequence[Pair]) -> list[bytes]:
+    def encode(self, frames: Sequence[StereoPair]) -> list[bytes]:
         (frame,) = frames
-        return self.codec.encode(self.model.extract(frame.left, frame.right, frame.calibration), self.quality)
+        return self.codec.encode(self.model.extract(frame), self.quality)
 
-    def detect(self, frames: Sequence[Pair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
+    def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
         import torch
 
         (frame,) = frames
@@ -168,17 +149,14 @@ class CodedFeatures:
         return found
 
 
-@runtime_checkable
 class LearnedCodec(Protocol):
     """A model that codes stereo pictures, such as one with a bi-directional contextual transform (BCSIC)."""
 
-    def encode_pictures(
-        self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float
-    ) -> bytes:
+    def encode_pictures(self, pair: StereoPair, /, quality: float) -> bytes:
         """A pair, uint8 RGB, to a packet."""
 
-    def decode_pictures(self, data: bytes) -> tuple[np.ndarray, np.ndarray, StereoCalibration]:
-        """A packet to the pair as rebuilt, and the calibration of these pictures."""
+    def decode_pictures(self, data: bytes) -> StereoPair:
+        """A packet to the pair as reconstructed."""
 
 
 @dataclass(frozen=True)
@@ -189,27 +167,22 @@ class LearnedPictures:
     quality: float
     suffixes: tuple[str, ...] = ("sicp",)
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.model, LearnedCodec):
-            name = getattr(self.model, "name", type(self.model).__name__)
-            raise ModelError(f"model {name} gives back no pictures; expected one that was trained as a picture codec")
-
-    def encode(self, frames: Sequence[Pair]) -> list[bytes]:
+    def encode(self, frames: Sequence[StereoPair]) -> list[bytes]:
         (frame,) = frames
-        return [self.model.encode_pictures(frame.left, frame.right, frame.calibration, self.quality)]
+        return [self.model.encode_pictures(frame, self.quality)]
 
-    def decode(self, frames: Sequence[Pair], streams: list[bytes]) -> list[Pictures]:
+    def decode(self, frames: Sequence[StereoPair], streams: list[bytes]) -> list[StereoPair]:
         """The pair as a receiver sees it."""
-        return [Pictures(*self.model.decode_pictures(streams[0]))]
+        return [self.model.decode_pictures(streams[0])]
 
-    def detect(self, frames: Sequence[Pair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
+    def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
         (frame,) = frames
         pairs = self.decode(frames, streams)
         return [[_in_source(_detected(d, pairs)[0], frame.calibration)] for d in detectors]
 
 
-def _detected(detector: Model, pairs: Sequence[Pair]) -> list[Detections]:
-    return [detector.detect_uncompressed(p.left, p.right, p.calibration).detections for p in pairs]
+def _detected(detector: Model, pairs: Sequence[StereoPair]) -> list[Detections]:
+    return [detector.detect_uncompressed(p).detections for p in pairs]
 
 
 def _in_source(detections: Detections, calibration: StereoCalibration) -> Detections:

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What detectors make of the same pairs at equal bits: labels blue, detections red, in the picture and from above."""
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import numpy as np
 
 from sicm_ros.benchmark.coders import CodedPictures, LearnedPictures
 from sicm_ros.benchmark.results import HEADLINE, DatasetResults, Measured
-from sicm_ros.benchmark.run import OURS, frames_of, stream_files
+from sicm_ros.benchmark.settings import OURS
+from sicm_ros.benchmark.store import frames_of, stream_files
 from sicm_ros.geometry import LIKELY
 from sicm_ros.geometry.drawing import DETECTION, LABEL, birds_eye, draw_boxes
 from sicm_ros.kitti import Labels, StereoFrame, read_labels

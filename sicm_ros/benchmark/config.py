@@ -1,34 +1,34 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What a benchmark run consists of: typed, validated, read from YAML."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sicm_ros.benchmark.anchors import RANGES, STILL
+from sicm_ros.benchmark.codecs import codec_of
+from sicm_ros.config import Config, ConfigError, limited
 from sicm_ros.errors import InputError
 
 Quality = float
 Size = Literal["full", "input"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+@dataclass(frozen=True, kw_only=True)
+class Rendered(Config):
+    """A data set that `sicm data render` renders: frames, drives of so many frames (1: single frames), and seed."""
 
-
-class Rendered(_Frozen):
-    """A data set that `sicm synth` renders: frames, drives of so many frames (1: single frames), and seed."""
-
-    frames: int = Field(ge=2)
-    sequences: int = Field(1, ge=1)
+    frames: int = limited(ge=2)
+    sequences: int = limited(1, ge=1)
     seed: int = 7
 
 
-class DatasetConfig(_Frozen):
+@dataclass(frozen=True, kw_only=True)
+class DatasetConfig(Config):
     """Labelled frames.
 
     Attributes:
@@ -47,24 +47,23 @@ class DatasetConfig(_Frozen):
     path: Path | None = None
     split: str | None = None
     rendered: Rendered | None = None
-    limit: int | None = Field(None, ge=1)
-    video: int = Field(0, ge=0)
+    limit: int | None = limited(None, ge=1)
+    video: int = limited(0, ge=0)
     without_presets: tuple[str, ...] = ()
     anchors: tuple[str, ...] | None = None
     ablations: bool = True
 
-    @model_validator(mode="after")
-    def _one_source(self) -> DatasetConfig:
+    def check(self) -> None:
         if self.path is not None and self.rendered is not None:
             raise ValueError("path and rendered are both given; expected one of them")
-        return self
 
 
-class AnchorConfig(_Frozen):
+@dataclass(frozen=True, kw_only=True)
+class AnchorConfig(Config):
     """An anchor: a codec of pictures, or of features, at several qualities. Its curve is the best of all its variants.
 
     Attributes:
-        codec: of benchmark.anchors, "features" (benchmark.features), or "learned" (benchmark.coders.LearnedCodec).
+        codec: of benchmark.codecs, "features" (benchmark.features), or "learned" (benchmark.coders.LearnedCodec).
         model: folder of a learned codec's model.
         mode: views by themselves, right predicted from left, or low-delay video of whole sequences.
         presets: of the encoder; each is a variant. Empty: the codec's own.
@@ -72,36 +71,37 @@ class AnchorConfig(_Frozen):
             is a variant. Of features: "input" alone.
     """
 
-    codec: Literal["jpeg", "webp", "jxl", "avif", "x265", "svtav1", "vvc", "features", "learned"]
+    codec: str
     model: Path | None = None
     mode: Literal["intra", "two_view", "video"] = "intra"
     presets: tuple[str, ...] = ()
     qualities: dict[Size, tuple[Quality, ...]]
 
-    @model_validator(mode="after")
-    def _consistent(self) -> AnchorConfig:
-        if self.codec in (*STILL, "features", "learned") and self.mode != "intra":
+    def check(self) -> None:
+        row = None if self.codec in ("features", "learned") else codec_of(self.codec)
+        if self.mode != "intra" and not (row and row.video):
             raise ValueError(f"{self.codec} knows one mode; expected intra, which is the default")
         if self.codec == "features" and set(self.qualities) != {"input"}:
             raise ValueError("features have the size of the detector's input; expected qualities: {input: [...]}")
         if (self.codec == "learned") != (self.model is not None):
             raise ValueError("a learned codec needs model, the folder of its weights, and no other codec has one")
-        low, high = (0, 1) if self.codec == "learned" else RANGES.get(self.codec, RANGES["vvc"])
+        low, high = (0, 1) if self.codec == "learned" else (row or codec_of("vvc")).range
         for values in self.qualities.values():
             for value in values:
                 if not low <= value <= high:
-                    raise ValueError(f"{self.codec}: quality {value:g}; expected {low} to {high}")
-        return self
+                    raise ValueError(f"{self.codec}: quality {value:g}; expected {low:g} to {high:g}")
 
 
-class SpeedConfig(_Frozen):
+@dataclass(frozen=True, kw_only=True)
+class SpeedConfig(Config):
     """How `times` is measured: pairs, and how often each is coded by each codec in turn."""
 
-    pairs: int = Field(3, ge=1)
-    repeats: int = Field(5, ge=1)
+    pairs: int = limited(3, ge=1)
+    repeats: int = limited(5, ge=1)
 
 
-class BenchmarkConfig(_Frozen):
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkConfig(Config):
     """A whole run.
 
     Attributes:
@@ -119,16 +119,15 @@ class BenchmarkConfig(_Frozen):
 
     model: str = "default"
     detectors: tuple[Path, ...] = ()
-    qualities: tuple[float, ...] = Field(min_length=1)
-    ablations: dict[str, Path] = {}
+    qualities: tuple[float, ...] = limited(min_length=1)
+    ablations: dict[str, Path] = limited({})
     whole: str | None = None
-    datasets: dict[str, DatasetConfig] = Field(min_length=1)
-    anchors: dict[str, AnchorConfig] = {}
-    replicates: int = Field(200, ge=1)
+    datasets: dict[str, DatasetConfig] = limited(min_length=1)
+    anchors: dict[str, AnchorConfig] = limited({})
+    replicates: int = limited(200, ge=1)
     speed: SpeedConfig = SpeedConfig()
 
-    @model_validator(mode="after")
-    def _names(self) -> BenchmarkConfig:
+    def check(self) -> None:
         for name in (*self.datasets, *self.anchors, *self.ablations):
             if not name.replace("_", "").replace("-", "").isalnum():
                 raise ValueError(f"name {name!r}; expected letters, digits, - and _: it becomes a folder")
@@ -143,7 +142,6 @@ class BenchmarkConfig(_Frozen):
         for quality in self.qualities:
             if not 0 <= quality <= 1:
                 raise ValueError(f"quality {quality:g} of ours; expected 0 to 1")
-        return self
 
 
 def load_config(source: str | Path) -> BenchmarkConfig:
@@ -156,10 +154,8 @@ def load_config(source: str | Path) -> BenchmarkConfig:
             raise InputError(f"no configuration {str(source)!r}: neither a file nor one of {', '.join(names)}")
         path = shipped.joinpath(f"{source}.yaml")
     try:
-        return BenchmarkConfig.model_validate(yaml.safe_load(path.read_text()))
+        return BenchmarkConfig.parse(yaml.safe_load(path.read_text()))
     except yaml.YAMLError as error:
         raise InputError(f"{source}: not YAML ({' '.join(str(error).split())})") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "configuration"
-        raise InputError(f"{source}: {where}: {first['msg']}") from None
+    except ConfigError as error:
+        raise InputError(f"{source}: {error}") from None

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Curves of accuracy over rate, and the figures that compare them.
 
 AP is not always increasing with the rate: a detector's luck with one set of frames is in it. Before anything is

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How far detections drift from those on uncompressed pictures, where there are no labels."""
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ import numpy as np
 
 from sicm_ros.benchmark.association import nearest_free
 from sicm_ros.geometry import LIKELY, Detections
-
-NEAR = 2.0  # metres between centres seen from above, below which two detections are the same object
+from sicm_ros.kitti.planner import NEAR
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A sheet of what went wrong: the nearest objects that weren't found, and the surest detections of nothing."""
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sicm_ros.benchmark.planner import Judged
 from sicm_ros.geometry.boxes import image_boxes
 from sicm_ros.geometry.drawing import DETECTION, LABEL, birds_eye, draw_boxes, write_picture
 from sicm_ros.kitti import StereoFrame
+from sicm_ros.kitti.planner import Judged
 
 COLUMNS, ROWS = 3, 4  # panels of each half
 PANEL = (420, 250)  # pixels of a panel's picture

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """MPEG's way with features: uncompressed, quantised to 10 bits, tiled into pictures, coded by a video codec.
 
     features of three scales and both views -> 10 bits -> a picture a view -> VVC, right view predicted from left
@@ -110,7 +111,7 @@ class FeatureCodec:
         pictures = np.stack([tiling.pack([scale[view] for scale in coded]) for view in range(2)])
         own = "accessunitdelimiter=0:poc0idr=1"
         options = ["-c:v", "libvvenc", "-preset", self.preset, "-qp", f"{quality:g}", "-qpa", "0"]
-        stream = ffmpeg.encode(pictures, [*options, "-vvenc-params", own, "-f", "vvc"], self.threads, 20).output
+        stream = ffmpeg.encode(pictures, [*options, "-vvenc-params", own, "-f", "vvc"], self.threads, 20)
         return [ranges.tobytes(), stream]
 
     def decode(self, streams: list[bytes], shapes: tuple[Shape, ...]) -> list[np.ndarray]:

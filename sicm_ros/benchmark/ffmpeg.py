@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Real encoders and decoders: the ffmpeg that the imageio-ffmpeg wheel carries, run as a process on raw pictures."""
 
 from __future__ import annotations
@@ -7,7 +8,6 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,13 +15,6 @@ from sicm_ros.errors import DependencyError, InputError
 
 RATE = 10  # Hz, of stereo pairs, as KITTI's
 OUTPUT = "OUTPUT"
-
-
-class Run(NamedTuple):
-    """What a run of ffmpeg gave: its output, and the processor time that it took in all threads, seconds."""
-
-    output: bytes
-    cpu_seconds: float
 
 
 @lru_cache
@@ -49,8 +42,8 @@ def need_encoder(name: str) -> None:
         )
 
 
-def run(arguments: Sequence[str], data: bytes | np.ndarray, what: str) -> Run:
-    """Runs ffmpeg with data as its standard input.
+def run(arguments: Sequence[str], data: bytes | np.ndarray, what: str) -> bytes:
+    """Run ffmpeg with data as its standard input; return its output.
 
     Args:
         arguments: everything but the executable; OUTPUT stands for where the output goes.
@@ -78,21 +71,20 @@ def run(arguments: Sequence[str], data: bytes | np.ndarray, what: str) -> Run:
             env=os.environ | {"SVT_LOG": "1"},  # errors alone
         )
         try:
-            _, status, usage = os.wait4(process.pid, 0)
+            process.wait()
         except BaseException:
             process.kill()
             raise
-        process.returncode = os.waitstatus_to_exitcode(status)
         sink.seek(0)
         words.seek(0)
         output = sink.read()
         if process.returncode or not output:
             last = words.read().decode(errors="replace").strip().splitlines()[-3:]
             raise InputError(f"{what} failed (status {process.returncode}): {' / '.join(last) or 'no output'}")
-    return Run(output, usage.ru_utime + usage.ru_stime)
+    return output
 
 
-def encode(pictures: np.ndarray, options: Sequence[str], threads: int, rate: float = RATE) -> Run:
+def encode(pictures: np.ndarray, options: Sequence[str], threads: int, rate: float = RATE) -> bytes:
     """Frames to a bitstream.
 
     Args:
@@ -132,7 +124,7 @@ def decode_luma(stream: bytes, form: str, threads: int, width: int, height: int)
 def _decode(stream: bytes, form: str, threads: int, decoder: str | None, sink: list[str]) -> bytes:
     source = ["-threads", str(threads), *(["-c:v", decoder] if decoder else []), "-f", form, "-i", "pipe:0"]
     # Every frame once: a decoder's idea of time must neither drop nor repeat one.
-    return run([*source, "-fps_mode", "passthrough", *sink, OUTPUT], stream, f"decoder of {form}").output
+    return run([*source, "-fps_mode", "passthrough", *sink, OUTPUT], stream, f"decoder of {form}")
 
 
 def _pixmaps(data: bytes) -> np.ndarray:

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Rate-accuracy curves, drawn: colours that the colour-blind can tell apart, and markers beside them."""
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from sicm_ros.benchmark.codecs import CODECS
 from sicm_ros.benchmark.curves import kbit_per_s, size_of
 from sicm_ros.benchmark.results import METRICS, DatasetResults
-from sicm_ros.benchmark.run import ABLATION, OURS
+from sicm_ros.benchmark.settings import ABLATION, OURS
 
 # Okabe and Ito's colours; dashes say how the views are coded: apart, two-view, video.
 _COLOURS = {"ours": "#D55E00", "vvc": "#0072B2", "x265": "#009E73", "svtav1": "#56B4E9", "avif": "#CC79A7"}
@@ -34,8 +36,7 @@ _OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 def label_of(anchor: str) -> str:
     """An anchor's name for people."""
-    names = {"ours": "ours", "jxl": "JPEG XL", "jpeg": "JPEG", "webp": "WebP", "avif": "AVIF", "x265": "x265"}
-    names |= {"svtav1": "SVT-AV1", "vvc": "VVC"}
+    names = {OURS: "ours"} | {name: codec.label for name, codec in CODECS.items()}
     if anchor.startswith(ABLATION):
         return anchor.removeprefix(ABLATION).replace("_", " ")
     base, _, rest = anchor.partition("_")

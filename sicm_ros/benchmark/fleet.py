@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How many vehicles one decoder process serves: real packets of N vehicles, real nodes, results counted."""
 
 from __future__ import annotations
@@ -8,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sicm_ros.benchmark.watched import Watched, resident_kib
-from sicm_ros.pipeline.processes import check_ros, expect, processes
+from sicm_ros.pipeline.processes import READY, check_ros, expect, processes
 
-READY = 300.0  # seconds that loading a model may take at most
 SETTLING = 3.0  # seconds of full load before counting
 
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Pieces of a report's page: one HTML file that needs nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Whether a detection's score is what it should be: the chance that the detection is right."""
 
 from __future__ import annotations

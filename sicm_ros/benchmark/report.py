@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm bench report`: a run's folder to report.html, results.json and the figures as pictures."""
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from sicm_ros.benchmark import comparison, figures, page
 from sicm_ros.benchmark.curves import KBIT
 from sicm_ros.benchmark.figures import label_of
 from sicm_ros.benchmark.results import HEADLINE, METRICS, DatasetResults, read_results, times_of, tree_of
-from sicm_ros.benchmark.run import OURS, load_run, model_of
+from sicm_ros.benchmark.settings import OURS, model_of
 from sicm_ros.benchmark.speed import cost_lines
+from sicm_ros.benchmark.store import load_run
 from sicm_ros.geometry import LIKELY
 
 STRONGEST = "vvc_two_view"  # of which the interval is drawn beside ours

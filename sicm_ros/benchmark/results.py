@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A run's points as curves, and the figures that compare them: what results.json holds."""
 
 from __future__ import annotations
@@ -10,22 +11,14 @@ from typing import TYPE_CHECKING
 
 from sicm_ros.benchmark import curves
 from sicm_ros.benchmark.curves import Front
-from sicm_ros.benchmark.run import (
-    ABLATION,
-    OURS,
-    TIMES,
-    UNCOMPRESSED,
-    Setting,
-    names_of,
-    read_point,
-    settings,
-)
+from sicm_ros.benchmark.settings import ABLATION, OURS, UNCOMPRESSED, Setting, settings
+from sicm_ros.benchmark.store import TIMES, names_of, read_point
 from sicm_ros.errors import InputError
 from sicm_ros.kitti.evaluation import DIFFICULTIES, LOOSE, STRICT
 
 if TYPE_CHECKING:
-    from sicm_ros.benchmark.accuracy import Point
     from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
+    from sicm_ros.benchmark.point import Point
     from sicm_ros.kitti.evaluation import Figures
 
 METRICS = {"AP3D": "3d", "APBEV": "bev"}

@@ -1,8 +1,8 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A long run at full speed through the real nodes: does memory grow, is anything lost, does latency drift?"""
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import time
@@ -14,12 +14,12 @@ import numpy as np
 
 from sicm_ros.bags.stereo import open_stereo
 from sicm_ros.benchmark.watched import Watched, resident_kib
-from sicm_ros.pipeline.processes import PipelineError, check_ros, processes
+from sicm_ros.pipeline.processes import READY, PipelineError, both_at_work, check_ros, processes, reliable
 
 WARM_UP = 0.1  # share of the pairs before memory and latency are looked at
 LEAST_WARM_UP = 300  # pairs
+LEAST_PAIRS = 10  # fewer say nothing
 PERIOD = 1.0  # seconds between two samples
-READY = 300.0  # seconds that loading a model may take at most
 STALLED = 30.0  # seconds without a result after which it is over
 MAX_GROWTH = 0.01  # share of the memory after warm-up
 SLOPE_POINTS = 400  # samples that a slope is taken from, at most: pairs of them are compared
@@ -27,7 +27,7 @@ NODES = ("encoder", "decoder")
 
 
 @dataclass(frozen=True)
-class Sample:
+class Moment:
     """At one moment: seconds since the start, results so far, memory (KiB) and latency (ms) of both nodes."""
 
     seconds: float
@@ -59,7 +59,7 @@ class Soak:
     drift: dict[str, float]
     lost: int
     dropped: dict[str, dict[str, int]]
-    samples: list[Sample]
+    samples: list[Moment]
 
     @property
     def passed(self) -> bool:
@@ -90,9 +90,7 @@ def soak(
     check_ros()
     with open_stereo(source) as drive:
         compressed, topics = drive.compressed, drive.topics
-    threads = max(1, len(os.sched_getaffinity(0)) // 2)
-    shared = {"model": model, "threads": threads}
-    reliable = {f"qos_overrides./{topic}.subscription.reliability": "reliable" for topic in topics}
+    shared = both_at_work(model)
     replay = {
         "path": str(Path(source).resolve()),
         "loop": True,
@@ -101,11 +99,11 @@ def soak(
         "wait_for_subscribers": READY,
         "acknowledge": "detections",
     }
-    samples: list[Sample] = []
+    samples: list[Moment] = []
     with tempfile.TemporaryDirectory() as folder, processes(Path(folder)) as start:
         watched = Watched(start("monitor", {}))
         nodes = {
-            "encoder": start("encoder", {**shared, **reliable, "compressed": compressed, "quality": quality}),
+            "encoder": start("encoder", {**shared, **reliable(topics), "compressed": compressed, "quality": quality}),
             "decoder": start("decoder", shared),
         }
         alive = [*nodes.values(), start("replay", replay)]
@@ -124,19 +122,19 @@ def soak(
             progress(min(done, pairs))
             memory = {name: resident_kib(node.popen.pid) for name, node in nodes.items()}
             latency = {name: watched.number(name, "since_arrival_ms") for name in NODES}
-            samples.append(Sample(now - began, done, memory, latency))
+            samples.append(Moment(now - began, done, memory, latency))
         dropped = {name: watched.causes(name) for name in NODES}
         lost = int(watched.number("decoder", "lost"))
     return summarised(samples, lost, dropped)
 
 
-def summarised(samples: list[Sample], lost: int, dropped: dict[str, dict[str, int]]) -> Soak:
+def summarised(samples: list[Moment], lost: int, dropped: dict[str, dict[str, int]]) -> Soak:
     """Figures of a run's samples."""
     total = samples[-1].pairs
     warm = [s for s in samples if s.pairs >= min(max(WARM_UP * total, LEAST_WARM_UP), total / 2)]
     fifth = max(1, len(warm) // 5)
 
-    def change(value: Callable[[Sample], float]) -> float:
+    def change(value: Callable[[Moment], float]) -> float:
         before = statistics.median(map(value, warm[:fifth]))
         after = statistics.median(map(value, warm[-fifth:]))
         return after / before - 1 if before else 0.0
@@ -156,6 +154,22 @@ def _trend(points: list[tuple[int, int]]) -> float:
         return 0.0
     slopes = (y[second] - y[first])[apart] / (x[second] - x[first])[apart]
     return float(np.median(slopes) * (x[-1] - x[0]) / np.median(y))
+
+
+def lines(result: Soak) -> list[str]:
+    """Return what a run showed as lines for the terminal."""
+    rate = result.pairs / max(result.seconds, 1e-9)
+    told = [f"{result.pairs} pairs in {result.seconds:.0f} s, {rate:.1f} per second"]
+    for name in NODES:
+        memory = result.samples[-1].memory[name] / 1024
+        told.append(
+            f"{name}: {memory:.0f} MiB, since warm-up {100 * result.step[name]:+.2f} %, steadily "
+            f"{100 * result.growth[name]:+.2f} %; latency {result.samples[-1].latency[name]:.1f} ms, "
+            f"{100 * result.drift[name]:+.1f} %; dropped: {result.dropped[name] or 'nothing'}"
+        )
+    verdict = "passed" if result.passed else "FAILED"
+    told.append(f"lost: {result.lost}; {verdict}: memory may grow steadily by 1 %, nothing may be lost")
+    return told
 
 
 def picture(result: Soak, out: Path) -> None:

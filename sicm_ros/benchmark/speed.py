@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How long a pair takes, ours by stage beside other encoders, in one run on one machine.
 
 All are timed in turn, pair by pair and round by round, so that whatever else the machine does is shared by all. An
@@ -12,16 +13,17 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sicm_ros.benchmark import ffmpeg
-from sicm_ros.benchmark.anchors import PictureCodec
-from sicm_ros.benchmark.coders import CodedPictures, Pair
+from sicm_ros.benchmark.codecs import PictureCodec
+from sicm_ros.benchmark.coders import CodedPictures
+from sicm_ros.geometry import StereoPair
 
 if TYPE_CHECKING:
     from sicm_ros.model import Model
@@ -73,11 +75,11 @@ def comparisons(model: Model, threads: int) -> list[Comparison]:
 
 def measure(
     model: Model,
-    pairs: Sequence[Pair],
+    pairs: Sequence[StereoPair],
     threads: int,
     repeats: int = 7,
     quality: float = 0.5,
-    progress: Callable[[Iterator], Iterator] = iter,
+    progress: Callable[[list], Iterable] = iter,
     memory_of: str | Path | None = None,
 ) -> dict:
     """Times of ours and of the comparisons on the same pairs, as a tree for JSON.
@@ -94,60 +96,28 @@ def measure(
         ours / theirs, "decode": ours / (theirs + detect)}}, "cost", "memory", "machine", ...}.
     """
     others = comparisons(model, threads)
-    samples: dict[str, list[float]] = {}
-
-    def note(name: str, seconds: float) -> None:
-        samples.setdefault(name, []).append(seconds)
-
-    sizes: dict[str, list[int]] = {}
+    timed = _Timed()
     start = [_startup() for _ in range(5)][1:]
-    rounds = [(i, pair) for i in range(repeats + 1) for pair in pairs]
-    for number, pair in progress(rounds):
-        warm = number > 0
-        begin = time.perf_counter()
-        packet = model.encode(pair.left, pair.right, pair.calibration, quality)
-        middle = time.perf_counter()
-        result = model.decode(packet)
-        end = time.perf_counter()
-        model.detect_uncompressed(pair.left, pair.right, pair.calibration)
-        detected = time.perf_counter()
-        if warm:
-            note("ours encode", middle - begin)
-            note("ours decode", end - middle)
-            note("detect", detected - end)
-            sizes.setdefault("ours", []).append(len(packet))
-            for side, laps in (("encode", model.last_timings), ("decode", result.timings)):
-                for stage, seconds in laps.items():
-                    note(f"stage {side}: {stage}", seconds)
-            start.append(_startup())
+    for number, pair in progress([(i, pair) for i in range(repeats + 1) for pair in pairs]):
+        into = timed if number else _Timed()  # the first round warms up
+        _time_ours(into, model, pair, quality)
         for other in others:
-            coder = CodedPictures(other.codec, other.quality, other.input_size)
-            begin = time.perf_counter()
-            streams = coder.encode([pair])
-            middle = time.perf_counter()
-            coder.decode([pair], streams)
-            end = time.perf_counter()
-            if warm:
-                note(f"{other.name} encode", middle - begin)
-                note(f"{other.name} decode", end - middle)
-                sizes.setdefault(other.name, []).append(sum(map(len, streams)))
-
-    def ms(name: str) -> float:
-        return 1e3 * statistics.median(samples[name])
-
-    startup = 1e3 * statistics.median(start)
-    stages = {name.removeprefix("stage "): ms(name) for name in samples if name.startswith("stage ")}
-    ours = Timing(ms("ours encode"), ms("ours decode"), 0, 0, statistics.median(sizes["ours"]), stages)
+            _time_other(into, other, pair)
+        if number:
+            start.append(_startup())
+    startup, detect = 1e3 * statistics.median(start), timed.ms("detect")
+    stages = {name.removeprefix("stage "): timed.ms(name) for name in timed.seconds if name.startswith("stage ")}
+    ours = Timing(timed.ms("ours encode"), timed.ms("ours decode"), 0, 0, timed.size("ours"), stages)
     timings, ratios = {}, {}
     for other in others:
-        off = 0.0 if other.codec.codec == "jpeg" else startup
-        encode, decode = (max(ms(f"{other.name} {side}") - off, 0.1) for side in ("encode", "decode"))
-        timings[other.name] = Timing(encode, decode, off, off, statistics.median(sizes[other.name]), {})
-        ratios[other.name] = {"encode": ours.encode / encode, "decode": ours.decode / (decode + ms("detect"))}
+        off = startup if other.codec.row.process else 0.0
+        encode, decode = (max(timed.ms(f"{other.name} {side}") - off, 0.1) for side in ("encode", "decode"))
+        timings[other.name] = Timing(encode, decode, off, off, timed.size(other.name), {})
+        ratios[other.name] = {"encode": ours.encode / encode, "decode": ours.decode / (decode + detect)}
     return {
         "ours": asdict(ours),
         "others": {name: asdict(timing) for name, timing in timings.items()},
-        "detect": ms("detect"),
+        "detect": detect,
         "ratios": ratios,
         "process_start": startup,
         "unit": "ms, median",
@@ -159,11 +129,56 @@ def measure(
         "pairs": len(pairs),
         "repeats": repeats,
         "threads": threads,
-        "number_type": str(model.number_type).removeprefix("torch."),
+        "number_type": model.number_type,
         "engine": model.engine,
         "device": str(model.device),
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "ffmpeg": ffmpeg.version()},
     }
+
+
+@dataclass
+class _Timed:
+    """Seconds by name, and bytes by codec, of every pair and round."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    sizes: dict[str, list[int]] = field(default_factory=dict)
+
+    def note(self, name: str, seconds: float) -> None:
+        self.seconds.setdefault(name, []).append(seconds)
+
+    def ms(self, name: str) -> float:
+        return 1e3 * statistics.median(self.seconds[name])
+
+    def size(self, name: str) -> float:
+        return statistics.median(self.sizes[name])
+
+
+def _time_ours(into: _Timed, model: Model, pair: StereoPair, quality: float) -> None:
+    begin = time.perf_counter()
+    packet = model.encode(pair, quality)
+    middle = time.perf_counter()
+    result = model.decode(packet)
+    end = time.perf_counter()
+    model.detect_uncompressed(pair)
+    into.note("detect", time.perf_counter() - end)
+    into.note("ours encode", middle - begin)
+    into.note("ours decode", end - middle)
+    into.sizes.setdefault("ours", []).append(len(packet))
+    for side, laps in (("encode", model.last_timings), ("decode", result.timings)):
+        for stage, seconds in laps.items():
+            into.note(f"stage {side}: {stage}", seconds)
+
+
+def _time_other(into: _Timed, other: Comparison, pair: StereoPair) -> None:
+    coder = CodedPictures(other.codec, other.quality, other.input_size)
+    begin = time.perf_counter()
+    streams = coder.encode([pair])
+    middle = time.perf_counter()
+    coder.decode([pair], streams)
+    end = time.perf_counter()
+    into.note(f"{other.name} encode", middle - begin)
+    into.note(f"{other.name} decode", end - middle)
+    into.sizes.setdefault(other.name, []).append(sum(map(len, streams)))
 
 
 def _startup() -> float:
@@ -210,7 +225,7 @@ print(imported, peak())
 """
 
 
-def memory(model: str | Path, pair: Pair, threads: int, engine: str = "torch") -> dict[str, float]:
+def memory(model: str | Path, pair: StereoPair, threads: int, engine: str = "torch") -> dict[str, float]:
     """Peak memory, MB, of fresh processes that encode a pair, and that decode it as well; Linux only, else empty.
 
     The first of them are the libraries alone: PyTorch, OpenCV and NumPy, without OpenVINO.
@@ -242,7 +257,7 @@ def table(times: dict):
 
     where = times["machine"]
     title = (
-        f"{times['model']} ({times['number_type']}, vehicle in {times['engine']}), {times['threads']} threads, "
+        f"{times['model']} ({times['number_type']}, in {times['engine']}), {times['threads']} threads, "
         f"{where['processor']}"
     )
     caption = (

@@ -1,17 +1,17 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Where time and bytes of a pair go, stage by stage, at several qualities; and what sending boxes alone costs."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sicm_ros.benchmark.coders import Pair
 from sicm_ros.bitstream import CALIBRATION_BYTES, HEADER_BYTES
 from sicm_ros.bitstream.box_packet import pack_boxes
-from sicm_ros.geometry import LIKELY
+from sicm_ros.geometry import LIKELY, StereoPair
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,13 +33,21 @@ class Stages:
     milliseconds: dict[tuple[str, str], float]
     bytes: dict[str, float]
 
+    def as_json(self) -> dict:
+        """{"name": ..., "milliseconds": {side: {stage: ms, "total": ms}}, "bytes": {part: mean, "total": mean}}"""
+        sides: dict[str, dict[str, float]] = {}
+        for (side, stage), ms in self.milliseconds.items():
+            sides.setdefault(side, {})[stage or "total"] = ms
+        sizes = {part or "total": size for part, size in self.bytes.items()}
+        return {"name": self.name, "milliseconds": sides, "bytes": sizes}
+
 
 def measure(
     model: Model,
-    pairs: Sequence[Pair],
+    pairs: Sequence[StereoPair],
     qualities: Sequence[float],
     repeats: int = 5,
-    progress: Callable[[Iterator], Iterator] = iter,
+    progress: Callable[[list], Iterable] = iter,
 ) -> list[Stages]:
     """Times and sizes at each quality, then of boxes alone, all in turn in one run; the first round warms up."""
     times: list[dict[tuple[str, str], list[float]]] = [{} for _ in (*qualities, "boxes")]
@@ -55,20 +63,20 @@ def measure(
                 known.clear()
         for quality, into, bytes_of in zip(qualities, times, sizes):
             start = time.perf_counter()
-            data = model.encode(pair.left, pair.right, pair.calibration, quality)
+            data = model.encode(pair, quality)
             middle = time.perf_counter()
             result = model.decode(data)
             end = time.perf_counter()
             laps(into, "vehicle", model.last_timings, middle - start)
             laps(into, "server", result.timings, end - middle)
             if not number:
-                latents = model.bits_map(pair.left, pair.right, pair.calibration, quality).sum((1, 2)) / 8
+                latents = model.bits_map(pair, quality).sum((1, 2)) / 8
                 parts = {"header": HEADER_BYTES, "calibration": CALIBRATION_BYTES}
                 parts |= {name: size for (name, _), size in zip(model.latents, latents)}
                 for part, size in (parts | {"": len(data)}).items():
                     bytes_of.setdefault(part, []).append(size)
         start = time.perf_counter()
-        result = model.detect_uncompressed(pair.left, pair.right, pair.calibration)
+        result = model.detect_uncompressed(pair)
         found = result.detections.above(LIKELY)
         data = pack_boxes(found, model.fingerprint, 0, pair.calibration.width, pair.calibration.height)
         laps(times[-1], "vehicle", result.timings, time.perf_counter() - start)

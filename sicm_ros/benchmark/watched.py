@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What running nodes say of themselves, line by line from the `monitor` process."""
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Boxes without features: what travels when the link can't carry a feature packet, or nobody wants one.
 
-A header of 20 bytes and 15 bytes a box; docs/bitstream.md is the specification. It needs no model to be read, but says
+A header of 20 bytes and 19 bytes a box; docs/bitstream.md is the specification. It needs no model to be read, but says
 which one found the boxes.
 """
 
@@ -18,7 +19,7 @@ from sicm_ros.geometry.boxes import CLASSES
 from sicm_ros.geometry.calibration import MAX_IMAGE_SIDE
 
 MAGIC = b"SICB"
-VERSION = 1
+VERSION = 2
 MAX_BOXES = 255
 
 # magic, version, number of boxes, sequence, fingerprint, width and height of the source pictures; then the checksum.
@@ -32,10 +33,12 @@ _BOX = np.dtype(
         ("location", "<i2", 3),  # centimetres
         ("dimensions", "<u2", 3),  # centimetres
         ("rotation", "i1"),  # 1 / 128 of half a turn: 1.4 degrees
+        ("errors", "u1", 4),  # _LEAST_ERROR times 2 to the power of (n - 1) / 16: steps of 4 per cent; 0 for unknown
     ]
 )
 BOX_BYTES = _BOX.itemsize
 _CENTIMETRES, _HALF_TURN, _SCORES = 100.0, 128 / np.pi, 255.0
+_LEAST_ERROR, _DOUBLING = 1e-3, 16  # metres or radians; steps
 
 
 def pack_boxes(detections: Detections, fingerprint: bytes, sequence: int, width: int, height: int) -> bytes:
@@ -68,6 +71,9 @@ def pack_boxes(detections: Detections, fingerprint: bytes, sequence: int, width:
     turn = np.rint(np.asarray(detections.rotation_y, np.float64)[:count] * _HALF_TURN)
     if not np.isfinite(turn).all():
         raise InputError("box packet: a rotation is not finite")
+    errors = np.asarray(detections.errors, np.float64)[:count]
+    steps = 1 + _DOUBLING * np.log2(np.fmax(errors, _LEAST_ERROR) / _LEAST_ERROR)
+    boxes["errors"] = np.where(np.isfinite(errors), np.rint(steps).clip(1, 255), 0)
     boxes["rotation"] = (turn.astype(np.int64) + 128) % 256 - 128
     header = _HEADER.pack(MAGIC, VERSION, count, sequence % 65536, fingerprint[:FINGERPRINT_BYTES], width, height)
     body = boxes.tobytes()
@@ -107,5 +113,6 @@ def unpack_boxes(data: bytes) -> tuple[Detections, bytes, int]:
         boxes["dimensions"] / _CENTIMETRES,
         boxes["rotation"] / _HALF_TURN,
         np.zeros((count, 4)),
+        np.where(boxes["errors"], _LEAST_ERROR * 2 ** ((boxes["errors"] - 1.0) / _DOUBLING), np.nan),
     )
     return detections, fingerprint, sequence

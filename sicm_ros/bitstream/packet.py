@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The packet: what travels from the vehicle, a header of 24 bytes around the payload of the entropy coder.
 
 docs/bitstream.md is the specification. A packet decodes by itself if it holds the calibration; without it, the receiver

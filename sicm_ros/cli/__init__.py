@@ -1,4 +1,10 @@
-"""The `sicm` command: a thin table over functions that a notebook could call as well."""
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+# PYTHON_ARGCOMPLETE_OK
+"""The `sicm` command: a thin table over functions that a notebook could call as well.
+
+A command is a module with SUMMARY, configure(parser) and run(args), or a group with SUMMARY and COMMANDS of its own.
+`options` holds the arguments that mean the same everywhere, `spellings` those of the previous release.
+"""
 
 from __future__ import annotations
 
@@ -6,52 +12,102 @@ import argparse
 import importlib
 import os
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
+from sicm_ros.cli import spellings
 from sicm_ros.errors import SicmError
 
-# Each module has SUMMARY, configure(parser) and run(args); it is imported only when it is needed.
+# A module is imported only when its command is asked for.
 COMMANDS = {
+    "demo": "sicm_ros.cli.demo",
+    "compare": "sicm_ros.cli.compare",
+    "evaluate": "sicm_ros.cli.evaluate",
+    "info": "sicm_ros.cli.info",
     "encode": "sicm_ros.cli.encode",
     "decode": "sicm_ros.cli.decode",
-    "info": "sicm_ros.cli.info",
-    "evaluate": "sicm_ros.cli.evaluate",
-    "synth": "sicm_ros.cli.synth",
-    "compose": "sicm_ros.cli.compose",
-    "label": "sicm_ros.cli.label",
+    "data": "sicm_ros.cli.data",
     "train": "sicm_ros.cli.train",
     "average": "sicm_ros.cli.average",
     "calibrate": "sicm_ros.cli.calibrate",
-    "bag": "sicm_ros.cli.bag",
     "bench": "sicm_ros.cli.bench",
-    "report": "sicm_ros.cli.report",
-    "demo": "sicm_ros.cli.demo",
     "top": "sicm_ros.cli.top",
 }
 
+FIRST_STEPS = """sicm: what a machine needs from stereo cameras, in a few hundred bytes per pair.
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs one command; returns the exit status: 0, or 2 with one line on stderr for whatever the user can mend."""
-    argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(
-        prog="sicm", description="Stereo features for machines: encode, decode, train, measure."
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    chosen = argv[0] if argv and argv[0] in COMMANDS else None
-    for name, path in COMMANDS.items():
-        if chosen not in (None, name):
-            continue
-        module = importlib.import_module(path)
-        sub = commands.add_parser(name, help=module.SUMMARY, description=module.SUMMARY)
-        module.configure(sub)
-        sub.set_defaults(run=module.run)
-    args = parser.parse_args(argv)
+Try first:
+  sicm demo                    send the drive that ships through encoder and decoder nodes; see demo/report.html
+  sicm compare DRIVE           your own stereo bag or KITTI folder, beside JPEG, AV1 and VVC
+  sicm evaluate KITTI          accuracy and bytes of the model on labelled frames
+  sicm info                    the model that ships: its card and its cost
+  sicm top                     the nodes that run on this machine, live
+
+All commands: sicm --help. One of them: sicm demo --help.
+Completion in bash: eval "$(register-python-argcomplete sicm)"."""
+
+
+class UsageError(SicmError):
+    """A command line that can't be read."""
+
+
+class Parser(argparse.ArgumentParser):
+    """One line for what is wrong, instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status: 0, or 2 with one line on stderr for whatever the user can mend."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if not given and "_ARGCOMPLETE" not in os.environ:
+        print(FIRST_STEPS)
+        return 0
+    words = spellings.translated(given)
     try:
+        args = parser_of(words).parse_args(words)
+        spellings.settle(args, given, words)
         return args.run(args) or 0
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
     except SicmError as error:
-        print(f"sicm {args.command}: {error}", file=sys.stderr)
+        print(f"{args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `sicm ... | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def parser_of(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return a parser of the command that the words begin with; of all commands if they begin with none."""
+    parser = Parser(prog="sicm", description="Stereo features for machines: encode, decode, train, measure.")
+    _add(parser, COMMANDS, words)
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks what may come next
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, table: dict[str, str], words: Sequence[str]) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, path in table.items():
+        if words and words[0] in table and words[0] != name:
+            continue
+        module = importlib.import_module(path)
+        sub = commands.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.SUMMARY,
+            epilog=getattr(module, "EPILOG", None),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if hasattr(module, "COMMANDS"):
+            _add(sub, module.COMMANDS, words[1:])
+        else:
+            module.configure(sub)
+            sub.set_defaults(run=module.run, command=sub.prog, parser=sub)

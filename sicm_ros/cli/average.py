@@ -1,9 +1,11 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm average`: the mean of the weights of several trainings."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from sicm_ros.cli import options
 
 SUMMARY = "average the weights of models that were trained from one another: better than each"
 
@@ -11,7 +13,7 @@ SUMMARY = "average the weights of models that were trained from one another: bet
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="names or folders")
     parser.add_argument("--shares", nargs="+", type=float, metavar="S", help="of each model (default: even)")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder")
+    options.add_out(parser, "new folder", old_position=False)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm calibrate`: fits how a model's scores become chances, on frames that it was never trained on."""
 
 from __future__ import annotations
@@ -29,4 +30,4 @@ def run(args: argparse.Namespace) -> None:
     from sicm_ros.training.calibration import calibrate
 
     scores = calibrate(args.model, open_kitti(args.dataset, args.split, labelled=True), args.quality)
-    print(f"{args.model}: {scores.model_dump()}")
+    print(f"{args.model}: {scores.tree()}")

@@ -1,40 +1,45 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm decode`: a packet to 3D detections."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sicm_ros.cli import options
+
+if TYPE_CHECKING:
+    from sicm_ros.geometry import Detections, StereoCalibration
+    from sicm_ros.model import Result
 
 SUMMARY = "decode a packet to 3D detections"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("packet", type=Path, metavar="IN.sicm", help="what `sicm encode` wrote")
-    parser.add_argument("--model", default="default", help="name or folder, the encoder's (default: %(default)s)")
+    options.add_model(parser, ", the encoder's")
     parser.add_argument(
         "--calib",
         type=Path,
         metavar="KITTI.txt",
         help="the source's calibration: for packets without one, and to have --kitti in KITTI's frame",
     )
-    parser.add_argument("--device", default="cpu", help="default: %(default)s")
+    options.add_device(parser)
     parser.add_argument(
         "--kitti",
         type=Path,
         metavar="OUT.txt",
         help="KITTI detection file: in the left camera's frame, or with --calib in camera 0's, as KITTI's are",
     )
-    parser.add_argument("--json", metavar="OUT.json", help="header, detections, times ('-': standard output)")
+    options.add_json(parser)
     parser.add_argument(
         "--picture", type=Path, metavar="OUT.png", help="boxes over the decoded disparity, and seen from above"
     )
-    parser.add_argument("--left", type=Path, help="for --picture: draw over this left picture instead")
+    parser.add_argument("--left", type=Path, help="for --picture: draw over this left image instead")
 
 
 def run(args: argparse.Namespace) -> None:
-    from sicm_ros import load
     from sicm_ros.bitstream import unpack
     from sicm_ros.errors import InputError
     from sicm_ros.kitti.calibration import read_calibration
@@ -47,22 +52,20 @@ def run(args: argparse.Namespace) -> None:
     header = unpack(data)
     source = read_calibration(args.calib) if args.calib else None
     calibration = header.calibration or (source.stereo(header.width, header.height) if source else None)
-    result = load(args.model, args.device).decode(data, calibration)
+    result = options.load_model(args).decode(data, calibration)
     try:
         if args.kitti:
             write_detections(args.kitti, result.detections, source.left_origin_shift if source else (0.0, 0.0, 0.0))
-        if args.json:
-            text = json.dumps(_report(result), indent=2) + "\n"
-            sys.stdout.write(text) if args.json == "-" else Path(args.json).write_text(text)
     except OSError as error:
         raise InputError(f"{error.filename}: {error.strerror}; expected a file that can be written") from None
+    options.write_json(args.json, _report(result))
     if args.picture:
         _draw(args, result, calibration)
     if args.json != "-":
         _print(result.detections)
 
 
-def _print(detections) -> None:
+def _print(detections: Detections) -> None:
     print(f"{len(detections)} objects" + (": x right, y down, z ahead, metres" if len(detections) else ""))
     for name, score, (x, y, z), (height, width, length), turn in zip(
         detections.names,
@@ -78,8 +81,9 @@ def _print(detections) -> None:
         )
 
 
-def _report(result) -> dict:
+def _report(result: Result) -> dict:
     header, found = result.header, result.detections
+    assert header is not None  # it was decoded
     return {
         "packet": {
             "bytes": header.size,
@@ -103,12 +107,13 @@ def _report(result) -> dict:
     }
 
 
-def _draw(args: argparse.Namespace, result, calibration) -> None:
+def _draw(args: argparse.Namespace, result: Result, calibration: StereoCalibration | None) -> None:
     import cv2
     import numpy as np
 
     from sicm_ros.geometry.drawing import DETECTION, birds_eye, draw_boxes, read_picture, window_overlay, write_picture
 
+    assert calibration is not None  # decoding asks for one
     if args.left:
         picture = read_picture(args.left)
     else:

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm demo`: the main job on a bag or a KITTI folder, in one command."""
 
 from __future__ import annotations
@@ -5,17 +6,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sicm_ros.cli import options
 from sicm_ros.link.profiles import PROFILES
 
 SUMMARY = "replay a stereo drive through encoder and decoder nodes, and report"
-SHIPPED = Path(__file__).parents[1] / "demo" / "drive.mcap"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", nargs="?", type=Path, help="bag or KITTI folder; default: the drive that ships")
-    parser.add_argument("--data", dest="data_option", type=Path, metavar="DATA", help="the same, as an option")
-    parser.add_argument("--model", default="default", help="name or folder of a model; default: %(default)s")
-    parser.add_argument("--quality", type=float, default=0.5, metavar="0..1", help="default: %(default)s")
+    options.add_drive(parser)
+    options.add_model(parser)
+    options.add_quality(parser)
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results; default: %(default)s")
     parser.add_argument(
         "--rate", type=float, default=1.0, help="speed relative to the recording's, at most; default: %(default)s"
@@ -26,9 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--link", default="", choices=["", *PROFILES], help="emulated link between encoder and decoder; default: none"
     )
-    parser.add_argument("--preset", default="auto", help="layout of the bag (`sicm bag presets`); default: %(default)s")
-    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag of another layout")
-    parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag of another layout")
+    options.add_layout(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,16 +39,14 @@ def run(args: argparse.Namespace) -> int:
     from sicm_ros.bags import open_stereo
     from sicm_ros.errors import InputError
 
-    if not 0 <= args.quality <= 1:
-        raise InputError(f"--quality {args.quality}; expected 0 to 1")
     if not 0.01 <= args.rate <= 100:
         raise InputError(f"--rate {args.rate}; expected 0.01 to 100")
-    data = args.data_option or args.data or SHIPPED
+    data = args.drive or options.SHIPPED
     console = Console()
     with open_stereo(data, args.preset, args.left, args.right) as source:
         first = next(source.pairs(), None)
         if first is None:
-            raise InputError(f"{data}: no left and right picture in it have the same time")
+            raise InputError(f"{data}: no left and right image in it have the same time")
         args.out.mkdir(parents=True, exist_ok=True)
         recording, logs = args.out / "recording.mcap", args.out / "logs"
         begin = time.monotonic()

@@ -1,34 +1,36 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm evaluate`: KITTI's own figures of detection files, or of a model on a data set at a range of qualities."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sicm_ros.cli import options
+
 if TYPE_CHECKING:
     from sicm_ros.benchmark.accuracy import Point
-    from sicm_ros.benchmark.planner import PlannerTable
+    from sicm_ros.kitti import StereoFrame
     from sicm_ros.kitti.evaluation import Figures
+    from sicm_ros.kitti.planner import PlannerTable, Share
 
 SUMMARY = "KITTI's AP of detection files, or of a model on a data set at several qualities, with bytes and intervals"
-_EPILOG = """examples:
+EPILOG = """examples:
   sicm evaluate --labels kitti/training/label_2 --detections results/data --table
   sicm evaluate kitti --split val --model default --quality uncompressed 0.3 0.6 --json curve.json --table
   sicm evaluate kitti --split val --quality uncompressed 0.5 --planner --sheet failures.jpg"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = _EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "dataset", nargs="?", type=Path, help="labelled KITTI folder or archives to send through a model"
     )
-    parser.add_argument("--json", metavar="OUT", help="write the figures there ('-': standard output)")
+    options.add_json(parser)
     parser.add_argument(
         "--table", action="store_true", help="print every figure (default without --json: the main ones)"
     )
@@ -36,27 +38,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--planner", action="store_true", help="print what a planner asks: what is found, by distance, border and class"
     )
     parser.add_argument(
-        "--min-score", type=float, metavar="S", help="least score of what --planner takes as found (default: 0.4)"
+        "--min-score",
+        type=options.quality,
+        metavar="0..1",
+        help="least score of what --planner takes as found (default: 0.4)",
     )
-    parser.add_argument("--replicates", type=int, metavar="N", help="resampled sets of frames behind each interval")
+    parser.add_argument(
+        "--replicates", type=options.positive, metavar="N", help="resampled sets of frames behind each interval"
+    )
 
     files = parser.add_argument_group("detection files, one a frame")
     files.add_argument("--labels", type=Path, metavar="DIR", help="label files")
     files.add_argument("--detections", type=Path, metavar="DIR", help="detection files of the same names")
 
     chain = parser.add_argument_group("a model on DATASET")
-    chain.add_argument("--model", default="default", help="name or folder (default: %(default)s)")
+    options.add_model(chain)
     chain.add_argument(
         "--quality",
         nargs="+",
         type=quality,
         default=[0.5],
-        metavar="Q",
-        help="0 to 1, or 'uncompressed'; several make a curve (default: 0.5)",
+        metavar="0..1",
+        help="one or several, 0 to 1, or 'uncompressed' (default: 0.5)",
     )
     chain.add_argument("--split", help="frames to take: train, test, val, a file of names, or drives")
-    chain.add_argument("--limit", type=int, metavar="N", help="the first N frames only")
-    chain.add_argument("--device", default="cpu", help="default: %(default)s")
+    options.add_limit(chain, "the first ones")
+    options.add_device(chain)
     chain.add_argument(
         "--sheet",
         type=Path,
@@ -71,24 +78,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def quality(text: str) -> float | None:
-    if text == "uncompressed":
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a number from 0 to 1, or 'uncompressed'")
-    return value
+    return None if text == "uncompressed" else options.quality(text)
 
 
-def run(args: argparse.Namespace) -> int | None:
+def run(args: argparse.Namespace) -> None:
     from sicm_ros.errors import InputError
 
-    if args.replicates is not None and args.replicates < 1:
-        raise InputError(f"--replicates {args.replicates}; expected at least 1")
-    if args.min_score is not None and not 0 <= args.min_score <= 1:
-        raise InputError(f"--min-score {args.min_score:g}; expected 0 to 1")
     if args.min_score is None:
         from sicm_ros.geometry import LIKELY
 
@@ -96,9 +91,11 @@ def run(args: argparse.Namespace) -> int | None:
     if args.sheet and args.dataset is None:
         raise InputError(f"--sheet {args.sheet}: detection files have no pictures; expected a DATASET")
     if args.dataset is not None and args.labels is None and args.detections is None:
-        return _of_model(args)
+        _of_model(args)
+        return
     if args.dataset is None and args.labels is not None and args.detections is not None:
-        return _of_files(args)
+        _of_files(args)
+        return
     raise InputError(
         "nothing to evaluate; expected --labels DIR and --detections DIR, or a DATASET with --model and --quality"
     )
@@ -140,11 +137,11 @@ def _of_files(args: argparse.Namespace) -> None:
         )
     planner = None
     if args.planner:
-        from sicm_ros.benchmark.planner import judged, planner_table
+        from sicm_ros.kitti.planner import judged, planner_table
 
         both = zip(labels, detections)
         planner = planner_table([judged(*pair, min_score=args.min_score) for pair in both], args.min_score)
-    _write(args.json, {**figures, "planner": planner.tree()} if planner else figures)
+    options.write_json(args.json, {**figures, "planner": planner.tree()} if planner else figures)
     if args.table or not (args.json or planner):
         _print_figures(figures, interval, f"{len(paths)} frames")
     if planner and args.json != "-":
@@ -152,7 +149,6 @@ def _of_files(args: argparse.Namespace) -> None:
 
 
 def _of_model(args: argparse.Namespace) -> None:
-    import sicm_ros
     from sicm_ros.benchmark.accuracy import measure
     from sicm_ros.errors import InputError
     from sicm_ros.kitti import open_kitti
@@ -160,7 +156,7 @@ def _of_model(args: argparse.Namespace) -> None:
     frames = open_kitti(args.dataset, args.split, labelled=True)[: args.limit]
     if not frames:
         raise InputError(f"{args.dataset} has no labelled frame{f' in split {args.split}' if args.split else ''}")
-    model = sicm_ros.load(args.model, device=args.device)
+    model = options.load_model(args)
     description = model.describe()
     out = args.out or Path("runs/evaluate") / _key(args.dataset, description)
     points = []
@@ -179,9 +175,9 @@ def _of_model(args: argparse.Namespace) -> None:
     }
     for point, table in zip(results["points"], tables):
         point["planner"] = table.tree()
-    _write(args.json, results)
+    options.write_json(args.json, results)
     if args.json != "-":
-        _write(str(out / "results.json"), results)
+        options.write_json(str(out / "results.json"), results)
     for folder in folders:  # finished: the next run measures anew
         (folder / "frames.csv").rename(folder / "sizes.csv")
     if args.table:
@@ -196,11 +192,11 @@ def _of_model(args: argparse.Namespace) -> None:
         _print_planner(list(zip(names, tables)), f"{description['name']} on {args.dataset}, {len(frames)} frames")
 
 
-def _planner_tables(args: argparse.Namespace, frames, folders: list[Path]) -> list[PlannerTable]:
+def _planner_tables(args: argparse.Namespace, frames: Sequence[StereoFrame], folders: list[Path]) -> list[PlannerTable]:
     """What a planner asks, of the detections of each quality; the first one's failures as a picture if asked for."""
     from sicm_ros.benchmark.failures import failure_sheet
-    from sicm_ros.benchmark.planner import judged, planner_table
     from sicm_ros.kitti import read_labels
+    from sicm_ros.kitti.planner import judged, planner_table
 
     tables = []
     for number, folder in enumerate(folders):
@@ -208,6 +204,7 @@ def _planner_tables(args: argparse.Namespace, frames, folders: list[Path]) -> li
         for frame in frames:
             detections = read_labels(folder / "detections" / f"{frame.name}.txt", scored=True)
             detections = detections.moved(frame.source.left_origin_shift)
+            assert frame.labels is not None  # asked for
             found.append(judged(frame.labels, detections, frame.size[0], args.min_score))
         tables.append(planner_table(found, args.min_score))
         if args.sheet and not number:
@@ -226,14 +223,6 @@ def _point(point: Point) -> dict:
     tree["depth_error_percent_10_to_30_m"] = tree.pop("depth_error")
     tree["matched_cars_10_to_30_m"] = tree.pop("matched")
     return tree
-
-
-def _write(path: str | None, tree: dict) -> None:
-    if path == "-":
-        print(json.dumps(tree, indent=1))
-    elif path:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(json.dumps(tree, indent=1) + "\n")
 
 
 def _title(point: Point, frames: int) -> str:
@@ -265,7 +254,13 @@ def _print_figures(figures: Figures, interval: Figures | None, title: str) -> No
                 ]
                 table.add_row(of_class, metric, limit, *cells)
         table.add_section()
-    _console().print(table)
+    options.console(200).print(table)
+
+
+def _inside(coverage: dict | None) -> str:
+    if not coverage or not coverage["count"]:
+        return "-"
+    return " ".join(f"{100 * share:.0f}" for share in coverage["inside"].values()) + f" % of {coverage['count']}"
 
 
 def _print_points(points: list[Point], title: str) -> None:
@@ -275,7 +270,8 @@ def _print_points(points: list[Point], title: str) -> None:
     table = Table(
         title=title,
         title_justify="left",
-        caption="Car, moderate, R40; score error: mean of |score - chance to be right|",
+        caption="Car, moderate, R40; score error: mean of |score - chance to be right|; within 1 sigma: share of boxes "
+        "whose depth, sideways position, height and heading are",
         caption_justify="left",
     )
     for name in ("quality", "bytes a pair", "bpp"):
@@ -285,6 +281,7 @@ def _print_points(points: list[Point], title: str) -> None:
         table.add_column(f"{metric} {limit}", justify="right")
     table.add_column("depth error, 10 to 30 m", justify="right")
     table.add_column("score error", justify="right")
+    table.add_column("within 1 sigma", justify="right")
     for point in points:
         cells = [
             _cell(point.ap["Car"][metric][limit]["R40"][1], point.interval["Car"][metric][limit]["R40"][1])
@@ -293,9 +290,9 @@ def _print_points(points: list[Point], title: str) -> None:
         cost = ["-", "-"] if point.quality is None else [f"{point.bytes_per_pair:.0f}", f"{point.bpp:.4f}"]
         depth = "-" if point.depth_error is None else f"{point.depth_error:.2f} % of {point.matched} cars"
         error = point.reliability["Car"]["error"]
-        cells += [depth, "-" if error is None else f"{error:.3f}"]
+        cells += [depth, "-" if error is None else f"{error:.3f}", _inside(point.coverage)]
         table.add_row(_quality_name(point.quality), *cost, *cells)
-    _console().print(table)
+    options.console(200).print(table)
 
 
 def _quality_name(quality: float | None) -> str:
@@ -317,7 +314,7 @@ def _print_planner(tables: list[tuple[str, PlannerTable]], title: str) -> None:
     for name, _ in tables:
         table.add_column(name, justify="right")
 
-    def cell(share) -> str:
+    def cell(share: Share) -> str:
         return f"{share.found} of {share.total}" + (f" ({share.found / share.total:.0%})" if share.total else "")
 
     for name in tables[0][1].rows:
@@ -327,11 +324,4 @@ def _print_planner(tables: list[tuple[str, PlannerTable]], title: str) -> None:
     table.add_section()
     for name in tables[0][1].bands:
         table.add_row(name, *(cell(each.bands[name]) for _, each in tables))
-    _console().print(table)
-
-
-def _console():
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else 200  # a file or pipe has no edge to wrap at
-    return Console(width=width)
+    options.console(200).print(table)

@@ -1,11 +1,15 @@
-"""`sicm info`: what a model is and costs, or what a packet holds."""
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""`sicm info`: what a model is and costs, or what a packet or a drive holds."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-SUMMARY = "print a model's card and cost, or a packet's header"
+from sicm_ros.cli import options
+
+SUMMARY = "print a model's card and cost, a packet's header, or what is in a bag or KITTI folder"
+BAGS = (".mcap", ".db3", ".bag", ".zip")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -13,17 +17,49 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "what",
         nargs="?",
         default="default",
-        metavar="MODEL|FILE.sicm",
-        help="name, folder or packet (default: default)",
+        metavar="MODEL|PACKET|DRIVE",
+        help="name or folder of a model, a .sicm file, a bag or a KITTI folder (default: the model `default`)",
     )
+    options.add_preset(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     path = Path(args.what)
-    if path.is_file() or path.suffix == ".sicm":
+    if path.suffix in BAGS or (path.is_dir() and not (path / "config.yaml").is_file()):
+        _drive(path, args.preset)
+    elif path.is_file() or path.suffix == ".sicm":
         _packet(path)
     else:
         _model(args.what)
+
+
+def _drive(path: Path, preset: str) -> None:
+    from rich.table import Table
+
+    from sicm_ros.bags import open_stereo
+    from sicm_ros.bags.stereo import BagSource
+    from sicm_ros.errors import InputError
+
+    console = options.console()
+    with open_stereo(path, preset) as source:
+        console.print(f"{path}: layout {source.layout}, {source.count} stereo pairs", highlight=False)
+        first = next(source.pairs(), None)
+        if first is None:
+            raise InputError(f"{path}: no left and right image in it have the same time")
+        c = first.calibration
+        console.print(
+            f"{c.width} x {c.height} pixels, fx {c.fx:.2f}, fy {c.fy:.2f}, cx {c.cx:.2f}, cy {c.cy:.2f} px, baseline "
+            f"{c.baseline:.4f} m, disparity offset {c.disparity_offset:.2f} px, "
+            f"{'compressed' if source.compressed else 'raw'} images",
+            highlight=False,
+        )
+        if isinstance(source, BagSource):
+            table = Table(box=None, pad_edge=False)
+            for title in ("topic", "type", "messages"):
+                table.add_column(title, overflow="fold")
+            for name, topic in sorted(source.bag.topics.items()):
+                table.add_row(name, topic.type, str(topic.count))
+            console.print(table)
 
 
 def _packet(path: Path) -> None:
@@ -61,16 +97,17 @@ def _packet(path: Path) -> None:
 
 
 def _model(name: str) -> None:
-    from sicm_ros import load
-    from sicm_ros.baseline.codec import PictureModel
+    from sicm_ros import baseline, load
+    from sicm_ros.model.folder import kind_of
     from sicm_ros.network.cost import REMOTE, VEHICLE, count
 
-    model = load(name)
+    pictures = kind_of(name) == "pictures"
+    model = baseline.load(name) if pictures else load(name)
     if model.card:
         print(model.card.rstrip() + "\n")
     known = model.describe()
     size = f"{known.pop('input_width')} x {known.pop('input_height')}"
-    if isinstance(model, PictureModel):
+    if pictures:
         _print({**known, "input": size})
         return
     _print({**known, "classes": ", ".join(known["classes"]), "input": size})

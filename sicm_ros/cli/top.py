@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm top`: encoder, link and decoder at work, live in the terminal."""
 
 from __future__ import annotations

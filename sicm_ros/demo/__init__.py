@@ -1,4 +1,8 @@
-"""The main job, run and shown: replay, encoder and decoder as processes; a table, a report, a bag of the results."""
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""The main job, shown: what came of a drive through replay, encoder and decoder (`sicm_ros.pipeline` runs it).
+
+`summary` reads the recording, `agreement` compares it with uncompressed detection; `table` and `report` show both.
+"""
 
 from sicm_ros.demo.agreement import compare
 from sicm_ros.demo.report import write_report

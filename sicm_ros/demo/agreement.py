@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How far the published detections are from those on the uncompressed pictures, pair by pair."""
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def compare(run: Run, source: StereoSource, model: str, progress: bool = True) -
         pair = waiting.get(played.stamp)
         if pair is None:
             continue
-        whole = detector.detect_uncompressed(played.left, played.right, played.calibration).detections
+        whole = detector.detect_uncompressed(played).detections
         agreement = drift([whole], [_detections(pair.boxes)]).agreement
         pair.agreement = 1.0 if agreement is None else agreement
 

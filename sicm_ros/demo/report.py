@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The report: one HTML file that needs nothing else, to be opened anywhere."""
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ def _parts(run: Run) -> dict[str, str]:
     model = f"model {run.model} ({run.fingerprint})" if run.model else "the encoder never described its model"
     causes = ", ".join(f"{cause} {number}" for cause, number in run.lost.items())
     warning = f'<p class="bad">{lost} of {len(run.pairs)} pairs were lost: {escape(causes)}.</p>' if lost else ""
+    computed = ", ".join(
+        f"{node} by {by['engine']} in {by['number_type']}" for node, by in run.computed.items() if "engine" in by
+    )
+    computed = f" Networks were computed: {computed}." if computed else ""
     pace = "Each pair waited for the answer to the one before." if run.paced else "Pairs were sent at their own pace."
     link = f" Features went through an emulated link ({run.link['profile']})." if run.link else ""
     return {
@@ -49,7 +54,7 @@ def _parts(run: Run) -> dict[str, str]:
         "stages": _stages(run),
         "method": escape(
             "Replay, encoder and decoder were separate processes that talked over DDS on one machine; the decoder saw "
-            f"no picture. {pace}{link} Bytes are those of the whole feature message as serialised: header, "
+            f"no picture. {pace}{link}{computed} Bytes are those of the whole feature message as serialised: header, "
             f"calibration, payload. kbit/s are stated at {RATE:g} Hz. PNG as OpenCV writes it, JPEG at quality "
             f"{JPEG_QUALITY}, both "
             "pictures of a pair. Boxes: the crossed face, or the tick from above, is the front. Agreement is the F1 of "

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What a run of the pipeline gave: read from the recording alone, no process needs to be asked."""
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ JPEG_QUALITY = 90  # of the pictures that the stream is compared with
 REPORT_JPEG = 82  # of the pictures in the report
 FRAME_WIDTH = 960  # pixels of a picture in the report
 LINK_FACTS = ("profile", "seed", "received", "published", "damaged", "duplicates", "reordered")  # of its diagnostics
+COMPUTES = ("engine", "number_type", "device", "threads")  # of the diagnostics of encoder and decoder
 MAX_FRAMES = 120  # pictures in the report; longer drives show every second, third ... pair
 
 
 @dataclass
-class Pair:
+class PlayedPair:
     """What became of one pair.
 
     Attributes:
@@ -65,23 +67,25 @@ class Run:
         stages: node -> stage -> (median, 95th percentile), milliseconds.
         dropped: node -> cause -> number of messages and pairs that it gave up.
         link: what the emulated link says of itself in /diagnostics; empty where there is none.
+        computed: node -> what ran its network, as COMPUTES.
         paced: each pair waited for the answer to the one before.
     """
 
     source: str
-    pairs: list[Pair]
+    pairs: list[PlayedPair]
     model: str
     fingerprint: str
     quality: float
     stages: dict[str, dict[str, tuple[float, float]]]
     dropped: dict[str, dict[str, int]]
     link: dict[str, str] = field(default_factory=dict)
+    computed: dict[str, dict[str, str]] = field(default_factory=dict)
     paced: bool = True
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
 
     @property
-    def answered(self) -> list[Pair]:
+    def answered(self) -> list[PlayedPair]:
         return [p for p in self.pairs if p.boxes is not None]
 
     @property
@@ -146,6 +150,7 @@ class Run:
             "seconds": rounded(self.seconds),
             "model": self.model,
             "model_fingerprint": self.fingerprint,
+            "computed": self.computed,
         }
 
 
@@ -188,7 +193,7 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
     every = -(-source.count // MAX_FRAMES)
     pairs = []
     for index, played in enumerate(source.pairs()):
-        pair = Pair(played.stamp, bytes=sizes.get(played.stamp), boxes=boxes.get(played.stamp))
+        pair = PlayedPair(played.stamp, bytes=sizes.get(played.stamp), boxes=boxes.get(played.stamp))
         pair.carried = played.stamp in carried if "link" in reports else None
         pair.labels = None if played.labels is None else len(played.labels)
         pair.raw = played.left.nbytes + played.right.nbytes
@@ -213,6 +218,11 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
         stages={node: stages for node in ("encoder", "link", "decoder") if (stages := _stages(reports.get(node, {})))},
         dropped={node: _dropped(values) for node, values in reports.items()},
         link=reports.get("link", {}),
+        computed={
+            node: {key: reports[node][key] for key in COMPUTES if key in reports[node]}
+            for node in ("encoder", "decoder")
+            if node in reports
+        },
         paced=paced,
     )
 
@@ -244,7 +254,7 @@ def _dropped(values: dict[str, str]) -> dict[str, int]:
     return {k.removeprefix("dropped_"): int(v) for k, v in values.items() if k.startswith("dropped_") and int(v)}
 
 
-def _stopped_at(pair: Pair) -> str:
+def _stopped_at(pair: PlayedPair) -> str:
     """The node that a pair without an answer never left; empty for an answered one."""
     if pair.boxes is not None:
         return ""
@@ -290,9 +300,3 @@ def _merged(recording: Path, source: StereoSource) -> Iterator[tuple[str, str, i
             yield f"/{topic}/compressed", message.__msgtype__, pair.stamp, ros.serialize(message)
     for stamp, topic, type, data in rows[position:]:
         yield topic, type, stamp, data
-
-
-def reduction(run: Run) -> dict[str, float]:
-    """How many times smaller the stream is than the pictures: `raw`, `png`, `jpeg`."""
-    size = run.mean("bytes")
-    return {name: run.mean(name) / size for name in ("raw", "png", "jpeg")} if size else {}

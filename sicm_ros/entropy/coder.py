@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Entropy coding of integer residuals with integer tables.
 
 The range coder is constriction's (Bamler 2022, arXiv 2201.01741). Symbols are grouped by their table, so that each call

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What the prior looks like: its sizes, its ablation switches and the order in which symbols are coded."""
 
 from __future__ import annotations
@@ -5,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sicm_ros.errors import ModelError
+from sicm_ros.config import Config, limited
 
 QUALITY_LEVELS = 256  # a packet's quality is one byte
 QUALITY_BUCKETS = 8  # the hyper latents' tables are shipped once for each of these
@@ -22,8 +23,8 @@ OWN_WINDOW = (2, 2, 2, 2)
 CROSS_WINDOW = (1, 1, 1, 5)
 
 
-@dataclass(frozen=True)
-class PriorConfig:
+@dataclass(frozen=True, kw_only=True)
+class PriorConfig(Config):
     """Sizes and ablation switches of the learnt prior.
 
     Attributes:
@@ -39,28 +40,21 @@ class PriorConfig:
         cross_view: the right view's distributions see the whole left view, and the hyper latent is joint.
     """
 
-    channels: int = 48
+    channels: int = limited(48, ge=1, le=256)
     right_channels: int | None = None
-    hyper_channels: int = 12
-    hyper_width: int = 48
-    features: int = 32
-    hidden: int = 64
+    hyper_channels: int = limited(12, ge=2, le=256, multiple_of=2)
+    hyper_width: int = limited(48, ge=1, le=256)
+    features: int = limited(32, ge=1, le=256)
+    hidden: int = limited(64, ge=1, le=256)
     hyperprior: bool = True
     context: bool = True
     cross_view: bool = True
 
-    def __post_init__(self) -> None:
-        for name in ("channels", "hyper_channels", "hyper_width", "features", "hidden"):
-            if not 1 <= getattr(self, name) <= 256:
-                raise ModelError(f"prior: {name} is {getattr(self, name)}; expected 1 to 256")
-        if self.hyper_channels % 2:
-            raise ModelError(f"prior: hyper_channels is {self.hyper_channels}; expected an even number")
+    def check(self) -> None:
         if self.right_channels is not None and not 1 <= self.right_channels <= self.channels:
-            raise ModelError(f"prior: right_channels is {self.right_channels}; expected 1 to {self.channels}")
+            raise ValueError(f"right_channels is {self.right_channels}; expected 1 to {self.channels}")
         if self.right_channels is not None and not self.cross_view:
-            raise ModelError(
-                "prior: independent views are coded alike; leave right_channels out, or switch cross_view on"
-            )
+            raise ValueError("independent views are coded alike; leave right_channels out, or switch cross_view on")
 
     def coded(self, view: int) -> int:
         """How many channels of a view's latent are coded."""

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The prior as it codes: integers only, the same on every machine.
 
 Every number is an integer that float32 holds exactly, and every sum stays below 2^24 whatever the order of its terms:
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -43,7 +45,15 @@ OUTPUT_SHIFT = 9
 MEAN_LIMIT = 511  # quarters
 
 Array = np.ndarray
-Coder = Encoder | Decoder | Meter
+
+
+class SymbolCoder(Protocol):
+    """Encoder, Decoder or Meter."""
+
+    def code(self, tables: Array, wanted: Any) -> Array:
+        """Code residuals by their tables, uint8 (n,): `wanted`, or for a decoder, which has None, what is read."""
+
+
 Window = tuple[int, int, int, int]  # rows above, rows below, columns before, columns after
 
 
@@ -82,7 +92,7 @@ def _alone() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class Layer:
+class IntegerLayer:
     """One matrix product over a few inputs, a shift to the right that rounds, a clip."""
 
     def __init__(self, spec: LayerSpec, weight: Array, bias: Array, dtype: type) -> None:
@@ -109,9 +119,8 @@ class Layer:
         """(cells, count) for each input, or (1, count) for one that is the same everywhere -> (cells, outputs)."""
         total = self._bias
         for x, weight in zip(inputs, self._weights, strict=True):  # what is the same everywhere comes first
-            if isinstance(x, Sparse):
-                x, weight = x.columns, x.rows_of(weight)
-            total = torch.addmm(total, torch.from_numpy(x), weight)
+            columns, rows = (x.columns, x.rows_of(weight)) if isinstance(x, Sparse) else (x, weight)
+            total = torch.addmm(total, torch.from_numpy(columns), rows)
         return total.floor_().clamp_(self._low, self._high).numpy()
 
 
@@ -135,7 +144,7 @@ class IntegerPrior:
                 if array.shape != shape or array.min() < low or array.max() > high:
                     raise ModelError(f"prior: {name} is not {shape} of {low} to {high}; fetch the model anew")
         self._layers = {
-            spec.name: Layer(spec, self._arrays[f"{spec.name}.weight"], self._arrays[f"{spec.name}.bias"], dtype)
+            spec.name: IntegerLayer(spec, self._arrays[f"{spec.name}.weight"], self._arrays[f"{spec.name}.bias"], dtype)
             for spec in layer_specs(config)
         }
 
@@ -169,7 +178,9 @@ class IntegerPrior:
             quality: 0 to 255.
         """
         coder = Encoder(self._models)
-        self._code(coder, self._cells(left, right), self._hyper_cells(z, left.shape[1:]), left.shape[1:], quality)
+        _, height, width = left.shape
+        size = height, width
+        self._code(coder, self._cells(left, right), self._hyper_cells(z, size), size, quality)
         return coder.payload()
 
     def decompress(self, payload: bytes, height: int, width: int, quality: int) -> tuple[Array, Array, Array | None]:
@@ -222,7 +233,7 @@ class IntegerPrior:
         return z.astype(np.int32)
 
     def _code(
-        self, coder: Coder, wanted: list[Array] | None, z: Array | None, size: tuple[int, int], quality: int
+        self, coder: SymbolCoder, wanted: list[Array] | None, z: Array | None, size: tuple[int, int], quality: int
     ) -> tuple[list[Array], Array | None]:
         """Walks over all symbols in the order of the bitstream; encoder, decoder and meter take the same steps.
 
@@ -234,7 +245,7 @@ class IntegerPrior:
             return self._walk(coder, wanted, z, size, quality)
 
     def _walk(
-        self, coder: Coder, wanted: list[Array] | None, z: Array | None, size: tuple[int, int], quality: int
+        self, coder: SymbolCoder, wanted: list[Array] | None, z: Array | None, size: tuple[int, int], quality: int
     ) -> tuple[list[Array], Array | None]:
         height, width = size
         features: Array | None = None
@@ -244,10 +255,10 @@ class IntegerPrior:
         coded = [self.config.coded(view) for view in (LEFT, RIGHT)]
         symbols = [np.zeros((height * width, channels), np.int32) for channels in coded]
         # What the networks see of the symbols known so far: clipped, as floating point, with rows and columns.
-        seen = [np.zeros((height, width, channels), self.dtype) for channels in coded]
+        seen: list[Array] = [np.zeros((height, width, channels), self.dtype) for channels in coded]
         for number, step in enumerate(self.config.passes()):
             cells = cell_indices(height, width, step.parity)
-            inputs = [np.full((1, 1), quality, self.dtype)]
+            inputs: list[Array | Sparse] = [np.full((1, 1), quality, self.dtype)]
             if features is not None:
                 inputs.append(features[step.view].reshape(height * width, -1)[cells])
             if step.own:
@@ -261,7 +272,7 @@ class IntegerPrior:
             flat[cells] = np.clip(known, -SYMBOL_LIMIT, SYMBOL_LIMIT)
         return symbols, z
 
-    def _code_hyper(self, coder: Coder, z: Array | None, size: tuple[int, int], quality: int) -> Array:
+    def _code_hyper(self, coder: SymbolCoder, z: Array | None, size: tuple[int, int], quality: int) -> Array:
         rows, columns = hyper_size(*size)
         bucket = quality * QUALITY_BUCKETS // QUALITY_LEVELS
         cells = rows * columns
@@ -274,8 +285,8 @@ class IntegerPrior:
         """int32 (K, ceil(h / 4), ceil(w / 4)) -> hyper features (2, h, w, N), integers 0 to 255."""
         height, width = size
         middle = (height + 1) // 2, (width + 1) // 2
-        clipped = np.clip(z, -SYMBOL_LIMIT, SYMBOL_LIMIT).astype(self.dtype)
-        constant = np.full((1, 1), quality, self.dtype)
+        clipped: Array = np.clip(z, -SYMBOL_LIMIT, SYMBOL_LIMIT).astype(self.dtype)
+        constant: Array = np.full((1, 1), quality, self.dtype)
         views = []
         for group in clipped.reshape(self.config.groups, -1, *z.shape[1:]):
             x = self._layers["hyper0"]([constant, gather(group.transpose(1, 2, 0), AROUND)])
@@ -293,7 +304,7 @@ class IntegerPrior:
         return mean, scale
 
 
-def code_symbols(coder: Coder, mean: Array, scale: Array, wanted: Array | None) -> Array:
+def code_symbols(coder: SymbolCoder, mean: Array, scale: Array, wanted: Array | None) -> Array:
     """Codes symbols with means (quarters) and scale indices, int32 of any one shape; returns the symbols."""
     floor = mean >> 2
     tables = (scale * MEAN_STEPS + (mean & 3)).astype(np.uint8).ravel()
@@ -353,7 +364,7 @@ def offsets(window: Window, parity: int | None = None, visible: int | None = Non
     """(row, column) offsets in a window, row by row; of cells of colour `visible` alone, seen from colour `parity`."""
     above, below, before, after = window
     every = [(row, column) for row in range(-above, below + 1) for column in range(-before, after + 1)]
-    if visible is None:
+    if visible is None or parity is None:
         return every
     return [(row, column) for row, column in every if (row + column + parity - visible) % 2 == 0]
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The family of distributions that the prior is trained with, and the integer tables made of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The learnt prior of a pair of latents, as it trains: the same integers as `IntegerPrior`, with gradients.
 
     y_left, y_right --analysis--> z --round--> z^ --synthesis--> hyper features of both views
@@ -14,6 +15,7 @@ gradients pass straight through the rounding.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -217,7 +219,9 @@ class StereoPrior(nn.Module):
                 nn.Conv2d(config.hyper_width, hyper_channels, 3, stride=2, padding=1),
             )
             with torch.no_grad():
-                self.analysis[-1].weight *= 4.0  # z would round to nothing otherwise, and say nothing
+                last = self.analysis[-1]
+                assert isinstance(last, nn.Conv2d)
+                last.weight *= 4.0  # z would round to nothing otherwise, and say nothing
             self.hyper0 = IntegerConv(
                 [
                     (1, TYPICAL_QUALITY, QUALITY_LEVELS - 1, HERE),
@@ -235,6 +239,10 @@ class StereoPrior(nn.Module):
             self.z_mean = nn.Parameter(torch.zeros(QUALITY_BUCKETS, config.hyper_channels))
             self.z_scale = nn.Parameter(torch.full((QUALITY_BUCKETS, config.hyper_channels), 8.0 / TYPICAL_OUTPUT))
         self.networks = nn.ModuleList(ContextNetwork(config, step) for step in config.passes())
+
+    def _passes(self) -> list[ContextNetwork]:
+        """The networks with their type, which ModuleList forgets."""
+        return [cast(ContextNetwork, network) for network in self.networks]
 
     def analyse(self, left: Tensor, right: Tensor) -> Tensor | None:
         """Scaled latents, two (B, M, h, w) -> hyper latent (B, K, ceil(h / 4), ceil(w / 4)), not yet rounded."""
@@ -262,7 +270,7 @@ class StereoPrior(nn.Module):
             quality = torch.as_tensor(quality, device=left.device).expand(batch)
             constant = quality.float().reshape(batch, 1, 1, 1)
             features, hyper_bits = None, views[LEFT].new_zeros(batch)
-            if self.config.hyperprior:
+            if z is not None:
                 z = z.float()
                 symbols = quantise(z)
                 mean, scale = self._hyper_distributions(quality)
@@ -306,8 +314,8 @@ class StereoPrior(nn.Module):
         columns = torch.arange(width, device=constant.device)
         colour = (rows + columns) % 2
         seen = [view.clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT) for view in symbols]
-        said: list[tuple[Tensor, Tensor]] = [None, None]
-        for network in self.networks:
+        said: dict[int, tuple[Tensor, Tensor]] = {}
+        for network in self._passes():
             step = network.step
             inputs = [constant.expand(-1, 1, height, width)]
             if features is not None:
@@ -318,11 +326,11 @@ class StereoPrior(nn.Module):
                 inputs.append(seen[LEFT])
             mean, scale = network(inputs)
             if step.own:
-                chosen = colour == step.parity
+                chosen = torch.eq(colour, cast(int, step.parity))
                 before = said[step.view]
-                mean, scale = (torch.where(chosen, new, old) for new, old in zip((mean, scale), before))
+                mean, scale = torch.where(chosen, mean, before[0]), torch.where(chosen, scale, before[1])
             said[step.view] = mean, scale
-        return said
+        return [said[LEFT], said[RIGHT]]
 
     @torch.no_grad()
     def export(self) -> IntegerPrior:
@@ -333,8 +341,8 @@ class StereoPrior(nn.Module):
             mean, scale = self._hyper_integers()
             arrays |= {"z.mean": _to_numpy(mean, np.int16), "z.scale": _to_numpy(scale, np.int16)}
             arrays |= _matrix("hyper0", self.hyper0) | _matrix("hyper1", self.hyper1)
-        for number, network in enumerate(self.networks):
-            parities = [None] * len(network.first.weights)
+        for number, network in enumerate(self._passes()):
+            parities: list[int | None] = [None] * len(network.first.weights)
             if network.step.own:  # its window's taps on odd cells see nothing
                 parities[network.first.windows.index(OWN_WINDOW)] = network.step.parity
             arrays |= _matrix(f"pass{number}.0", network.first, parities)

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Integer tables: the distributions that symbols are coded with.
 
 A distribution has a mean in quarters and one of SCALES scales. The symbol minus the mean's floor is the residual that

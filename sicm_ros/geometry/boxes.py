@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """3D boxes as KITTI defines them, in the left camera's optical frame.
 
 A box stands on its bottom face: `location` is that face's centre (x right, y down, z forward, metres), `dimensions` are
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sicm_ros.geometry.calibration import StereoCalibration
 
@@ -41,6 +43,10 @@ class Detections:
         dimensions: float (N, 3), height, width, length, metres.
         rotation_y: float (N,), radians, -pi to pi.
         image_boxes: float (N, 4), left, top, right, bottom of the projection in the source image, pixels.
+        errors: float (N, 4), standard deviations of the centre's depth, of where its ray meets that depth, sideways and
+            vertically (metres), and of rotation_y (radians); NaN where nobody knows.
+        chances: float (N, len(CLASSES)), score of each class at the object's place; that of its own where nothing else
+            is said.
     """
 
     classes: np.ndarray
@@ -49,14 +55,28 @@ class Detections:
     dimensions: np.ndarray
     rotation_y: np.ndarray
     image_boxes: np.ndarray
+    errors: np.ndarray = None  # type: ignore[assignment]
+    chances: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        if self.errors is None:
+            object.__setattr__(self, "errors", np.full((count, 4), np.nan))
+        if self.chances is None:
+            chances = np.zeros((count, len(CLASSES)))
+            chances[np.arange(count), np.asarray(self.classes, np.int64)] = self.scores
+            object.__setattr__(self, "chances", chances)
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def above(self, score: float) -> Detections:
         """Those whose score is at least `score`."""
-        keep = np.asarray(self.scores) >= score
-        return Detections(**{field.name: getattr(self, field.name)[keep] for field in fields(self)})
+        return self.take(np.asarray(self.scores) >= score)
+
+    def take(self, chosen: np.ndarray) -> Detections:
+        """Those that a mask (N,) or an array of indices chooses, in its order."""
+        return Detections(**{field.name: np.asarray(getattr(self, field.name))[chosen] for field in fields(self)})
 
     @classmethod
     def empty(cls) -> Detections:
@@ -93,7 +113,8 @@ def project(points: np.ndarray, calibration: StereoCalibration) -> np.ndarray:
     )
 
 
-_EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
+# Of a box, as pairs of its `corners`.
+EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
 NEAR = 0.1  # metres: what lies nearer is cut off before it is projected
 
 
@@ -112,7 +133,7 @@ def image_boxes(
     boxes = np.zeros((len(points), 4))
     for i, box in enumerate(points):
         visible = [p for p in box if p[2] >= NEAR]
-        for a, b in _EDGES:
+        for a, b in EDGES:
             za, zb = box[a, 2], box[b, 2]
             if (za < NEAR) != (zb < NEAR):
                 visible.append(box[a] + (NEAR - za) / (zb - za) * (box[b] - box[a]))
@@ -126,6 +147,6 @@ def image_boxes(
     return boxes
 
 
-def wrap_angle(angle):
+def wrap_angle(angle: ArrayLike) -> np.ndarray:
     """The same angle in [-pi, pi)."""
     return (np.asarray(angle) + np.pi) % (2 * np.pi) - np.pi

@@ -1,13 +1,20 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What a rectified stereo rig is: one pinhole camera, seen twice, a baseline apart."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+import numpy as np
 
 from sicm_ros.errors import CalibrationError
 
 MAX_IMAGE_SIDE = 1 << 14  # pixels; larger than any camera, small enough that no allocation can hurt
+
+
+Numbers = TypeVar("Numbers", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -53,11 +60,11 @@ class StereoCalibration:
             if not 1 <= value <= MAX_IMAGE_SIDE:
                 raise CalibrationError(f"calibration: {name} is {value}; expected 1 to {MAX_IMAGE_SIDE} pixels")
 
-    def depth(self, disparity):
+    def depth(self, disparity: Numbers) -> Numbers:
         """Depth in metres of a disparity in pixels (number or array); disparities of nothing give infinity or less."""
         return self.fx * self.baseline / (disparity + self.disparity_offset)
 
-    def disparity(self, depth):
+    def disparity(self, depth: Numbers) -> Numbers:
         """Disparity in pixels, as the pictures show it, of a depth in metres (number or array)."""
         return self.fx * self.baseline / depth - self.disparity_offset
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Boxes drawn into the picture and seen from above.
 
 Whatever has `location`, `dimensions` and `rotation_y` (and, for captions, `names` and `scores`) can be drawn:
@@ -15,10 +16,9 @@ import numpy as np
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import ModelView, StereoCalibration
-from sicm_ros.geometry.boxes import NEAR, corners, project
+from sicm_ros.geometry.boxes import EDGES, NEAR, corners, project
 
 DETECTION, LABEL = (228, 40, 44), (38, 112, 255)  # RGB: detections are red, labels blue, everywhere
-_EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
 _SHIFT = 4  # fractional bits of OpenCV's line coordinates
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 FAINT = 25.0  # metres beyond which boxes are drawn in thin lines, not to hide what they hold
@@ -28,14 +28,19 @@ _FAR = 1e4  # pixels outside the picture beyond which a line isn't followed
 class Boxes3D(Protocol):
     """N boxes in the left camera's optical frame, as `geometry.boxes` defines them."""
 
-    location: np.ndarray
-    dimensions: np.ndarray
-    rotation_y: np.ndarray
+    @property
+    def location(self) -> np.ndarray: ...
+
+    @property
+    def dimensions(self) -> np.ndarray: ...
+
+    @property
+    def rotation_y(self) -> np.ndarray: ...
 
 
 def _segment(image: np.ndarray, a: np.ndarray, b: np.ndarray, colour: tuple, thickness: int) -> None:
-    a, b = (tuple(round(float(v) * (1 << _SHIFT)) for v in np.clip(p, -_FAR, _FAR)) for p in (a, b))
-    cv2.line(image, a, b, colour, thickness, cv2.LINE_AA, _SHIFT)
+    (x, y), (u, v) = (np.rint(np.clip(p, -_FAR, _FAR) * (1 << _SHIFT)).astype(int).tolist() for p in (a, b))
+    cv2.line(image, (x, y), (u, v), colour, thickness, cv2.LINE_AA, _SHIFT)
 
 
 def _caption(image: np.ndarray, text: str, at: tuple[int, int], colour: tuple, scale: float) -> None:
@@ -62,12 +67,14 @@ def draw_boxes(
     height, width = drawn.shape[:2]
     if (width, height) != (calibration.width, calibration.height):
         calibration = calibration.resized(width, height)
-    order = np.argsort(-np.asarray(boxes.location)[:, 2]) if len(boxes.location) else []
-    points = corners(boxes.location, boxes.dimensions, boxes.rotation_y) if len(boxes.location) else []
+    if not len(boxes.location):
+        return drawn
+    order = np.argsort(-np.asarray(boxes.location)[:, 2])
+    points = corners(boxes.location, boxes.dimensions, boxes.rotation_y)
     for index in order:  # nearest last
         box = points[index]
         weight = thickness if box[:, 2].min() < FAINT else 1
-        lines = [(box[a], box[b], weight) for a, b in _EDGES]
+        lines = [(box[a], box[b], weight) for a, b in EDGES]
         lines += [(box[0], box[5], 1), (box[1], box[4], 1)]  # the front: corners 0, 1 and above them 4, 5
         for a, b, weight in lines:
             if max(a[2], b[2]) < NEAR:
@@ -79,9 +86,10 @@ def draw_boxes(
         if captions and box[:, 2].min() > NEAR:
             pixels = project(box, calibration)
             at = (int(np.clip(pixels[:, 0].min(), 0, width - 40)), int(np.clip(pixels[:, 1].min() - 5, 10, height - 4)))
-            scores = getattr(boxes, "scores", None)
+            names, scores = getattr(boxes, "names", None), getattr(boxes, "scores", None)
+            name = "" if names is None else names[index]
             score = "" if scores is None else f" {scores[index]:.2f}"
-            _caption(drawn, f"{boxes.names[index]}{score}", at, colour, 0.4)
+            _caption(drawn, f"{name}{score}", at, colour, 0.4)
     return drawn
 
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Disparity of a rectified pair by semi-global matching, kept where both views agree.
 
 Classical, so it needs no training: it tells the road and what stands before it when cars are put into real pairs, and
@@ -43,7 +44,7 @@ def sgbm_disparities(
             f"disparity: views of shapes {left.shape} and {right.shape}; expected two equal (H, W, 3) images"
         )
     maximum = -(-maximum // 16) * 16
-    matcher = cv2.StereoSGBM_create(
+    matcher = cv2.StereoSGBM.create(
         minDisparity=0,
         numDisparities=maximum,
         blockSize=BLOCK,

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The window of the picture that the network looks at: any image size in, the model's size out."""
 
 from __future__ import annotations

@@ -1,20 +1,27 @@
-"""KITTI in, KITTI's own figures out: readers of its layouts, its label format, and its official evaluation."""
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""KITTI in, KITTI's own figures out: readers of its layouts, its label format, and its official evaluation.
+
+A layout is a module: `objects`, `raw`, `odometry`, on `frames` and `tree`; `open_kitti` finds which. `labels`,
+`calibration` and `writing` know its files, `evaluation` and `overlap` its figures, `splits` what trains and what tests.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from sicm_ros.extensions import Registry
 from sicm_ros.kitti.calibration import KittiCalibration, parse_calibration, read_calibration
 from sicm_ros.kitti.evaluation import bootstrap, evaluate
 from sicm_ros.kitti.frames import KittiFrames, StereoFrame
 from sicm_ros.kitti.labels import Labels, from_detections, read_labels, write_detections, write_labels
 from sicm_ros.kitti.objects import KittiObjects
-from sicm_ros.kitti.odometry import KittiOdometry, is_odometry
-from sicm_ros.kitti.raw import KittiRaw, is_raw
+from sicm_ros.kitti.odometry import KittiOdometry
+from sicm_ros.kitti.raw import KittiRaw
 from sicm_ros.kitti.tree import Tree
 
 __all__ = [
+    "LAYOUTS",
     "KittiCalibration",
     "KittiFrames",
     "KittiObjects",
@@ -22,6 +29,7 @@ __all__ = [
     "KittiRaw",
     "Labels",
     "StereoFrame",
+    "Tree",
     "bootstrap",
     "evaluate",
     "from_detections",
@@ -33,6 +41,10 @@ __all__ = [
     "write_labels",
 ]
 
+# A layout of your own is an entry point of this group that names a subclass of KittiFrames (CONTRIBUTING.md).
+_SHIPPED = {"raw": KittiRaw, "odometry": KittiOdometry, "objects": KittiObjects}
+LAYOUTS: Registry[type[KittiFrames]] = Registry("sicm_ros.datasets", _SHIPPED, KittiFrames, classes=True)
+
 
 def open_kitti(
     root: str | Path,
@@ -40,7 +52,7 @@ def open_kitti(
     names: Iterable[str] | None = None,
     labelled: bool = False,
 ) -> KittiFrames:
-    """The frames of a raw drive, an odometry sequence or an object layout, whichever root is; see KittiFrames."""
+    """Open the frames of whatever layout root is; see KittiFrames."""
     tree = Tree(root)
-    layout = KittiRaw if is_raw(tree) else KittiOdometry if is_odometry(tree) else KittiObjects
-    return layout(tree, split, names, labelled)
+    others = [layout for name, layout in LAYOUTS.items() if name != "objects" and layout.recognises(tree)]
+    return (others[0] if others else KittiObjects)(tree, split, names, labelled)

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """KITTI's calibration files: projections, rectification and the transforms from the other sensors.
 
 Object set: `P0` to `P3`, `R0_rect`, `Tr_velo_to_cam`, `Tr_imu_to_velo`. The tracking set writes `R_rect`,

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """KITTI's official object evaluation: average precision in the image, from above and in 3D, and orientation similarity.
 
 The figures are those of the official program (Geiger et al., CVPR 2012; 40 recall points: Simonelli et al., ICCV 2019);
@@ -258,6 +259,7 @@ def _curves(
     pairs = pairs.where(listed[pairs.label] & (ours | ignored)[pairs.detection])
 
     scores, angles = d.objects.scores, d.objects.alpha
+    assert scores is not None  # of detections
     # The thresholds come from a first pass, in which a label takes its candidate with the highest score.
     first = _sorted(pairs, -scores[pairs.detection])
     there = np.where(scores[first.detection] > LOWEST_SCORE, np.uint64(1), np.uint64(0))
@@ -293,7 +295,8 @@ def _curves(
             wrong[start + replicate] = above[reached, replicate]
         wrong[these] -= bits[counted[last.detection]].sum(0)
     marked = found + wrong
-    return tuple(_monotone(np.divide(v, marked, out=np.zeros_like(v), where=marked > 0)) for v in (found, alike))
+    shares = [np.divide(v, marked, out=np.zeros_like(v), where=marked > 0) for v in (found, alike)]
+    return _monotone(shares[0]), _monotone(shares[1])
 
 
 def _monotone(curve: np.ndarray) -> np.ndarray:

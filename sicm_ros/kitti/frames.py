@@ -1,8 +1,10 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A stereo pair with what is known of it, read when it is asked for; and sequences of such pairs."""
 
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -92,7 +94,7 @@ class StereoFrame:
     def labels(self) -> Labels | None:
         if self._files.labels is None:
             return None
-        labels = parse_labels(self._tree.text(self._files.labels), self._tree.where(self._files.labels))
+        labels = self._frames.read_labels(self._files.labels)
         return labels.moved(self.source.left_origin_shift)
 
     @cached_property
@@ -128,8 +130,8 @@ class StereoFrame:
         return cv2.cvtColor(self._decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-class KittiFrames(Sequence[StereoFrame]):
-    """Frames of one of KITTI's layouts; each layout says where the files lie and how its calibration reads.
+class KittiFrames(Sequence[StereoFrame], ABC):
+    """Frames of one layout. A layout says what it recognises, where files lie, and how a calibration reads.
 
     Args:
         root: folder or zip archive, or a Tree that was opened before.
@@ -150,8 +152,9 @@ class KittiFrames(Sequence[StereoFrame]):
         labelled: bool = False,
     ) -> None:
         self.tree = root if isinstance(root, Tree) else Tree(root)
-        self._files = self._scan(split)
-        chosen = list(self._files) if split in (None, *self._own_splits) else split_names(split, self._files, self.tree)
+        self._files = self.scan(split)
+        whole = split is None or split in self.own_splits
+        chosen = list(self._files) if split is None or whole else split_names(split, self._files, self.tree)
         if names is not None:
             wanted = set(chosen)
             chosen = [name for name in names if split is None or name in wanted]
@@ -161,15 +164,24 @@ class KittiFrames(Sequence[StereoFrame]):
                 raise InputError(f"{self.tree.root}: no frame {name!r}; it has {len(self._files)}, such as {some!r}")
         self.names = [name for name in chosen if not labelled or self._files[name].labels]
 
-    _own_splits: tuple[str, ...] = ()  # splits that a layout makes by its folders
+    own_splits: tuple[str, ...] = ()  # splits that a layout makes by its folders
 
-    def _scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
-        """Every frame of the tree, in order."""
-        raise NotImplementedError
+    @classmethod
+    @abstractmethod
+    def recognises(cls, tree: Tree) -> bool:
+        """Whether a tree is of this layout."""
 
+    @abstractmethod
+    def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
+        """Return every frame of the tree by name, in order; InputError if there is none or a part is missing."""
+
+    @abstractmethod
     def read_calibration(self, path: str) -> KittiCalibration:
-        """The calibration of FrameFiles.calibration."""
-        raise NotImplementedError
+        """Read the calibration of FrameFiles.calibration."""
+
+    def read_labels(self, path: str) -> Labels:
+        """Read the labels of FrameFiles.labels, in camera 0's axes; they are KITTI's unless a layout says otherwise."""
+        return parse_labels(self.tree.text(path), self.tree.where(path))
 
     def __len__(self) -> int:
         return len(self.names)

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """KITTI's object lines: labels (15 columns) and detections (16), in files and in arrays.
 
 Columns: type, truncated, occluded, alpha, left, top, right, bottom, height, width, length, x, y, z, rotation_y and, of
@@ -15,8 +16,6 @@ import numpy as np
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections
-
-DONT_CARE = "DontCare"
 
 
 @dataclass(frozen=True)

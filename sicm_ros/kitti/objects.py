@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The object layout: `image_2/ image_3/ calib/` and, where there are labels, `label_2/` (and `disparity/`).
 
 A root is read as it is: such a folder, one that holds several of them (`training/`, or the shared frames' `frames/`,
@@ -11,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from sicm_ros.errors import InputError
 from sicm_ros.kitti.calibration import KittiCalibration, parse_calibration
 from sicm_ros.kitti.frames import PICTURES, FrameFiles, KittiFrames
+from sicm_ros.kitti.tree import Tree
 
 _SUFFIXES = {"image_2": PICTURES, "image_3": PICTURES, "calib": (".txt",), "label_2": (".txt",), "disparity": (".png",)}
 
@@ -21,9 +23,14 @@ class KittiObjects(KittiFrames):
     Where KITTI's `training` and `testing` lie beside each other, the first is taken; split='testing' takes the second.
     """
 
-    _own_splits = ("testing",)
+    own_splits = ("testing",)
 
-    def _scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
+    @classmethod
+    def recognises(cls, tree: Tree) -> bool:
+        """Whatever no other layout is: what it lacks to be this one is then said."""
+        return True
+
+    def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
         folders: dict[str, dict[str, dict[str, str]]] = {}  # folder -> name -> part -> path
         for path in self.tree:
             place = PurePosixPath(path)

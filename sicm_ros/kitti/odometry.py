@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The odometry layout: `sequences/<nn>/` with `image_2/ image_3/ calib.txt times.txt`, in colour."""
 
 from __future__ import annotations
@@ -8,11 +9,6 @@ from sicm_ros.errors import InputError
 from sicm_ros.kitti.calibration import KittiCalibration, parse_calibration
 from sicm_ros.kitti.frames import PICTURES, FrameFiles, KittiFrames
 from sicm_ros.kitti.tree import Tree
-
-
-def is_odometry(tree: Tree) -> bool:
-    """Whether pictures lie beside one calib.txt."""
-    return any(_sequence(path, tree) is not None for path in tree)
 
 
 def _sequence(path: str, tree: Tree) -> PurePosixPath | None:
@@ -28,7 +24,12 @@ def _sequence(path: str, tree: Tree) -> PurePosixPath | None:
 class KittiOdometry(KittiFrames):
     """Frames of odometry sequences, named <sequence>_<frame>; a root may be the set, one sequence, or the archives."""
 
-    def _scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
+    @classmethod
+    def recognises(cls, tree: Tree) -> bool:
+        """Whether pictures lie beside one calib.txt."""
+        return any(_sequence(path, tree) is not None for path in tree)
+
+    def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
         files: dict[str, FrameFiles] = {}
         times: dict[PurePosixPath, list[int]] = {}
         for path in self.tree:

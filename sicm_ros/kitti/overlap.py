@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How much boxes overlap: in the image, from above, and in space, as KITTI's evaluation measures it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The raw layout: `<date>/<date>_drive_<nnnn>_sync/image_02/data/`, `image_03/data/`; calibrations beside the drives.
 
 Tracklets are not read: raw drives have no labels here.
@@ -20,11 +21,6 @@ VELODYNE = "calib_velo_to_cam.txt"
 IMU = "calib_imu_to_velo.txt"
 
 
-def is_raw(tree: Tree) -> bool:
-    """Whether pictures of a raw drive's left colour camera are there."""
-    return any(_drive(path) is not None for path in tree)
-
-
 def _drive(path: str) -> PurePosixPath | None:
     """The drive's folder if path is a left picture of one."""
     place = PurePosixPath(path)
@@ -36,7 +32,12 @@ def _drive(path: str) -> PurePosixPath | None:
 class KittiRaw(KittiFrames):
     """Frames of raw drives, named <date>_<drive>_<frame>; a root may be the set, a date, one drive, or the archives."""
 
-    def _scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
+    @classmethod
+    def recognises(cls, tree: Tree) -> bool:
+        """Whether pictures of a raw drive's left colour camera are there."""
+        return any(_drive(path) is not None for path in tree)
+
+    def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
         files: dict[str, FrameFiles] = {}
         known: dict[PurePosixPath, tuple[str, str, list[int]]] = {}
         for path in self.tree:
@@ -105,7 +106,8 @@ class KittiRaw(KittiFrames):
             other = path.removesuffix(CAMERAS) + name
             parts = self._matrices(other, {"R": (3, 3), "T": (3, 1)}) if self._exists(other) else None
             rigid.append(np.hstack([parts["R"], parts["T"]]) if parts else None)
-        return KittiCalibration(cameras["P_rect_02"], cameras["P_rect_03"], cameras["R_rect_00"], *rigid)
+        velodyne, imu = rigid
+        return KittiCalibration(cameras["P_rect_02"], cameras["P_rect_03"], cameras["R_rect_00"], velodyne, imu)
 
     def _exists(self, path: str) -> bool:
         return path in self.tree or (path.startswith("../") and (self.tree.root / path).is_file())

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Files below a folder, whether they lie there as they are or inside zip archives, as KITTI is handed out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Writing labelled pairs as KITTI's object layout, to be read like any other data set."""
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from sicm_ros.errors import InputError
 from sicm_ros.kitti.calibration import KittiCalibration
 from sicm_ros.kitti.labels import Labels, write_labels
 
-JPEG_QUALITY = 95  # with colours at full resolution
+# Colours at full resolution, where OpenCV leaves the choice; Ubuntu 24.04's 4.6 always halves it.
+_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
+if hasattr(cv2, "IMWRITE_JPEG_SAMPLING_FACTOR"):
+    _JPEG += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 
 
 @contextmanager
@@ -53,14 +57,8 @@ def write_pair(
 
 
 def _write_image(path: Path, image: np.ndarray, jpeg: bool) -> None:
-    flags = [
-        cv2.IMWRITE_JPEG_QUALITY,
-        JPEG_QUALITY,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    ]
     path = path.with_name(path.name + (".jpg" if jpeg else ".png"))
-    if not cv2.imwrite(str(path), image[..., ::-1], flags if jpeg else [cv2.IMWRITE_PNG_COMPRESSION, 3]):
+    if not cv2.imwrite(str(path), image[..., ::-1], _JPEG if jpeg else [cv2.IMWRITE_PNG_COMPRESSION, 3]):
         raise InputError(f"{path}: can't be written; is the disk full?")
 
 

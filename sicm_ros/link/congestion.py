@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Which rate a link has, from what its far end reports once a second: `adaptive` of the encoder node.
 
 Delay tells more than loss: a queue that fills is too high a rate, a radio that loses packets at any rate is not. (The

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A link that isn't there: what a radio link does to packets, repeatable from a seed.
 
 ```
@@ -29,7 +30,7 @@ NEVER = math.inf
 
 
 @dataclass(frozen=True)
-class Profile:
+class LinkProfile:
     """What a link is like. Probabilities are per packet.
 
     Loss has bursts (Gilbert 1960, Elliott 1963): a good state and a bad one, each with a loss of its own.
@@ -134,7 +135,7 @@ class Link(Generic[T]):
         counts: sent, delivered, duplicates, damaged, reordered and, by cause, lost and queue_full.
     """
 
-    def __init__(self, profile: Profile, seed: int = 0, start: float | None = None) -> None:
+    def __init__(self, profile: LinkProfile, seed: int = 0, start: float | None = None) -> None:
         self.profile = profile
         self.counts = Counter(
             dict.fromkeys(("sent", "delivered", "duplicates", "damaged", "reordered", "lost", "queue_full"), 0)
@@ -231,7 +232,7 @@ class Link(Generic[T]):
         """When the bottleneck has sent `size` bytes that it begins with at `begin`."""
         time = begin
         while True:
-            rate, stays = self.profile.bandwidth(time - self._start)
+            rate, stays = self.profile.bandwidth(time - (self._start or 0.0))
             if size <= rate * stays:
                 return time + size / rate
             size -= rate * stays
@@ -241,7 +242,7 @@ class Link(Generic[T]):
         """Bytes that are queued: what the bottleneck can send until it is free."""
         time, size = now, 0.0
         while time < self._free:
-            rate, stays = self.profile.bandwidth(time - self._start)
+            rate, stays = self.profile.bandwidth(time - (self._start or 0.0))
             step = min(max(stays, 1e-9), self._free - time)
             size += rate * step
             time += step

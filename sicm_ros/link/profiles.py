@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Links by name: the vehicle's uplink, as one vehicle among others sees it.
 
 Figures are those that tools for testing networks ship as presets, rounded, where there are any:
@@ -15,14 +16,14 @@ application sees delay and, while a cell or an access point changes, a gap; bit 
 from __future__ import annotations
 
 from sicm_ros.errors import InputError
-from sicm_ros.link.emulator import Profile
+from sicm_ros.link.emulator import LinkProfile
 
-PROFILES: dict[str, Profile] = {
+PROFILES: dict[str, LinkProfile] = {
     # Nothing happens: to see what the emulation itself costs.
-    "perfect": Profile(),
+    "perfect": LinkProfile(),
     # An access point of a yard. Roaming to the next one is a gap of some 5 packets (half a second at 10 Hz), here once
     # in 500 packets; contention makes jitter.
-    "wifi": Profile(
+    "wifi": LinkProfile(
         bandwidth_kbit_s=15_000,
         queue_ms=250,
         delay_ms=2,
@@ -33,7 +34,7 @@ PROFILES: dict[str, Profile] = {
         burst_loss=0.9,
     ),
     # A good cell. Handover takes under 100 ms: a packet at 10 Hz.
-    "lte": Profile(
+    "lte": LinkProfile(
         bandwidth_kbit_s=3_000,
         queue_ms=500,
         delay_ms=22,
@@ -45,7 +46,7 @@ PROFILES: dict[str, Profile] = {
     ),
     # The edge of a cell, where the bandwidth comes and goes (a quarter of it for 3 of 15 seconds), repetitions make
     # long jitter, and a failed handover costs a second.
-    "lte_poor": Profile(
+    "lte_poor": LinkProfile(
         bandwidth_kbit_s=750,
         queue_ms=1_000,
         delay_ms=75,
@@ -57,7 +58,7 @@ PROFILES: dict[str, Profile] = {
         cycle=((12.0, 1.0), (3.0, 0.25)),
     ),
     # A mid-band cell: half of LTE's delay, several times its uplink.
-    "5g": Profile(
+    "5g": LinkProfile(
         bandwidth_kbit_s=20_000,
         queue_ms=250,
         delay_ms=10,
@@ -69,7 +70,7 @@ PROFILES: dict[str, Profile] = {
     ),
     # Everything at once, more of it than any one link has: 2G's bandwidth, outages, and a tunnel that reorders,
     # repeats and damages.
-    "bad_day": Profile(
+    "bad_day": LinkProfile(
         bandwidth_kbit_s=150,
         queue_ms=1_500,
         delay_ms=150,
@@ -87,7 +88,7 @@ PROFILES: dict[str, Profile] = {
 }
 
 
-def profile(name: str) -> Profile:
+def profile(name: str) -> LinkProfile:
     """A link by its name.
 
     Raises:

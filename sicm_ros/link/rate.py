@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How many bytes to send: a quality for each pair, so that the stream keeps to a rate.
 
 ```
@@ -156,7 +157,7 @@ class RateController:
 
 
 @dataclass(frozen=True)
-class Coded:
+class FittingPacket:
     """A packet that may be sent.
 
     Attributes:
@@ -172,7 +173,7 @@ class Coded:
 
 def within_limit(
     encode: Callable[[float], bytes], quality: float, model: SizeModel, limit: int = MAX_PACKET_BYTES
-) -> Coded | None:
+) -> FittingPacket | None:
     """Encodes a pair; again with a lower quality while the packet is above `limit` bytes. None if even 0 is.
 
     Args:
@@ -186,7 +187,7 @@ def within_limit(
         data = encode(quality)
         attempts += 1
         if len(data) <= limit:
-            return Coded(data, quality, attempts)
+            return FittingPacket(data, quality, attempts)
         if quality <= 0:
             return None
         # Some way below the limit, since the model is a guess; and well below this quality, so that it ends soon.

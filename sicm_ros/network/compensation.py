@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Disparity-compensated coding: the left view, and how far everything in it moves to where the right view shows it.
 
     left features --SMFC units--> c --+--> appearance latent --+--> left features^ --moved by d^--> right features^
@@ -21,9 +22,9 @@ from torch.nn import functional as F
 from sicm_ros.entropy import RIGHT
 from sicm_ros.entropy.prior import padded
 from sicm_ros.network.config import CodecConfig
-from sicm_ros.network.disparity import Features, Matched, StereoMatching
+from sicm_ros.network.disparity import Features, Matched, StereoMatching, three
 from sicm_ros.network.epipolar import moved
-from sicm_ros.network.layers import conv, cosine_rows, exact, zero
+from sicm_ros.network.layers import PatchConv, bias_of, conv, cosine_rows, exact, zero
 from sicm_ros.network.smfc import FeatureDecoder, FeatureEncoder, quality_plane
 
 SIDE = 4  # of a cell of stride 16, in cells of stride 4, which have a disparity each
@@ -57,22 +58,24 @@ class CompensatedEncoder(FeatureEncoder):
         self.look = nn.Sequential(conv(2 * found, found, 3, 2), nn.ReLU(), conv(found, width, 3, 2))
         self.join = nn.Sequential(conv(2 * width + 1, width, 1), nn.ReLU(), zero(conv(width, width, 1)))
         self.to_geometry = zero(conv(width, geometry, 1))
-        self.patch = conv(1, geometry, SIDE, SIDE, padding=0)
+        self.patch = PatchConv(1, geometry, SIDE)
         self.gate = zero(conv(width, appearance + geometry, 1))
         with torch.no_grad():
             nn.init.zeros_(self.patch.weight)
             known = min(COMPONENTS, geometry)
             self.patch.weight[:known, 0] = cosines()[:known] / (SIDE * SPREAD)
-            self.patch.bias[:1] = -TYPICAL / SPREAD
-            self.gate.bias.fill_(OPEN)
+            bias_of(self.patch)[:1] = -TYPICAL / SPREAD
+            bias_of(self.gate).fill_(OPEN)
 
-    def forward(self, features: Features, matched: Matched, quality: Tensor) -> Tensor:
+    def forward(  # type: ignore[override]  # nobody calls both kinds alike
+        self, features: Features, matched: Matched, quality: Tensor
+    ) -> Tensor:
         """Features (2B, ...), what `stereo` found in them, quality (B,) -> latents (2B, M, H / 16, W / 16).
 
         The first B are the appearance latents, the others the geometry latents, zero where the prior codes none of
         their channels.
         """
-        left = tuple(f.chunk(2)[0] for f in features)
+        left = three(f.chunk(2)[0] for f in features)
         c = self.fused(left)
         found = self.look(torch.cat([matched.appearance, matched.cost], 1))
         c = c + self.join(torch.cat([c, found, quality_plane(quality, c)], 1))
@@ -97,9 +100,11 @@ class CompensatedDecoder(FeatureDecoder):
             nn.init.zeros_(self.patch.weight)
             known = min(COMPONENTS, geometry)
             self.patch.weight[:, :known, 0, 0] = cosines()[:known].flatten(1).T * (SIDE * SPREAD)
-            self.patch.bias.fill_(TYPICAL)
+            bias_of(self.patch).fill_(TYPICAL)
 
-    def forward(self, latents: Tensor, quality: Tensor) -> tuple[Features, Tensor]:
+    def forward(  # type: ignore[override]
+        self, latents: Tensor, quality: Tensor
+    ) -> tuple[Features, Tensor]:
         """Dequantised latents (2B, M, h, w) as the encoder orders them, quality (B,) -> features of both views, and
         the left view's disparity (B, 1, 4h, 4w) in cells.
         """
@@ -108,7 +113,7 @@ class CompensatedDecoder(FeatureDecoder):
         left, x = self.rebuild(appearance, torch.cat([appearance, quality_plane(quality, appearance), geometry], 1))
         logarithm = F.pixel_shuffle(exact(self.patch, geometry), SIDE) + exact(self.to_disparity, x)
         disparity = logarithm.clamp(0, math.log1p(self.most)).expm1()
-        return tuple(torch.cat([f, self._right(f, disparity)]) for f in left), disparity
+        return three(torch.cat([f, self._right(f, disparity)]) for f in left), disparity
 
     def _right(self, left: Tensor, disparity: Tensor) -> Tensor:
         side = disparity.shape[3] // left.shape[3]

@@ -1,9 +1,11 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What each side of the network costs: multiply-accumulates and parameters, counted on a real pass."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.network.config import NetworkConfig
 from sicm_ros.network.detector import Rigs
-from sicm_ros.network.disparity import Matched, StereoMatching
+from sicm_ros.network.disparity import StereoMatching
 from sicm_ros.network.mvsfc import MVSFCNet
 from sicm_ros.network.smfc import ContextualTransform
 
@@ -27,12 +29,14 @@ class Cost:
     parameters: int
 
 
-def _macs(module: nn.Module, output: Tensor | Matched) -> int:
+def _macs(module: nn.Module, output: Any) -> int:
+    """Of one pass of a convolution (output: Tensor), of matching (Matched), or of a contextual transform (Tensor)."""
     if isinstance(module, nn.Conv2d):
         return output.numel() * module.in_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
     if isinstance(module, StereoMatching):  # besides its convolutions: the correlation
         disparity = output.disparity
         return disparity.numel() * module.config.disparities * module.config.matching_width
+    assert isinstance(module, ContextualTransform)
     cells = output.numel() // output.shape[1]
     return cells * module.disparities * 2 * module.KEYS  # scores, and what attention gathers
 
@@ -54,7 +58,7 @@ def count(config: NetworkConfig) -> dict[str, Cost]:
         if isinstance(module, (nn.Conv2d, ContextualTransform, StereoMatching)):
             module.register_forward_hook(hook)
 
-    def stage(run: Callable):
+    def stage(run: Callable[[], Any]) -> tuple[Any, int]:
         nonlocal passed
         passed = 0
         return run(), passed

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Visual analysis: rebuilt features of both views to 3D boxes.
 
     features -> stereo matching (sicm_ros.network.disparity) -> centre head (CenterNet) -> boxes
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.network.config import DetectorConfig, ScoreConfig
 from sicm_ros.network.disparity import Features, StereoMatching
-from sicm_ros.network.layers import block, exact, up
+from sicm_ros.network.layers import bias_of, block, exact, up
 
 STRIDE = 4
 
@@ -149,11 +150,11 @@ class StereoDetector(nn.Module):
         self.appearance_out = nn.Conv2d(head, sum(n for k, n in outputs.items() if k not in self._DEPTH), 1)
         self.depth_out = nn.Conv2d(head, sum(outputs[k] for k in self._DEPTH), 1)
         nn.init.normal_(self.appearance_out.weight, std=0.01)
-        nn.init.zeros_(self.appearance_out.bias)
+        nn.init.zeros_(bias_of(self.appearance_out))
         with torch.no_grad():
-            self.appearance_out.bias[: len(config.classes)] = UNSEEN
+            bias_of(self.appearance_out)[: len(config.classes)] = UNSEEN
         nn.init.normal_(self.depth_out.weight, std=0.01)
-        nn.init.zeros_(self.depth_out.bias)
+        nn.init.zeros_(bias_of(self.depth_out))
 
     _DEPTH = ("pool", "face_residual", "depth_extent", "log_sigma")
 
@@ -190,7 +191,9 @@ class Candidates:
         location: (B, K, 3) centre of the bottom face, metres.
         dimensions: (B, K, 3) height, width, length, metres.
         rotation_y: (B, K) radians.
-        sigma: (B, K) expected relative error of the depth.
+        sigma: (B, K) expected relative error of the depth, the scale of a Laplace distribution.
+        turn: (B, K) how far apart the bins of the heading's axis are that may be true, radians (`spread`).
+        chances: (B, K, C) score of each of the model's classes at the candidate's place; its own class has the largest.
     """
 
     classes: Tensor
@@ -199,6 +202,8 @@ class Candidates:
     dimensions: Tensor
     rotation_y: Tensor
     sigma: Tensor
+    turn: Tensor
+    chances: Tensor
 
 
 def take(maps: Tensor, index: Tensor) -> Tensor:
@@ -218,14 +223,28 @@ def boxes_at(maps: Maps, index: Tensor, mean: Tensor, rigs: Rigs) -> dict[str, T
     y = (v - rigs.cy[:, None]) / rigs.fy[:, None] * z
     dimensions = mean * take(maps.dimensions, index).clamp(-1, 1).exp()
     location = torch.stack([x, y + dimensions[..., 0] / 2, z], -1)
-    axis_bin = take(maps.heading_logits, index).argmax(-1, keepdim=True)
-    residual = take(maps.heading_residuals, index).gather(-1, axis_bin)[..., 0]
-    axis = axis_bin[..., 0] * (math.pi / HEADING_BINS) + residual
+    logits, residuals = take(maps.heading_logits, index), take(maps.heading_residuals, index)
+    axes = torch.arange(HEADING_BINS, device=z.device) * (math.pi / HEADING_BINS) + residuals
+    axis = axes.gather(-1, logits.argmax(-1, keepdim=True))[..., 0]
     front = take(maps.front, index)[..., 0] > 0
     heading = torch.where(front, axis, axis + math.pi)
     rotation_y = torch.remainder(heading + math.pi, 2 * math.pi) - math.pi
     sigma = take(maps.log_sigma, index)[..., 0].clamp(-6, 1).exp()
-    return {"location": location, "dimensions": dimensions, "rotation_y": rotation_y, "sigma": sigma, "face": face}
+    return {
+        "location": location,
+        "dimensions": dimensions,
+        "rotation_y": rotation_y,
+        "sigma": sigma,
+        "turn": spread(axes, logits),
+        "face": face,
+    }
+
+
+def spread(axes: Tensor, logits: Tensor) -> Tensor:
+    """Circular standard deviation (Mardia) of axes modulo pi, radians: (..., N) angles and their logits -> (...)."""
+    chances = logits.float().softmax(-1)
+    mean = torch.stack([(chances * f(2 * axes)).sum(-1) for f in (torch.cos, torch.sin)]).norm(dim=0)
+    return (-2 * mean.clamp(1e-6, 1).log()).sqrt() / 2  # of the doubled angles, halved
 
 
 # A box whose depth is off by this share of the object's length overlaps it by 0.7 at best, KITTI's stricter limit for
@@ -293,8 +312,9 @@ def candidates(maps: Maps, rigs: Rigs, config: DetectorConfig, count: int = 60) 
     cut = reaches_out(
         boxes["location"], boxes["dimensions"], boxes["rotation_y"], rigs.fx[:, None], rigs.cx[:, None], w * STRIDE
     )
-    added = torch.tensor([config.scores.of.get(name, 0.0) for name in config.classes], device=heat.device)[classes]
-    scores = calibrated(likely[:, :, MIDDLE], config.scores, cut, added)
+    of_class = torch.tensor([config.scores.of.get(name, 0.0) for name in config.classes], device=heat.device)
+    scores = calibrated(likely[:, :, MIDDLE], config.scores, cut, of_class[classes])
+    chances = calibrated(take(heat, index) * certainty[:, :, MIDDLE, None], config.scores, cut[..., None], of_class)
     order = scores.argsort(dim=1, descending=True, stable=True)
 
     def sort(t: Tensor) -> Tensor:
@@ -307,4 +327,6 @@ def candidates(maps: Maps, rigs: Rigs, config: DetectorConfig, count: int = 60) 
         sort(boxes["dimensions"]),
         sort(boxes["rotation_y"]),
         sort(boxes["sigma"]),
+        sort(boxes["turn"]),
+        sort(torch.minimum(chances, scores[..., None])),  # a class that peaks in the next cell is a candidate there
     )

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Stereo matching: features of both views to the disparity of what each cell of the left one sees.
 
     features -> pyramid (both views) -> group-wise correlation along the rows -> aggregation -> best cell -> refinement
@@ -7,6 +8,7 @@ The detector begins with it, and so does the codec: what the right view adds to 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -15,9 +17,16 @@ from torch.nn import functional as F
 
 from sicm_ros.network.config import StereoConfig
 from sicm_ros.network.epipolar import correlate
-from sicm_ros.network.layers import block, exact, up
+from sicm_ros.network.layers import block, exact, up, zero
 
 Features = tuple[Tensor, Tensor, Tensor]  # at strides 4, 8 and 16; of both views: (2B, C, h, w), left views first
+
+
+def three(scales: Iterable[Tensor]) -> Features:
+    """Return features, low, middle and high."""
+    low, middle, high = scales
+    return low, middle, high
+
 
 # Cells on either side of the best disparity whose correlations say where between the cells it lies.
 REACH = 2
@@ -71,9 +80,7 @@ class Refinement(nn.Module):
         super().__init__()
         self.groups = groups
         self.look = nn.Sequential(block((2 * REACH + 1) * (groups + 1), width, kernel=1), block(width, width))
-        self.shift = nn.Conv2d(width, 1, 1)
-        nn.init.zeros_(self.shift.weight)
-        nn.init.zeros_(self.shift.bias)
+        self.shift = zero(nn.Conv2d(width, 1, 1))
 
     def forward(self, volume: Tensor, matching: Tensor) -> Tensor:
         """(B, groups * D, H, W) correlations, (B, D, H, W) logits -> (B, 1, H, W) disparity in cells."""
@@ -127,7 +134,8 @@ class StereoMatching(nn.Module):
     def forward(self, features: Features) -> Matched:
         """Three tensors (2B, C, ...), left views first."""
         pyramid = self.pyramid(features)
-        volume = correlate(*self._matchable(pyramid).chunk(2), self.config.disparities, self.config.groups)
+        left, right = self._matchable(pyramid).chunk(2)
+        volume = correlate(left, right, self.config.disparities, self.config.groups)
         cost = self.aggregate(volume)
         logits = exact(self.logits, cost)
         return Matched(pyramid.chunk(2)[0], cost, logits, self.refine(volume, logits))

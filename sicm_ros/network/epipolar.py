@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Matching along epipolar lines: in a rectified pair, what is at column u on the left is at u - d on the right."""
 
 from __future__ import annotations

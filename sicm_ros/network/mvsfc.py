@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """MVSFC-Net, whole: how the stages follow each other, on the vehicle and on the remote side."""
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from sicm_ros.entropy.prior import StereoPrior
 from sicm_ros.network.backbone import BACKBONES
 from sicm_ros.network.compensation import CompensatedDecoder, CompensatedEncoder, geometry_gains
 from sicm_ros.network.config import NetworkConfig
-from sicm_ros.network.detector import Maps, Rigs, StereoDetector
+from sicm_ros.network.detector import Maps, Rigs
 from sicm_ros.network.disparity import Features, Matched
+from sicm_ros.network.heads import head_of
 from sicm_ros.network.quality import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.smfc import FeatureDecoder, FeatureEncoder
 
@@ -75,11 +77,14 @@ class MVSFCNet(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = BACKBONES[config.backbone]()
-        channels = self.backbone.channels
+        backbone = BACKBONES[config.backbone]
+        self.backbone = backbone()
+        channels = backbone.channels
         self.scale = FeatureScale(channels)
         appearance, geometry = (config.codec.prior.coded(view) for view in (LEFT, RIGHT))
         self.gain = QualityGain(appearance, geometry)
+        self.encoder: FeatureEncoder
+        self.decoder: FeatureDecoder
         if config.codec.compensation:
             self.encoder = CompensatedEncoder(channels, config.codec)
             self.decoder = CompensatedDecoder(channels, config.codec)
@@ -88,9 +93,9 @@ class MVSFCNet(nn.Module):
             self.encoder = FeatureEncoder(channels, config.codec)
             self.decoder = FeatureDecoder(channels, config.codec)
         self.prior = StereoPrior(config.codec.prior)
-        self.detector = StereoDetector(channels, config.detector)
+        self.detector = head_of(channels, config.detector)
         # The detector of uncompressed features: the teacher in training, and what codecs of pictures are measured with.
-        self.reference = StereoDetector(channels, config.detector)
+        self.reference = head_of(channels, config.detector)
 
     # Vehicle side
 
@@ -110,7 +115,7 @@ class MVSFCNet(nn.Module):
         self, features: Features, quality: Tensor, known: Tensor | None, guided: float
     ) -> tuple[Tensor, Matched | None]:
         normalised = self.scale.normalised(features)
-        if not self.config.codec.compensation:
+        if not isinstance(self.encoder, CompensatedEncoder):
             return self.encoder(normalised) * self.gain.of_views(quality), None
         matched = used = self.encoder.stereo(normalised)
         if known is not None:

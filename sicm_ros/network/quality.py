@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """One model for every rate: gain units that scale the latents before they are rounded.
 
 (Cui et al., asymmetric gained deep image compression, CVPR 2021; here continuous, and monotone by construction.)

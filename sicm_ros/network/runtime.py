@@ -1,19 +1,24 @@
-"""How PyTorch is asked to run: memory, number types, norms folded away."""
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""How PyTorch is asked to run: memory, types of number, norms folded away."""
 
 from __future__ import annotations
 
 import copy
 import ctypes
-import math
-import time
-from collections.abc import Callable, Hashable, Mapping
-from functools import lru_cache, partial
+from contextlib import AbstractContextManager
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+# What the network may compute in; whoever takes another than the first says so, on every machine alike.
+NUMBER_TYPES = ("float32", "bfloat16")
+
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
+
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def keep_memory() -> None:
@@ -30,41 +35,33 @@ def keep_memory() -> None:
     mallopt(_M_TOP_PAD, 64 << 20)
 
 
-def quickest(ways: Mapping[Hashable, Callable[[], object]], rounds: int) -> dict[Hashable, float]:
-    """Seconds that each way takes: in turn, and the best of all rounds, for other processes must not decide it."""
-    seconds = dict.fromkeys(ways, math.inf)
-    for _ in range(rounds):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            seconds[name] = min(seconds[name], time.perf_counter() - start)
-    return seconds
-
-
-@lru_cache
-def fastest_type(device: torch.device) -> torch.dtype:
-    """float32 or bfloat16, whichever a convolution of ours takes less time in on this device, by trying both."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    layer = nn.Conv2d(48, 48, 3, padding=1).to(memory_format=torch.channels_last)
-    x = torch.randn(1, 48, 48, 216).to(memory_format=torch.channels_last)
-
-    def in_type(dtype: torch.dtype) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-            return layer(x)
-
-    with torch.inference_mode():
-        seconds = quickest({dtype: partial(in_type, dtype) for dtype in (torch.float32, torch.bfloat16)}, 12)
-    return torch.bfloat16 if seconds[torch.bfloat16] < 0.8 * seconds[torch.float32] else torch.float32
-
-
-def folded(network: nn.Module) -> nn.Module:
+def folded(network: Network) -> Network:
     """A copy in evaluation mode whose batch norms are part of the convolutions before them."""
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
         if isinstance(module, nn.Sequential):
             for i in range(len(module) - 1):
-                if isinstance(module[i], nn.Conv2d) and isinstance(module[i + 1], nn.BatchNorm2d):
-                    module[i] = fuse_conv_bn_eval(module[i], module[i + 1])
+                convolution, norm = module[i], module[i + 1]
+                if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    module[i] = fuse_conv_bn_eval(convolution, norm)
                     module[i + 1] = nn.Identity()
     return network.requires_grad_(False)
+
+
+class Inference:
+    """No gradients, in one type of number: float32 is float32 on a GPU too, whose convolutions round to TF32 else."""
+
+    def __init__(self, device: torch.device, number_type: str) -> None:
+        self._contexts: list[AbstractContextManager[object]] = [torch.inference_mode()]
+        if number_type != "float32":
+            self._contexts.append(torch.autocast(device.type, getattr(torch, number_type)))
+        elif device.type == "cuda":
+            self._contexts.append(torch.backends.cudnn.flags(enabled=True, allow_tf32=False))
+
+    def __enter__(self) -> None:
+        for context in self._contexts:
+            context.__enter__()
+
+    def __exit__(self, *error) -> None:
+        for context in reversed(self._contexts):
+            context.__exit__(*error)

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Stereo multi-scale feature compression (SMFC): three scales of both views to one latent per view, and back.
 
     f0 --SEU--> c_0 --+--> c_0-1 --+--> c_0-2 = y      (per view; the views meet in every contextual transform)
@@ -17,14 +18,16 @@ travel as one tensor (2B, C, H, W), left views first, so that a layer that treat
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.network.config import CodecConfig
-from sicm_ros.network.disparity import Features
+from sicm_ros.network.disparity import Features, three
 from sicm_ros.network.epipolar import correlate, gather_along_rows, mirror
-from sicm_ros.network.layers import ResidualBlock, conv, zero
+from sicm_ros.network.layers import PatchConv, ResidualBlock, conv, zero
 
 SIDES = (4, 2, 1)  # of a cell of stride 16, in cells of each scale
 
@@ -46,9 +49,7 @@ class ContextualTransform(nn.Module):
         self.keys = nn.Conv2d(channels, self.KEYS, 1)
         self.values = nn.Conv2d(channels, self.KEYS, 1)
         self.sharpness = nn.Parameter(torch.tensor(2.0))
-        self.merge = nn.Conv2d(self.KEYS + disparities, channels, 1)
-        nn.init.zeros_(self.merge.weight)
-        nn.init.zeros_(self.merge.bias)
+        self.merge = zero(nn.Conv2d(self.KEYS + disparities, channels, 1))
 
     @classmethod
     def at_stride(cls, stride: int, channels: int, search: int) -> ContextualTransform:
@@ -115,7 +116,7 @@ class LinearAnalysis(nn.Module):
 
     def __init__(self, channels: tuple[int, int, int], outputs: tuple[int, ...]) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(conv(c, m, side, side, padding=0) for c, m, side in zip(channels, outputs, SIDES))
+        self.scales = nn.ModuleList(PatchConv(c, m, side) for c, m, side in zip(channels, outputs, SIDES))
 
     def forward(self, features: Features) -> list[Tensor]:
         return [scale(f) for scale, f in zip(self.scales, features)]
@@ -147,6 +148,7 @@ class FeatureEncoder(nn.Module):
         super().__init__()
         width, latent = config.width, config.prior.channels
         self.jointly = config.scales_jointly
+        self.to_latent: nn.Module  # of all scales together; or a list, one for each
         self.units = nn.ModuleList(StereoEncoderUnit(c, s, config) for c, s in zip(channels, (4, 8, 16)))
         if self.jointly:
             self.fuse = nn.ModuleList(nn.Sequential(conv(2 * width, width, 1), ResidualBlock(width)) for _ in range(2))
@@ -165,7 +167,7 @@ class FeatureEncoder(nn.Module):
         if self.jointly:
             return self.to_latent(self.fused(features)) + sum(self.linear(features))
         scales = [unit(f) for unit, f in zip(self.units, features)]
-        return torch.cat([head(c) + y for head, c, y in zip(self.to_latent, scales, self.linear(features))], 1)
+        return torch.cat([head(c) + y for head, c, y in zip(_each(self.to_latent), scales, self.linear(features))], 1)
 
     def fused(self, features: Features) -> Tensor:
         """c_0-2 of each view, (2B, width, H / 16, W / 16)."""
@@ -182,6 +184,8 @@ class FeatureDecoder(nn.Module):
         super().__init__()
         width, latent = config.width, config.prior.channels
         self.jointly = config.scales_jointly
+        self.enter: nn.Module  # likewise
+        self.shares: tuple[int, int, int] | None
         if self.jointly:
             self.shares = None
             self.enter = conv(latent + 1 + besides, width)
@@ -207,9 +211,9 @@ class FeatureDecoder(nn.Module):
         parts = latents.split(self.shares, 1)
         rebuilt = [
             unit(enter(torch.cat([part, plane], 1)))[1]
-            for enter, unit, part in zip(self.enter, self.units, reversed(parts))
+            for enter, unit, part in zip(_each(self.enter), self.units, reversed(parts))
         ]
-        return tuple(units + cells for units, cells in zip(reversed(rebuilt), self.linear(parts)))
+        return three(units + cells for units, cells in zip(reversed(rebuilt), self.linear(parts)))
 
     def rebuild(self, latents: Tensor, seen: Tensor) -> tuple[Features, Tensor]:
         """Latents, and all that the units see -> features of all scales, and the last unit's maps (stride 4)."""
@@ -218,7 +222,12 @@ class FeatureDecoder(nn.Module):
         for unit in self.units:
             x, features = unit(x)
             rebuilt.append(features)
-        return tuple(units + cells for units, cells in zip(reversed(rebuilt), self.linear([latents] * 3))), x
+        return three(units + cells for units, cells in zip(reversed(rebuilt), self.linear([latents] * 3))), x
+
+
+def _each(modules: nn.Module) -> Iterator[nn.Module]:
+    assert isinstance(modules, nn.ModuleList)
+    return iter(modules)
 
 
 def quality_plane(quality: Tensor, like: Tensor) -> Tensor:

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`python -m sicm_ros.nodes encoder --ros-args ...`: what the installed executables do."""
 
 import sys

@@ -1,18 +1,25 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """decoder_node: feature messages in, 3D detections out, of one vehicle or of a fleet. It never sees a picture."""
 
 from __future__ import annotations
 
 import time
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from sicm_ros.errors import BitstreamError, InputError
 from sicm_ros.geometry.drawing import DETECTION, birds_eye
 from sicm_ros.nodes import messages
+from sicm_ros.nodes.frames import Frames, StaticFrames
+from sicm_ros.nodes.images import picture
 from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.parameters import DECODER
 from sicm_ros.nodes.points import matched_points
 from sicm_ros.nodes.process import run
-from sicm_ros.nodes.vehicle import Job, Vehicle
+from sicm_ros.nodes.vehicle import Job, Placement, Vehicle
+
+if TYPE_CHECKING:
+    from sicm_ros.geometry import Detections
+    from sicm_ros.model.codec import Result
 
 FEEDBACK_PERIOD = 1.0  # seconds between two reports to each encoder
 BATCH = {"cpu": 1, "cuda": 8}  # pairs in one pass, where `max_batch` leaves it open
@@ -25,12 +32,16 @@ class DecoderNode(ManagedNode):
     for loses its own pairs, not those of the others.
     """
 
+    side = "server"
+
     def __init__(self) -> None:
         super().__init__("decoder", DECODER)
         names = [name.strip("/") for name in self.parameters.vehicles if name.strip("/")]
         if len(set(names)) < len(names):
             raise InputError(f"vehicles: {', '.join(names)}: one of them is named twice")
-        self.vehicles = [Vehicle(self, name) for name in names or [""]]
+        frames = Frames(self) if self.parameters.target_frame else None
+        broadcast = StaticFrames(self) if self.parameters.publish_tf else None
+        self.vehicles = [Vehicle(self, name, frames, broadcast) for name in names or [""]]
         self.create_timer(FEEDBACK_PERIOD, self._report, clock=self._steady)
 
     def forget(self) -> None:
@@ -56,7 +67,7 @@ class DecoderNode(ManagedNode):
         for job in jobs:
             if job.detections is not None:
                 job.health.tally.count("boxes")
-                job.vehicle.publish(job.detections.above(self.parameters.min_score), job)
+                self._publish(job, job.detections)
         jobs = [job for job in jobs if job.detections is None]
         start = time.perf_counter()
         payloads = [bytes(job.message.payload) for job in jobs]
@@ -72,13 +83,20 @@ class DecoderNode(ManagedNode):
             health.tally.count("decoded")
             if job.vehicle.too_old(job):
                 continue
-            detections = result.detections.above(self.parameters.min_score)
-            job.vehicle.publish(detections, job)
-            self._publish_extras(job, result, detections)
+            self._publish(job, result.detections, result)
 
-    def _publish_extras(self, job: Job, result: Any, detections: Any) -> None:
+    def _publish(self, job: Job, found: Detections, result: Result | None = None) -> None:
+        placement = job.vehicle.place(job)
+        if placement is None:
+            return
+        detections = found.above(self.parameters.min_score)
+        job.vehicle.publish(detections, job, placement)
+        if result is not None:
+            self._publish_extras(job, result, detections, placement)
+
+    def _publish_extras(self, job: Job, result: Result, detections: Detections, placement: Placement) -> None:
         """Points and the bird's-eye view, which nobody has to pay for who doesn't look."""
-        vehicle, header = job.vehicle, job.message.header
+        vehicle, header = job.vehicle, placement.header
         wanted = [p for p in (vehicle.points, vehicle.bev) if p.get_subscription_count()]
         if not wanted:
             return
@@ -86,11 +104,11 @@ class DecoderNode(ManagedNode):
             view = result.view
             points = matched_points(result.disparity, view, self.parameters.max_depth)
             if vehicle.points in wanted:
-                vehicle.points.publish(messages.point_cloud(points, header))
+                vehicle.points.publish(messages.point_cloud(placement.camera.points(points), header))
             if vehicle.bev in wanted:
                 depth = self.parameters.bev_depth
                 canvas = birds_eye([(detections, DETECTION)], view.source, depth=depth, points=points)
-                vehicle.bev.publish(messages.picture(canvas, header))
+                vehicle.bev.publish(picture(canvas, header))
 
 
 def main(args: list[str] | None = None) -> NoReturn:

@@ -1,41 +1,42 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """encoder_node: a stereo camera in, feature messages out; or boxes alone, where the link has no room for features."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
+from geometry_msgs.msg import Point, Quaternion
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float64
 
-from sicm_ros.bags.camera_info import stereo_calibration
 from sicm_ros.bitstream import VERSION, box_packet
-from sicm_ros.errors import CalibrationError, InputError
-from sicm_ros.geometry import StereoCalibration
-from sicm_ros.link.congestion import AdaptiveTarget, Report
-from sicm_ros.link.rate import Coded, RateController, SizeModel, within_limit
+from sicm_ros.errors import InputError
+from sicm_ros.geometry import ImagePair, StereoCalibration
+from sicm_ros.geometry.pose import FramePose
+from sicm_ros.link.congestion import Report
+from sicm_ros.link.quality import QualityChoice
+from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, LinkFeedback
 from sicm_ros.nodes import qos
+from sicm_ros.nodes.frames import FrameError, Frames
 from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.images import rgb
 from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.pairing import SIDES, StereoPairer
 from sicm_ros.nodes.parameters import ENCODER
 from sicm_ros.nodes.process import run
+from sicm_ros.nodes.rig import BadInfo, Rig
 
 SMALLEST = 32  # pixels of a picture's side: below it there is nothing to see
-INFO_ATTEMPTS, INFO_WAIT = 6, 0.01  # looks for a camera_info that is late, and seconds between two of them
 ALIGNMENT = 8  # bytes at most that serialisation adds between the fields and a payload
-LEAST_SHARE = 0.05  # of target_kbit_s, which `adaptive` never goes below: something has to test the link
-INFOS = 32  # camera_info messages of one camera that are kept to find the one with a picture's stamp
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One job: the messages of both pictures, and node time (s) when the second one came."""
+    """One job: the messages of both pictures, and steady time (s) when the second one came."""
 
     left: Image | CompressedImage
     right: Image | CompressedImage
@@ -43,13 +44,10 @@ class Pair:
     health: Health
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A pair as the model takes it: uint8 RGB pictures and their calibration."""
+class SizeError(InputError):
+    """A picture of another size than its calibration's, or too small."""
 
-    left: np.ndarray
-    right: np.ndarray
-    calibration: StereoCalibration
+    cause = "size"
 
 
 class EncoderNode(ManagedNode):
@@ -60,10 +58,6 @@ class EncoderNode(ManagedNode):
         super().__init__("encoder", ENCODER)
         self.health = self.new_health((*counters, "boxes"))
         self.health.facts = self._facts
-        from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, LinkFeedback
-
-        self._features_type, self._description_type = CompressedStereoFeatures, CodecDescription
-        self._feedback_type = LinkFeedback
         override = qos.overridable()
         self._features = self.create_lifecycle_publisher(
             CompressedStereoFeatures, "features", qos.features(), qos_overriding_options=override
@@ -71,19 +65,32 @@ class EncoderNode(ManagedNode):
         self._description = self.create_lifecycle_publisher(
             CodecDescription, "codec_description", qos.latched(), qos_overriding_options=override
         )
+        self._rig: Rig | None = None
         self._sequence = 0
         self._offset_heard = 0.0
+        self._optical_pose = self._given_pose()
+        # Only what is fixed: the pose of a camera that turns is no fact to announce.
+        looks = self.parameters.base_frame and self._optical_pose is None
+        self._frames = Frames(self, moving=False) if looks else None
         self.forget()
+
+    def _given_pose(self) -> FramePose | None:
+        """The camera's pose, where the parameters have it. Raises InputError where they have nonsense."""
+        text = self.parameters.optical_pose
+        if not text.strip():
+            return None
+        if not self.parameters.base_frame:
+            raise InputError("optical_pose is set, base_frame is empty; set base_frame to the frame that it is in")
+        try:
+            return FramePose.parse(text)
+        except ValueError as error:
+            raise InputError(f"optical_pose: {error}") from None
 
     def forget(self) -> None:
         # The tolerance of the pairing is fixed, the pictures before a deactivation are nothing to wait for.
         self._pairer = StereoPairer(round(self.parameters.pair_tolerance * 1e9), self.health.tally.drop)
-        self._infos: dict[str, deque[CameraInfo]] = {side: deque(maxlen=INFOS) for side in SIDES}
-        self._stamped = False  # the last picture had a camera_info of its own stamp
-        self._rig: tuple[Any, StereoCalibration] | None = None
-        self._described: StereoCalibration | None = None
-        self._rate: RateController | None = None
-        self._adaptive: AdaptiveTarget | None = None
+        self._described: tuple | None = None
+        self._choice = QualityChoice()
         self._quality_in_use: float | None = None
 
     # -- executor's thread: receive and pair --------------------------------------------------------------------------
@@ -105,7 +112,7 @@ class EncoderNode(ManagedNode):
 
             def on_info(message: CameraInfo, side: str = side, topic: str = info_topic) -> None:
                 self.health.heard(topic)
-                self._infos[side].append(message)
+                self._rig.put(side, message)
 
             inputs[image_topic] = self.create_subscription(kind, image_topic, on_image, **options)
             if info_topic in inputs:
@@ -114,22 +121,21 @@ class EncoderNode(ManagedNode):
                     "each camera needs a namespace of its own"
                 )
             inputs[info_topic] = self.create_subscription(CameraInfo, info_topic, on_info, **options)
+        self._rig = Rig(self._image_topics, self._info_topics)
         # Bags of KITTI say here what their camera_info can't; most cameras have no such topic, so it isn't awaited.
         if self._offset is None:
             self._offset = self.create_subscription(Float64, "disparity_offset", self._on_offset, qos.latched())
         # Without `adaptive` nobody needs to report.
         if self._feedback is None:
-            self._feedback = self.create_subscription(self._feedback_type, "link_feedback", self._on_feedback, 10)
+            self._feedback = self.create_subscription(LinkFeedback, "link_feedback", self._on_feedback, 10)
         self.health.listen(inputs)
 
     _offset: Any = None
     _feedback: Any = None
 
-    def _on_feedback(self, message: Any) -> None:
-        adaptive = self._adaptive
-        if adaptive is not None:
-            report = Report(message.received, message.lost, message.kbit_s, message.delay)
-            adaptive.report(time.monotonic(), report)
+    def _on_feedback(self, message: LinkFeedback) -> None:
+        report = Report(message.received, message.lost, message.kbit_s, message.delay)
+        self._choice.report(time.monotonic(), report)
 
     def _on_offset(self, message: Float64) -> None:
         if np.isfinite(message.data):
@@ -140,16 +146,14 @@ class EncoderNode(ManagedNode):
         pair = self._pairer.add(side, _nanoseconds(message.header.stamp), message)
         if pair is not None:
             self.health.tally.count("paired")
-            self.submit(Pair(*pair, self.now(), self.health))
+            self.submit(Pair(*pair, self.steady(), self.health))
 
     # -- worker's thread: encode and publish --------------------------------------------------------------------------
 
     def work(self, jobs: list[Pair]) -> None:
         (pair,) = jobs
         seen = self._look(pair)
-        if seen is None:
-            return
-        message = self._features_type(header=pair.left.header, sequence=self._sequence)
+        message = CompressedStereoFeatures(header=pair.left.header, sequence=self._sequence)
         message.model_fingerprint = np.frombuffer(self.model.fingerprint, np.uint8)
         mode = self.parameters.mode
         refusal = self._put_features(message, seen, send=mode != "boxes")
@@ -161,44 +165,51 @@ class EncoderNode(ManagedNode):
         self._describe(seen.calibration, pair.left.header)
         self._send(message, pair)
 
-    def _look(self, pair: Pair) -> Seen | None:
-        """The pair's pictures and calibration; None where something of it was refused."""
+    def _look(self, pair: Pair) -> ImagePair:
+        """The pair's pictures and calibration. Raises an InputError with a `cause` where something of it is refused."""
+        images, infos = self._image_topics, self._info_topics
         with self.health.tally.timed("decode_images"):
-            left = rgb(pair.left, self._image_topics["left"])
-            right = rgb(pair.right, self._image_topics["right"])
+            left, right = rgb(pair.left, images["left"]), rgb(pair.right, images["right"])
         calibration = self._calibration(pair)
-        if calibration is None:
-            return None
         for side, picture in (("left", left), ("right", right)):
             height, width = picture.shape[:2]
             if (width, height) != (calibration.width, calibration.height):
-                self.health.refuse(
-                    "size",
-                    f"{self._image_topics[side]} is {width} x {height} pixels, {self._info_topics[side]} says "
-                    f"{calibration.width} x {calibration.height}; publish the camera_info of that picture",
+                raise SizeError(
+                    f"{images[side]} is {width} x {height} pixels, {infos[side]} says {calibration.width} x "
+                    f"{calibration.height}; publish the camera_info of that picture"
                 )
-                return None
             if min(width, height) < SMALLEST:
-                self.health.refuse(
-                    "size", f"{self._image_topics[side]} is {width} x {height} pixels; at least {SMALLEST} a side"
-                )
-                return None
-        return Seen(left, right, calibration)
+                raise SizeError(f"{images[side]} is {width} x {height} pixels; at least {SMALLEST} a side")
+        return ImagePair(left, right, calibration)
 
-    def _put_features(self, message: Any, seen: Seen, send: bool) -> tuple[str, str] | None:
+    def _calibration(self, pair: Pair) -> StereoCalibration:
+        """The calibration of the pair's own camera_info, or the newest."""
+        stamps = pair.left.header.stamp, pair.right.header.stamp
+        offset = self.parameters.disparity_offset or self._offset_heard
+        try:
+            calibration, changed = self._rig.calibration(stamps, offset, self.parameters.assume_rectified)
+        except BadInfo as error:
+            self.health.problem = str(error)
+            raise
+        if changed:
+            self.get_logger().info(f"the calibration changed: {calibration}")
+        return calibration
+
+    def _put_features(self, message: CompressedStereoFeatures, seen: ImagePair, send: bool) -> tuple[str, str] | None:
         """Codes a pair into a message; cause and text where the rate or the limit of a packet leaves no room.
 
         Without `send` the rate's account alone is kept.
         """
-        quality = self._quality()
+        p = self.parameters
+        quality = self._choice.choose(time.monotonic(), p.quality, p.target_kbit_s, p.adaptive)
         if quality is None:
-            return "rate", f"target_kbit_s {self._rate.target_kbit_s:g} is below what the lowest quality needs"
+            return "rate", f"target_kbit_s {self._choice.target_kbit_s:g} is below what the lowest quality needs"
         if not send:
             return None
-        message.content, message.format = self._features_type.FEATURES, VERSION
+        message.content, message.format = CompressedStereoFeatures.FEATURES, VERSION
         limit = self.parameters.max_packet_bytes - len(serialize_message(message)) - ALIGNMENT
         with self.health.tally.timed("encode"):
-            coded = self._encode(seen, quality, limit)
+            coded = self._choice.encode(lambda quality: self._packet(seen, quality), quality, limit)
         if coded is None:
             return "too_large", f"more than max_packet_bytes {self.parameters.max_packet_bytes} even at quality 0"
         self.health.took("encode", self.model.last_timings)
@@ -208,7 +219,7 @@ class EncoderNode(ManagedNode):
         message.payload.frombytes(coded.data)
         return None
 
-    def _put_boxes(self, message: Any, seen: Seen) -> tuple[str, str] | None:
+    def _put_boxes(self, message: CompressedStereoFeatures, seen: ImagePair) -> tuple[str, str] | None:
         """Detects here, and puts the boxes alone into a message; cause and text where even they don't fit."""
         with self.health.tally.timed("detect"):
             found = self.model.detect_uncompressed(seen.left, seen.right, seen.calibration).detections
@@ -219,11 +230,11 @@ class EncoderNode(ManagedNode):
             seen.calibration.width,
             seen.calibration.height,
         )
-        message.content, message.format = self._features_type.BOXES, box_packet.VERSION
+        message.content, message.format = CompressedStereoFeatures.BOXES, box_packet.VERSION
         message.quality = 0.0
         message.payload.frombytes(data)
-        if self._rate is not None and not self._rate.affords(len(serialize_message(message))):
-            return "rate", f"target_kbit_s {self._rate.target_kbit_s:g} is below what boxes alone need"
+        if not self._choice.affords(len(serialize_message(message))):
+            return "rate", f"target_kbit_s {self._choice.target_kbit_s:g} is below what boxes alone need"
         self.health.tally.count("boxes")
         return None
 
@@ -234,116 +245,53 @@ class EncoderNode(ManagedNode):
             data = serialize_message(message)
             self._features.publish(data)
         health.tally.count("published")
-        coded = message.content == self._features_type.FEATURES
+        coded = message.content == CompressedStereoFeatures.FEATURES
         self._quality_in_use = message.quality if coded else None
-        if self._rate is not None:
-            if coded:
-                self._rate.sent(message.quality, len(data))
-            else:
-                self._rate.spend(len(data))
-        now = self.now()
-        health.tally.message(len(data), _nanoseconds(pair.left.header.stamp) * 1e-9, now)
-        health.tally.took("since_arrival", now - pair.arrived)
+        if coded:
+            self._choice.sent(message.quality, len(data))
+        else:
+            self._choice.spend(len(data))
+        health.message(len(data), _nanoseconds(pair.left.header.stamp) * 1e-9)
+        health.tally.took("since_arrival", self.steady() - pair.arrived)
         health.problem = ""
 
-    def _encode(self, seen: Seen, quality: float, limit: int) -> Coded | None:
-        """A packet of at most `limit` bytes, at this quality or a lower one; None if there is none."""
-
-        def encode(quality: float) -> bytes:
-            return self.model.encode(
-                seen.left,
-                seen.right,
-                seen.calibration,
-                quality,
-                sequence=self._sequence,
-                include_calibration=self.parameters.calibration_in_packets,
-            )
-
-        return within_limit(encode, quality, self._rate.model if self._rate else SizeModel(), limit)
-
-    def _quality(self) -> float | None:
-        """The quality of the next packet: the parameter's, or what keeps to the target; None to leave the pair out."""
-        most = self.parameters.target_kbit_s
-        if not most:
-            self._rate = self._adaptive = None
-            return self.parameters.quality
-        if not self.parameters.adaptive:
-            self._adaptive = None
-        elif self._adaptive is None or self._adaptive.most != most:
-            self._adaptive = AdaptiveTarget(LEAST_SHARE * most, most)
-        now = time.monotonic()
-        target = most if self._adaptive is None else self._adaptive.look(now)
-        if self._rate is None:
-            self._rate = RateController(target)
-        self._rate.target_kbit_s = target
-        return self._rate.quality(now)
+    def _packet(self, seen: ImagePair, quality: float) -> bytes:
+        return self.model.encode(
+            seen,
+            quality=quality,
+            sequence=self._sequence,
+            include_calibration=self.parameters.calibration_in_packets,
+        )
 
     def _facts(self) -> dict[str, str]:
-        rate, quality = self._rate, self._quality_in_use
+        target, quality = self._choice.target_kbit_s, self._quality_in_use
         values = {"mode": self.parameters.mode} | ({} if quality is None else {"quality": f"{quality:.3f}"})
-        return values if rate is None else values | {"target_kbit_s": f"{rate.target_kbit_s:.3f}"}
+        return values if target is None else values | {"target_kbit_s": f"{target:.3f}"}
 
-    def _calibration(self, pair: Pair) -> StereoCalibration | None:
-        """The rig of a pair, from the camera_info with its stamps or else the newest; None where it was refused."""
-        infos = []
-        for side, picture in (("left", pair.left), ("right", pair.right)):
-            info = self._info_of(side, picture.header.stamp)
-            if info is None:
-                topic = self._info_topics[side]
-                self.health.refuse(
-                    "no_calibration", f"nothing on {topic} yet; it is needed beside {self._image_topics[side]}"
-                )
-                return None
-            infos.append(info)
-        offset = self.parameters.disparity_offset or self._offset_heard
-        signature = (*((i.width, i.height, tuple(i.d), tuple(i.p)) for i in infos), offset)
-        # Compared in words, since a NaN is not equal to itself.
-        if self._rig is None or repr(self._rig[0]) != repr(signature):
-            try:
-                rig = stereo_calibration(
-                    *infos,
-                    topics=(self._info_topics["left"], self._info_topics["right"]),
-                    disparity_offset=offset,
-                    assume_rectified=self.parameters.assume_rectified,
-                )
-            except CalibrationError as error:
-                self.health.problem = str(error)
-                self.health.refuse("calibration", f"{error} (or set assume_rectified, if the pictures are)")
-                return None
-            if self._rig is not None:
-                self.get_logger().info(f"the calibration changed: {rig}")
-            self._rig = (signature, rig)
-        return self._rig[1]
-
-    def _info_of(self, side: str, stamp: Any) -> CameraInfo | None:
-        """The camera_info with a picture's stamp, or else the newest one.
-
-        Where the picture before had its own, this one's may be some milliseconds late: a changed calibration must not
-        miss the first picture that it belongs to.
-        """
-        for attempt in range(INFO_ATTEMPTS if self._stamped else 1):
-            if attempt:
-                time.sleep(INFO_WAIT)
-            known = self._infos[side].copy()
-            own = [info for info in known if info.header.stamp == stamp]
-            if own:
-                break
-        self._stamped = bool(own)
-        return own[-1] if own else known[-1] if known else None
+    def _camera_pose(self, header: Any) -> FramePose | None:
+        """The left camera's pose in base_frame; None where nobody says."""
+        if self._frames is None or not header.frame_id:
+            return self._optical_pose
+        try:
+            return self._frames.find(self.parameters.base_frame, header.frame_id, header.stamp)
+        except FrameError:
+            return None
 
     def _describe(self, calibration: StereoCalibration, header: Any) -> None:
-        """Publishes the codec's description if it is new."""
-        if calibration == self._described:
+        """Publishes the codec's description if it is new, or the camera's pose has become known."""
+        pose = self._camera_pose(header)
+        facts = calibration, header.frame_id, pose and (*pose.translation, *pose.quaternion)
+        if facts == self._described:
             return
-        about = self.model.describe()
-        c = calibration
-        message = self._description_type(
+        about, c = self.model.describe(), calibration
+        message = CodecDescription(
             header=header,
             model=about["name"],
             format=VERSION,
             model_width=about["input_width"],
             model_height=about["input_height"],
             classes=about["classes"],
+            optical_frame=header.frame_id,
             width=c.width,
             height=c.height,
             fx=float(c.fx),
@@ -354,8 +302,12 @@ class EncoderNode(ManagedNode):
             disparity_offset=float(c.disparity_offset),
         )
         message.model_fingerprint = np.frombuffer(self.model.fingerprint, np.uint8)
+        if pose is not None:
+            message.base_frame = self.parameters.base_frame
+            message.optical_pose.position = Point(**dict(zip("xyz", pose.translation.tolist())))
+            message.optical_pose.orientation = Quaternion(**dict(zip("xyzw", pose.quaternion.tolist())))
         self._description.publish(message)
-        self._described = calibration
+        self._described = facts
 
 
 def _nanoseconds(stamp: Any) -> int:

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How one stream of messages fares: counted, dropped by cause, silent or not; one status in /diagnostics."""
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from rclpy.node import Node
 from sicm_ros.nodes.tally import Tally
 
 REPEAT = 5.0  # seconds before the log says the same again
+FIRST = 6.0  # times the timeout that a sender which is there may take for its first message
 TOLERANCE = 0.25  # share of the expected frequency that may be missing
 IMAGES = {"Image", "CompressedImage"}
 
@@ -24,23 +26,34 @@ class Health:
         name: of the status, as monitors show it: namespace and node.
         counters: names that are reported from the start, even while they are 0.
         steady: seconds of a clock that a paused bag doesn't stop.
+        now: seconds of node time; nan while there is no clock.
 
     Attributes:
         tally: what happened so far.
         problem: what keeps the stream from its job right now; shown as an error.
         inputs: topic -> subscription; empty while the node is not active.
         facts: returns what else belongs into the status.
+        computes: what runs the model: engine, number_type, device, threads.
     """
 
-    def __init__(self, node: Node, name: str, counters: tuple[str, ...], steady: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        name: str,
+        counters: tuple[str, ...],
+        steady: Callable[[], float],
+        now: Callable[[], float],
+    ) -> None:
         self.tally = Tally(*counters)
         self.problem = ""
         self.inputs: dict[str, Any] = {}
         self.facts: Callable[[], dict[str, str]] = dict
-        self._node, self.name, self._steady = node, name, steady
+        self.computes: dict[str, str] = {}
+        self._node, self.name, self._steady, self._now = node, name, steady, now
         self._heard: dict[str, float] = {}  # topic -> steady seconds when something last came, or was awaited
         self._ever_heard: set[str] = set()
         self._silent: set[str] = set()
+        self._complained: set[str] = set()
         self._said: dict[str, float] = {}
         self._drops_before = 0
 
@@ -48,7 +61,7 @@ class Health:
         """From now on these inputs are awaited."""
         self.inputs = inputs
         self._heard = dict.fromkeys(inputs, self._steady())
-        self._ever_heard, self._silent = set(), set()
+        self._ever_heard, self._silent, self._complained = set(), set(), set()
 
     def rest(self) -> dict[str, Any]:
         """Nothing is awaited any more; returns what was."""
@@ -60,6 +73,14 @@ class Health:
         """Notes that something came on an input."""
         self._heard[topic] = self._steady()
         self._ever_heard.add(topic)
+
+    def message(self, size: int, stamp: float) -> float:
+        """Counts a message of `size` bytes, stamped so (seconds of node time), as sent or received now; its delay in
+        seconds, nan while there is no clock to tell it by.
+        """
+        now = self._now()
+        self.tally.message(size, stamp, self._steady() if math.isnan(now) else now, now - stamp)
+        return now - stamp
 
     def took(self, prefix: str, stages: dict[str, float]) -> None:
         """Adds the model's own times, seconds by stage."""
@@ -75,13 +96,21 @@ class Health:
             self._node.get_logger().error(f"dropped ({cause}): {text}")
 
     def listen_for_silence(self, timeout: float) -> None:
-        """Says once which inputs have been silent for `timeout` seconds, and which topics there are."""
+        """Says once which inputs have been silent for `timeout` seconds, and which topics there are.
+
+        An input whose sender is there is given longer for its first message: the sender may still be starting.
+        """
         now = self._steady()
-        silent = {t for t in self.inputs if now - self._heard.get(t, now) >= timeout}
+        silence = {topic: now - self._heard.get(topic, now) for topic in self.inputs}
+        silent = {topic for topic, seconds in silence.items() if seconds >= timeout}
         fell_silent = {topic for topic in silent - self._silent if topic in self._ever_heard}
-        never_came = silent - self._silent - fell_silent
         if fell_silent:
             self._node.get_logger().warning(f"nothing more on {', '.join(sorted(fell_silent))}")
+        never_came = {
+            topic
+            for topic in silent - self._ever_heard - self._complained
+            if silence[topic] >= FIRST * timeout or not self._node.count_publishers(topic)
+        }
         if never_came:
             kinds = {self.inputs[topic].msg_type.__name__ for topic in never_came}
             if kinds & IMAGES:
@@ -91,29 +120,39 @@ class Health:
                 for name, types in sorted(self._node.get_topic_names_and_types())
                 if any(t.rpartition("/")[2] in kinds for t in types) and self._node.count_publishers(name)
             ]
-            self._node.get_logger().error(
-                f"nothing on {', '.join(sorted(never_came))} for {timeout:g} s; topics of that "
-                f"type that are published: {', '.join(there) or 'none'}; remap the inputs or start the sender"
+            seconds = max(silence[topic] for topic in never_came)
+            self._node.get_logger().warning(
+                f"nothing on {', '.join(sorted(never_came))} for {seconds:.0f} s; topics of that type that are "
+                f"published: {', '.join(there) or 'none'}; remap the inputs or start the sender"
             )
+        self._complained |= never_came
         self._silent = silent
 
-    def status(self, now: float, expected: float) -> DiagnosticStatus:
-        """The stream's status; `now` in seconds of node time, `expected` frequency in Hz (0: none)."""
-        by_node, by_stamp, kbit, delay = self.tally.rates(now)
+    def status(self, expected: float) -> DiagnosticStatus:
+        """The stream's status; `expected` frequency in Hz (0: none)."""
+        now = self._now()
+        by_node, by_stamp, kbit, delay = self.tally.rates(self._steady() if math.isnan(now) else now)
+        delay = math.nan if math.isnan(now) else delay  # what was told by a clock that is there no more
         drops = self.tally.drops
         level, text = DiagnosticStatus.OK, "running" if self.inputs else "not active"
         if drops > self._drops_before:
             level, text = DiagnosticStatus.WARN, f"dropped {drops - self._drops_before} in the last second"
         if self.inputs and expected and by_node < expected * (1 - TOLERANCE):
             level, text = DiagnosticStatus.WARN, f"{by_node:.1f} Hz, below the expected {expected:g} Hz"
-        if self._silent:
-            level, text = DiagnosticStatus.ERROR, f"nothing on {', '.join(sorted(self._silent))}"
+        if self.inputs and math.isnan(now):
+            level, text = DiagnosticStatus.WARN, "no clock: use_sim_time is true, but nothing is on /clock"
+        awaited, fell_silent = self._silent - self._ever_heard, self._silent & self._ever_heard
+        if awaited:
+            level, text = DiagnosticStatus.WARN, f"nothing on {', '.join(sorted(awaited))} yet"
+        if fell_silent:
+            level, text = DiagnosticStatus.ERROR, f"nothing more on {', '.join(sorted(fell_silent))}"
         if self.problem:
             level, text = DiagnosticStatus.ERROR, self.problem
         self._drops_before = drops
         values = (
             self.tally.report()
             | self.facts()
+            | self.computes
             | {
                 "kbit_per_s": f"{kbit:.3f}",
                 # Keys of Isaac ROS' greenwave monitor.

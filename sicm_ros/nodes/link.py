@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """link_node: an emulated link between encoder and decoder. Feature messages in, those that come through out."""
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 
-from sicm_ros.link.emulator import Link, Profile
+from sicm_ros.link.emulator import Link, LinkProfile
 from sicm_ros.link.profiles import profile
+from sicm_ros.msg import CompressedStereoFeatures
 from sicm_ros.nodes import qos
 from sicm_ros.nodes.parameters import LINK, Parameters
 from sicm_ros.nodes.process import run
@@ -31,9 +33,6 @@ class LinkNode(Node):
 
     def __init__(self) -> None:
         super().__init__("link")
-        from sicm_ros.msg import CompressedStereoFeatures
-
-        self._type = CompressedStereoFeatures
         self.parameters = Parameters(self, LINK)
         self.tally = Tally("received", "published", "damaged", "duplicates", "reordered")
         self._chosen = self._choice()
@@ -41,9 +40,9 @@ class LinkNode(Node):
         self._changed = threading.Condition()  # guards the link; told of every message and of the end
         self._closed = False
         override = qos.overridable()
-        self._out = self.create_publisher(self._type, OUT, QUEUES, qos_overriding_options=override)
+        self._out = self.create_publisher(CompressedStereoFeatures, OUT, QUEUES, qos_overriding_options=override)
         self.create_subscription(
-            self._type, "features", self._on_features, QUEUES, raw=True, qos_overriding_options=override
+            CompressedStereoFeatures, "features", self._on_features, QUEUES, raw=True, qos_overriding_options=override
         )
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(1.0, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -55,7 +54,7 @@ class LinkNode(Node):
         p = self.parameters
         return p.profile, p.bandwidth_kbit_s, p.delay_ms, p.loss
 
-    def _profile(self) -> Profile:
+    def _profile(self) -> LinkProfile:
         """The named profile, with what single parameters overrule."""
         name, bandwidth, delay, loss = self._choice()
         changes: dict[str, float] = {}
@@ -96,7 +95,7 @@ class LinkNode(Node):
                 self._out.publish(data)
                 now = time.monotonic()
                 self.tally.count("published")
-                self.tally.message(len(data), arrival.sent, now)
+                self.tally.message(len(data), arrival.sent, now, now - arrival.sent)
                 self.tally.took("transit", now - arrival.sent)
 
     def _damaged(self, data: bytes, flipped: tuple[int, ...]) -> bytes:
@@ -104,7 +103,7 @@ class LinkNode(Node):
 
         All errors go to the payload, since DDS itself would stumble over a message whose fields are broken.
         """
-        message = deserialize_message(data, self._type)
+        message = deserialize_message(data, CompressedStereoFeatures)
         bits = 8 * len(message.payload)
         for bit in flipped if bits else ():
             message.payload[bit % bits // 8] ^= 1 << bit % 8

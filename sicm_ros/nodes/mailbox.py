@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A slot for each sender between the executor, which must not wait, and the worker, which computes: no stale queue."""
 
 from __future__ import annotations

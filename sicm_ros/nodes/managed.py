@@ -1,7 +1,9 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What encoder and decoder share: a lifecycle, a model in a worker thread, diagnostics."""
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -32,13 +34,16 @@ class ManagedNode(LifecycleNode):
         finished: exit status once the process should end; None while it goes on.
     """
 
+    side = "vehicle"  # or "server": which of the model's sides the node runs
+
     def __init__(self, name: str, table: tuple[Parameter, ...]) -> None:
         super().__init__(name)
-        self.parameters = Parameters(self, table)
+        self._worker: Worker | None = None
+        self.parameters = Parameters(self, table, configured=lambda: self._worker is not None)
         self.healths: list[Health] = []
         self.model: Any = None
         self.finished: int | None = None
-        self._worker: Worker | None = None
+        self._computes: dict[str, str] = {}
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # By the steady clock: a paused bag stops node time, and that is when people look.
@@ -47,7 +52,7 @@ class ManagedNode(LifecycleNode):
     def new_health(self, counters: tuple[str, ...], stream: str = "") -> Health:
         """The health of one more stream, named after the node and, where it has several, the stream's namespace."""
         parts = (self.get_namespace().strip("/"), stream.strip("/"), self.get_name())
-        health = Health(self, "/".join(p for p in parts if p), counters, self._steady_now)
+        health = Health(self, "/".join(p for p in parts if p), counters, self.steady, self.now)
         self.healths.append(health)
         return health
 
@@ -82,15 +87,27 @@ class ManagedNode(LifecycleNode):
             if stop.is_set():
                 return FAILURE
         if worker.error is not None:
+            self._worker = None
             text = str(worker.error) if isinstance(worker.error, SicmError) else repr(worker.error)
-            self.get_logger().fatal(f"the model can't be loaded: {text}")
-            return FAILURE
+            return self._fail(f"the model can't be loaded: {text}")
+        for health in self.healths:
+            health.problem = ""
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
-        self.subscribe()
+        try:
+            self.subscribe()
+        except Exception as error:  # rclpy would swallow it
+            return self._fail(str(error) if isinstance(error, SicmError) else repr(error))
         return result
+
+    def _fail(self, problem: str) -> TransitionCallbackReturn:
+        """Says why a transition isn't made, in the log and, for a node that stays, in /diagnostics."""
+        self.get_logger().fatal(problem)
+        for health in self.healths:
+            health.problem = problem
+        return FAILURE
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         for health in self.healths:
@@ -122,12 +139,16 @@ class ManagedNode(LifecycleNode):
             raise ModelError("device is cuda, but torch sees no GPU here; set device to cpu")
         if self.parameters.threads:
             torch.set_num_threads(self.parameters.threads)
-        engine = self.parameters.engine if self.has_parameter("engine") else "torch"
-        self.model = sicm_ros.load(self.parameters.model, device=self.parameters.device, engine=engine)
-        self.model.warm_up()  # so that the first real job is not the slow one
+        chosen = {name: getattr(self.parameters, name) for name in ("device", "engine", "number_type")}
+        self.model = sicm_ros.load(self.parameters.model, **chosen, sides=(self.side,))
+        self.model.warm_up((self.side,))  # so that the first real job is not the slow one
         about = self.model.describe()
+        self._computes = {name: about[name] for name in ("engine", "number_type")}
+        self._computes |= {"device": self.parameters.device, "threads": str(torch.get_num_threads())}
         self.get_logger().info(
-            f"model {about['name']} ({self.model.fingerprint.hex()}) is loaded and warm, in {about['engine']}"
+            f"model {about['name']} ({self.model.fingerprint.hex()}) is loaded and warm, computed by {about['engine']} "
+            f"in {about['number_type']} ({about['verified']}), {torch.get_num_threads()} threads on "
+            f"{self.parameters.device}"
         )
         return self.together()
 
@@ -152,16 +173,20 @@ class ManagedNode(LifecycleNode):
     # -- diagnostics --------------------------------------------------------------------------------------------------
 
     def now(self) -> float:
-        """Node time in seconds: /clock with use_sim_time, else the system's."""
-        return self.get_clock().now().nanoseconds * 1e-9
+        """Node time in seconds: /clock with use_sim_time, else the system's; nan while nothing was on /clock."""
+        clock = self.get_clock()
+        now = clock.now().nanoseconds * 1e-9
+        return math.nan if now == 0 and clock.ros_time_is_active else now
 
-    def _steady_now(self) -> float:
+    def steady(self) -> float:
+        """Seconds of a clock that goes on whatever happens to node time: for durations."""
         return self._steady.now().nanoseconds * 1e-9
 
     def _tick(self) -> None:
         array = DiagnosticArray()
         for health in self.healths:
             health.listen_for_silence(self.parameters.topic_timeout)
-            array.status.append(health.status(self.now(), self.parameters.expected_frequency))
+            health.computes = self._computes if self.model is not None else {}
+            array.status.append(health.status(self.parameters.expected_frequency))
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)

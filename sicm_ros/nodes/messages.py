@@ -1,21 +1,44 @@
-"""Detections, depth and pictures as ROS messages. The frame is the header's: the left camera's optical frame.
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""Detections and depth as ROS messages.
 
-The pose of a box is stated once, in `sicm_ros.geometry.pose`.
+Detections are in the left camera's optical frame; messages are in it too, or in another frame whose pose is known. The
+pose of a box is stated once, in `sicm_ros.geometry.pose`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
-from sensor_msgs.msg import Image, PointCloud2, PointField
+from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion, Vector3
+from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import ColorRGBA, Header
-from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
+from vision_msgs.msg import (
+    Detection3D,
+    Detection3DArray,
+    LabelInfo,
+    ObjectHypothesis,
+    ObjectHypothesisWithPose,
+    VisionClass,
+    VisionInfo,
+)
 from visualization_msgs.msg import Marker, MarkerArray
 
 from sicm_ros.geometry import Detections
 from sicm_ros.geometry.boxes import CLASSES
-from sicm_ros.geometry.pose import to_pose
+from sicm_ros.geometry.pose import FramePose, covariances, to_pose
+
+try:
+    import autoware_perception_msgs.msg as autoware
+except ImportError:
+    autoware = None
+
+try:
+    from sensor_msgs_py import point_cloud2
+except ImportError:
+    point_cloud2 = None
 
 COLOURS = {  # RGB, 0 to 1
     "Car": (0.89, 0.16, 0.17),
@@ -24,52 +47,122 @@ COLOURS = {  # RGB, 0 to 1
     "Van": (0.9, 0.4, 0.5),
     "Truck": (0.55, 0.2, 0.15),
 }
+OTHER = (0.5, 0.5, 0.5)  # the colour of a class that has none of its own
+# Class -> constant of autoware_perception_msgs/ObjectClassification; UNKNOWN for any other.
+AUTOWARE = {"Car": "CAR", "Van": "CAR", "Truck": "TRUCK", "Pedestrian": "PEDESTRIAN", "Cyclist": "BICYCLE"}
 OPACITY = 0.45
 TEXT_HEIGHT = 0.7  # metres
 
 
-def _poses(detections: Detections) -> list[tuple[Pose, Vector3]]:
-    centres, quaternions, sizes = to_pose(detections.location, detections.dimensions, detections.rotation_y)
-    return [
-        (
-            Pose(position=Point(**dict(zip("xyz", c))), orientation=Quaternion(**dict(zip("xyzw", q)))),
-            Vector3(**dict(zip("xyz", s))),
-        )
-        for c, q, s in zip(centres.tolist(), quaternions.tolist(), sizes.tolist())
-    ]
+@dataclass(frozen=True)
+class PlacedBoxes:
+    """Detections as messages see them, N in one frame, best first.
+
+    Attributes:
+        detections: that they are.
+        poses: of the middles, with covariances.
+        sizes: length, width, height.
+        up: (3,) the frame's coordinates of the camera's upward direction.
+        known: bool (N,), whether the covariance is.
+    """
+
+    detections: Detections
+    poses: list[PoseWithCovariance]
+    sizes: list[Vector3]
+    up: np.ndarray
+    known: np.ndarray
+
+    @classmethod
+    def of(cls, detections: Detections, frame: FramePose | None = None) -> PlacedBoxes:
+        """Detections in the camera's optical frame, or in one in which `frame` is the optical frame's pose."""
+        frame = frame or FramePose.identity()
+        centres, quaternions, sizes = to_pose(detections.location, detections.dimensions, detections.rotation_y)
+        matrices = frame.covariances(covariances(centres, quaternions, sizes, detections.errors))
+        poses = [
+            PoseWithCovariance(
+                pose=Pose(position=Point(**dict(zip("xyz", c))), orientation=Quaternion(**dict(zip("xyzw", q)))),
+                covariance=matrix.reshape(-1),
+            )
+            for c, q, matrix in zip(
+                frame.points(centres).tolist(), frame.quaternions(quaternions).tolist(), matrices, strict=True
+            )
+        ]
+        vectors = [Vector3(**dict(zip("xyz", s))) for s in sizes.tolist()]
+        return cls(detections, poses, vectors, frame.rotation @ [0.0, -1.0, 0.0], matrices.any((1, 2)))
+
+    def hypotheses(self, index: int, least: float) -> list[tuple[str, float]]:
+        """Class and score of what a box may be: what it is first, then what else has a score of at least `least`."""
+        found = self.detections
+        own = int(found.classes[index])
+        order = [int(c) for c in np.argsort(-found.chances[index], kind="stable") if c != own]
+        others = [(CLASSES[c], float(found.chances[index, c])) for c in order]
+        return [
+            (CLASSES[own], float(found.scores[index])),
+            *((name, score) for name, score in others if score >= max(least, 1e-6)),
+        ]
 
 
-def detection_array(detections: Detections, header: Header) -> Detection3DArray:
-    """One hypothesis per box; class_id is the class's name; id stays empty, since nothing is tracked."""
+def detection_array(boxes: PlacedBoxes, header: Header, other_classes: float = 1.0) -> Detection3DArray:
+    """One detection per box, its id the number in the array; class_id is the class's name, the best hypothesis first.
+
+    Args:
+        other_classes: score from which a box's other classes are named too.
+    """
     array = Detection3DArray(header=header)
-    for (pose, size), name, score in zip(_poses(detections), detections.names, detections.scores.tolist()):
-        hypothesis = ObjectHypothesisWithPose()
-        hypothesis.hypothesis.class_id = name
-        hypothesis.hypothesis.score = score
-        hypothesis.pose.pose = pose
-        detection = Detection3D(header=header, results=[hypothesis])
-        detection.bbox.center = pose
+    for index, (pose, size) in enumerate(zip(boxes.poses, boxes.sizes)):
+        detection = Detection3D(header=header, id=str(index))
+        detection.results = [
+            ObjectHypothesisWithPose(hypothesis=ObjectHypothesis(class_id=name, score=score), pose=pose)
+            for name, score in boxes.hypotheses(index, other_classes)
+        ]
+        detection.bbox.center = pose.pose
         detection.bbox.size = size
         array.detections.append(detection)
     return array
 
 
-def marker_array(detections: Detections, header: Header, lifetime: float, note: str = "") -> MarkerArray:
+def detected_objects(boxes: PlacedBoxes, header: Header, other_classes: float = 1.0) -> Any:
+    """autoware_perception_msgs/DetectedObjects of the same; needs that package (`autoware` is None without it)."""
+    kinds = autoware.ObjectClassification
+    message = autoware.DetectedObjects(header=header)
+    for index, (pose, size) in enumerate(zip(boxes.poses, boxes.sizes)):
+        chances: dict[int, float] = {}
+        for name, score in boxes.hypotheses(index, other_classes):
+            label = getattr(kinds, AUTOWARE.get(name, "UNKNOWN"))
+            chances[label] = max(chances.get(label, 0.0), score)
+        shape = autoware.Shape(type=autoware.Shape.BOUNDING_BOX, dimensions=size)
+        kinematics = autoware.DetectedObjectKinematics(
+            pose_with_covariance=pose,
+            has_position_covariance=bool(boxes.known[index]),
+            orientation_availability=autoware.DetectedObjectKinematics.AVAILABLE,
+        )
+        message.objects.append(
+            autoware.DetectedObject(
+                existence_probability=float(boxes.detections.scores[index]),
+                classification=[kinds(label=label, probability=chance) for label, chance in chances.items()],
+                kinematics=kinematics,
+                shape=shape,
+            )
+        )
+    return message
+
+
+def marker_array(boxes: PlacedBoxes, header: Header, lifetime: float, note: str = "") -> MarkerArray:
     """For RViz: everything before is deleted, then a box and a line of text (class, score, note) per detection.
 
     Namespaces are the classes' names, so that each can be hidden; `lifetime` in seconds clears what isn't renewed.
     """
     array = MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
     keep = Duration(sec=int(lifetime), nanosec=int(lifetime % 1 * 1e9))
-    named = zip(_poses(detections), detections.names, detections.scores.tolist())
-    for index, ((pose, size), name, score) in enumerate(named):
-        colour = dict(zip("rgb", COLOURS[name]))
+    named = zip(boxes.poses, boxes.sizes, boxes.detections.names, boxes.detections.scores.tolist())
+    for index, (with_covariance, size, name, score) in enumerate(named):
+        pose, colour = with_covariance.pose, dict(zip("rgb", COLOURS.get(name, OTHER)))
         box = Marker(header=header, ns=name, id=2 * index, type=Marker.CUBE, pose=pose, scale=size, lifetime=keep)
         box.color = ColorRGBA(a=OPACITY, **colour)
         text = Marker(header=header, ns=name, id=2 * index + 1, type=Marker.TEXT_VIEW_FACING, lifetime=keep)
         text.text = f"{name} {score:.2f} {note}".rstrip()
-        above = pose.position.y - size.z / 2 - TEXT_HEIGHT
-        text.pose.position = Point(x=pose.position.x, y=above, z=pose.position.z)
+        above = boxes.up * (size.z / 2 + TEXT_HEIGHT)
+        text.pose.position = Point(**{k: getattr(pose.position, k) + float(d) for k, d in zip("xyz", above)})
         text.pose.orientation.w = 1.0
         text.scale.z = TEXT_HEIGHT
         text.color = ColorRGBA(a=1.0, **colour)
@@ -77,21 +170,31 @@ def marker_array(detections: Detections, header: Header, lifetime: float, note: 
     return array
 
 
+def vision_info(model: str, fingerprint: bytes, labels: str, header: Header) -> VisionInfo:
+    """What the detections were found by; `labels` is the topic of the classes' names."""
+    return VisionInfo(header=header, method=f"sicm_ros {model} {fingerprint.hex()}", database_location=labels)
+
+
+def label_info(classes: list[str], threshold: float, header: Header) -> LabelInfo:
+    """The classes that a model names, by number, and the score that its detections have at least."""
+    pairs = [VisionClass(class_id=number, class_name=name) for number, name in enumerate(classes)]
+    return LabelInfo(header=header, class_map=pairs, threshold=threshold)
+
+
 def point_cloud(points: np.ndarray, header: Header) -> PointCloud2:
-    """sensor_msgs/PointCloud2 of float (N, 3) points: unordered, x, y, z as little-endian float32, metres."""
-    data = np.ascontiguousarray(points, "<f4")
+    """sensor_msgs/PointCloud2 of float (N, 3) points: unordered, finite, x, y, z as float32, metres."""
+    points = np.ascontiguousarray(points, np.float32)
+    if point_cloud2 is None or not len(points):  # of which sensor_msgs_py makes an error
+        return own_point_cloud(points, header)
+    cloud = point_cloud2.create_cloud_xyz32(header, points)
+    cloud.is_dense = True
+    return cloud
+
+
+def own_point_cloud(points: np.ndarray, header: Header) -> PointCloud2:
+    """What `sensor_msgs_py` makes of float32 (N, 3) points, for where it isn't installed."""
+    data = points.astype("<f4", copy=False)
     cloud = PointCloud2(header=header, height=1, width=len(data), point_step=12, row_step=12 * len(data), is_dense=True)
     cloud.fields = [PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate("xyz")]
     cloud.data.frombytes(data.tobytes())
     return cloud
-
-
-def picture(rgb: np.ndarray, header: Header) -> Image:
-    """sensor_msgs/Image, rgb8, of uint8 (height, width, 3)."""
-    height, width = rgb.shape[:2]
-    image = Image(header=header, height=height, width=width, encoding="rgb8", step=3 * width)
-    image.data.frombytes(memoryview(np.ascontiguousarray(rgb)).cast("B"))
-    return image
-
-
-assert set(COLOURS) == set(CLASSES)

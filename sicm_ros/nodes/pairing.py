@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Left and right pictures that belong together, by their stamps.
 
 Not message_filters: its synchroniser calls back inside its lock, never fires at a tolerance of zero, and stalls when a

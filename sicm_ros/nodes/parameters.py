@@ -1,13 +1,20 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Every parameter of every node, said once: declarations, the files in config/ and docs/nodes.md are made from it.
+
+Light on purpose: launch files read it, in whatever Python `ros2` has, which needn't have torch or rosbags.
 
 `python -m sicm_ros.nodes.parameters` writes those files anew.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from sicm_ros.errors import InputError
 from sicm_ros.geometry import LIKELY
 from sicm_ros.link.profiles import PROFILES
 
@@ -27,6 +34,7 @@ class Parameter:
         minimum, maximum: range of a number, both included; None for the rest.
         choices: the words that a string may be; empty for any.
         fixed: can't be changed while the node runs.
+        until_configured: of a fixed one, can be changed while the node is unconfigured; configuring takes it in.
     """
 
     name: str
@@ -37,6 +45,7 @@ class Parameter:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     fixed: bool = True
+    until_configured: bool = False
 
     @property
     def range(self) -> str:
@@ -45,11 +54,91 @@ class Parameter:
             return f"{self.minimum:.10g} to {self.maximum:.10g}"
         return ", ".join(f"`{c}`" for c in self.choices)
 
+    @property
+    def expected(self) -> str:
+        """The values that are allowed, as the end of a sentence."""
+        if self.choices:
+            return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
+        kind = {bool: "true or false", str: "a text", list: "a list of texts", int: "a whole number", float: "a number"}
+        return f"{kind[type(self.default)]}{f' from {self.range}' if self.range else ''}"
+
+    def accept(self, value: Any) -> bool | int | float | str | list:
+        """Return a value as the parameter's type: a whole number serves for a number, a text for a list of one.
+
+        Raises:
+            InputError: another type, outside the range, or none of the choices.
+        """
+        kind = type(self.default)
+        if kind is float and type(value) is int:
+            value = float(value)
+        elif kind is list and isinstance(value, str):
+            value = [value]
+        right = type(value) is kind and (kind is not list or all(isinstance(v, str) for v in value))
+        if right and self.minimum is not None:
+            right = math.isfinite(value) and self.minimum <= value <= self.maximum
+        if not right or (self.choices and value not in self.choices):
+            shown = value if isinstance(value, str) and value else repr(value)
+            number = kind is str and not self.choices and type(value) in (int, float)
+            quotes = f"; what looks like a number needs quotes of its own: \"'{value}'\"" if number else ""
+            raise InputError(f"{self.name} is {shown}; expected {self.expected}{quotes}")
+        return value
+
+    def parse(self, text: str) -> bool | int | float | str | list:
+        """Return the value that a word on a command line means; lists are `[a, b]`, `a, b` or `a`.
+
+        Raises:
+            InputError: as `accept`.
+        """
+        kind = type(self.default)
+        value: Any = text
+        if kind is bool:
+            value = {"true": True, "false": False}.get(text.lower(), text)
+        elif kind is list:
+            value = [v.strip().strip("'\"") for v in text.strip().removeprefix("[").removesuffix("]").split(",")]
+        elif kind in (int, float):
+            try:
+                value = kind(text)
+            except ValueError:
+                value = text
+        return self.accept(value)
+
+
+def _engine(default: str) -> Parameter:
+    return Parameter(
+        "engine",
+        default,
+        "what runs the network: torch; openvino, on a processor, which takes seconds to start; or auto, openvino where "
+        "it is installed and agrees with torch, else torch",
+        choices=("auto", "torch", "openvino"),
+        until_configured=True,
+    )
+
 
 MODEL = (
-    Parameter("model", "default", "name of a model that ships with sicm_ros, or the folder of another"),
-    Parameter("device", "cpu", "where the network runs", choices=("cpu", "cuda")),
-    Parameter("threads", 0, "processor threads of the network; 0 leaves it to torch", "threads", 0, 256),
+    Parameter(
+        "model",
+        "default",
+        "name of a model that ships with sicm_ros, or the folder of another",
+        until_configured=True,
+    ),
+    Parameter("device", "cpu", "where the network runs", choices=("cpu", "cuda"), until_configured=True),
+    Parameter(
+        "threads",
+        0,
+        "processor threads of the network; 0 leaves it to torch",
+        "threads",
+        0,
+        256,
+        until_configured=True,
+    ),
+    Parameter(
+        "number_type",
+        "float32",
+        "what the network computes in; bfloat16, by torch, changes boxes and bytes a little, and is compared with "
+        "float32 at the start",
+        choices=("float32", "bfloat16"),
+        until_configured=True,
+    ),
     Parameter("autostart", True, "configure and activate at once; false waits for `ros2 lifecycle set`"),
     Parameter("topic_timeout", 5.0, "silence of an input after which it is reported", "s", 0.5, 3600.0),
     Parameter(
@@ -64,12 +153,7 @@ MODEL = (
 
 ENCODER = (
     *MODEL,
-    Parameter(
-        "engine",
-        "auto",
-        "what runs the network on a processor: torch, openvino where it is installed, or auto, the quicker one of them",
-        choices=("auto", "torch", "openvino"),
-    ),
+    _engine("auto"),
     Parameter("quality", 0.5, "from fewest bytes to best features", "", 0.0, 1.0, fixed=False),
     Parameter(
         "mode",
@@ -141,10 +225,21 @@ ENCODER = (
         "each packet carries its calibration and decodes by itself; false leaves it to codec_description",
         fixed=False,
     ),
+    Parameter(
+        "base_frame",
+        "base_link",
+        "the vehicle's body frame; codec_description has the left camera's pose in it, if known; empty to leave it out",
+    ),
+    Parameter(
+        "optical_pose",
+        "",
+        "x y z qx qy qz qw of the left camera's optical frame in base_frame (m, quaternion); empty to read /tf_static",
+    ),
 )
 
 DECODER = (
     *MODEL,
+    _engine("torch"),
     Parameter(
         "vehicles",
         [""],
@@ -157,6 +252,7 @@ DECODER = (
         "pairs",
         0,
         64,
+        until_configured=True,
     ),
     Parameter(
         "max_age_ms",
@@ -168,6 +264,26 @@ DECODER = (
         fixed=False,
     ),
     Parameter("min_score", LIKELY, "detections below this score are not published", "", 0.0, 1.0, fixed=False),
+    Parameter(
+        "other_classes",
+        0.1,
+        "score from which the other classes of a detection are named too, after its own",
+        "",
+        0.0,
+        1.0,
+        fixed=False,
+    ),
+    Parameter(
+        "target_frame",
+        "",
+        "frame of all results, such as base_link, of each vehicle where there are several; /map, with a slash, is one "
+        "for all; empty for the left camera's",
+    ),
+    Parameter(
+        "publish_tf",
+        False,
+        "publish on /tf_static where each vehicle's camera is, as its codec_description says",
+    ),
     Parameter("marker_lifetime", 0.5, "how long RViz shows a marker that is not renewed", "s", 0.0, 60.0, fixed=False),
     Parameter("max_depth", 80.0, "points beyond are not published", "m", 1.0, 1000.0, fixed=False),
     Parameter("bev_depth", 60.0, "metres from the bottom to the top of bev_image", "m", 5.0, 500.0, fixed=False),
@@ -185,45 +301,106 @@ LINK = (
     ),
 )
 
+REPLAY = (
+    Parameter("path", "", "bag (.mcap, .db3, .bag or a folder) or KITTI folder (raw drive, object set, odometry)"),
+    Parameter("preset", "auto", "layout of the bag's topics, as docs/bags.md names it; auto finds it"),
+    Parameter("left_topic", "", "left image topic of a bag of another layout; empty for the preset's"),
+    Parameter("right_topic", "", "right image topic of a bag of another layout; empty for the preset's"),
+    Parameter("rate", 1.0, "speed relative to that of the recording", "", 0.01, 100.0, fixed=False),
+    Parameter("start", 0.0, "where to begin, from the start of the recording", "s", 0.0, 1e6),
+    Parameter("loop", False, "begin anew at the end, until stopped", fixed=False),
+    Parameter("clock", True, "publish the recording's time on /clock, for nodes with use_sim_time"),
+    Parameter("other_topics", False, "play what else is in the bag too, under its own names"),
+    Parameter(
+        "wait_for_subscribers",
+        0.0,
+        "longest wait for subscribers of both images before playing; 0 does not wait",
+        "s",
+        0.0,
+        3600.0,
+    ),
+    Parameter("wait_for_topics", [""], "further topics that must have a subscriber before playing"),
+    Parameter("acknowledge", "", "Detection3DArray topic that answers each pair before the next one; empty for none"),
+    Parameter("results", "", "Detection3DArray topic on which the last answer is awaited at the end; empty for none"),
+    Parameter("acknowledge_timeout", 10.0, "longest wait for one answer", "s", 0.01, 3600.0),
+)
+
 
 def tables() -> dict[str, tuple[Parameter, ...]]:
     """Name of each node -> its parameters."""
-    from sicm_ros.nodes.replay import REPLAY
-
     return {"encoder": ENCODER, "decoder": DECODER, "replay": REPLAY, "link": LINK}
 
 
 class Parameters:
-    """A node's parameters, declared from a table and read as attributes: `parameters.quality` is the value of now."""
+    """A node's parameters, declared from a table and read as attributes: `parameters.quality` is the value of now.
 
-    def __init__(self, node: Node, table: tuple[Parameter, ...]) -> None:
+    Args:
+        configured: whether the node has taken in what it can't take back.
+
+    Raises:
+        InputError: the command line or a parameter file gives one a value that it can't have.
+    """
+
+    def __init__(self, node: Node, table: tuple[Parameter, ...], configured: Callable[[], bool] = lambda: True) -> None:
         from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
         self._node = node
-        self._choices = {p.name: p.choices for p in table if p.choices}
-        node.add_on_set_parameters_callback(self._check)
+        self._table = {p.name: p for p in table}
+        self._configured = configured
         for p in table:
+            # First as anything, so that our own sentence says what is wrong with it.
+            given = node.declare_parameter(p.name, p.default, ParameterDescriptor(dynamic_typing=True)).value
+            node.undeclare_parameter(p.name)
             text = f"{p.text}{f' [{p.unit}]' if p.unit else ''}"
-            descriptor = ParameterDescriptor(description=text, read_only=p.fixed)
+            descriptor = ParameterDescriptor(description=text, read_only=p.fixed and not p.until_configured)
             if p.choices:
                 descriptor.additional_constraints = " or ".join(p.choices)
             if p.minimum is not None and isinstance(p.default, float):
                 descriptor.floating_point_range = [FloatingPointRange(from_value=p.minimum, to_value=p.maximum)]
             elif p.minimum is not None:
                 descriptor.integer_range = [IntegerRange(from_value=int(p.minimum), to_value=int(p.maximum))]
-            node.declare_parameter(p.name, p.default, descriptor)
+            node.declare_parameter(p.name, p.accept(given), descriptor, ignore_override=True)
+        node.add_on_set_parameters_callback(self._check)
+        if hasattr(node, "add_pre_set_parameters_callback"):  # not in Humble
+            node.add_pre_set_parameters_callback(self._widen)
+        self._name_strangers()
 
     def __getattr__(self, name: str) -> Any:
         return self._node.get_parameter(name).value
+
+    def _name_strangers(self) -> None:
+        """Warns of parameters that no node of ours has: ROS ignores what is misspelt."""
+        known = {p.name for table in tables().values() for p in table} | set(self._table)  # one file may serve several
+        for name in sorted(getattr(self._node, "_parameter_overrides", ())):
+            if name not in known and not self._node.has_parameter(name) and "." not in name:
+                close = get_close_matches(name, self._table, 1)
+                hint = f" (perhaps {close[0]})" if close else ""
+                self._node.get_logger().warning(f"there is no parameter {name}{hint}, so it has no effect")
+
+    def _widen(self, changes: list) -> list:
+        """Whole numbers serve for numbers while the node runs too."""
+        from rclpy.parameter import Parameter as Value
+
+        def widened(change: Any) -> Any:
+            p = self._table.get(change.name)
+            is_int = change.type_ == Value.Type.INTEGER and p is not None and isinstance(p.default, float)
+            return Value(change.name, value=float(change.value)) if is_int else change
+
+        return [widened(change) for change in changes]
 
     def _check(self, changes: list) -> Any:
         from rcl_interfaces.msg import SetParametersResult
 
         for change in changes:
-            choices = self._choices.get(change.name)
-            if choices and change.value not in choices:
-                reason = f"{change.name} is {change.value!r}; expected {' or '.join(choices)}"
-                return SetParametersResult(successful=False, reason=reason)
+            p = self._table.get(change.name)
+            if p is None:
+                continue
+            try:
+                p.accept(change.value)
+                if p.until_configured and self._configured():
+                    raise InputError(f"{p.name} can't be changed while the node is configured: clean it up first")
+            except InputError as error:
+                return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
 
@@ -247,7 +424,7 @@ def as_markdown(table: tuple[Parameter, ...]) -> str:
         default = str(p.default).lower() if isinstance(p.default, bool) else p.default
         if default in ("", [""]):
             default = "empty"
-        change = "fixed" if p.fixed else "can change"
+        change = "until configured" if p.until_configured else "fixed" if p.fixed else "can change"
         lines.append(f"| `{p.name}` | {default} | {p.unit} | {p.range} | {change} | {p.text} |")
     return "\n".join(lines) + "\n"
 

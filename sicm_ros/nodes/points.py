@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The depth that the network matched, as points."""
 
 from __future__ import annotations

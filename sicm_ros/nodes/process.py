@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The life of a node's process: from its start to Ctrl-C or SIGTERM, without a traceback in between.
 
 Light on purpose: signals are ours before anything heavy is imported.
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 stop = threading.Event()  # set by the first signal; whatever waits for long looks at it
 served = threading.Event()  # set before DDS begins: from then on there is something to close
 TOOLS = ("load", "monitor", "recorder")  # nodes that measure the others
+DESCRIBE = "--describe"  # of replay_node: says what a recording holds, and ends
 TURN = 0.1  # seconds at most between two looks at it
 
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
@@ -60,7 +63,8 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     """Makes a node and serves it until a signal comes, or until its `finished` attribute is an exit status.
 
     `node.started()`, if it has one, is called once the node is served; `node.close()` at the end. Ends the
-    process with status 0 after a signal, 2 after a SicmError, whose text is said in one line.
+    process with status 0 after a signal, 2 after a SicmError or what ROS refuses (names, remaps, parameter files),
+    whose text is said in one line. What a callback raises is logged, and the node goes on.
     """
     catch_signals()
     make_room_for_pictures(os.environ)
@@ -72,26 +76,33 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     from sicm_ros.errors import SicmError
 
     served.set()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node: Any = None
     status = None
     try:
+        _refuse_other_arguments(args)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = make_node()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         if hasattr(node, "started"):
             node.started()
         while not stop.is_set() and rclpy.ok() and status is None:
-            executor.spin_once(timeout_sec=TURN)
+            try:
+                executor.spin_once(timeout_sec=TURN)
+            except (SicmError, ExternalShutdownException, KeyboardInterrupt):
+                raise
+            except Exception as error:
+                node.get_logger().error(f"a callback failed: {error!r}, at {_place(error)}")
             status = getattr(node, "finished", None)
-    except SicmError as error:
-        status = 2
-        if node is None:
-            print(f"sicm_ros: {error}", file=sys.stderr)
-        else:
-            node.get_logger().fatal(str(error))
     except (ExternalShutdownException, KeyboardInterrupt):
         pass
+    except (SicmError, *_refusals()) as error:
+        status = 2
+        text = _one_line(error)
+        if node is None:
+            print(f"sicm_ros: {text}", file=sys.stderr)
+        else:
+            node.get_logger().fatal(text)
     # A worker that is inside torch can't be interrupted; its node is then left as it is.
     if node is not None and getattr(node, "close", lambda: True)() is not False:
         node.destroy_node()
@@ -100,3 +111,40 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status or 0)
+
+
+def _refuse_other_arguments(args: list[str] | None) -> None:
+    """What isn't ROS' own would have no effect, such as `--quality 0.8`.
+
+    Raises:
+        InputError: there is such an argument.
+    """
+    from rclpy.utilities import remove_ros_args
+
+    from sicm_ros.errors import InputError
+
+    others = remove_ros_args(["", *args] if args is not None else sys.argv)[1:]
+    if others:
+        raise InputError(
+            f"unexpected arguments: {' '.join(others)}; parameters are set as in --ros-args -p quality:=0.8"
+        )
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """The errors by which ROS refuses arguments, names and parameters."""
+    from rclpy.exceptions import NameValidationException, ParameterException
+
+    return NameValidationException, ParameterException, RuntimeError  # what rcl says comes as kinds of RuntimeError
+
+
+def _one_line(error: Exception) -> str:
+    """The text of an error without line breaks and places in ROS' source."""
+    return re.sub(r"\s+", " ", re.sub(r",? at \S+\.(c|cpp|h|hpp):\d+", "", str(error))).strip()
+
+
+def _place(error: Exception) -> str:
+    """File and line where an error was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "an unknown place"

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Quality of service of every topic, in one place. Each can be overridden by parameters (qos_overrides)."""
 
 from __future__ import annotations

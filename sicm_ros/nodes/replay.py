@@ -1,9 +1,12 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """replay_node: a bag or a KITTI folder, played as a stereo camera would publish it."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import queue
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -15,38 +18,18 @@ from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from vision_msgs.msg import Detection3DArray
 
-from sicm_ros.bags.presets import PRESETS
+from sicm_ros.bags.bag import BagMessage
 from sicm_ros.bags.serialization import nanoseconds
 from sicm_ros.bags.stereo import DISPARITY_OFFSET, LEFT_INFO, RIGHT_INFO, TF_STATIC, TOLERANCE, open_stereo
-from sicm_ros.errors import InputError
-from sicm_ros.nodes.parameters import Parameter, Parameters
-from sicm_ros.nodes.process import run
+from sicm_ros.errors import InputError, SicmError
+from sicm_ros.nodes.parameters import REPLAY, Parameters
+from sicm_ros.nodes.process import DESCRIBE, run
 from sicm_ros.nodes.qos import latched, overridable
 
-REPLAY = (
-    Parameter("path", "", "bag (.mcap, .db3, .bag or a folder) or KITTI folder (raw drive, object set, odometry)"),
-    Parameter("preset", "auto", "layout of the bag's topics; auto finds it", choices=("auto", *PRESETS)),
-    Parameter("left_topic", "", "left image topic of a bag of another layout; empty for the preset's"),
-    Parameter("right_topic", "", "right image topic of a bag of another layout; empty for the preset's"),
-    Parameter("rate", 1.0, "speed relative to that of the recording", "", 0.01, 100.0, fixed=False),
-    Parameter("start", 0.0, "where to begin, from the start of the recording", "s", 0.0, 1e6),
-    Parameter("loop", False, "begin anew at the end, until stopped", fixed=False),
-    Parameter("clock", True, "publish the recording's time on /clock, for nodes with use_sim_time"),
-    Parameter("other_topics", False, "play what else is in the bag too, under its own names"),
-    Parameter(
-        "wait_for_subscribers",
-        0.0,
-        "longest wait for subscribers of both images before playing; 0 does not wait",
-        "s",
-        0.0,
-        3600.0,
-    ),
-    Parameter("acknowledge", "", "Detection3DArray topic that answers each pair before the next one; empty for none"),
-    Parameter("acknowledge_timeout", 10.0, "longest wait for one answer", "s", 0.01, 3600.0),
-)
 CLOCK_STEP = 0.01  # seconds between two messages on /clock
 DISCOVERY = 3.0  # seconds that further subscribers are waited for, who needn't come
 FLUSHING = 7.0  # seconds that the last messages are given to arrive: two heartbeats of Fast DDS, 3 s apart
+SAYING = 5.0  # seconds of waiting after which the log says what for; again after twice the time, and so on
 SETTLING = 1.0  # seconds without a new subscriber after which the known ones are ready: discovery is not one step
 
 
@@ -54,7 +37,7 @@ class ReplayNode(Node):
     """Publishes the messages of a stereo source at the pace of their stamps.
 
     The player is a thread, so that acknowledgements and parameters are served while it waits. `finished` becomes the
-    exit status when the last message has been published and, where asked for, answered.
+    exit status when the last message has been published and, where asked for, answered; not 0 where no pair was.
     """
 
     def __init__(self, **options) -> None:
@@ -64,6 +47,10 @@ class ReplayNode(Node):
         self._stop = threading.Event()
         self._answered = threading.Condition()
         self._expected = 0  # stamp of the left picture whose answer is awaited, nanoseconds; 0 for none
+        self._answers = 0  # how many have come
+        self._newest: dict[str, int] = {}  # image topic -> stamp of its newest picture, nanoseconds
+        self._last_answer = 0  # stamp of the newest, nanoseconds
+        self._last_pair = 0  # stamp of the last left picture that has a right one, nanoseconds; 0 for none
         self._outputs: dict[str, Publisher | None] = {}
         p = self.parameters
         if not p.path:
@@ -72,8 +59,8 @@ class ReplayNode(Node):
             )
         self._source = open_stereo(p.path, p.preset, p.left_topic, p.right_topic)
         self._time = self.create_publisher(Clock, "/clock", 10) if p.clock else None
-        if p.acknowledge:
-            self.create_subscription(Detection3DArray, p.acknowledge, self._on_answer, 10)
+        for topic in {p.acknowledge, p.results} - {""}:
+            self.create_subscription(Detection3DArray, topic, self._on_answer, 10)
         self._prepare()
         self._player = threading.Thread(target=self._play, name="player", daemon=True)
         self._player.start()
@@ -114,10 +101,12 @@ class ReplayNode(Node):
         return self._outputs[topic]
 
     def _on_answer(self, message: Detection3DArray) -> None:
+        stamp = nanoseconds(message.header.stamp)
         with self._answered:
-            if nanoseconds(message.header.stamp) == self._expected:
+            self._answers, self._last_answer = self._answers + 1, stamp
+            if stamp == self._expected:
                 self._expected = 0
-                self._answered.notify_all()
+            self._answered.notify_all()
 
     def _play(self) -> None:
         try:
@@ -133,25 +122,46 @@ class ReplayNode(Node):
         limit = self.parameters.wait_for_subscribers
         if not limit:
             return self._settle()
-        end = time.monotonic() + limit
-        while True:
-            lonely = [t for t in self._source.topics if not self._outputs[t].get_subscription_count()]
-            silent = self.parameters.acknowledge and not self.count_publishers(self.parameters.acknowledge)
-            if not lonely and not silent:
-                # Who wants pictures may want camera_info, which DDS discovers by itself.
-                infos = [self._outputs[topic] for topic in (LEFT_INFO, RIGHT_INFO)]
-                settled = time.monotonic() + DISCOVERY
-                while time.monotonic() < settled and not all(p.get_subscription_count() for p in infos):
-                    if self._stop.wait(0.05):
-                        return False
-                return self._settle()
-            if time.monotonic() > end:
-                what = (
-                    f"nobody subscribes to {lonely[0]}" if lonely else f"nobody publishes {self.parameters.acknowledge}"
-                )
-                raise InputError(f"{what} after {limit:g} s; start the encoder and the decoder, and activate them")
+        begin = time.monotonic()
+        due = begin + SAYING
+        while awaited := self._awaited():
+            now = time.monotonic()
+            if now > begin + limit:
+                raise InputError(f"{awaited} after {limit:g} s; start the encoder and the decoder, and activate them")
+            if now > due:
+                due += now - begin
+                self.get_logger().info(f"not playing yet: {awaited} ({now - begin:.0f} s of {limit:g} s)")
             if self._stop.wait(0.05):
                 return False
+        # Who wants images may want camera_info, which DDS discovers by itself. The graph may know of others whom DDS
+        # does not reach yet.
+        settled = time.monotonic() + DISCOVERY
+        while time.monotonic() < settled and not self._all_matched():
+            if self._stop.wait(0.05):
+                return False
+        return self._settle()
+
+    def _all_matched(self) -> bool:
+        """Whether DDS reaches every subscriber that the graph knows of, and both camera_infos reach somebody."""
+        infos = [self._outputs[topic] for topic in (LEFT_INFO, RIGHT_INFO)]
+        return all(p.get_subscription_count() for p in infos) and all(
+            p.get_subscription_count() >= self.count_subscribers(p.topic_name)
+            for p in filter(None, self._outputs.values())
+        )
+
+    def _awaited(self) -> str:
+        """Who is missing before playing makes sense; empty if nobody is."""
+        p = self.parameters
+        for topic in self._source.topics:
+            if not self._outputs[topic].get_subscription_count():
+                return f"nobody subscribes to {topic}"
+        for topic in filter(None, p.wait_for_topics):
+            if not self.count_subscribers(topic):
+                return f"nobody subscribes to {topic}"
+        for topic in filter(None, (p.acknowledge, p.results)):
+            if not self.count_publishers(topic):
+                return f"nobody publishes {topic}"
+        return ""
 
     def _settle(self) -> bool:
         """Waits until no subscriber has come for SETTLING seconds. False if told to stop meanwhile."""
@@ -172,8 +182,27 @@ class ReplayNode(Node):
             if self._stop.is_set() or not self.parameters.loop:
                 break
         self._flush()
-        lost = f", {unanswered} of them unanswered" if self.parameters.acknowledge else ""
-        self.get_logger().info(f"played {pairs} left pictures{lost}")
+        p = self.parameters
+        if p.results and self._last_pair and not self._stop.is_set():
+            self._wait_for_the_last()
+        topic = p.acknowledge or p.results
+        if topic and pairs and not self._answers and not self._stop.is_set():
+            raise InputError(
+                f"played {pairs} left pictures, {pairs} of them unanswered: nothing came on {topic}; "
+                "encoder and decoder say why"
+            )
+        lost = f", {unanswered} of them unanswered" if p.acknowledge else ""
+        answers = f", {self._answers} of them answered" if topic and not p.acknowledge else ""
+        self.get_logger().info(f"played {pairs} left pictures{lost}{answers}")
+
+    def _wait_for_the_last(self) -> None:
+        """Waits until the last pair is answered, as long as answers come within `acknowledge_timeout` of each other."""
+        limit, topic = self.parameters.acknowledge_timeout, self.parameters.results
+        with self._answered:
+            while self._last_answer < self._last_pair and not self._stop.is_set():
+                if not self._answered.wait(limit):
+                    self.get_logger().warning(f"the last pair got no answer on {topic} within {limit:g} s")
+                    return
 
     def _flush(self) -> None:
         """Waits until everything has arrived: what full buffers lost is sent again with the writer's next heartbeat."""
@@ -202,12 +231,21 @@ class ReplayNode(Node):
                 last = message.stamp
                 self._expected = _stamp(message.data) if self.parameters.acknowledge else 0
                 pairs += 1
+            self._note_pair(message)
             publisher = self._publisher(message.topic, message.type)
             if publisher is not None:
                 publisher.publish(message.data)
         if self._expected:
             unanswered += not self._wait_for_answer()
         return pairs, unanswered
+
+    def _note_pair(self, message: BagMessage) -> None:
+        """Keeps the stamp of the last left picture that a right one belongs to."""
+        if message.topic in self._source.topics:
+            self._newest[message.topic] = _stamp(message.data)
+            left, right = (self._newest.get(topic) for topic in self._source.topics)
+            if left is not None and right is not None and abs(left - right) <= TOLERANCE:
+                self._last_pair = left
 
     def _wait_until(self, moment: float, stamp: int) -> bool:
         """Sleeps until a moment of time.monotonic(), when the drive's time is `stamp`; /clock goes on. False: stop."""
@@ -276,8 +314,21 @@ def _prefetched(items: Iterable, stop: threading.Event, depth: int = 12) -> Iter
             return
 
 
+def describe(path: str, preset: str, left: str, right: str) -> int:
+    """Prints, as JSON, what pipeline.launch.py has to know of a recording before it starts the nodes; exit status."""
+    try:
+        with open_stereo(path, preset, left, right) as source:
+            print(json.dumps({"compressed": source.compressed}))
+    except (SicmError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
 def main(args: list[str] | None = None) -> int:
     """Plays until the end, Ctrl-C or SIGTERM; exit status 2 if something is wrong with the recording."""
+    if sys.argv[1:2] == [DESCRIBE]:
+        return describe(*sys.argv[2:])
     return run(ReplayNode, args)
 
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Which feature messages are new: gaps are losses, repetitions and stragglers are not decoded."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What a node did, counted: nothing is dropped without a cause in here."""
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Tally:
         self._stages: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
         self._bytes = 0
         self._messages = 0
-        self._recent: deque[tuple[float, float, int]] = deque()
+        self._recent: deque[tuple[float, float, int, float]] = deque()
 
     def count(self, name: str, number: int = 1) -> None:
         with self._lock:
@@ -48,14 +49,17 @@ class Tally:
         yield
         self.took(stage, time.perf_counter() - start)
 
-    def message(self, size: int, stamp: float, now: float) -> None:
-        """One message of `size` bytes on the wire, sent or received; stamp of its header and node time, seconds."""
+    def message(self, size: int, stamp: float, now: float, delay: float) -> None:
+        """One message of `size` bytes on the wire, sent or received now; stamp of its header, and how old it is.
+
+        All in seconds. `now` is of any clock; one that is set back, as by a looped bag, or set, begins anew.
+        """
         with self._lock:
             self._bytes += size
             self._messages += 1
-            if self._recent and now < self._recent[-1][0]:  # a looped bag set the clock back
+            if self._recent and now < self._recent[-1][0]:
                 self._recent.clear()
-            self._recent.append((now, stamp, size))
+            self._recent.append((now, stamp, size, delay))
             self._forget(now)
 
     def _forget(self, now: float) -> None:
@@ -71,20 +75,20 @@ class Tally:
     def rates(self, now: float) -> tuple[float, float, float, float]:
         """Of the last seconds: messages/s by node clock and by stamp, kbit/s, and the newest one's delay in seconds.
 
-        The delay is node time less stamp; nan where there was no message.
+        The delay is nan where there was no message, or no clock to tell it by.
         """
         with self._lock:
             self._forget(now)
             recent = list(self._recent)
         if not recent:
             return 0.0, 0.0, 0.0, float("nan")
-        arrivals, stamps, sizes = zip(*recent)
+        arrivals, stamps, sizes, delays = zip(*recent)
         span, stamp_span = arrivals[-1] - arrivals[0], stamps[-1] - stamps[0]
         by_node = (len(recent) - 1) / span if span > 0 else 0.0
         by_stamp = (len(recent) - 1) / stamp_span if stamp_span > 0 else 0.0
         # Between the first and the last message, so that a stream of any length shows its rate at once.
         kbit = sum(sizes[1:]) * 8e-3 / span if span > 0 else 0.0
-        return by_node, by_stamp, kbit, arrivals[-1] - stamps[-1]
+        return by_node, by_stamp, kbit, delays[-1]
 
     def report(self) -> dict[str, str]:
         """Everything, as /diagnostics wants it: keys and values in words."""

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """One encoder's stream at a decoder: its topics, its numbers, its calibration, how it fares."""
 
 from __future__ import annotations
@@ -6,22 +7,25 @@ import re
 import time
 from dataclasses import dataclass, field, fields
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, PointCloud2
-from vision_msgs.msg import Detection3DArray
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection3DArray, LabelInfo, VisionInfo
 from visualization_msgs.msg import MarkerArray
 
 from sicm_ros.bitstream import FINGERPRINT_BYTES, VERSION, box_packet, unpack
 from sicm_ros.errors import BitstreamError, CalibrationError, InputError
 from sicm_ros.geometry import Detections, StereoCalibration
+from sicm_ros.geometry.pose import FramePose
+from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, DetectionSource, LinkFeedback
 from sicm_ros.nodes import messages, qos
+from sicm_ros.nodes.frames import FrameError, Frames, StaticFrames
 from sicm_ros.nodes.health import Health
+from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.sequence import Sequence
-
-if TYPE_CHECKING:
-    from sicm_ros.nodes.decoder import DecoderNode
 
 COUNTERS = ("received", "lost", "decoded", "boxes", "published", "detections")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
@@ -29,7 +33,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 @dataclass(frozen=True)
 class Job:
-    """A feature message that may be decoded, its bytes on the wire, and node time (s) when it came."""
+    """A feature message that may be decoded, its bytes on the wire, and steady time (s) when it came."""
 
     vehicle: Vehicle
     message: Any
@@ -62,26 +66,50 @@ class Second:
     begin: float = field(default_factory=time.monotonic)
 
 
+@dataclass(frozen=True)
+class Mount:
+    """Where a camera is on its vehicle: the pose of its optical frame in the body's."""
+
+    optical: str
+    base: str
+    pose: FramePose
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The frame that results are published in: their header, and the camera's pose in it."""
+
+    header: Header
+    camera: FramePose
+
+
 class Vehicle:
     """Receives and checks in the executor's thread; publishes in the worker's.
 
     Args:
         node: the decoder.
         name: the vehicle's namespace below the node's own; empty for a decoder of one vehicle.
+        frames: to find the target frame by; None where results stay in the camera's.
+        broadcast: to publish where the camera is; None where nobody wants that.
 
     Raises:
         InputError: the name is no namespace.
     """
 
-    def __init__(self, node: DecoderNode, name: str = "") -> None:
-        from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, DetectionSource, LinkFeedback
-
+    def __init__(
+        self,
+        node: ManagedNode,
+        name: str = "",
+        frames: Frames | None = None,
+        broadcast: StaticFrames | None = None,
+    ) -> None:
         if name and not _NAME.fullmatch(name):
             raise InputError(f"vehicles: {name!r} is no namespace; use letters, digits, _ and /, as in fleet/van_3")
         self.name, self._node = name, node
         self.health = node.new_health(COUNTERS, name)
-        self._features_type, self._description_type = CompressedStereoFeatures, CodecDescription
-        self._feedback_type, self._source_type = LinkFeedback, DetectionSource
+        self._frames, self._broadcast = frames, broadcast
+        # Vehicles call their frames alike; where they meet in one tree, each has its name before them.
+        self._prefix = f"{name}/" if name and (frames or broadcast) else ""
 
         def publisher(kind: type, topic: str, **profile: Any) -> Any:
             return node.create_lifecycle_publisher(kind, self._topic(topic), **profile)
@@ -92,6 +120,13 @@ class Vehicle:
         self._markers = publisher(MarkerArray, "markers", **results)
         self.points = publisher(PointCloud2, "points", **results)
         self.bev = publisher(Image, "bev_image", **results)
+        self._objects = (
+            publisher(messages.autoware.DetectedObjects, "objects", **results) if messages.autoware else None
+        )
+        latched = {"qos_profile": qos.latched(), "qos_overriding_options": qos.overridable()}
+        self._vision_info = publisher(VisionInfo, "vision_info", **latched)
+        self._label_info = publisher(LabelInfo, "label_info", **latched)
+        self._announced: float | None = None  # the score that label_info names
         self._feedback = publisher(LinkFeedback, "link_feedback", qos_profile=10)
         self._features_topic = node.resolve_topic_name(self._topic("features"))
         self._description: Any = None
@@ -102,28 +137,41 @@ class Vehicle:
 
     def forget(self) -> None:
         """Drops what is remembered of the encoder."""
+        if self._description is not None:  # which gives it again, from the latched message, to whoever subscribes anew
+            self._node.destroy_subscription(self._description)
+            self._description = None
         self._sequence = Sequence()
         self.calibration: StereoCalibration | None = None
+        self._mount: Mount | None = None
+        self._announced = None
         self._second = Second()
 
     # -- executor's thread --------------------------------------------------------------------------------------------
 
     def subscribe(self) -> None:
         options = {"qos_overriding_options": qos.overridable()}
-        # Awaited for its calibration alone, which most packets carry themselves: its silence is no trouble.
-        self._description = self._description or self._node.create_subscription(
-            self._description_type,
-            self._topic("codec_description"),
-            self._on_description,
-            qos.latched(),
-            **options,
+        # Most packets carry their calibration themselves: its silence is no trouble.
+        self._description = self._node.create_subscription(
+            CodecDescription, self._topic("codec_description"), self._on_description, qos.latched(), **options
         )
         features = self._node.create_subscription(
-            self._features_type, self._features_topic, self._on_features, qos.features_received(), **options
+            CompressedStereoFeatures, self._features_topic, self._on_features, qos.features_received(), **options
         )
         self.health.listen({self._features_topic: features})
+        self._announce()
 
-    def _on_description(self, message: Any) -> None:
+    def _announce(self) -> None:
+        """Says what the detections are made by, and which classes there are; again where the least score changed."""
+        least, model = self._node.parameters.min_score, self._node.model
+        if least == self._announced:
+            return
+        self._announced = least
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        labels = self._node.resolve_topic_name(self._topic("label_info"))
+        self._vision_info.publish(messages.vision_info(model.name, model.fingerprint, labels, header))
+        self._label_info.publish(messages.label_info(model.describe()["classes"], least, header))
+
+    def _on_description(self, message: CodecDescription) -> None:
         log, own = self._node.get_logger(), self._node.model
         fingerprint = bytes(message.model_fingerprint)
         if fingerprint != own.fingerprint:
@@ -136,9 +184,35 @@ class Vehicle:
         except CalibrationError as error:
             log.error(f"codec_description: {error}; it is not used")
             return
+        self._mount = self._mount_of(message)
+        if self._broadcast is not None:
+            if self._mount is None:
+                log.warning(f"publish_tf: {self._unplaced()}")
+            else:
+                mount = self._mount
+                self._broadcast.put(self._prefix + mount.base, self._prefix + mount.optical, mount.pose)
         log.info(
             f"the encoder uses model {message.model} on {message.width} x {message.height} pixels, "
             f"baseline {message.baseline:.3f} m, frame {message.header.frame_id or '(none)'}"
+        )
+
+    def _mount_of(self, message: CodecDescription) -> Mount | None:
+        """Where the camera is; None where the vehicle doesn't know, or says what can't be."""
+        if not message.base_frame or message.optical_frame in ("", message.base_frame):
+            return None
+        p, q = message.optical_pose.position, message.optical_pose.orientation
+        try:
+            pose = FramePose.of(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
+        except ValueError as error:
+            self._node.get_logger().error(f"codec_description: optical_pose {error}; it is not used")
+            return None
+        return Mount(message.optical_frame, message.base_frame, pose)
+
+    def _unplaced(self) -> str:
+        whose = f" of {self.name}" if self.name else ""
+        return (
+            f"codec_description doesn't say where the camera{whose} is: set the encoder's optical_pose, or let the "
+            "vehicle publish /tf_static"
         )
 
     def _mismatch(self, name: str, fingerprint: bytes) -> str:
@@ -148,33 +222,33 @@ class Vehicle:
             f"({own.fingerprint.hex()}): give both the same `model`"
         )
 
-    def _on_features(self, message: Any) -> None:
-        health, now = self.health, self._node.now()
+    def _on_features(self, message: CompressedStereoFeatures) -> None:
+        health = self.health
         health.heard(self._features_topic)
         health.tally.count("received")
         size, stamp = len(serialize_message(message)), _seconds(message.header.stamp)
-        health.tally.message(size, stamp, now)
+        delay = health.message(size, stamp)
         second = self._second
         second.received, second.bytes = second.received + 1, second.bytes + size
-        job = self._checked(message, size, now)
+        job = self._checked(message, size)
         if job is None:
             return
         lost, cause = self._sequence.check(message.sequence, stamp)
         health.tally.count("lost", lost)
         second.lost += lost
-        second.delays.append(now - stamp)
+        second.delays.append(delay)
         second.newest = message
         if cause:
             health.tally.drop(cause)
         else:
             self._node.submit(job)
 
-    def _checked(self, message: Any, size: int, now: float) -> Job | None:
+    def _checked(self, message: CompressedStereoFeatures, size: int) -> Job | None:
         """The job of a message that is whole and meant for this model; says and counts it where it is not.
 
         Checked before it may take a good one's place in the mailbox.
         """
-        refuse, kinds = self.health.refuse, self._features_type
+        refuse, kinds = self.health.refuse, CompressedStereoFeatures
         fingerprint = bytes(message.model_fingerprint)
         if fingerprint != self._node.model.fingerprint:
             refuse("wrong_model", self._mismatch("", fingerprint))
@@ -206,15 +280,17 @@ class Vehicle:
         if not calibrated:
             refuse("no_description", "a packet without calibration came before any codec_description")
             return None
-        return Job(self, message, size, now, detections)
+        return Job(self, message, size, self._node.steady(), detections)
 
     def report(self) -> None:
-        """Tells the encoder how its messages arrive, once there were any to judge by."""
+        """Tells the encoder how its messages arrive, once there were any to judge by; and listeners what changed."""
+        if self._announced is not None:
+            self._announce()
         second, self._second = self._second, Second()
         if second.newest is None:
             return
         self._feedback.publish(
-            self._feedback_type(
+            LinkFeedback(
                 header=second.newest.header,
                 sequence=second.newest.sequence,
                 received=second.received,
@@ -235,16 +311,46 @@ class Vehicle:
             return True
         return False
 
-    def publish(self, detections: Detections, job: Job) -> None:
+    def place(self, job: Job) -> Placement | None:
+        """Where the results of a job are published; None where nobody knows: it is counted, and said."""
+        header, target = job.message.header, self._node.parameters.target_frame
+        optical = f"{self._prefix}{header.frame_id}" if header.frame_id else ""
+        if self._frames is None:
+            return Placement(Header(stamp=header.stamp, frame_id=optical), FramePose.identity())
+        frame = target.lstrip("/") if target.startswith("/") else f"{self._prefix}{target}"
+        try:
+            camera = self._camera_in(frame, header)
+        except FrameError as error:
+            self.health.refuse(error.cause, f"target_frame {target}: {error}")
+            return None
+        return Placement(Header(stamp=header.stamp, frame_id=frame), camera)
+
+    def _camera_in(self, frame: str, header: Header) -> FramePose:
+        """The camera's pose in a frame: by /tf, or else from where the vehicle says that the camera is.
+
+        Raises:
+            FrameError: neither knows.
+        """
+        if not header.frame_id:
+            raise FrameError("the images name no frame (header.frame_id is empty): set it at the camera")
+        try:
+            return self._frames.find(frame, f"{self._prefix}{header.frame_id}", header.stamp)
+        except FrameError as error:
+            mount = self._mount
+            if mount is None or mount.optical != header.frame_id:
+                raise FrameError(f"{error}; {self._unplaced()}") from None
+        return self._frames.find(frame, f"{self._prefix}{mount.base}", header.stamp) @ mount.pose
+
+    def publish(self, detections: Detections, job: Job, placement: Placement) -> None:
         """Publishes what a message showed."""
-        node, health, message = self._node, self.health, job.message
-        header, boxes = message.header, job.detections is not None
+        health, message, parameters = self.health, job.message, self._node.parameters
+        header, boxes = placement.header, messages.PlacedBoxes.of(detections, placement.camera)
         health.tally.count("detections", len(detections))
         with health.tally.timed("publish"):
-            now = node.now()
-            self._detections.publish(messages.detection_array(detections, header))
+            now = self._node.now()
+            self._detections.publish(messages.detection_array(boxes, header, parameters.other_classes))
             self._source.publish(
-                self._source_type(
+                DetectionSource(
                     header=header,
                     content=message.content,
                     sequence=message.sequence,
@@ -253,10 +359,12 @@ class Vehicle:
                     delay=now - _seconds(header.stamp),
                 )
             )
-            note = "boxes" if boxes else ""
-            self._markers.publish(messages.marker_array(detections, header, node.parameters.marker_lifetime, note))
+            note = "boxes" if job.detections is not None else ""
+            self._markers.publish(messages.marker_array(boxes, header, parameters.marker_lifetime, note))
+            if self._objects is not None and self._objects.get_subscription_count():
+                self._objects.publish(messages.detected_objects(boxes, header, parameters.other_classes))
         health.tally.count("published")
-        health.tally.took("since_arrival", node.now() - job.arrived)
+        health.tally.took("since_arrival", self._node.steady() - job.arrived)
         health.problem = ""
 
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Listens to /diagnostics for a program that shows it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Nodes as processes of their own: started, listened to, ended. Nothing here imports ROS."""
 
 from __future__ import annotations
@@ -10,17 +11,36 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from sicm_ros.errors import DependencyError, SicmError
+from sicm_ros.pipeline.domain import own_domain
 
 START = "import sys; from sicm_ros.nodes.process import start; sys.exit(start({node!r}))"
 GRACE = 3.0  # seconds for a node to end by itself
+READY = 300.0  # seconds that loading and warming up a model may take at most
+
+
+def both_at_work(model: str) -> dict[str, Any]:
+    """Return the parameters of a model that encoder and decoder share on one machine.
+
+    Both at work at once share the processor; a network with more threads than idle cores waits for itself.
+    """
+    return {"model": model, "threads": max(1, len(os.sched_getaffinity(0)) // 2)}
+
+
+def reliable(topics: Iterable[str]) -> dict[str, Any]:
+    """Return the parameters that let an encoder ask for reliable images, as replayed bags offer them.
+
+    A raw image is some twenty datagrams; between processes, best effort would lose images to full buffers.
+    """
+    return {f"qos_overrides./{topic}.subscription.reliability": "reliable" for topic in topics}
 
 
 class PipelineError(SicmError):
@@ -90,38 +110,42 @@ def check_ros() -> None:
             )
 
 
-def own_domain() -> dict[str, str]:
-    """Settings of a ROS domain to oneself: nobody else's topics, and only this machine."""
-    return {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+@contextmanager
+def processes(logs: Path) -> Iterator[Callable[..., Process]]:
+    """A function that starts a node with parameters and remappings; all of them are ended when the block is left.
+
+    They have a ROS domain to themselves.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    with own_domain() as domain, _ended_at_last() as started:
+        environment = {
+            **os.environ,
+            **domain,
+            "RCUTILS_COLORIZED_OUTPUT": "0",
+            "PYTHONUNBUFFERED": "1",
+            "OMP_WAIT_POLICY": "PASSIVE",  # no spinning on a core that the next process needs
+        }
+
+        def start(node: str, parameters: dict, *remappings: str) -> Process:
+            settings = logs / f"{node}.yaml"
+            settings.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
+            command = [sys.executable, "-c", START.format(node=node), "--ros-args", *remappings]
+            command += ["--params-file", str(settings)]
+            log = logs / f"{node}.log"
+            with log.open("w") as stream:
+                popen = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stream, text=True)
+            started.append(Process(node, popen, log))
+            started[-1].follow()  # an unread pipe would stop a process when it is full
+            return started[-1]
+
+        yield start
 
 
 @contextmanager
-def processes(logs: Path) -> Iterator[Callable[..., Process]]:
-    """A function that starts a node with parameters and remappings; all of them are ended when the block is left."""
-    logs.mkdir(parents=True, exist_ok=True)
-    environment = {
-        **os.environ,
-        **own_domain(),
-        "RCUTILS_COLORIZED_OUTPUT": "0",
-        "PYTHONUNBUFFERED": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",  # no spinning on a core that the next process needs
-    }
+def _ended_at_last() -> Iterator[list[Process]]:
     started: list[Process] = []
-
-    def start(node: str, parameters: dict, *remappings: str) -> Process:
-        settings = logs / f"{node}.yaml"
-        settings.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
-        command = [sys.executable, "-c", START.format(node=node), "--ros-args", *remappings]
-        command += ["--params-file", str(settings)]
-        log = logs / f"{node}.log"
-        with log.open("w") as stream:
-            popen = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stream, text=True)
-        started.append(Process(node, popen, log))
-        started[-1].follow()  # an unread pipe would stop a process when it is full
-        return started[-1]
-
     try:
-        yield start
+        yield started
     finally:
         for process in reversed(started):
             if not process.ended:

@@ -1,17 +1,26 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Starts the nodes as processes of their own, waits until the last pair is answered, ends them."""
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
 from tqdm import tqdm
 
 from sicm_ros.bags.stereo import LEFT_INFO, RIGHT_INFO, StereoSource
-from sicm_ros.pipeline.processes import PipelineError, Process, check, check_ros, expect, processes
+from sicm_ros.pipeline.processes import (
+    READY,
+    PipelineError,
+    Process,
+    both_at_work,
+    check,
+    check_ros,
+    expect,
+    processes,
+    reliable,
+)
 
-READY = 300.0  # seconds that loading and warming up a model may take at most
 LOSSY_ANSWER = 3.0  # seconds to wait for an answer where it may never come
 LINK_SEED = 19  # one that shows losses of lte_poor within 30 pairs: 2, as on average
 QUIET = 5.0  # seconds of silence after the last picture in which an answer would have come
@@ -51,16 +60,13 @@ def run_pipeline(
         DependencyError: there is no ROS 2 in this Python.
     """
     check_ros()
-    # Both at work at once share the processor; a network with more threads than idle cores waits for itself.
-    shared = {"model": model, "threads": max(1, len(os.sched_getaffinity(0)) // 2)}
+    shared = both_at_work(model)
     encoder = {
         **shared,
+        **reliable((*source.topics, LEFT_INFO, RIGHT_INFO)),
         "quality": float(quality),
         "compressed": source.compressed,
     }
-    for topic in (*source.topics, LEFT_INFO, RIGHT_INFO):
-        # A raw picture is some twenty datagrams; between processes, best effort would lose pictures to full buffers.
-        encoder[f"qos_overrides./{topic}.subscription.reliability"] = "reliable"
     replay = {
         "path": str(source.path.resolve()),
         "preset": preset,

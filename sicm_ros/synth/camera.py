@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """From rendered light to what a cheap industrial camera delivers: contrast, colour cast, blur, noise."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Writing rendered frames as a KITTI object data set, on several processes; every frame depends on its number alone."""
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ PERIOD = 0.1  # seconds between the frames of a sequence, as KITTI's
 
 
 @dataclass(frozen=True)
-class Recipe:
+class WorldRecipe:
     """What to render.
 
     frames: how many pairs; sequences: frames of one drive (1: every frame its own scene); jpeg: quality, None for PNG.
-    baseline, focal, camera_height: metres, pixels, metres; each scene draws from the range. Names count from `first`.
+    baseline, focal, camera_height: metres, pixels, metres; each scene draws from the range.
     """
 
     frames: int
@@ -103,7 +104,7 @@ def _write(path: Path, data: np.ndarray) -> None:
 _renderer = None
 
 
-def _render_scene(task: tuple[Recipe, Path, int]) -> int:
+def _render_scene(task: tuple[WorldRecipe, Path, int]) -> int:
     """Renders one scene's frames that aren't there yet; returns how many frames it holds."""
     global _renderer
     from sicm_ros.synth.renderer import Renderer
@@ -131,7 +132,7 @@ def _polite(threads: str) -> None:
     cv2.setNumThreads(1)
 
 
-def generate(recipe: Recipe, folder: Path, workers: int = 1) -> Iterator[int]:
+def generate(recipe: WorldRecipe, folder: Path, workers: int = 1) -> Iterator[int]:
     """Renders a data set, yielding the number of frames done since the last time; goes on where it was stopped.
 
     The files are the same whatever `workers` is.
@@ -154,7 +155,7 @@ def generate(recipe: Recipe, folder: Path, workers: int = 1) -> Iterator[int]:
     yield from _on_processes(tasks, workers)
 
 
-def _on_processes(tasks: list[tuple[Recipe, Path, int]], workers: int) -> Iterator[int]:
+def _on_processes(tasks: list[tuple[WorldRecipe, Path, int]], workers: int) -> Iterator[int]:
     """What _render_scene returns, as it comes. OpenGL's drivers crash now and then: what was lost is done again."""
     left = {task[2]: task for task in tasks}
     for _ in range(1 + DEATHS):

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Triangle meshes as two arrays, and the few solids from which everything in the rendered world is built.
 
 A vertex is one row of 16 floats, so that a whole scene is one array, one upload and one draw call:
@@ -125,16 +126,6 @@ def grid_normals(points: np.ndarray) -> np.ndarray:
     """Smooth normals of a (rows, columns, 3) grid of points: along rows x along columns."""
     normals = cross(np.gradient(points, axis=0), np.gradient(points, axis=1))
     return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
-
-
-def surface_grid(points: np.ndarray, uv: np.ndarray | None = None, flip: bool = False, **material) -> Mesh:
-    """A smooth sheet through a (rows, columns, 3) grid of points."""
-    rows, columns = points.shape[:2]
-    if uv is None:
-        v, u = np.meshgrid(np.linspace(0, 1, rows), np.linspace(0, 1, columns), indexing="ij")
-        uv = np.stack([u, v], -1)
-    normals = grid_normals(points) * (-1 if flip else 1)
-    return build(points, normals, uv, grid_triangles(rows, columns), **material)
 
 
 _QUAD = np.array([[0, 1, 2], [0, 2, 3]], np.int32)

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Rendering a scene into a stereo pair, its depth and its objects' identities: panda3d without a display.
 
 panda3d is used as a thin layer over OpenGL: one mesh, one texture array, a few shaders, our own matrices. On a machine

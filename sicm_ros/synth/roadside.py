@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What stands beside a street: houses, trees, hedges, fences, posts, signs, far woods, and the sky."""
 
 from __future__ import annotations

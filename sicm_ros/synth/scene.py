@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """One scene: a street, its traffic, the light, the rig and its cameras, and how they look at a time."""
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Scene:
+class DrawnScene:
     """Everything that is the same in all frames of a sequence."""
 
     street: Street
@@ -146,7 +147,7 @@ def any_scene(
     calibration: StereoCalibration = KITTI,
     camera_height: float = CAMERA_HEIGHT,
     duration: float = 0.0,
-) -> Scene:
+) -> DrawnScene:
     """A random scene; with a duration in seconds, one that we drive through."""
     speed = float(rng.uniform(4, 12)) if duration else 0.0
     street = lay_out(rng, AHEAD + speed * duration)
@@ -159,7 +160,7 @@ def any_scene(
     # Parked cars and people keep their places clear; who drives keeps to the road anyway.
     taken = np.array([[a.x, a.y, 0.45 * a.size[2]] for a in actors if not a.along]).reshape(-1, 3)
     camera = Camera.any(rng)
-    return Scene(
+    return DrawnScene(
         street,
         merge([ground(street, rng), furnish(street, rng, taken)]),
         actors,

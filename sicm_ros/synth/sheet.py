@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A contact sheet of a data set in KITTI's layout: pairs with their boxes, disparity, and the scene from above."""
 
 from __future__ import annotations
@@ -9,20 +10,21 @@ import numpy as np
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.geometry.boxes import corners, project
+from sicm_ros.geometry.boxes import EDGES, corners, project
 
 COLOURS = {  # RGB
     "Car": (60, 220, 60),
     "Van": (60, 190, 220),
     "Truck": (230, 150, 40),
+    "Tram": (230, 200, 90),
     "Pedestrian": (240, 70, 70),
+    "Person_sitting": (250, 130, 130),
     "Cyclist": (230, 70, 230),
     "DontCare": (130, 130, 130),
 }
 OTHER = (230, 230, 60)
 WIDTH = 620  # pixels of a picture on the sheet
 REACH = 60.0  # metres shown from above
-_EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
 
 
 def contact_sheet(folder: Path, out: Path, rows: int = 8) -> Path:
@@ -33,7 +35,7 @@ def contact_sheet(folder: Path, out: Path, rows: int = 8) -> Path:
     """
     names = sorted(path.stem for path in (folder / "label_2").glob("*.txt"))
     if not names:
-        raise InputError(f"{folder}/label_2: no frames; run sicm synth {folder} first")
+        raise InputError(f"{folder}/label_2: no frames; run sicm data render --out {folder} first")
     chosen = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, rows).round().astype(int))]
     sheet = np.concatenate([_row(folder, name) for name in chosen])
     cv2.imwrite(str(out), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
@@ -85,7 +87,7 @@ def _boxes(image: np.ndarray, labels, calibration: StereoCalibration) -> np.ndar
         points = corners(values[None, 10:13], values[None, 7:10], values[None, 13])[0]
         if points[:, 2].min() > 0.5:
             pixels = project(points, calibration).round().astype(int).clip(-5000, 5000).tolist()
-            for a, b in _EDGES:
+            for a, b in EDGES:
                 cv2.line(image, pixels[a], pixels[b], colour, 1, cv2.LINE_AA)
         cv2.putText(
             image,

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Every texture of the rendered world, made from noise and a few strokes: one array of equally large RGBA layers.
 
 Colours are display values; the shader squares them to get light. Alpha of an opaque skin says how much of the vertex'

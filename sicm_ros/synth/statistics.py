@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A data set's labels in numbers, beside KITTI's: is the rendered world populated like the real one?"""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A street's plan and its ground: lanes, parking strips, kerbs, pavements, a side street, markings, wear.
 
 Along the street runs s, across it t (left positive); s and t equal x and y of the world but for the street's curvature.

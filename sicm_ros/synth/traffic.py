@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Who is on the street: cars parked, driving, oncoming, crossing; vans, lorries, trams; people on foot and bicycles."""
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Actor:
         else:
             x, y = self.x + self.speed * time * np.cos(self.yaw), self.y + self.speed * time * np.sin(self.yaw)
             yaw = self.yaw
-        raised = KERB if self.kind == "Pedestrian" and self._on_pavement(street) else 0.0
+        raised = KERB if self.kind in ("Pedestrian", "Person_sitting") and self._on_pavement(street) else 0.0
         return np.array([float(x), float(y), float(street.height(x, y)) + raised]), yaw
 
     def _on_pavement(self, street: Street) -> bool:
@@ -84,22 +85,14 @@ class _Crowd:
             mesh, size = vehicles.any_car(rng, fine=near)
         elif kind == "Van":
             mesh, size = vehicles.any_car(rng, van=True, fine=near)
-        elif kind == "Truck":
-            size = np.array(
-                [rng.uniform(2.7, 3.8), rng.uniform(2.3, 2.7), rng.choice([rng.uniform(5.5, 8.5), rng.uniform(9, 14)])]
-            )
-            mesh = vehicles.truck(size, rng)
-        elif kind == "Tram":
-            size = np.array([3.4, rng.uniform(2.3, 2.6), rng.uniform(12, 24)])
-            mesh = vehicles.tram(size, rng)
-        elif kind == "Misc":  # a bus, as KITTI has it
-            size = np.array([3.0, 2.5, rng.uniform(10, 12.5)])
-            mesh = vehicles.tram(size, rng, wheels=True)
+        elif kind in ("truck", "bus", "tram"):
+            size = vehicles.vehicle_size(kind, rng)
+            mesh, kind = vehicles.vehicle(kind, size, rng), vehicles.LABELS[kind]
         else:
-            mesh, size = people.anyone(rng, rides=kind == "Cyclist")
+            mesh, size = people.anyone(rng, kind)
         x, y = self.street.point(s, t)
         actor = Actor(kind, mesh, size, float(x), float(y), self.street.heading(s) + turn, speed, along, float(t))
-        shape = actor.footprint(0.25 if kind not in ("Pedestrian",) else 0.1)
+        shape = actor.footprint(0.1 if kind in ("Pedestrian", "Person_sitting") else 0.25)
         if any(_overlap(shape, other) for other in self._taken):
             return False
         self._taken.append(shape)
@@ -110,6 +103,7 @@ class _Crowd:
 def populate(street: Street, rng: np.random.Generator, moving: bool = False) -> list[Actor]:
     """Fills a street with traffic; `moving` gives speeds that suit an ego car that drives on."""
     crowd = _Crowd(street, rng, moving)
+    _beside_us(crowd, street, rng)
     _driving(crowd, street, rng)
     for side in street.sides():
         _parked(crowd, street, side, rng)
@@ -122,11 +116,27 @@ def populate(street: Street, rng: np.random.Generator, moving: bool = False) -> 
 
 
 def _car_or_van(rng: np.random.Generator) -> str:
-    return "Van" if rng.random() < 0.08 else "Car"
+    return "Van" if rng.random() < 0.1 else "Car"
 
 
 def _motor(rng: np.random.Generator) -> str:
-    return str(rng.choice(["Car", "Van", "Truck", "Misc"], p=[0.86, 0.09, 0.035, 0.015]))
+    return str(rng.choice(["Car", "Van", "truck", "bus"], p=[0.79, 0.12, 0.06, 0.03]))
+
+
+def _beside_us(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
+    """Who passes us, is passed or parked so near that the picture's border cuts it: what a planner needs to know."""
+    for side in street.sides():
+        if rng.random() < 0.5:
+            kind = str(rng.choice(["Car", "Van", "truck", "bus"], p=[0.74, 0.15, 0.07, 0.04]))
+            half = 1.3 if kind in ("truck", "bus") else 0.95
+            s, t = rng.uniform(1.0, 9.0), side.sign * (1.2 + half + abs(rng.normal(0.3, 0.8)))
+            towards = rng.random() < (0.65 if side.sign > 0 else 0.15)
+            speed = 0.0 if rng.random() < 0.4 else rng.uniform(3, 12)
+            crowd.add(kind, s, t, (np.pi if towards else 0.0) + 0.06 * rng.normal(), speed, along=speed > 0)
+        elif rng.random() < 0.25:
+            s, t = rng.uniform(3.2, 8.0), side.sign * rng.uniform(1.6, 5.0)
+            kind = "Cyclist" if rng.random() < 0.35 else "Pedestrian"
+            crowd.add(kind, s, t, rng.choice([0, np.pi]) + 0.3 * rng.normal(), rng.uniform(0.8, 1.6), kind == "Cyclist")
 
 
 def _driving(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
@@ -141,9 +151,9 @@ def _driving(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
             yaw = (0.0 if ahead else np.pi) + 0.025 * rng.normal()
             crowd.add(_motor(rng), s, t + rng.normal(0, 0.15), yaw, speed, along=True)
             s += rng.uniform(7, 12) + rng.exponential(26 / busy)
-    if rng.random() < 0.06:
+    if rng.random() < 0.12:
         t = street.left + rng.uniform(2, 5)
-        crowd.add("Tram", rng.uniform(15, 70), t, rng.choice([0, np.pi]), speed=rng.uniform(0, 10))
+        crowd.add("tram", rng.uniform(15, 70), t, rng.choice([0, np.pi]), speed=rng.uniform(0, 10))
 
 
 def _parked(crowd: _Crowd, street: Street, side: Side, rng: np.random.Generator) -> None:
@@ -194,21 +204,25 @@ def _askew(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
 
 def _pedestrians(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
     """People on pavements, some in groups; now and then someone crosses."""
-    for _ in range(rng.poisson(1.1 if street.style != "country" else 0.15)):
+    for _ in range(rng.poisson(1.6 if street.style != "country" else 0.3)):
         side = street.sides()[rng.integers(2)]
         s, yaw = 4.5 + min(rng.exponential(13), 45), rng.choice([0, np.pi]) + 0.3 * rng.normal()
         for _ in range(1 + rng.poisson(0.5)):
             t = side.kerb + side.sign * rng.uniform(0.4, max(side.pavement, 1.2))
             crowd.add("Pedestrian", s + rng.normal(0, 0.7), t, yaw + 0.2 * rng.normal(), speed=rng.uniform(0.7, 1.7))
-    if rng.random() < 0.25:
-        s, t = rng.uniform(5, 30), rng.uniform(street.right, street.left)
+    for _ in range(rng.poisson(0.12)):
+        side = street.sides()[rng.integers(2)]
+        t = side.kerb + side.sign * rng.uniform(0.6, max(side.pavement, 1.2))
+        crowd.add("Person_sitting", rng.uniform(5, 25), t, rng.uniform(-np.pi, np.pi))
+    if rng.random() < 0.35:
+        s, t = rng.uniform(4, 30), rng.uniform(street.right, street.left)
         yaw = rng.choice([-1, 1]) * np.pi / 2 + 0.3 * rng.normal()
         crowd.add("Pedestrian", s, t, yaw, speed=rng.uniform(0.8, 1.6))
 
 
 def _cyclists(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
     """Along the lanes' right-hand edges, some anywhere."""
-    for _ in range(rng.poisson(0.55)):
+    for _ in range(rng.poisson(0.8)):
         if rng.random() < 0.75:
             lane, direction = street.lanes[rng.integers(len(street.lanes))]
             yaw = (0 if direction > 0 else np.pi) + 0.06 * rng.normal()

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Cars, vans, trucks and trams, lofted from a side profile and a plan, each one different.
 
 A body is a row of cross-sections along its length. The upper edge of the sections follows bonnet, windscreen, roof,
@@ -159,6 +160,17 @@ _PAINTS = (
 )
 
 
+_CARGO = ((0.75, 0.75, 0.73), (0.6, 0.6, 0.6), (0.2, 0.2, 0.2), (0.05, 0.1, 0.3), (0.35, 0.03, 0.03), (0.05, 0.2, 0.08))
+_LIVERIES = (
+    (0.7, 0.68, 0.6),
+    (0.6, 0.45, 0.03),
+    (0.45, 0.02, 0.02),
+    (0.05, 0.12, 0.35),
+    (0.5, 0.5, 0.5),
+    (0.08, 0.3, 0.1),
+)
+
+
 def car_kind(rng: np.random.Generator) -> str:
     """A kind of car, as often as it is met."""
     return str(rng.choice(list(CAR_SHARES), p=np.array(list(CAR_SHARES.values())) / sum(CAR_SHARES.values())))
@@ -168,6 +180,37 @@ def car_size(kind: str, rng: np.random.Generator) -> np.ndarray:
     """Height, width, length in metres of a vehicle of that kind."""
     deviation = np.array([0.07, 0.055, 0.24]) if kind not in ("van", "minibus") else np.array([0.25, 0.12, 0.5])
     return np.asarray(_SIZES[kind]) + deviation * np.clip(rng.normal(size=3), -2, 2)
+
+
+LABELS = {
+    **dict.fromkeys(PROFILES, "Car"),
+    "van": "Van",
+    "minibus": "Van",
+    "truck": "Truck",
+    "bus": "Truck",
+    "tram": "Tram",
+}
+
+
+def vehicle_size(kind: str, rng: np.random.Generator) -> np.ndarray:
+    """Height, width, length in metres of a vehicle of any kind of LABELS."""
+    if kind == "truck":
+        length = rng.choice([rng.uniform(5.5, 8.5), rng.uniform(8.5, 15)], p=[0.6, 0.4])
+        return np.array([rng.uniform(2.6, 3.9), rng.uniform(2.3, 2.7), length])
+    if kind == "bus":
+        return np.array([rng.uniform(2.9, 3.3), rng.uniform(2.45, 2.6), rng.uniform(9, 13)])
+    if kind == "tram":
+        return np.array([rng.uniform(3.3, 3.7), rng.uniform(2.3, 2.65), rng.uniform(10, 26)])
+    return car_size(kind, rng)
+
+
+def vehicle(kind: str, size, rng: np.random.Generator) -> Mesh:
+    """A vehicle of any kind of LABELS that fills its box (height, width, length)."""
+    if kind == "truck":
+        return truck(size, rng)
+    if kind in ("bus", "tram"):
+        return tram(size, rng, wheels=kind == "bus")
+    return car(kind, size, rng)
 
 
 def paint(rng: np.random.Generator) -> tuple[np.ndarray, float]:
@@ -518,7 +561,7 @@ def car(kind: str, size, rng: np.random.Generator, colour=None, gloss: float | N
             parts.append(turned.placed((length * (0.5 - axle), y, body.radius)))
 
     parts += _panel_lines(body, colour)
-    parts += _front(body, profile, colour, gloss, rng) + _rear(body, profile, colour, gloss, kind, rng)
+    parts += _front(body, profile, rng) + _rear(body, profile, kind, rng)
     solid = merge(parts)
 
     low, high = solid.positions.min(0), solid.positions.max(0)
@@ -558,7 +601,7 @@ def any_car(rng: np.random.Generator, van: bool = False, fine: bool = True) -> t
     return mesh, np.asarray(size) * stretch
 
 
-def _front(body: _Body, profile: Profile, colour, gloss, rng) -> list[Mesh]:
+def _front(body: _Body, profile: Profile, rng) -> list[Mesh]:
     h, w = body.height, body.width
     nose = profile.nose * h
     z1 = nose * rng.uniform(0.9, 0.97)
@@ -594,7 +637,7 @@ def _front(body: _Body, profile: Profile, colour, gloss, rng) -> list[Mesh]:
     return parts
 
 
-def _rear(body: _Body, profile: Profile, colour, gloss, kind: str, rng) -> list[Mesh]:
+def _rear(body: _Body, profile: Profile, kind: str, rng) -> list[Mesh]:
     h, w = body.height, body.width
     parts = []
     top = profile.boot * h
@@ -676,150 +719,146 @@ def _mirrors(body: _Body, colour, gloss, rng) -> list[Mesh]:
 
 
 def truck(size, rng: np.random.Generator) -> Mesh:
-    """A lorry with a cab and a cargo box; fills its box (height, width, length) exactly."""
+    """A lorry with a box, an open bed, a tank or nothing but a load; fills its box (height, width, length) exactly."""
     h, w, length = (float(v) for v in size)
     cab = min(2.2, 0.3 * length)
     colour, gloss = paint(rng)
-    cargo = np.clip(rng.choice([0.75, 0.6, 0.2, 0.1]) * np.exp(0.2 * rng.normal(size=3)), 0.02, 0.85)
-    floor = 1.0
-    cab_height = min(h * rng.uniform(0.8, 0.98), 3.0)
-    x = length / 2
-    profile = [
-        (0, 0.45),
-        (0.05, 1.3),
-        (0.12 * cab, cab_height * 0.62),
-        (0.32 * cab, cab_height * 0.97),
-        (cab, cab_height),
-    ]
-    face = np.array([[x - dx, y, z] for dx, z in profile for y in np.linspace(-w * 0.48, w * 0.48, 5)]).reshape(
-        len(profile), 5, 3
+    hold = length - cab - 0.25
+    rear = (-length / 2 + hold / 2, 0.0, 1.0)
+    # A load that is lower than the lorry leaves the cab as its highest part.
+    kind = rng.choice(["box", "bed", "tank"], p=[0.6, 0.25, 0.15])
+    cab_height = min(h * rng.uniform(0.8, 0.98), 3.0) if kind == "box" else h
+    parts = _cab(length / 2, w, cab, cab_height, {"tint": colour, "gloss": gloss})
+    if kind == "box":
+        parts.append(_cargo_box(hold, w, h - rear[2], rear, _cargo_colour(rng)))
+    elif kind == "tank":
+        radius = 0.5 * min(w, h - rear[2])
+        material = {"tint": _cargo_colour(rng), "skin": Skin.PLAIN, "surface": Surface.PAINT, "gloss": 0.6}
+        x, _, z = rear
+        along = [(x + share * hold, 0, z + radius) for share in (-0.5, -0.47, 0.47, 0.5)]
+        barrel = tube(along, [0.6 * radius, radius, radius, 0.6 * radius], 16, (2, 0.3), **material)
+        parts.append(barrel.transformed(np.diag([1, w / (2 * radius), 1])))
+    else:
+        sides = rng.uniform(0.35, 0.9)
+        parts += _bed(hold, w, sides, rear, _cargo_colour(rng) if rng.random() < 0.5 else colour)
+        if rng.random() < 0.6:
+            heap = (0.45 * hold, 0.4 * w, min(sides + rng.uniform(0.1, 0.5), h - rear[2]))
+            gravel = ellipsoid(rear, heap, 10, 14, tint=(0.16, 0.12, 0.08), skin=Skin.GRAVEL)
+            gravel.vertices[:, 2] = np.maximum(gravel.vertices[:, 2], rear[2])
+            parts.append(gravel)
+    for side in (-1, 1):
+        parts.append(
+            quad(
+                (-length / 2 - 0.003, side * w * 0.3, 0.75),
+                (0, side * w * 0.15, 0),
+                (0, 0, 0.16),
+                normal=(-1, 0, 0),
+                skin=Skin.TAILLAMP,
+                surface=Surface.LAMP,
+                gloss=1.0,
+            )
+        )
+    parts.append(box((length * 0.96, w * 0.5, 0.45), (-0.01 * length, 0, 0.75), tint=(*BLACK, 0.2), skin=Skin.PLAIN))
+    axles = [length / 2 - 0.6 * cab, -length / 2 + 0.22 * length]
+    if length > 8:
+        axles[1:] = [-length / 2 + 0.2 * length, -length / 2 + 0.2 * length + 1.2]
+    for axle in axles:
+        for side in (-1, 1):
+            wheel = _wheel(0.48, 0.3, side, Skin.RIM + int(rng.integers(RIMS)))
+            parts.append(wheel.placed((axle, side * (w / 2 - 0.17), 0.48)))
+    return fitted(merge(parts), h, w, length)
+
+
+def _cargo_colour(rng: np.random.Generator) -> np.ndarray:
+    colours = (
+        [0.75, 0.75, 0.73],
+        [0.6, 0.6, 0.6],
+        [0.2, 0.2, 0.2],
+        [0.05, 0.1, 0.3],
+        [0.35, 0.03, 0.03],
+        [0.05, 0.2, 0.08],
     )
+    return np.clip(np.array(colours[rng.integers(len(colours))]) * np.exp(0.2 * rng.normal(size=3)), 0.02, 0.85)
+
+
+def _cab(x: float, w: float, cab: float, height: float, paintwork: dict) -> list[Mesh]:
+    """A lorry's cab whose face stands at x: windscreen, doors with windows, grille, lamps."""
+    body = {"skin": Skin.BODY, "surface": Surface.PAINT, **paintwork}
+    glass = {"tint": (0.5, 0.5, 0.55), "skin": Skin.PANE, "surface": Surface.GLASS, "gloss": 1.0}
+    profile = [(0, 0.45), (0.05, 1.3), (0.12 * cab, height * 0.62), (0.32 * cab, height * 0.97), (cab, height)]
+    across = np.linspace(-w * 0.48, w * 0.48, 5)
+    face = np.array([[x - dx, y, z] for dx, z in profile for y in across]).reshape(len(profile), 5, 3)
     parts = []
-    rows = [
-        (0, 2, {"tint": colour, "skin": Skin.BODY, "surface": Surface.PAINT, "gloss": gloss}),
-        (2, 3, {"tint": (0.5, 0.5, 0.55), "skin": Skin.PANE, "surface": Surface.GLASS, "gloss": 1.0}),
-        (3, 4, {"tint": colour, "skin": Skin.BODY, "surface": Surface.PAINT, "gloss": gloss}),
-    ]
-    for first, last, material in rows:
+    for first, last, material in ((0, 2, body), (2, 3, glass), (3, 4, body)):
         sheet = face[first : last + 1]
         normal = np.cross(sheet[-1, 0] - sheet[0, 0], [0, -1.0, 0])
         normal /= np.linalg.norm(normal)
-        parts.append(
-            build(
-                sheet,
-                np.tile(normal, (sheet.shape[0] * 5, 1)),
-                np.zeros((sheet.shape[0] * 5, 2)) + 0.3,
-                grid_triangles(sheet.shape[0], 5),
-                **material,
-            )
-        )
+        count = sheet.shape[0] * 5
+        triangles = grid_triangles(sheet.shape[0], 5)
+        parts.append(build(sheet, np.tile(normal, (count, 1)), np.full((count, 2), 0.3), triangles, **material))
     for side in (-1, 1):
         outline = np.array([[x - dx, side * w * 0.48, z] for dx, z in [*profile, (cab, 0.45)]])
         fan = [[0, i, i + 1] for i in range(1, len(outline) - 1)]
+        flat, count = np.tile([0, side, 0], (len(outline), 1)), len(outline)
+        parts.append(build(outline, flat, np.full((count, 2), 0.3), fan, **body))
         parts.append(
-            build(
-                outline,
-                np.tile([0, side, 0], (len(outline), 1)),
-                np.zeros((len(outline), 2)) + 0.3,
-                fan,
-                tint=colour,
-                skin=Skin.BODY,
-                surface=Surface.PAINT,
-                gloss=gloss,
+            quad(
+                (x - 0.2 * cab, side * (w * 0.48 + 0.01), height * 0.6),
+                (-0.45 * cab, 0, 0),
+                (0, 0, height * 0.27),
+                normal=(0, side, 0),
+                **glass,
             )
         )
-        window = quad(
-            (x - 0.2 * cab, side * (w * 0.48 + 0.01), cab_height * 0.6),
-            (-0.45 * cab, 0, 0),
-            (0, 0, cab_height * 0.27),
-            normal=(0, side, 0),
-            tint=(0.5, 0.5, 0.5),
-            skin=Skin.PANE,
-            surface=Surface.GLASS,
-            gloss=1.0,
+        lamp = {"skin": Skin.HEADLAMP, "surface": Surface.LAMP, "gloss": 1.0}
+        parts.append(
+            quad((x + 0.005, side * w * 0.28, 0.65), (0, side * w * 0.16, 0), (0, 0, 0.2), normal=(1, 0, 0.1), **lamp)
         )
-        parts.append(window)
-        lamp = quad(
-            (x + 0.005, side * w * 0.28, 0.65),
-            (0, side * w * 0.16, 0),
-            (0, 0, 0.2),
-            normal=(1, 0, 0.1),
-            skin=Skin.HEADLAMP,
-            surface=Surface.LAMP,
-            gloss=1.0,
-        )
-        parts.append(lamp)
-        tail = quad(
-            (-x - 0.003, side * w * 0.3, 0.75),
-            (0, side * w * 0.15, 0),
-            (0, 0, 0.16),
-            normal=(-1, 0, 0),
-            skin=Skin.TAILLAMP,
-            surface=Surface.LAMP,
-            gloss=1.0,
-        )
-        parts.append(tail)
-    parts.append(quad((x + 0.004, -w * 0.3, 0.9), (0, w * 0.6, 0), (0, 0, 0.35), normal=(1, 0, 0), skin=Skin.GRILLE))
-    hold = length - cab - 0.25
-    parts.append(_cargo_box(hold, w, h - floor, (-x + hold / 2, 0, floor), cargo))
-    parts.append(box((length * 0.96, w * 0.5, 0.45), (-0.01 * length, 0, 0.75), tint=(*BLACK, 0.2), skin=Skin.PLAIN))
-    axles = (
-        [x - 0.6 * cab, -x + 0.2 * length, -x + 0.2 * length + 1.2]
-        if length > 8
-        else [x - 0.6 * cab, -x + 0.22 * length]
-    )
-    for axle in axles:
-        for side in (-1, 1):
-            parts.append(
-                _wheel(0.48, 0.3, side, Skin.RIM + int(rng.integers(RIMS))).placed((axle, side * (w / 2 - 0.17), 0.48))
-            )
-    return fitted(merge(parts), h, w, length)
+    back = quad((x - cab, w * 0.48, 0.45), (0, -w * 0.96, 0), (0, 0, height - 0.45), normal=(-1, 0, 0), **body)
+    grille = quad((x + 0.004, -w * 0.3, 0.9), (0, w * 0.6, 0), (0, 0, 0.35), normal=(1, 0, 0), skin=Skin.GRILLE)
+    return [*parts, back, grille]
+
+
+def _bed(length: float, width: float, height: float, centre, colour) -> list[Mesh]:
+    """An open bed: a floor and four low walls."""
+    x, _, z = centre
+    wall = {"tint": colour, "skin": Skin.PLAIN}
+    parts = [box((length, width, 0.12), (x, 0, z), tint=(0.1, 0.09, 0.08), skin=Skin.PLAIN)]
+    parts += [box((length, 0.05, height), (x, side * (width / 2 - 0.025), z + height / 2), **wall) for side in (-1, 1)]
+    parts += [
+        box((0.05, width, height), (x + end * (length / 2 - 0.025), 0, z + height / 2), **wall) for end in (-1, 1)
+    ]
+    return parts
 
 
 def _cargo_box(length, width, height, centre, colour) -> Mesh:
     x, _, z = centre
     material = {"tint": colour, "skin": Skin.CARGO}
+    plain = {"tint": colour, "skin": Skin.PLAIN}
+    repeat = (max(round(length / 4), 1), 1)
     parts = []
     for side in (-1, 1):
-        parts.append(
-            quad(
-                (x - side * -length / 2 * -1, side * width / 2, z),
-                (side * -length, 0, 0),
-                (0, 0, height),
-                (max(round(length / 4), 1), 1),
-                normal=(0, side, 0),
-                **material,
-            )
-        )
-        parts.append(
-            quad(
-                (x + side * length / 2, -side * width / 2, z),
-                (0, side * width, 0),
-                (0, 0, height),
-                normal=(side, 0, 0),
-                tint=colour,
-                skin=Skin.PLAIN,
-            )
-        )
-    parts.append(
-        quad(
-            (x - length / 2, -width / 2, z + height),
-            (length, 0, 0),
-            (0, width, 0),
-            normal=(0, 0, 1),
-            tint=colour,
-            skin=Skin.PLAIN,
-        )
-    )
+        corner = (x + side * length / 2, side * width / 2, z)
+        parts.append(quad(corner, (-side * length, 0, 0), (0, 0, height), repeat, normal=(0, side, 0), **material))
+        end = (x + side * length / 2, -side * width / 2, z)
+        parts.append(quad(end, (0, side * width, 0), (0, 0, height), normal=(side, 0, 0), **plain))
+    roof = (x - length / 2, -width / 2, z + height)
+    parts.append(quad(roof, (length, 0, 0), (0, width, 0), normal=(0, 0, 1), **plain))
     return merge(parts)
 
 
 def tram(size, rng: np.random.Generator, wheels: bool = False) -> Mesh:
-    """A tram, or with wheels a bus."""
+    """A tram, or with wheels a bus; fills its box (height, width, length) exactly."""
     h, w, length = (float(v) for v in size)
-    colour = np.array([[0.7, 0.68, 0.6], [0.6, 0.45, 0.03], [0.45, 0.02, 0.02], [0.05, 0.12, 0.35], [0.5, 0.5, 0.5]])[
-        rng.integers(5)
-    ]
+    colours = (
+        [0.7, 0.68, 0.6],
+        [0.6, 0.45, 0.03],
+        [0.45, 0.02, 0.02],
+        [0.05, 0.12, 0.35],
+        [0.5, 0.5, 0.5],
+        [0.08, 0.3, 0.1],
+    )
+    colour = np.array(colours[rng.integers(len(colours))]) * np.exp(0.15 * rng.normal(size=3))
     floor = 0.3
     repeat = max(round(length / 5.0), 1)
     parts = []

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """One training sample: a window of a pair, with everything that geometry moves moved along.
 
 What is augmented is what differs between rigs and days: zoom, window, mirror (with the views exchanged), light and

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Weights of several trainings that began alike, averaged: better than each of them (model soups, Wortsman et al., ICML
 2022), most of all on streets that none of them saw.
 """
@@ -13,7 +14,7 @@ from sicm_ros.model.folder import find_model, read_model, save_model
 
 def _sizes(config) -> dict:
     """A network's configuration but for how its scores become chances, which is fitted anew to a mean."""
-    tree = config.model_dump()
+    tree = config.tree()
     tree.get("detector", {}).pop("scores", None)
     return tree
 

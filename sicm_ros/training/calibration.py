@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Scores to chances: how sure a model may be, fitted on frames that nothing was trained on (Platt, 1999).
 
 What focal losses call likely is too modest, and most of all of what the picture's border cuts.
@@ -6,6 +7,7 @@ What focal losses call likely is too modest, and most of all of what the picture
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,9 @@ import torch
 import yaml
 from tqdm import tqdm
 
-from sicm_ros.benchmark.planner import judged
 from sicm_ros.errors import InputError
 from sicm_ros.kitti import StereoFrame, from_detections
+from sicm_ros.kitti.planner import judged
 from sicm_ros.model import load
 from sicm_ros.model.folder import find_model
 from sicm_ros.network.config import ScoreConfig
@@ -68,13 +70,13 @@ def calibrate(folder: str | Path, frames: Sequence[StereoFrame], qualities: Sequ
     fitted = fit(scores, cut, names, right, classes)
     path = folder / "config.yaml"
     tree = yaml.safe_load(path.read_text())
-    tree["network"].setdefault("detector", {})["scores"] = fitted.model_dump(mode="json")
+    tree["network"].setdefault("detector", {})["scores"] = fitted.tree()
     path.write_text(yaml.safe_dump(tree, sort_keys=False))
     return fitted
 
 
 def _scored(config, scores: ScoreConfig):
-    return config.model_copy(update={"detector": config.detector.model_copy(update={"scores": scores})})
+    return replace(config, detector=replace(config.detector, scores=scores))
 
 
 def fit(scores: np.ndarray, cut: np.ndarray, names: np.ndarray, right: np.ndarray, classes: list[str]) -> ScoreConfig:

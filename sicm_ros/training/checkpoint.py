@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Checkpoints: everything that a run needs to go on as if it had not stopped. Safetensors, written atomically, no
 pickle.
 """

@@ -1,24 +1,24 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A training stage as a configuration: YAML, typed, every field settable from the command line."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sicm_ros.baseline import PictureCodecConfig
+from sicm_ros.config import Config, ConfigError, limited
 from sicm_ros.errors import InputError, ModelError
 from sicm_ros.model.folder import network_config
-from sicm_ros.network import NetworkConfig, PictureCodecConfig
+from sicm_ros.network import NetworkConfig
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataSet(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class DataSet(Config):
     """One source of training pairs.
 
     Attributes:
@@ -31,12 +31,13 @@ class DataSet(_Strict):
 
     path: Path
     split: str | None = None
-    share: float = Field(1.0, gt=0)
+    share: float = limited(1.0, gt=0)
     disparities: Path | None = None
     free: bool = True
 
 
-class TrainConfig(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Config):
     """A stage.
 
     Attributes:
@@ -72,45 +73,41 @@ class TrainConfig(_Strict):
     teacher: str | None = None
     out: Path
     cache: Path = Path("runs/packed")
-    data: list[DataSet] = Field(min_length=1)
-    validation: list[DataSet] = []
-    steps: int = Field(gt=0)
-    batch: int = Field(4, gt=0)
-    accumulate: int = Field(1, gt=0)
-    crop_width: int = Field(512, ge=64, multiple_of=16)
-    packed_scale: float = Field(1.15, gt=0)
-    coded: float = Field(0.0, ge=0, le=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    backbone_rate: float = Field(0.2, ge=0)
-    detector_rate: float = Field(0.3, ge=0)
-    codec_rate: float = Field(1.0, ge=0)
-    weight_decay: float = Field(1e-2, ge=0)
-    warmup: int = Field(200, ge=0)
+    data: tuple[DataSet, ...] = limited(min_length=1)
+    validation: tuple[DataSet, ...] = ()
+    steps: int = limited(gt=0)
+    batch: int = limited(4, gt=0)
+    accumulate: int = limited(1, gt=0)
+    crop_width: int = limited(512, ge=64, multiple_of=16)
+    packed_scale: float = limited(1.15, gt=0)
+    coded: float = limited(0.0, ge=0, le=1)
+    learning_rate: float = limited(1e-3, gt=0)
+    backbone_rate: float = limited(0.2, ge=0)
+    detector_rate: float = limited(0.3, ge=0)
+    codec_rate: float = limited(1.0, ge=0)
+    weight_decay: float = limited(1e-2, ge=0)
+    warmup: int = limited(200, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
-    clip: float = Field(5.0, gt=0)
-    average: float = Field(0.998, ge=0, lt=1)
+    clip: float = limited(5.0, gt=0)
+    average: float = limited(0.998, ge=0, lt=1)
     rate: tuple[float, float] = (0.0, 0.0)
-    prior_steps: int = Field(0, ge=0)
+    prior_steps: int = limited(0, ge=0)
     fit_transform: bool = True
     distil: float = 1.0
     distil_maps: float = 1.0
     distil_disparity: float = 4.0
     matching: float = 0.5
-    guided_steps: int = Field(0, ge=0)
+    guided_steps: int = limited(0, ge=0)
     mixed_precision: bool = False
     device: str = "cpu"
-    workers: int = Field(1, ge=0)
-    threads: int = Field(2, ge=1)
+    workers: int = limited(1, ge=0)
+    threads: int = limited(2, ge=1)
     seed: int = 0
-    checkpoint_every: int = Field(200, gt=0)
-    validate_every: int = Field(1000, gt=0)
-
-    @property
-    def classes(self) -> dict[str, tuple[float, float, float]]:
-        """What is learnt of labels, with mean sizes."""
-        return self.network.detector.classes
+    checkpoint_every: int = limited(200, gt=0)
+    validate_every: int = limited(1000, gt=0)
 
 
+@dataclass(frozen=True, kw_only=True)
 class PictureTrainConfig(TrainConfig):
     """The stage that trains a codec of stereo pictures, for benchmarks. It reads no labels, so it validates nothing.
 
@@ -121,12 +118,8 @@ class PictureTrainConfig(TrainConfig):
 
     stage: Literal["pictures"]
     network: PictureCodecConfig = PictureCodecConfig()
-    validation: list[DataSet] = Field([], max_length=0)
-    distortion: float = Field(400.0, gt=0)
-
-    @property
-    def classes(self) -> dict[str, tuple[float, float, float]]:
-        return {}
+    validation: tuple[DataSet, ...] = limited((), max_length=0)
+    distortion: float = limited(400.0, gt=0)
 
 
 def _read_tree(source: str) -> dict[str, Any]:
@@ -150,7 +143,7 @@ def _read_tree(source: str) -> dict[str, Any]:
     return {**_read_tree(base), **tree} if base else tree
 
 
-def _start_from(tree: dict[str, Any], kind: type[BaseModel]) -> None:
+def _start_from(tree: dict[str, Any], kind: type[Config]) -> None:
     """Lets the network be that of the model it starts from, in all that the configuration doesn't say otherwise."""
     try:
         start = network_config(tree["start"]) if tree.get("start") else None
@@ -158,15 +151,26 @@ def _start_from(tree: dict[str, Any], kind: type[BaseModel]) -> None:
     except ModelError:
         return  # not trained yet, or not there: whoever reads its weights will say so
     if isinstance(start, kind):
-        below = start.model_dump(mode="json")
+        below = start.tree()
         if isinstance(teacher, kind):  # what follows it names what it names
-            below["detector"] = teacher.model_dump(mode="json")["detector"]
+            below["detector"] = teacher.tree()["detector"]
         tree["network"] = _over(below, tree.get("network", {}))
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     both = {**below, **above}
     return both | {k: _over(below[k], v) for k, v in above.items() if isinstance(v, dict) and k in below}
+
+
+def _put(node: Any, keys: list[str], value: Any) -> None:
+    """Put a value where the keys lead, of which positions in lists are numbers."""
+    *parents, last = keys
+    try:
+        for parent in parents:
+            node = node[int(parent)] if isinstance(node, list) else node.setdefault(parent, {})
+        node[int(last) if isinstance(node, list) else last] = value
+    except (AttributeError, IndexError, TypeError, ValueError):  # no collection, or a list without such a position
+        raise InputError(f"no setting {'.'.join(keys)!r}; what it would be part of is {node!r}") from None
 
 
 def load_config(source: str, overrides: list[str] = ()) -> TrainConfig:
@@ -176,18 +180,13 @@ def load_config(source: str, overrides: list[str] = ()) -> TrainConfig:
         key, equals, value = override.partition("=")
         if not equals:
             raise InputError(f"{override!r}: expected key=value")
-        node: Any = tree
-        *parents, last = key.split(".")
-        for parent in parents:
-            node = node[int(parent)] if isinstance(node, list) else node.setdefault(parent, {})
-        if isinstance(node, list):
-            node[int(last)] = yaml.safe_load(value)
-        else:
-            node[last] = yaml.safe_load(value)
-    kind = PictureTrainConfig if tree.get("stage") == "pictures" else TrainConfig
-    _start_from(tree, kind.model_fields["network"].annotation)
+        try:
+            _put(tree, key.split("."), yaml.safe_load(value))
+        except yaml.YAMLError:
+            raise InputError(f"{override!r}: expected key=value, the value in YAML") from None
+    pictures = tree.get("stage") == "pictures"
+    _start_from(tree, PictureCodecConfig if pictures else NetworkConfig)
     try:
-        return kind.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{source}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        return (PictureTrainConfig if pictures else TrainConfig).parse(tree)
+    except ConfigError as error:
+        raise InputError(f"{source}: {error}") from None

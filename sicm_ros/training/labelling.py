@@ -1,7 +1,8 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A model's own detections as labels of pairs that have none: to train a codec on a drive that nobody labelled.
 
 A codec learns to keep what its teacher sees, and for that the teacher's opinion is as good as the truth. Surroundings
-that the model was never shown become part of what is trained on, cars set into them (`sicm compose`) included.
+that the model was never shown become part of what is trained on, cars set into them (`sicm data compose`) included.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The training program: `train(config)` reads as a table of contents; a stage says which parts learn, and from what."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import json
 import math
 import os
@@ -14,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from sicm_ros.baseline.step import PictureStep
-from sicm_ros.errors import InputError, SicmError
+from sicm_ros.errors import InputError, SicmError, VerificationError
 from sicm_ros.model.folder import Network, licence_of, load_weights, network_of, save_model
 from sicm_ros.network import MVSFCNet
 from sicm_ros.network.runtime import keep_memory
+from sicm_ros.network.verification import checked_layers
 from sicm_ros.training import checkpoint
 from sicm_ros.training.config import TrainConfig
 from sicm_ros.training.losses import (
@@ -30,6 +32,7 @@ from sicm_ros.training.losses import (
     vehicle_matching,
     weighted,
 )
+from sicm_ros.training.picture_step import PictureStep
 from sicm_ros.training.rates import prices, random_qualities
 from sicm_ros.training.samples import TrainingSamples, loader, rigs_of
 from sicm_ros.training.transform import start_codec
@@ -81,6 +84,10 @@ def train(config: TrainConfig) -> Path:
 
     log = _Log(config.out, step) if rank == 0 else None
     batches = iter(loader(config, step, rank, world))
+    if config.mixed_precision and step < config.steps:
+        first = next(batches)
+        _check_numbers(stage, teacher, first, config)
+        batches = itertools.chain([first], batches)
     progress = tqdm(total=config.steps, initial=step, desc=f"{config.name} ({config.stage})", disable=rank != 0)
     while step < config.steps:
         _set_rates(optimiser, config, step)
@@ -207,17 +214,36 @@ class _Step(nn.Module):
         return losses | {"total": total}
 
 
+def _on_device(batch: dict[str, Tensor], config: TrainConfig) -> dict[str, Tensor]:
+    return {k: v.to(config.device, non_blocking=True) for k, v in batch.items()}
+
+
+def _numbers(config: TrainConfig) -> contextlib.AbstractContextManager:
+    """What the network computes in: bfloat16 with mixed_precision, but for what names a disparity."""
+    return torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.mixed_precision)
+
+
+def _check_numbers(stage: nn.Module, teacher: MVSFCNet | None, batch: dict[str, Tensor], config: TrainConfig) -> None:
+    """Raise TrainingError if a layer, or its gradient, is wrong in bfloat16 on this machine: a pass on copies."""
+    trial, teacher = copy.deepcopy((stage, teacher))
+    trial.begin(config.prior_steps)  # all that learns is looked at
+    try:
+        with (
+            checked_layers(trial, gradients=True),
+            checked_layers(teacher or nn.Identity()),
+            _numbers(config),
+        ):
+            trial(_on_device(batch, config))
+    except VerificationError as error:
+        raise TrainingError(f"mixed_precision=true: {error}; take mixed_precision=false") from None
+
+
 def _one_step(module: nn.Module, optimiser, batches, config: TrainConfig) -> dict[str, float]:
     optimiser.zero_grad(set_to_none=True)
     sums: dict[str, float] = {}
     for _ in range(config.accumulate):
-        batch = {k: v.to(config.device, non_blocking=True) for k, v in next(batches).items()}
-        mixed = (
-            torch.autocast(config.device.split(":")[0], torch.bfloat16)
-            if config.mixed_precision
-            else contextlib.nullcontext()
-        )
-        with mixed:
+        batch = _on_device(next(batches), config)
+        with _numbers(config):
             losses = module(batch)
         if not math.isfinite(losses["total"].item()):
             bad = {k: v.item() for k, v in losses.items() if not torch.isfinite(v)}

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Losses: task (the boxes), matching (disparity), distillation (features of the uncompressed network), rate."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Stereo pairs packed small: JPEG at a little more than the training size, one file, memory-mapped.
 
 A pair is read in a third of the time that KITTI's PNGs take, and a data set fits where it is sent.

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """One model for all rates: which qualities a batch is coded at, and what a bit costs at each."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Samples by number: the n-th sample of a run is the same whenever, and in whichever process, it is made."""
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ class TrainingSamples(Dataset):
         pair = source.read(int(rng.integers(len(source))))
         size = (min(self.config.crop_width, self.config.network.input_width), self.config.network.input_height)
         sample = draw(pair, size, self.base_scale, self.augmentation, rng, box_scale=pair[5])
-        arrays = targets(sample, self.config.classes)
+        # A codec of pictures reads no labels, and has no detector whose classes they could be of.
+        pictures = self.config.stage == "pictures"
+        arrays = {} if pictures else targets(sample, self.config.network.detector.classes)
         images = np.stack([sample.left, sample.right]).transpose(0, 3, 1, 2)
         rig = np.array([getattr(sample.calibration, name) for name in _RIG], np.float32)
         scale = sample.calibration.fx / pair[3].fx * pair[5]  # of this window's pixels to the source's

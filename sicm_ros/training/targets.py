@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What the head should have said: maps and values at the cells around each object's centre."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Where the codec starts from: principal components of the features, weighted by what the task needs of them.
 
 A cell of stride 16 holds 656 numbers of the three scales (lite). Of those, the components with the largest variance are

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """How good a network is while it trains: KITTI's own figures on whole pictures, uncompressed and through real
 packets.
 """

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A codec whose latents have other channels than those of the model that it starts from.
 
 What both have is taken over, so that nothing is forgotten. Channels that are new in the left latent begin with what the
@@ -47,7 +48,7 @@ def widen_codec(network: MVSFCNet, start: str | Path, samples: TrainingSamples, 
 
 
 def _check(network: MVSFCNet, old: MVSFCNet) -> None:
-    codecs = [n.config.codec.model_dump() for n in (network, old)]
+    codecs = [n.config.codec.tree() for n in (network, old)]
     (now, _), (before, _) = ([codec["prior"].pop(name) for name in _SIZES] for codec in codecs)
     if codecs[0] != codecs[1]:
         raise InputError("start has another codec: only the channels of its latents may differ from those of network")

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Which frames are for training and which for tests: index files, and whole drives for frames named after theirs."""
 
 from __future__ import annotations

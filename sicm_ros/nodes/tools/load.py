@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """load: feature messages of a whole fleet, for a decoder to be measured with."""
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from rclpy.node import Node
 from sicm_ros.bags.stereo import open_stereo
 from sicm_ros.bitstream import VERSION, pack, unpack
 from sicm_ros.errors import InputError
+from sicm_ros.msg import CompressedStereoFeatures
 from sicm_ros.nodes import qos
 from sicm_ros.nodes.parameters import Parameter, Parameters
 from sicm_ros.nodes.process import run
@@ -32,9 +34,7 @@ class LoadNode(Node):
     def __init__(self) -> None:
         super().__init__("load")
         import sicm_ros
-        from sicm_ros.msg import CompressedStereoFeatures
 
-        self._type = CompressedStereoFeatures
         p = self.parameters = Parameters(self, LOAD)
         vehicles = [name.strip("/") for name in p.vehicles if name.strip("/")]
         if not p.path or not vehicles:
@@ -45,7 +45,9 @@ class LoadNode(Node):
         packets = [unpack(model.encode(pair.left, pair.right, pair.calibration, p.quality)) for pair in pairs]
         self._packets = itertools.cycle(packets)
         self._fingerprint = np.frombuffer(model.fingerprint, np.uint8)
-        self._senders = [self.create_publisher(self._type, f"{name}/features", qos.features()) for name in vehicles]
+        self._senders = [
+            self.create_publisher(CompressedStereoFeatures, f"{name}/features", qos.features()) for name in vehicles
+        ]
         self._numbers = [0] * len(vehicles)
         self._ready = self.create_timer(0.1, self._look)
 
@@ -63,7 +65,7 @@ class LoadNode(Node):
         number = self._numbers[vehicle]
         self._numbers[vehicle] = number + 1
         packet = replace(next(self._packets), sequence=number & 0xFFFF)
-        message = self._type(sequence=number, content=self._type.FEATURES, format=VERSION)
+        message = CompressedStereoFeatures(sequence=number, content=CompressedStereoFeatures.FEATURES, format=VERSION)
         message.header.stamp = self.get_clock().now().to_msg()
         message.header.frame_id = "left_optical"
         message.model_fingerprint, message.quality = self._fingerprint, packet.quality / 255

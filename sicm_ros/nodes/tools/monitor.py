@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """monitor: /diagnostics of this package's nodes as lines of JSON on standard output, for programs without ROS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What the demo listens with: every small topic of the pipeline into one bag, with the time of each arrival."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Puts layers into a scene: shadows first, then cars from far to near, each hidden by what stands before it."""
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ def compose(scene: Scene, layers: list[Layer], shade: float = 0.55) -> Compositi
             sprite = layers[i].views[view]
             place, own = sprite.window(*plane.shape)
             alpha = sprite.alpha[own]
+            if not alpha.size:
+                continue  # the other camera alone sees it
             hidden = _hidden(behind[place], plane[place], calibration.disparity(sprite.depth[own]))
             cover = alpha * (1 - hidden)
             image[place] += cover[..., None] * (sprite.colour[own] - image[place])

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Real cars cut out of labelled stereo pairs, and set down elsewhere as rigid bodies.
 
 Cutting: GrabCut (Rother et al., SIGGRAPH 2004) in each view, started from the projected 3D box and from the pixels
@@ -11,7 +12,7 @@ every part is that of a rigid car at the new place, and differences between the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -20,7 +21,9 @@ from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import corners, wrap_angle
 from sicm_ros.synth.compose.layer import Box, Layer, Sprite
 from sicm_ros.synth.compose.scene import Scene, rays
+from sicm_ros.synth.compose.warp import seen
 
+CLASSES = ("Car", "Van", "Truck", "Tram")
 MIN_HEIGHT = 40  # pixels: smaller cars have no detail worth moving
 MARGIN = 0.15  # metres that a surface may lie outside its labelled box
 FEATHER = 0.6  # pixels: sigma of the soft edge
@@ -64,14 +67,29 @@ class Cutout:
         )
         return Layer(box, views, self.source, self.ground_light)
 
+    def mirrored(self) -> Cutout:
+        """The car in its scene's mirror image, where the views are exchanged."""
+        width = self.calibration.width
+        x, y, z = self.box.location
+        place = np.array([self.calibration.baseline - x, y, z])
+        box = Box(self.box.name, place, self.box.dimensions, float(wrap_angle(np.pi - self.box.rotation_y)))
+        views = tuple(_flipped(sprite, width) for sprite in self.views[::-1])
+        return replace(self, box=box, calibration=self.calibration.mirrored(), views=views)
+
+
+def _flipped(sprite: Sprite, width: int) -> Sprite:
+    """A sprite of a picture of that width in the picture's mirror image."""
+    colour, alpha, depth = (np.ascontiguousarray(a[:, ::-1]) for a in (sprite.colour, sprite.alpha, sprite.depth))
+    return Sprite(sprite.top, width - sprite.left - alpha.shape[1], colour, alpha, depth)
+
 
 def cutouts(scene: Scene) -> list[Cutout]:
-    """Every car of a scene that is wholly visible and can be cut out cleanly."""
+    """Every vehicle of a scene that is wholly visible and can be cut out cleanly."""
     found = []
     labels = scene.labels
     for i in np.flatnonzero(labels.has_box):
         tall = labels.image_boxes[i, 3] - labels.image_boxes[i, 1] >= MIN_HEIGHT
-        if labels.names[i] not in ("Car", "Van") or labels.occluded[i] != 0 or labels.truncated[i] > 0.02 or not tall:
+        if labels.names[i] not in CLASSES or labels.occluded[i] != 0 or labels.truncated[i] > 0.02 or not tall:
             continue
         car = _cut(scene, int(i))
         if car is not None:
@@ -289,29 +307,5 @@ def _warped(
     dz = z - old[2]
     # Turning to the right takes z towards x.
     moved_x, moved_z, moved_y = cos * x + sin * dz + new[0], -sin * x + cos * dz + new[2], y + new[1]
-    u = target.fx * (moved_x - view * target.baseline) / moved_z + target.cx + view * target.disparity_offset
-    v = target.fy * moved_y / moved_z + target.cy
-
-    inner = sprite.alpha > 0.02
-    top, bottom = int(np.floor(v[inner].min())) - 2, int(np.ceil(v[inner].max())) + 3
-    left, right = int(np.floor(u[inner].min())) - 2, int(np.ceil(u[inner].max())) + 3
-    # Where does each pixel of the target come from? Newton's method on a map that is nearly a similarity.
-    want_u, want_v = np.meshgrid(np.arange(left, right, dtype=np.float32), np.arange(top, bottom, dtype=np.float32))
     shrink = float(np.linalg.norm(new) / np.linalg.norm(old)) * source.fx / target.fx
-    at_u = (want_u - u[inner].mean()) * shrink + np.nonzero(inner)[1].mean()
-    at_v = (want_v - v[inner].mean()) * shrink + np.nonzero(inner)[0].mean()
-    at_u, at_v = at_u.astype(np.float32), at_v.astype(np.float32)
-    u, v = u.astype(np.float32), v.astype(np.float32)
-    for _ in range(6):
-        inside_u, inside_v = at_u.clip(0, w - 1), at_v.clip(0, h - 1)
-        now_u = cv2.remap(u, inside_u, inside_v, cv2.INTER_LINEAR) + (at_u - inside_u) / shrink
-        now_v = cv2.remap(v, inside_u, inside_v, cv2.INTER_LINEAR) + (at_v - inside_v) / shrink
-        at_u, at_v = at_u + (want_u - now_u) * shrink, at_v + (want_v - now_v) * shrink
-
-    colour = sprite.colour
-    if shrink > 1.05:  # fewer pixels than before: average first, as a sensor would
-        colour = cv2.GaussianBlur(colour, (0, 0), 0.45 * float(np.sqrt(shrink**2 - 1)))
-    colour = cv2.remap(colour, at_u, at_v, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).clip(0, 255)
-    alpha = cv2.remap(sprite.alpha, at_u, at_v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    depth = cv2.remap(moved_z.astype(np.float32), at_u, at_v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return Sprite(top, left, colour, alpha, depth)
+    return seen(sprite.colour, sprite.alpha, (moved_x, moved_y, moved_z), view, target, shrink)

@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """One car ready to be put into a scene: what each camera sees of it, how far each of its pixels is, and its 3D box."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Where a car may stand in a scene: on ground that is seen to be free, and in nobody's way."""
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""Where an object may stand in a scene: on ground that is seen to be free, and in nobody's way."""
 
 from __future__ import annotations
 
@@ -9,11 +10,14 @@ from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import corners, image_boxes
 from sicm_ros.synth.compose.layer import Box
 from sicm_ros.synth.compose.scene import Scene, rays
+from sicm_ros.synth.labels import BESIDE, hidden_angle
 
 CLEARANCE = 0.3  # metres between footprints
 FREE_SHARE = 0.8  # of the visible footprint must look like the ground plane
 SEEN_SHARE = 0.35  # of the footprint must be visible at all
 MAX_TRUNCATION = 0.4
+PATCH = 1.6  # metres: a smaller footprint's surroundings are looked at as well
+STEP = 0.25  # metres that a pavement may lie above or below the road
 MAX_COVER = 0.6  # share of a car's outline that nearer ones may cover, so that there is something left to find
 
 
@@ -42,14 +46,43 @@ class Stage:
         self._boxes.append(box)
         self._outlines.append(outline(box, self.scene.calibration))
 
-    def fits(self, box: Box) -> bool:
-        """Whether a car can stand there: in the picture, on free ground, touching nothing."""
+    def fits(self, box: Box, max_truncation: float = MAX_TRUNCATION) -> bool:
+        """Whether an object can stand there: in the picture, on free ground, touching nothing."""
         return (
-            truncation(box, self.scene.calibration) <= MAX_TRUNCATION
+            truncation(box, self.scene.calibration) <= max_truncation
             and not self._collides(box)
             and not self._covers(box)
             and self._ground_is_free(box)
         )
+
+    def level(self, x: float, z: float) -> float:
+        """Height coordinate y (down) of what can be stood on at x, z: the road's plane, or a pavement beside it."""
+        y = float(self.scene.ground_y(x, z))
+        patch, window = self._footprint(Box("", np.array([x, y, z]), np.array([0.0, PATCH, PATCH]), 0.0))
+        heights = self._height[window][patch & (np.abs(self._height[window]) < 2 * STEP)]
+        if len(heights) < 12:
+            return y
+        step = float(np.median(heights))
+        flat = np.median(np.abs(heights - step)) < 0.05
+        return y - step if flat and 0.04 < abs(step) < STEP else y
+
+    def _footprint(self, box: Box) -> tuple[np.ndarray, tuple[slice, slice]]:
+        """bool (h, w): pixels of known disparity where a box's base, grown to PATCH, is drawn; and their window."""
+        calibration = self.scene.calibration
+        size = np.maximum(box.dimensions, [0, PATCH, PATCH])
+        base = corners(box.location[None], size[None], np.array([box.rotation_y]))[0, :4]
+        if base[:, 2].min() < 1:
+            base = _clipped(base, 1.0)
+        if not len(base):
+            return np.zeros((0, 0), bool), (slice(0, 0), slice(0, 0))
+        polygon = project(base, calibration, 0)
+        left, top = np.floor(polygon.min(0)).astype(int).clip(0, [calibration.width, calibration.height])
+        right, bottom = np.ceil(polygon.max(0)).astype(int).clip(0, [calibration.width, calibration.height])
+        window = slice(top, max(bottom, top)), slice(left, max(right, left))
+        patch = np.zeros((window[0].stop - top, window[1].stop - left), np.uint8)
+        if patch.size:
+            cv2.fillConvexPoly(patch, np.rint(polygon - [left, top]).astype(np.int32), 1)
+        return (patch > 0) & (self._disparity[window] > 0), window
 
     def _covers(self, box: Box) -> bool:
         """Whether the box would leave too little to be seen of another one, or another one of it."""
@@ -92,18 +125,30 @@ class Stage:
         height = self._height[window]
         if (within & (height > 0.35)).sum() > 0.02 * within.size:
             return False
-        # The footprint, as far as it can be seen, lies on the ground plane.
-        points = corners(box.location[None], box.dimensions[None], np.array([box.rotation_y]))[0, :4]
-        polygon = project(points, calibration, 0) - [left, top]
-        patch = np.zeros(x.shape, np.uint8)
-        cv2.fillConvexPoly(patch, np.rint(polygon).astype(np.int32), 1)
-        patch = (patch > 0) & known
+        # The footprint, as far as it can be seen, lies on the plane through the box's bottom.
+        patch, window = self._footprint(box)
+        if not patch.size:
+            return True  # so near that the ground it stands on lies below the picture
         if patch.sum() < 12:
             return False
-        difference = self._disparity[window][patch] - self._ground[window][patch]
+        up = float(self.scene.ground_y(box.location[0], box.location[2]) - box.location[1])
+        lift = self.scene.ground[3] / (self.scene.ground[3] - up)
+        expected = lift * (self._ground[window] + calibration.disparity_offset) - calibration.disparity_offset
+        difference = (self._disparity[window] - expected)[patch]
         hidden = difference > 1.5
         ground = np.abs(difference) < 1.0
         return (~hidden).mean() >= SEEN_SHARE and ground.sum() >= FREE_SHARE * (~hidden).sum()
+
+
+def _clipped(polygon: np.ndarray, near: float) -> np.ndarray:
+    """Corners (M, 3) of the part of a convex polygon (N, 3) that lies farther than z = near."""
+    kept = []
+    for a, b in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        if a[2] >= near:
+            kept.append(a)
+        if (a[2] >= near) != (b[2] >= near):
+            kept.append(a + (near - a[2]) / (b[2] - a[2]) * (b - a))
+    return np.array(kept).reshape(-1, 3)
 
 
 def footprint(box: Box, margin: float) -> np.ndarray:
@@ -126,10 +171,13 @@ def project(points: np.ndarray, calibration: StereoCalibration, view: int) -> np
 
 
 def truncation(box: Box, calibration: StereoCalibration) -> float:
-    """Share of the box's projection outside the left picture, 0 to 1; 1 for what reaches behind the camera."""
+    """Share of the box's projection outside the left picture, 0 to 1; 1 for what stands beside or behind the camera."""
     arguments = (box.location[None], box.dimensions[None], np.array([box.rotation_y]), calibration)
-    if corners(*arguments[:3])[0, :, 2].min() < 1.0:
+    if box.location[2] <= 1.0:
         return 1.0
+    points = corners(*arguments[:3])[0]
+    if points[:, 2].min() < BESIDE:
+        return hidden_angle(points, calibration)
     whole, seen = image_boxes(*arguments, clip=False)[0], image_boxes(*arguments)[0]
     area = (whole[2] - whole[0]) * (whole[3] - whole[1])
     return float(1 - (seen[2] - seen[0]) * (seen[3] - seen[1]) / max(area, 1e-6))

@@ -1,7 +1,8 @@
-"""Rendered cars as layers: any heading, kind and colour, as both cameras of a scene would see them.
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""Rendered vehicles and people as layers: any heading, kind and colour, as both cameras of a scene would see them.
 
-The renderer draws a window around the car at several times the picture's resolution; its light is averaged down to the
-picture's pixels and goes through a camera's response, blur and noise. A patch of ground is drawn along: it says how
+The renderer draws a window around the object at several times the picture's resolution; its light is averaged down to
+the picture's pixels and goes through a camera's response, blur and noise. A patch of ground is drawn along: it says how
 bright the light is, so that car and scene can be matched, and where the car's shadow falls.
 """
 
@@ -15,19 +16,17 @@ import cv2
 import numpy as np
 
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.geometry.boxes import corners
+from sicm_ros.geometry.boxes import image_boxes
 from sicm_ros.synth.camera import Camera
 from sicm_ros.synth.compose.layer import Box, Layer, Sprite
-from sicm_ros.synth.compose.placement import project
 from sicm_ros.synth.mesh import Mesh, Surface, merge, quad
 from sicm_ros.synth.renderer import Light, Pose, Renderer
 from sicm_ros.synth.skins import Skin, skins
-from sicm_ros.synth.vehicles import car
 
 WINDOW = (1024, 512)  # pixels that the renderer draws of each view
-SURROUNDINGS = 2.5  # metres of ground around the car that are drawn along
+SURROUNDINGS = 2.5  # metres of ground around the object that are drawn along
 MAX_SAMPLING = 2  # times the picture's resolution, each way
-CAR, GROUND = 1, 2  # identities
+OBJECT, GROUND = 1, 2  # identities
 ASPHALT = (0.12, 0.12, 0.118)  # albedo, linear light
 
 
@@ -59,15 +58,16 @@ def random_light(rng: np.random.Generator) -> Light:
 
 def rendered(
     box: Box,
+    mesh: Mesh,
     kind: str,
     light: Light,
     cameras: Sequence[Camera],
     calibration: StereoCalibration,
     rng: np.random.Generator,
 ) -> Layer | None:
-    """A car of a kind of sicm_ros.synth.vehicles that fills a box, as a rig's two cameras see it under a light.
+    """A mesh that fills a box, as a rig's two cameras see it under a light; `kind` is for the record.
 
-    None where it is too near to be drawn.
+    The mesh stands on z = 0 about the origin and looks along x. None where it is too near to be drawn.
     """
     window = _window(box, calibration)
     if window is None:
@@ -78,7 +78,7 @@ def rendered(
     # The ground is the world's, at height 0; the camera hangs as high above it as the box lies below the camera.
     height = float(box.location[1])
     renderer = _renderer()
-    renderer.load(_car_on_floor(box, kind, rng), eye=(0.0, 0.0, height))
+    renderer.load(_on_floor(mesh, box), eye=(0.0, 0.0, height))
     drawn = renderer.render(view, Pose(position=(0.0, 0.0, height)), light)
 
     used = slice(0, (bottom - top) * sampling), slice(0, (right - left) * sampling)
@@ -86,14 +86,14 @@ def rendered(
     for index, (picture, camera) in enumerate(zip((drawn.left, drawn.right), cameras, strict=True)):
         name, depth = drawn.identity[index][used], drawn.depth[index][used]
         light_here = (picture[used][..., :3] * np.float32(1 / 255)) ** 2
-        car_here, floor_here = (name == CAR).astype(np.float32), (name == GROUND).astype(np.float32)
-        planes = [light_here[..., i] * car_here for i in range(3)]
-        planes += [np.where(name == CAR, depth, 0), car_here, floor_here, light_here[..., 1] * floor_here]
+        mine_here, floor_here = (name == OBJECT).astype(np.float32), (name == GROUND).astype(np.float32)
+        planes = [light_here[..., i] * mine_here for i in range(3)]
+        planes += [np.where(name == OBJECT, depth, 0), mine_here, floor_here, light_here[..., 1] * floor_here]
         means = _averaged(planes, sampling)
         cover, floor = means[..., 4], means[..., 5]
 
         paint = _continued(means[..., :3], cover)
-        depth = np.maximum(_continued(means[..., 3:4], cover)[..., 0], 1.0)  # far from the car nothing is known
+        depth = np.maximum(_continued(means[..., 3:4], cover)[..., 0], 1.0)  # far from the object nothing is known
         colour = camera.develop(np.rint(255 * np.sqrt(paint)).clip(0, 255).astype(np.uint8), rng)
         alpha = cv2.GaussianBlur(cover, (3, 3), camera.blur)
         # The floor beside the car against the brightest of it, which the sun reaches.
@@ -108,11 +108,11 @@ def rendered(
     return Layer(box, tuple(sprites), f"rendered {kind}", float(np.mean(brightness)))
 
 
-def _car_on_floor(box: Box, kind: str, rng: np.random.Generator) -> Mesh:
-    """The car where its box stands and the ground around it, in the renderer's axes: x ahead, y left, z up."""
+def _on_floor(mesh: Mesh, box: Box) -> Mesh:
+    """The mesh where its box stands and the ground around it, in the renderer's axes: x ahead, y left, z up."""
     x, _, z = box.location
     yaw = -np.pi / 2 - box.rotation_y
-    body = car(kind, box.dimensions, rng).placed((z, -x, 0.0), yaw, identity=CAR)
+    body = mesh.placed((z, -x, 0.0), yaw, identity=OBJECT)
     reach = 2 * (max(box.dimensions[1:]) + 2 * SURROUNDINGS)
     asphalt = {"tint": (*ASPHALT, 1.0), "skin": Skin.PLAIN, "surface": Surface.MATT}
     floor = quad((z - reach / 2, -x - reach / 2, -0.005), (reach, 0, 0), (0, reach, 0), **asphalt)
@@ -122,14 +122,18 @@ def _car_on_floor(box: Box, kind: str, rng: np.random.Generator) -> Mesh:
 def _window(box: Box, calibration: StereoCalibration) -> tuple[int, int, int, int, int] | None:
     """Left, top, right, bottom of what is drawn, in pixels of the picture, and the samples that each gets each way."""
     grown = box.dimensions + np.array([0.3, 2 * SURROUNDINGS, 2 * SURROUNDINGS])
-    points = corners(box.location[None], grown[None], np.array([box.rotation_y]))[0]
-    points = points[points[:, 2] > 2.0]
-    own = corners(box.location[None], box.dimensions[None] * 1.1, np.array([box.rotation_y]))[0]
-    if own[:, 2].min() < 2.0:
+    if box.location[2] <= 0:
         return None
-    pixels = np.concatenate([project(p, calibration, view) for view in (0, 1) for p in (points, own)])
-    left, top = np.floor(pixels.min(0)).astype(int) - 2
-    right, bottom = np.ceil(pixels.max(0)).astype(int) + 3
+    frames = [
+        image_boxes(
+            box.location[None] - [view * calibration.baseline, 0, 0], size[None], angle, calibration, clip=False
+        )[0]
+        for view in (0, 1)
+        for size, angle in ((grown, np.array([box.rotation_y])), (box.dimensions * 1.1, np.array([box.rotation_y])))
+    ]
+    frames = np.array(frames).clip(-1e4, 1e4)
+    left, top = np.floor(frames[:, :2].min(0)).astype(int) - 2
+    right, bottom = np.ceil(frames[:, 2:].max(0)).astype(int) + 3
     left, right = max(left, -8), min(right, calibration.width + 8)
     top, bottom = max(top, -8), min(bottom, calibration.height + 8)
     sampling = min(WINDOW[0] // max(right - left, 1), WINDOW[1] // max(bottom - top, 1), MAX_SAMPLING)

@@ -1,8 +1,9 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """A real stereo pair as a stage: its disparity, its ground plane, and where something can stand."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
@@ -10,9 +11,9 @@ import numpy as np
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.geometry.boxes import wrap_angle
 from sicm_ros.geometry.sgbm import sgbm_disparities
 from sicm_ros.kitti import Labels, StereoFrame
+from sicm_ros.synth.compose.grading import Look
 
 GROUND_TOLERANCE = 0.75  # pixels of disparity between a ground pixel and the plane
 CAMERA_HEIGHTS = (1.3, 2.1)  # metres; the plane below KITTI's car is sought here (it is 1.65 m there)
@@ -48,28 +49,6 @@ class Scene:
         ground = fit_ground(disparities[0], frame.calibration, frame.labels.image_boxes, frame.name)
         return cls(frame.name, images, frame.calibration, frame.labels, disparities, ground)
 
-    def mirrored(self) -> Scene:
-        """The scene seen in a mirror, the views exchanged so that left is left again."""
-        labels, calibration = self.labels, self.calibration
-        boxed = labels.has_box
-        location, angle = labels.location.copy(), labels.rotation_y.copy()
-        location[boxed, 0] = calibration.baseline - location[boxed, 0]
-        angle[boxed] = wrap_angle(np.pi - angle[boxed])
-        boxes = labels.image_boxes.copy()
-        # The new left view is the old right one: objects lie there by their disparity further left, regions stay vague.
-        shift = np.where(boxed, calibration.disparity(np.where(boxed, location[:, 2], np.inf)), 0)
-        boxes[:, 0::2] = calibration.width - 1 - (labels.image_boxes[:, 2::-2] - shift[:, None])
-        nx, *rest, h = self.ground
-        ground = np.array([-nx, *rest, h - nx * calibration.baseline])
-        return replace(
-            self,
-            images=np.ascontiguousarray(self.images[::-1, :, ::-1]),
-            calibration=calibration.mirrored(),
-            labels=replace(labels, location=location, rotation_y=angle, image_boxes=boxes.clip(0)),
-            disparities=np.ascontiguousarray(self.disparities[::-1, :, ::-1]),
-            ground=ground,
-        )
-
     def ground_y(self, x, z):
         """Height coordinate y (down) of the ground at x, z, metres."""
         nx, ny, nz, h = self.ground
@@ -79,6 +58,11 @@ class Scene:
     def ground_disparities(self) -> np.ndarray:
         """float32 (2, H, W): disparity of the ground plane at each pixel of each view; negative above the horizon."""
         return np.stack([plane_disparity(self.ground, self.calibration, view) for view in (0, 1)])
+
+    @cached_property
+    def looks(self) -> tuple[Look, Look]:
+        """How each view's camera draws."""
+        return Look.of(self.images[0]), Look.of(self.images[1])
 
     @cached_property
     def full_disparities(self) -> np.ndarray:

@@ -1,4 +1,5 @@
 #version 330
+// Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 // Sun with shadows, sky and ground light, mirrored surroundings, haze. One of the GROUP_ macros is defined in front of
 // this text: a software renderer executes every branch it is given, so each kind of surface has its own program.
 uniform sampler2DArray skins;

@@ -1,4 +1,5 @@
 #version 330
+// Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 // The view from the sun: only its depth buffer matters.
 uniform sampler2DArray skins;
 in vec2 uv;

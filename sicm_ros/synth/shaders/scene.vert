@@ -1,4 +1,5 @@
 #version 330
+// Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 in vec4 p3d_Vertex;
 in vec3 p3d_Normal;
 in vec2 p3d_MultiTexCoord0;

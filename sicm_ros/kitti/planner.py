@@ -1,3 +1,4 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """What a planner asks of detections: which of the objects that matter are found, how near, and what is named in vain.
 
 KITTI's average precision hardly notices the car beside the bumper, for the border cuts it; a planner does.
@@ -11,11 +12,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from sicm_ros.benchmark.drift import NEAR
 from sicm_ros.geometry.boxes import CLASSES, LIKELY, PEOPLE, VEHICLES, class_of
 from sicm_ros.kitti import Labels
 
 BANDS = (0.0, 8.0, 25.0, 40.0, 80.0)  # metres ahead
+NEAR = 2.0  # metres, seen from above, that a detection may be off to be of an object
 EDGE = 6.0  # pixels: an image box that ends nearer to the picture's left or right border is cut by it
 SEEN = (0, 1)  # occlusion grades that count: visible, partly hidden
 KITTI_WIDTH = 1242.0
@@ -94,6 +95,7 @@ def judged(labels: Labels, detections: Labels, width: float = KITTI_WIDTH, min_s
     Args:
         width: of the picture, pixels.
     """
+    assert detections.scores is not None  # of detections
     detections = detections[detections.scores >= min_score]
     kinds = np.array([class_of(str(name)) for name in labels.names], np.str_)
     asked = np.isin(kinds, CLASSES)

@@ -1,17 +1,18 @@
-"""`sicm synth`: renders a stereo data set in KITTI's format."""
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""`sicm data render`: renders a stereo data set in KITTI's format."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from typing import Any
 
-from tqdm import tqdm
+from sicm_ros.cli import options
 
 SUMMARY = "render a stereo world in KITTI's object format, with exact labels and disparity"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, help="folder to write; a run that was stopped goes on where it was")
+    options.add_out(parser, "folder to write; a run that was stopped goes on where it was")
     parser.add_argument("--frames", type=int, default=1000, metavar="N", help="stereo pairs (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="the same seed gives the same files")
     parser.add_argument(
@@ -38,21 +39,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from sicm_ros.synth.dataset import Recipe, generate
+    from tqdm import tqdm
 
-    given = {name: tuple(getattr(args, name)) for name in ("baseline", "focal", "camera_height") if getattr(args, name)}
+    from sicm_ros.synth.dataset import WorldRecipe, generate
+
+    ranges = ("baseline", "focal", "camera_height")
+    given: dict[str, Any] = {name: tuple(getattr(args, name)) for name in ranges if getattr(args, name)}
     if args.size:
         given |= {"width": args.size[0], "height": args.size[1]}
-    recipe = Recipe(args.frames, args.seed, args.sequences, jpeg=args.jpeg, **given)
+    recipe = WorldRecipe(args.frames, args.seed, args.sequences, jpeg=args.jpeg, **given)
     with tqdm(total=recipe.frames, unit="pair", desc=f"rendering into {args.out}") as bar:
         for done in generate(recipe, args.out, args.workers):
             bar.update(done)
     if args.statistics:
-        from rich.console import Console
-
         from sicm_ros.synth.statistics import table
 
-        Console().print(table(args.out))
+        options.console().print(table(args.out))
     if args.preview:
         from sicm_ros.synth.sheet import contact_sheet
 

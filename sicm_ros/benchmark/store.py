@@ -1,0 +1,120 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""A run's folder: what lies where in it, and what is there already.
+
+OUT/run.yaml                                             the configuration, its paths filled in
+OUT/<data set>/<anchor>/<variant>/<quality>/streams/     a file for each stream: its size is what is counted
+OUT/<data set>/<anchor>/<variant>/<quality>/<detector>/  a KITTI detection file a frame
+OUT/<data set>/<anchor>/<variant>/<quality>/<detector>.json   accuracy.Point of them
+OUT/times.json                                           speed.measure's
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
+from sicm_ros.benchmark.point import Point
+from sicm_ros.benchmark.settings import Setting
+from sicm_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from sicm_ros.kitti import KittiFrames
+
+TIMES = "times.json"
+
+
+@lru_cache(maxsize=8)
+def frames_of(path: Path, split: str | None) -> KittiFrames:
+    """A data set's labelled frames, opened once in a process."""
+    from sicm_ros.kitti import open_kitti
+
+    return open_kitti(path, split, labelled=True)
+
+
+def names_of(dataset: DatasetConfig) -> tuple[str, ...]:
+    """Names of the frames that a data set's configuration takes."""
+    names = tuple(frames_of(dataset.path, dataset.split).names[: dataset.limit])
+    if not names:
+        raise InputError(f"{dataset.path}: no labelled frame{f' in split {dataset.split}' if dataset.split else ''}")
+    return names
+
+
+def stream_files(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:
+    """Files of the streams of a group that begins with frame `name`."""
+    return [folder / "streams" / f"{name}.{suffix}" for suffix in suffixes]
+
+
+def found_files(folder: Path, setting: Setting, detector: str, names: Sequence[str]) -> list[Path]:
+    return [folder / setting.key(detector) / f"{name}.txt" for name in names]
+
+
+def found(folder: Path, setting: Setting, detector: str, names: Sequence[str]) -> bool:
+    """Whether a detector's files of these frames are there."""
+    return all(path.exists() for path in found_files(folder, setting, detector, names))
+
+
+def done(folder: Path, setting: Setting, names: Sequence[str]) -> bool:
+    """Whether every detector's are."""
+    return all(found(folder, setting, detector, names) for detector in setting.detectors)
+
+
+def groups_of(names: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    return [tuple(names[i : i + size]) for i in range(0, len(names), size)]
+
+
+def digest(names: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def write(path: Path, data: bytes) -> None:
+    """A file that is whole whenever it is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part{os.getpid()}")
+    part.write_bytes(data)
+    os.replace(part, path)
+
+
+def read_point(out: Path, setting: Setting, detector: str, names: Sequence[str]) -> Point | None:
+    """The point of a setting and a detector on just these frames; None where it isn't there yet."""
+    path = out / setting.folder / f"{setting.key(detector)}.json"
+    if not path.exists():
+        return None
+    tree = json.loads(path.read_text())
+    if tree.pop("of") != digest(names):
+        return None
+    del tree["frames"], tree["replicates"]
+    return Point(**tree)
+
+
+def guard(out: Path, names: tuple[str, ...], dataset: DatasetConfig) -> None:
+    """InputError if OUT/<data set> was made of other frames."""
+    path = out / "dataset.json"
+    frames = frames_of(dataset.path, dataset.split)
+    if path.exists():
+        told = json.loads(path.read_text())
+        same = told["frame"] in frames.names and told["left_sha256"] == _sha(frames.frame(told["frame"]).left)
+        if not same:
+            raise InputError(f"{out} holds results of another data set than {dataset.path}; choose another --out")
+    else:
+        tree = {"frame": names[0], "left_sha256": _sha(frames.frame(names[0]).left)}
+        write(path, json.dumps(tree).encode())
+
+
+def _sha(picture) -> str:
+    return hashlib.sha256(picture.tobytes()).hexdigest()
+
+
+def load_run(out: Path) -> BenchmarkConfig:
+    """The configuration of a run's folder; InputError if there is none."""
+    path = out / "run.yaml"
+    if not path.is_file():
+        raise InputError(f"{out} is no benchmark's folder: no run.yaml; expected --out of `sicm bench run`")
+    return BenchmarkConfig.parse(yaml.safe_load(path.read_text()))

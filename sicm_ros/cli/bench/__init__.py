@@ -1,0 +1,16 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""`sicm bench`: how many bits, and how much time, a detector needs, by us and by other codecs."""
+
+SUMMARY = "rate, accuracy and speed beside other codecs, on the same frames with the same detector"
+EPILOG = """examples:
+  sicm bench speed kitti
+  sicm bench run quick --out runs/quick && sicm bench report runs/quick
+  sicm bench run full --data real=kitti --data drive=kitti/sequence_0056 --out runs/full --workers 2"""
+COMMANDS = {
+    "speed": "sicm_ros.cli.bench.speed",
+    "stages": "sicm_ros.cli.bench.stages",
+    "run": "sicm_ros.cli.bench.run",
+    "report": "sicm_ros.cli.bench.report",
+    "soak": "sicm_ros.cli.bench.soak",
+    "fleet": "sicm_ros.cli.bench.fleet",
+}

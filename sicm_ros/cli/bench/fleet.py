@@ -1,0 +1,49 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""`sicm bench fleet`"""
+
+from __future__ import annotations
+
+import argparse
+
+from sicm_ros.cli import options
+
+SUMMARY = "how many vehicles one decoder process serves"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    options.add_drive(parser)
+    options.add_model(parser)
+    parser.add_argument(
+        "--vehicles",
+        type=options.positive,
+        nargs="+",
+        default=[1, 2, 4, 8],
+        metavar="N",
+        help="one or several numbers of them (default: 1 2 4 8)",
+    )
+    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of each (default: %(default)s)")
+    parser.add_argument(
+        "--batch", type=options.positive, nargs="+", default=[1], metavar="B", help="max_batch (default: 1)"
+    )
+    parser.add_argument("--seconds", type=float, default=10.0, help="of counting (default: %(default)s)")
+    options.add_threads(parser, "of the decoder")
+    options.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    import os
+    from dataclasses import asdict
+
+    from tqdm import tqdm
+
+    from sicm_ros.benchmark import fleet
+
+    threads = args.threads or os.cpu_count() or 1
+    runs = [(vehicles, batch) for batch in args.batch for vehicles in args.vehicles]
+    rows = [
+        fleet.serve(args.drive or options.SHIPPED, args.model, vehicles, args.rate, args.seconds, batch, threads)
+        for vehicles, batch in tqdm(runs, desc="fleets", disable=None)
+    ]
+    options.write_json(args.json, [asdict(row) for row in rows])
+    if args.json != "-":
+        options.console(120).print(fleet.table(rows))

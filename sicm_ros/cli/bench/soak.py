@@ -1,0 +1,47 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""`sicm bench soak`"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+from sicm_ros.cli import options
+
+SUMMARY = "a long run through the real nodes: memory, losses, latency"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    options.add_drive(parser)
+    options.add_model(parser)
+    options.add_limit(parser, "the drive played again and again", 5_000)
+    options.add_quality(parser)
+    options.add_json(parser)
+    parser.add_argument("--picture", type=Path, metavar="OUT.png", help="memory and latency over the pairs")
+
+
+def run(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from sicm_ros.benchmark import soak
+    from sicm_ros.errors import InputError
+
+    if args.limit < soak.LEAST_PAIRS:
+        raise InputError(f"--limit {args.limit}; expected at least {soak.LEAST_PAIRS}")
+    if args.picture:
+        importlib.import_module("sicm_ros.benchmark.figures")  # says at once, not after hours, if something is missing
+    with tqdm(total=args.limit, unit="pair", desc="loading the model", disable=None) as bar:
+
+        def progress(done: int) -> None:
+            bar.set_description("through encoder and decoder")
+            bar.update(done - bar.n)
+
+        result = soak.soak(args.drive or options.SHIPPED, args.model, args.limit, args.quality, progress)
+    options.write_json(args.json, result.as_json())
+    if args.picture:
+        soak.picture(result, args.picture)
+    if args.json != "-":
+        for line in soak.lines(result):
+            print(line)
+    return 0 if result.passed else 1

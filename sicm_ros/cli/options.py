@@ -1,0 +1,197 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""Arguments that mean the same in every command, each said once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sicm_ros.bags import RecordedPair
+    from sicm_ros.model import Model
+
+PACKAGE = Path(__file__).parents[1]
+SHIPPED = PACKAGE / "demo" / "drive.mcap"
+DRIVE = "stereo bag (.mcap, .db3, .bag, a folder) or KITTI folder"
+
+
+def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
+    """DRIVE, what a command works on: a bag or a KITTI folder."""
+    if optional:
+        parser.add_argument("drive", nargs="?", type=Path, help=f"{DRIVE} (default: the drive that ships)")
+    else:
+        parser.add_argument("drive", type=Path, help=DRIVE)
+
+
+def add_layout(parser: argparse.ArgumentParser) -> None:
+    """--preset, --left, --right: which pictures of a bag are the pair."""
+    add_preset(parser)
+    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag of another layout")
+    parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag of another layout")
+
+
+def add_preset(parser: argparse.ArgumentParser) -> None:
+    """--preset, the layout of a bag."""
+    parser.add_argument(
+        "--preset", default="auto", help="layout of the bag, see `sicm data presets` (default: %(default)s)"
+    )
+
+
+def add_model(parser: argparse._ActionsContainer, of: str = "") -> None:
+    """--model, a name or a folder."""
+    action = parser.add_argument("--model", default="default", help=f"name or folder{of} (default: %(default)s)")
+    # What the shell offers; argcomplete reads this attribute.
+    action.completer = _shipped_models  # type: ignore[attr-defined]
+
+
+def add_quality(parser: argparse.ArgumentParser, default: float = 0.5) -> None:
+    """--quality, one number."""
+    parser.add_argument(
+        "--quality",
+        type=quality,
+        default=default,
+        metavar="0..1",
+        help="0, fewest bytes, to 1, most accurate (default: %(default)s)",
+    )
+
+
+def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None = None) -> None:
+    """--limit, at most so many pairs."""
+    told = "" if default is None else " (default: %(default)s)"
+    parser.add_argument("--limit", type=positive, default=default, metavar="N", help=f"at most N pairs, {what}{told}")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """--json, where the figures go."""
+    parser.add_argument("--json", metavar="FILE", help="write the figures there ('-': standard output, and no table)")
+
+
+def add_out(parser: argparse.ArgumentParser, help: str, metavar: str = "DIR", old_position: bool = True) -> None:
+    """--out, what a command writes, where it can't do without; until 0.8.0 this was the last argument."""
+    parser.add_argument("--out", type=Path, metavar=metavar, help=help)
+    if old_position:
+        parser.add_argument("old_out", nargs="?", help=argparse.SUPPRESS)
+    parser.set_defaults(out_needed=True, out_type=Path)
+
+
+def add_device(parser: argparse._ActionsContainer) -> None:
+    """--device of the network."""
+    parser.add_argument("--device", default="cpu", help="of the network, cpu or cuda (default: %(default)s)")
+
+
+def add_threads(parser: argparse.ArgumentParser, what: str = "of ours and of each encoder") -> None:
+    """--threads."""
+    parser.add_argument("--threads", type=positive, metavar="N", help=f"{what} (default: all cores)")
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """--engine and --number-type of the network."""
+    parser.add_argument(
+        "--number-type",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of the network (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("torch", "openvino", "auto"),
+        default="torch",
+        help="of the network; openvino computes in float32 (default: %(default)s)",
+    )
+
+
+def _shipped_models(**_: object) -> list[str]:
+    return [path.parent.name for path in PACKAGE.glob("models/*/config.yaml")]
+
+
+def quality(text: str) -> float:
+    """Read a quality."""
+    value = _number(text, float, "a number from 0 to 1")
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected 0 to 1")
+    return value
+
+
+def positive(text: str) -> int:
+    """Read a count."""
+    value = _number(text, int, "a whole number")
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected at least 1")
+    return value
+
+
+def _number(text: str, kind: type, expected: str) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected {expected}") from None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What commands do with them
+
+
+def limit_threads(threads: int | None) -> int:
+    """Tell PyTorch and OpenCV how many threads to use; return the number, all cores for None."""
+    from sicm_ros.benchmark import workers
+
+    threads = threads or os.cpu_count() or 1
+    workers.limit_threads(threads)
+    return threads
+
+
+def load_model(args: argparse.Namespace) -> Model:
+    """Load --model on --device, with --engine and --number-type where a command has them."""
+    import sicm_ros
+
+    where = {name: getattr(args, name) for name in ("device", "engine", "number_type") if hasattr(args, name)}
+    return sicm_ros.load(args.model, **where)
+
+
+def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:
+    """Read so many pairs of a drive, evenly spread; of the one that ships if there is none."""
+    from sicm_ros.bags import open_stereo
+    from sicm_ros.errors import InputError
+
+    with open_stereo(drive or SHIPPED) as source:
+        wanted = {round(i * (source.count - 1) / max(count - 1, 1)) for i in range(count)}
+        pairs = []
+        for index, pair in enumerate(source.pairs()):
+            if index in wanted:
+                pairs.append(pair)
+            if len(pairs) == len(wanted):
+                break
+    if not pairs:
+        raise InputError(f"{drive}: no stereo pair in it")
+    return pairs
+
+
+def write_json(path: str | None, tree: object) -> None:
+    """Write figures where --json says: to a file, to standard output for '-', nowhere for None."""
+    from sicm_ros.errors import InputError
+
+    if path is None:
+        return
+    text = json.dumps(tree, indent=1) + "\n"
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; expected a file that can be written") from None
+
+
+def console(width: int = 160) -> Console:
+    """Return where tables go: as wide as the terminal, or so wide into a file or pipe, which has no edge to wrap at."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else width)
