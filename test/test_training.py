@@ -372,6 +372,16 @@ def test_an_average_lies_between_its_models(small_model, tmp_path):
     assert sicm_ros.load(tmp_path / "mean").name == "other"
 
 
+def test_models_that_differ_in_their_calibration_alone_can_be_averaged(small_model, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(small_model, other)
+    tree = yaml.safe_load((other / "config.yaml").read_text())
+    tree["network"]["detector"]["scores"] = {"slope": 2.0, "shift": 1.0}
+    (other / "config.yaml").write_text(yaml.safe_dump(tree))
+    average([small_model, other], [1, 1], tmp_path / "mean")
+    assert network_config(tmp_path / "mean").detector.scores == ScoreConfig(slope=2.0, shift=1.0), "of the last model"
+
+
 def test_what_can_not_be_averaged_is_refused(small_model, tiny_model, tmp_path):
     with pytest.raises(InputError, match="different networks"):
         average([small_model, tiny_model], [1, 1], tmp_path / "mean")

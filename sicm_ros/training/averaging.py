@@ -12,6 +12,13 @@ from sicm_ros.errors import InputError
 from sicm_ros.model.folder import find_model, read_model, save_model
 
 
+def _sizes(config) -> dict:
+    """A network's configuration but for how its scores become chances, which is fitted anew to a mean."""
+    tree = config.tree()
+    tree.get("detector", {}).pop("scores", None)
+    return tree
+
+
 def average(models: Sequence[str | Path], shares: Sequence[float], out: Path) -> Path:
     """Writes the model folder whose weights are the weighted mean of those of `models`.
 
@@ -19,7 +26,7 @@ def average(models: Sequence[str | Path], shares: Sequence[float], out: Path) ->
         models: names or folders, of one network configuration; trainings of one another's weights, or the mean is
             no good.
         shares: of each, positive; they are made to sum to 1.
-        out: new folder. It takes the name of the last model, and the strictest licence.
+        out: new folder. It takes the name and the calibration of the last model, and the strictest licence.
 
     Raises:
         InputError: fewer than two models, a share missing or not positive, or networks that differ.
@@ -33,7 +40,7 @@ def average(models: Sequence[str | Path], shares: Sequence[float], out: Path) ->
     stored = [read_model(model) for model in models]
     network = stored[-1].network
     for model, other in zip(models, stored):
-        if other.network.config != network.config:
+        if _sizes(other.network.config) != _sizes(network.config):
             raise InputError(f"{model} and {models[-1]} are different networks; expected trainings of the same one")
     states = [other.network.state_dict() for other in stored]
     total = sum(shares)
