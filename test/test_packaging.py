@@ -140,7 +140,7 @@ def test_what_has_no_rosdep_key_is_in_one_line_for_pip(path: str):
     needed = {requirement.name for requirement in project("dependencies")}
     assert needed == {name for name in KEYS if name in needed} | NO_KEY
     (line,) = re.findall(r"pip install (?:--\S+ )*(openvino .*)$", (ROOT / path).read_text(), re.MULTILINE)
-    assert set(line.partition("#")[0].split()) == NO_KEY - {"onnxruntime"}, "that one is in its place where it isn't x86"
+    assert set(line.partition("#")[0].split()) == NO_KEY - {"onnxruntime"}  # on processors that aren't x86
 
 
 def test_the_constraints_are_ubuntus_versions_and_what_is_tested_here():
