@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,9 @@ AGAIN = 15.0  # seconds after which a service is asked once more
 _domain = own_domain()
 os.environ.update(_domain.__enter__())
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Compiled graphs are kept for this run alone.
+_cache = tempfile.TemporaryDirectory()
+os.environ["XDG_CACHE_HOME"] = _cache.name
 
 
 @pytest.fixture(scope="session")
