@@ -282,7 +282,7 @@ def test_two_processes_may_pack_the_same_data_at_once(drive, tmp_path):
         "import sys; from pathlib import Path; from sicm_ros.training.config import DataSet\n"
         "from sicm_ros.training.samples import packed\n"
         "print(sum(packed(DataSet(path=sys.argv[1]), Path(sys.argv[2]), width)"
-        ".read(0)[0].shape[1] for width in range(280, 320, 2)))"
+        ".read(0).left.shape[1] for width in range(280, 320, 2)))"
     )
     words = [sys.executable, "-c", code, str(drive), str(tmp_path / "cache")]
     ranks = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
@@ -300,7 +300,7 @@ def test_a_frame_without_objects_is_drawn_like_any_other(tmp_path):
         path.write_text("")
     config = tiny(folder, tmp_path)
     pair = packed(config.data[0], config.cache, 312).read(0)
-    sample = draw(pair, (192, 64), 1.0, Augmentation(mirror=1.0), np.random.default_rng(0), 1.0)
+    sample = draw(pair, (192, 64), 1.0, Augmentation(mirror=1.0), np.random.default_rng(0))
     assert len(sample.labels) == 0
 
 
@@ -311,7 +311,7 @@ def test_augmented_boxes_stay_on_the_disparity_that_the_pictures_have(drive, tmp
     pairs = packed(config.data[0], config.cache, 312)
     augmentation = Augmentation(mirror=mirror, light=0, vertical=0)
     for seed in range(8):
-        sample = draw(pairs.read(0), (192, 64), 1.0, augmentation, np.random.default_rng(seed), 1.0)
+        sample = draw(pairs.read(0), (192, 64), 1.0, augmentation, np.random.default_rng(seed))
         zoom = sample.calibration.fx / 180.0
         expected = 10 * zoom - sample.calibration.disparity_offset  # the shift is told as an offset
         grey = [image.astype(np.float32).mean(2)[8:-8] for image in (sample.left, sample.right)]
@@ -331,7 +331,7 @@ def test_coded_pictures_lose_detail_and_nothing_else(drive, tmp_path):
     losses = []
     for seed in range(12):
         plain, coded = (
-            draw(pair, (192, 64), 1.0, Augmentation(light=0, coded=coded), np.random.default_rng(seed), 1.0)
+            draw(pair, (192, 64), 1.0, Augmentation(light=0, coded=coded), np.random.default_rng(seed))
             for coded in (0.0, 1.0)
         )
         assert plain.calibration == coded.calibration

@@ -3,7 +3,8 @@
 
 frames -> coder -> streams -> coder, detector -> detections (KITTI files) -> AP of all frames, with intervals
 
-The one chain of every evaluation: `sicm evaluate` measures a model by it, `sicm bench run` every other codec too.
+The one chain of every evaluation: `sicm evaluate` measures a model by it, `sicm bench run` every other codec too, and a
+training its network (`training.validation`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sicm_ros.benchmark.association import overlapping
-from sicm_ros.benchmark.coders import Coder, Found, Ours, Uncompressed
+from sicm_ros.benchmark.coders import Coder, Found, of_model
 from sicm_ros.benchmark.coverage import ERRORS, coverage
 from sicm_ros.benchmark.point import Point
 from sicm_ros.benchmark.reliability import reliability
@@ -57,7 +58,7 @@ def measure(
     unlabelled = [frame.name for frame in frames if not frame.labelled]
     if unlabelled or not len(frames):
         raise InputError(f"{len(frames)} frames, {len(unlabelled)} of them without labels; expected labelled ones")
-    coder: Coder = Uncompressed() if quality is None else Ours(model, quality)
+    coder = of_model(model, quality)
     sizes = _done(folder)
     for part in ("detections", "errors"):
         (folder / part).mkdir(parents=True, exist_ok=True)

@@ -71,6 +71,11 @@ class Ours:
         return [[detector.decode(streams[0]).detections] for detector in detectors]
 
 
+def of_model(model: Model, quality: float | None) -> Coder:
+    """Return a model's own coder at a quality, 0 to 1; for None the one that compresses nothing."""
+    return Uncompressed() if quality is None else Ours(model, quality)
+
+
 @dataclass(frozen=True)
 class CodedPictures:
     """A codec of pictures, at the camera's size or at that of the detector's input (width, height)."""

@@ -17,6 +17,7 @@ from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES, PEOPLE, class_of, image_boxes
 from sicm_ros.geometry.view import HORIZON
 from sicm_ros.kitti import Labels
+from sicm_ros.training.pack import PackedPair
 
 EDGE = 3.0  # pixels: an image box that ends nearer to the picture's border is cut by it
 CLOSE = 10.0  # metres: nearer objects are few, and matter most
@@ -70,23 +71,17 @@ def _mirrored_labels(labels: Labels, calibration: StereoCalibration) -> Labels:
 
 
 def draw(
-    pair,
-    size: tuple[int, int],
-    base_scale: float,
-    augmentation: Augmentation,
-    rng: np.random.Generator,
-    box_scale: float,
+    pair: PackedPair, size: tuple[int, int], base_scale: float, augmentation: Augmentation, rng: np.random.Generator
 ) -> Sample:
-    """A window of `size` (width, height) of a packed pair.
+    """Return a window of `size` (width, height) of a packed pair.
 
     Args:
         base_scale: from packed pixels to the network's input.
-        box_scale: from pixels of the labels' image boxes to packed pixels.
     """
-    left, right, disparity, calibration, labels, _ = pair
-    if disparity is None:
-        disparity = np.zeros(left.shape[:2], np.float32)
-    labels = Labels.empty() if labels is None else replace(labels, image_boxes=labels.image_boxes * box_scale)
+    left, right, calibration = pair.left, pair.right, pair.calibration
+    disparity = np.zeros(left.shape[:2], np.float32) if pair.disparity is None else pair.disparity
+    labels = Labels.empty() if pair.labels is None else pair.labels
+    labels = replace(labels, image_boxes=labels.image_boxes * pair.scale)
 
     if rng.random() < augmentation.mirror:
         # The mirrored right view becomes the left one. Its disparity is not known pixel by pixel: warp the left view's.

@@ -53,13 +53,13 @@ class TrainingSamples(Dataset):
         source = self.sources[rng.choice(len(self.sources), p=self.shares)]
         pair = source.read(int(rng.integers(len(source))))
         size = (min(self.config.crop_width, self.config.network.input_width), self.config.network.input_height)
-        sample = draw(pair, size, self.base_scale, self.augmentation, rng, box_scale=pair[5])
+        sample = draw(pair, size, self.base_scale, self.augmentation, rng)
         # A codec of pictures reads no labels, and has no detector whose classes they could be of.
         pictures = self.config.stage == "pictures"
         arrays = {} if pictures else targets(sample, self.config.network.detector.classes)
         images = np.stack([sample.left, sample.right]).transpose(0, 3, 1, 2)
         rig = np.array([getattr(sample.calibration, name) for name in _RIG], np.float32)
-        scale = sample.calibration.fx / pair[3].fx * pair[5]  # of this window's pixels to the source's
+        scale = sample.calibration.fx / pair.calibration.fx * pair.scale  # of this window's pixels to the source's
         tensors = {"images": torch.from_numpy(np.ascontiguousarray(images)), "rig": torch.from_numpy(rig)}
         tensors["source_pixels"] = torch.tensor(2 * size[0] * size[1] / scale**2, dtype=torch.float32)
         tensors["number"] = torch.tensor(n)
