@@ -125,7 +125,7 @@ def judge(
         replicates: resampled sets of frames behind the intervals.
         errors: folder of `<frame>.txt`, the detections' standard deviations in the same order; None without any.
     """
-    labels = [frame.labels for frame in frames]
+    labels = [frame.truth for frame in frames]
     found = [
         read_labels(detections / f"{frame.name}.txt", scored=True).moved(frame.source.left_origin_shift)
         for frame in frames
@@ -172,7 +172,7 @@ def _detections(found: Labels, errors: np.ndarray) -> Detections:
     """A frame's detections as they were before they became a file of KITTI's."""
     classes = np.array([NAMES.index(name) for name in found.names], np.int64)
     return Detections(
-        classes, found.scores, found.location, found.dimensions, found.rotation_y, found.image_boxes, errors
+        classes, found.certainty, found.location, found.dimensions, found.rotation_y, found.image_boxes, errors
     )
 
 
@@ -202,7 +202,7 @@ def depth_errors(labels: Labels, detections: Labels, near: float = NEAR, far: fl
     """
     cars = labels[labels.names == "Car"]
     found = detections[detections.names == "Car"]
-    found = found[np.argsort(-found.scores, kind="stable")]
+    found = found[np.argsort(-found.certainty, kind="stable")]
     taken = overlapping(found.image_boxes, cars.image_boxes)
     depth = cars.location[taken[taken >= 0], 2]
     errors = 100 * np.abs(found.location[taken >= 0, 2] - depth) / depth

@@ -138,6 +138,8 @@ class CodedFeatures:
     def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
         import torch
 
+        from sicm_ros.network.disparity import three
+
         (frame,) = frames
         found = []
         for detector in detectors:
@@ -146,7 +148,7 @@ class CodedFeatures:
                 (channels, config.input_height // stride, config.input_width // stride)
                 for channels, stride in zip(detector.network.backbone.channels, (4, 8, 16))
             )
-            features = tuple(
+            features = three(
                 torch.from_numpy(scale).to(detector.device, memory_format=torch.channels_last)
                 for scale in self.codec.decode(streams, shapes)
             )

@@ -29,7 +29,7 @@ def failure_sheet(frames: Sequence[StereoFrame], judged: Sequence[Judged], path:
         judged: of each frame, in the left camera's coordinates.
     """
     missed = [(j.labels.location[i, 2], n, i) for n, j in enumerate(judged) for i in np.flatnonzero(j.missed)]
-    alarms = [(-j.detections.scores[i], n, i) for n, j in enumerate(judged) for i in np.flatnonzero(j.false)]
+    alarms = [(-j.detections.certainty[i], n, i) for n, j in enumerate(judged) for i in np.flatnonzero(j.false)]
     count = COLUMNS * ROWS
     halves = []
     for title, cases, of_labels in (
@@ -64,7 +64,7 @@ def _panel(frame: StereoFrame, judged: Judged, index: int, of_labels: bool) -> n
     z = objects.location[index, 2]
     text = f"{objects.names[index]} at {z:.1f} m"
     text += ", cut" if of_labels and judged.cut[index] else ""
-    text += "" if of_labels else f", {objects.scores[index]:.2f}"
+    text += "" if of_labels else f", {objects.certainty[index]:.2f}"
     labels = judged.labels[judged.labels.has_box]
     picture = draw_boxes(frame.left, labels, frame.calibration, LABEL, thickness=1)
     picture = draw_boxes(picture, judged.detections, frame.calibration, DETECTION, captions=True, thickness=1)

@@ -49,20 +49,20 @@ def reliability(labels: Sequence[Labels], detections: Sequence[Labels], of_class
     count = [int(mask.sum()) for mask in chosen]
     score = [float(scores[mask].mean()) if mask.any() else None for mask in chosen]
     share = [float(right[mask].mean()) if mask.any() else None for mask in chosen]
-    gaps = [n * abs(s - r) for n, s, r in zip(count, score, share) if n]
+    gaps = [n * abs(s - r) for n, s, r in zip(count, score, share) if s is not None and r is not None]
     return Reliability(count, score, share, sum(gaps) / len(scores) if len(scores) else None)
 
 
 def _judged(labels: Labels, found: Labels, of_class: str) -> tuple[np.ndarray, np.ndarray]:
     """Scores of the detections that count, and whether each is right."""
     found = found[found.names == of_class]
-    found = found[np.argsort(-found.scores, kind="stable")]
+    found = found[np.argsort(-found.certainty, kind="stable")]
     apart = _distances(found, labels[labels.names == of_class])
     right = nearest_free(np.where(apart <= NEAR, apart, np.inf)) >= 0
     alike = labels[np.char.lower(labels.names) == NEIGHBOURS.get(of_class, "")]
     alike = (_distances(found, alike) <= NEAR).any(1)
     counts = right | ~(alike | _in_regions(found, labels[labels.names == "DontCare"]))
-    return found.scores[counts], right[counts]
+    return found.certainty[counts], right[counts]
 
 
 def _distances(a: Labels, b: Labels) -> np.ndarray:

@@ -176,13 +176,15 @@ def annotate(
     points = corners(location[None], np.asarray(size)[None], np.array([rotation_y]))[0]
     if points[:, 2].min() < BESIDE:
         truncation = hidden_angle(points, calibration)
+    high, wide, long = (float(v) for v in size)
+    x, y, z = (float(v) for v in location)
     return Label(
         kind=kind,
         truncation=truncation,
         occlusion=0 if share > FULLY else 1 if share > PARTLY else 2,
         alpha=float(wrap_angle(rotation_y - np.arctan2(location[0], location[2]))),
-        box=tuple(float(v) for v in box),
-        dimensions=tuple(float(v) for v in size),
-        location=tuple(float(v) for v in location),
+        box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+        dimensions=(high, wide, long),
+        location=(x, y, z),
         rotation_y=rotation_y,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -221,7 +222,7 @@ def _reach(body: Body, pose: Pose, limb: tuple[str, str, str], side: str, target
     along = (a * a - b * b + distance * distance) / (2 * distance)
     aside = pole - (pole @ way) * way
     aside = aside / np.linalg.norm(aside)
-    middle = along * way + np.sqrt(max(a * a - along * along, 0)) * aside
+    middle = along * way + np.sqrt(np.maximum(a * a - along * along, 0)) * aside
     carried = _turn_to(pose, upper)
     pose[upper] = _onto(first, carried.T @ middle)
     carried = carried @ pose[upper]
@@ -413,7 +414,7 @@ def _accessories(body: Body, pose: Pose, places, clothes: _Clothes, rng, helmet:
     if helmet or clothes.cap:
         tint = _pick(_CLOTHES, rng)
         up, high = (0.42, 0.72) if helmet else (0.55, 0.5)
-        material = {"tint": tint, "skin": Skin.PLAIN if helmet else Skin.CLOTH}
+        material: dict[str, Any] = {"tint": tint, "skin": Skin.PLAIN if helmet else Skin.CLOTH}
         if helmet:
             material |= {"surface": Surface.PAINT, "gloss": 0.3}
         hat = [ellipsoid((-0.02, 0, up * half[2]), half * [1.15, 1.18, high], 7, 12, **material)]
@@ -456,7 +457,7 @@ def _accessories(body: Body, pose: Pose, places, clothes: _Clothes, rng, helmet:
     elif clothes.bag == "hand":
         hand = places[str(rng.choice(["hand.L", "hand.R"]))]
         deep = rng.uniform(0.25, 0.38) * scale
-        size = (rng.uniform(0.2, 0.34), rng.uniform(0.06, 0.14), deep)
+        size = np.array([rng.uniform(0.2, 0.34), rng.uniform(0.06, 0.14), deep])
         parts.append(box(size, hand - _by(0, 0, 0.15 * scale + deep / 2), tint=_pick(_CLOTHES, rng), skin=Skin.PLAIN))
     return parts
 

@@ -53,8 +53,7 @@ class DrawnScene:
 
     def pose(self, time: float) -> Pose:
         """The left camera after so many seconds."""
-        x, y = self.street.point(self.speed * time, 0.0)
-        x, y = float(x), float(y)
+        x, y = (float(value) for value in self.street.point(self.speed * time, 0.0))
         ahead = float(self.street.height(x + 1.5, y) - self.street.height(x - 1.5, y)) / 3
         yaw, pitch, roll = self.jitter
         sway = 0.003 * np.sin(7.3 * time + 100 * yaw) if self.speed else 0.0

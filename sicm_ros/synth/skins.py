@@ -55,7 +55,7 @@ class Skin(IntEnum):
     MARKING = auto()
     CRACKS = auto()
     LEAF = auto()  # LEAVES of them
-    FACADE = LEAF + LEAVES  # FACADES of them
+    FACADE = LEAF + LEAVES  # type: ignore[operator]  # a number by now; FACADES of them
     RIM = FACADE + FACADES  # RIMS of them
 
 

@@ -129,7 +129,9 @@ def lay_out(rng: np.random.Generator, ahead: float = AHEAD) -> Street:
     park = {"residential": 0.72, "urban": 0.4, "country": 0.06}[style]
     perpendicular = (rng.random() < 0.28, rng.random() < 0.28)
     depth = [((5.0 if p else 2.1) if rng.random() < park else 0.0) for p in perpendicular]
-    pavement = tuple(rng.uniform(1.3, 3.2) if style != "country" and rng.random() < 0.9 else 0.0 for _ in range(2))
+    pavement_right, pavement_left = (
+        rng.uniform(1.3, 3.2) if style != "country" and rng.random() < 0.9 else 0.0 for _ in range(2)
+    )
     crossing = None
     if rng.random() < {"residential": 0.5, "urban": 0.6, "country": 0.3}[style]:
         start = rng.uniform(7, 40)
@@ -142,7 +144,7 @@ def lay_out(rng: np.random.Generator, ahead: float = AHEAD) -> Street:
         depth[0],
         depth[1],
         perpendicular,
-        pavement,
+        (pavement_right, pavement_left),
         crossing,
         curvature=float(rng.normal(0, 0.0012) if style != "country" else rng.normal(0, 0.002)),
         grade=float(rng.normal(0, 0.008)),

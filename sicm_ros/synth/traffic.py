@@ -75,7 +75,8 @@ class _Crowd:
     """Actors that don't stand in each other."""
 
     def __init__(self, street: Street, rng: np.random.Generator, moving: bool) -> None:
-        self.street, self.rng, self.moving, self.actors = street, rng, moving, []
+        self.street, self.rng, self.moving = street, rng, moving
+        self.actors: list[Actor] = []
         self._taken = [np.array([[3.0, 1.2], [3.0, -1.2], [-3.5, -1.2], [-3.5, 1.2]])]  # our own car
 
     def add(self, kind: str, s: float, t: float, turn: float, speed: float = 0.0, along: bool = False) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -349,7 +350,7 @@ class _Body:
         stations = np.arange(len(self.x)) if front else np.arange(len(self.x))[::-1]
         found = np.full(np.shape(y), self.x[stations[len(stations) // 3]])
         missing = np.ones(np.shape(y), bool)
-        previous = None
+        previous: tuple[float, np.ndarray] | None = None
         for station in stations[: len(stations) // 3]:
             ring = self.ring[station]
             width = np.interp(z, ring[:, 1], ring[:, 0], left=ring[0, 0], right=-1.0) - np.abs(y)
@@ -364,10 +365,13 @@ class _Body:
             previous = (self.x[station], width)
         return found
 
-    def patch(self, y_range, z_range, front: bool, lift: float = 0.006, **material) -> Mesh:
+    def patch(
+        self, y_range: tuple[float, float], z_range: tuple[float, float], front: bool, lift: float = 0.006, **material
+    ) -> Mesh:
         """A decal on the nose or the tail."""
         columns, rows = (6, 3) if self.fine else (3, 2)
-        z, y = np.meshgrid(np.linspace(*z_range, rows), np.linspace(*y_range, columns), indexing="ij")
+        (bottom, top), (right, left) = z_range, y_range
+        z, y = np.meshgrid(np.linspace(bottom, top, rows), np.linspace(right, left, columns), indexing="ij")
         x = self.end_x(y, z, front) + (lift if front else -lift)
         points = np.stack([x, y, z], -1)
         v, u = np.meshgrid(np.linspace(1, 0, rows), np.linspace(0, 1, columns), indexing="ij")
@@ -468,8 +472,8 @@ def car(kind: str, size, rng: np.random.Generator, colour=None, gloss: float | N
     normals *= np.sign(np.median(outward))
     stations, ring = points.shape[:2]
     s_mid = 0.5 * (body.s[1:] + body.s[:-1])[:, None] * np.ones((1, ring - 1))
-    j = np.arange(ring - 1)
-    j = np.minimum(j, ring - 2 - j)[None] * np.ones((stations - 1, 1))  # 0 at the sills, 9 at the roof's middle
+    around = np.arange(ring - 1)
+    j = np.minimum(around, ring - 2 - around)[None] * np.ones((stations - 1, 1))  # 0: sills, 9: roof's middle
     tall = ((body.top - body.belt) / h)[:, None]
     tall = 0.5 * (tall[1:] + tall[:-1])
     slope_front = (s_mid > profile.cowl + 0.012) & (s_mid < profile.roof[0] - 0.006)
@@ -733,7 +737,9 @@ def truck(size, rng: np.random.Generator) -> Mesh:
         parts.append(_cargo_box(hold, w, h - rear[2], rear, _cargo_colour(rng)))
     elif kind == "tank":
         radius = 0.5 * min(w, h - rear[2])
-        material = {"tint": _cargo_colour(rng), "skin": Skin.PLAIN, "surface": Surface.PAINT, "gloss": 0.6}
+        material: dict[str, Any] = {
+            "tint": _cargo_colour(rng), "skin": Skin.PLAIN, "surface": Surface.PAINT, "gloss": 0.6,
+        }  # fmt: skip
         x, _, z = rear
         along = [(x + share * hold, 0, z + radius) for share in (-0.5, -0.47, 0.47, 0.5)]
         barrel = tube(along, [0.6 * radius, radius, radius, 0.6 * radius], 16, (2, 0.3), **material)

@@ -55,10 +55,10 @@ def calibrate(
     for frame in tqdm(frames, "calibration", unit="pair", leave=False):
         for quality in qualities:
             _, ((found,),) = through(of_model(model, quality), [frame], [model])
-            match = judged(frame.labels, from_detections(found), frame.size[0], min_score=0.0)
+            match = judged(frame.truth, from_detections(found), frame.size[0], min_score=0.0)
             right = np.isin(np.arange(len(found)), match.found)
-            boxes = (torch.from_numpy(a) for a in (found.location, found.dimensions, found.rotation_y))
-            cut = reaches_out(*boxes, frame.calibration.fx, frame.calibration.cx, frame.size[0]).numpy()
+            place, size, angle = (torch.from_numpy(a) for a in (found.location, found.dimensions, found.rotation_y))
+            cut = reaches_out(place, size, angle, frame.calibration.fx, frame.calibration.cx, frame.size[0]).numpy()
             names = np.array([classes.index(name) for name in found.names], np.int64)
             counts = right | match.false
             parts.append(tuple(a[counts] for a in (found.scores, cut, names, right)))

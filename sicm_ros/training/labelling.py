@@ -58,8 +58,8 @@ def write_labelled(
 def labels_of(detections: Detections, sure: float = SURE, doubt: float = DOUBT) -> Labels:
     """Detections as labels, in the same frame: sure ones as visible objects, doubtful ones as DontCare regions."""
     found = from_detections(detections)
-    found = found[found.scores >= doubt]
-    unclear = found.scores < sure
+    found = found[found.certainty >= doubt]
+    unclear = found.certainty < sure
     unknown = np.where(unclear, -1.0, 0.0)
     return Labels(
         names=np.where(unclear, "DontCare", found.names),

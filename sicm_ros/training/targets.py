@@ -85,7 +85,7 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
     matching = sample.disparity[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE][:h, :w]
     matching = np.where(matching > MIN_MATCHED_DISPARITY, matching / STRIDE, 0).astype(np.float32)
 
-    slots = {
+    slots: dict[str, np.ndarray] = {
         "cell": np.zeros(SLOTS, np.int64),
         "class_id": np.zeros(SLOTS, np.int64),
         "weight": np.zeros(SLOTS, np.float32),
@@ -100,21 +100,20 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
     }
     extents = depth_extent(labels.location, labels.dimensions, labels.rotation_y) if len(labels) else np.zeros(0)
     used = 0
-    order = np.argsort(-labels.location[:, 2]) if len(labels) else []  # the nearest last: its cells win
+    order = np.argsort(-labels.location[:, 2])  # the nearest last: its cells win
     for i in order:
         box = labels.image_boxes[i]
         name = class_of(str(labels.names[i]))
         left, top, right, bottom = box / STRIDE
         span = (slice(max(0, int(top)), max(0, math.ceil(bottom))), slice(max(0, int(left)), max(0, math.ceil(right))))
         x, y, z = labels.location[i]
-        learnable = name in classes and labels.occluded[i] <= 2 and z > NEAREST and labels.has_box[i]
-        if learnable:
+        peak_u = peak_v = None
+        if name in classes and labels.occluded[i] <= 2 and z > NEAREST and labels.has_box[i]:
             height = labels.dimensions[i, 0]
             u = (calibration.fx * x / z + calibration.cx + 0.5) / STRIDE
             v = (calibration.fy * (y - height / 2) / z + calibration.cy + 0.5) / STRIDE
             peak_u, peak_v = _peak(u, left, right, w), _peak(v, top, bottom, h)
-            learnable = peak_u is not None and peak_v is not None
-        if not learnable:
+        if peak_u is None or peak_v is None:
             considered[span] = 0
             continue
         column, row = math.floor(peak_u), math.floor(peak_v)

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from sicm_ros.network import MVSFCNet
-from sicm_ros.network.disparity import Features
+from sicm_ros.network.disparity import Features, three
 from sicm_ros.network.smfc import SIDES
 from sicm_ros.training.losses import Weights, task_losses, weighted
 from sicm_ros.training.samples import TrainingSamples, rigs_of
@@ -88,22 +89,24 @@ def cells_and_slopes(
     for pair, own in zip(pairs, features):
         batch = {name: value[None].to(device) for name, value in pair.items()}
         rigs = rigs_of(batch)
-        normalised = [f.detach().requires_grad_() for f in network.scale.normalised(own)]
+        normalised = three(f.detach().requires_grad_() for f in network.scale.normalised(own))
         training = network.reference.training
         network.reference.eval()
         with torch.enable_grad():
-            maps = network.reference(network.scale.restored(tuple(normalised)), rigs)
+            maps = network.reference(network.scale.restored(normalised), rigs)
             loss = weighted(task_losses(maps, batch, rigs), Weights())
         slopes = torch.autograd.grad(loss, normalised)
-        gradients.append(cells([g[coded] for g in slopes]).cpu())
+        gradients.append(cells(three(g[coded] for g in slopes)).cpu())
         network.reference.train(training)
-        x.append(cells([f[coded].detach() for f in normalised]).cpu())
+        x.append(cells(three(f[coded].detach() for f in normalised)).cpu())
     return torch.cat(x), torch.cat(gradients)
 
 
 @torch.no_grad()
 def _set_transform(network: MVSFCNet, x: Tensor, gradients: Tensor) -> None:
-    analysis, synthesis = network.encoder.linear.scales, network.decoder.linear.scales
+    # torch's containers don't say what they hold.
+    analysis: Any = network.encoder.linear.scales
+    synthesis: Any = network.decoder.linear.scales
     dimensions = [layer.weight[0].numel() for layer in analysis]
     parts = x.split(dimensions, 1)
     slopes = gradients.split(dimensions, 1)

@@ -31,7 +31,7 @@ def validate(network: MVSFCNet, config: TrainConfig) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         model = load(save_model(network, Path(folder), "validated", "free"), config.device)
         frames = [f for s in config.validation for f in KittiObjects(s.path, split=s.split, labelled=True)]
-        labels = [frame.labels for frame in frames]
+        labels = [frame.truth for frame in frames]
         qualities = (None,) if config.stage == "detector" else (None, *QUALITIES)
         coders = {quality: of_model(model, quality) for quality in qualities}
         found: dict[float | None, list[Labels]] = {quality: [] for quality in qualities}

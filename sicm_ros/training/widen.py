@@ -9,6 +9,7 @@ matter most to the task (sicm_ros.training.transform).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -75,7 +76,8 @@ def _axes(network: MVSFCNet) -> dict[str, tuple[int, tuple[int, ...]]]:
     for name, shares in layers.items():
         axes |= {f"encoder.{name}.{kind}": (0, shares) for kind in ("weight", "bias")}
     axes |= {f"decoder.linear.scales.{scale}.0.weight": (1, (left,)) for scale in range(3)}
-    for number, context in enumerate(network.prior.networks):
+    networks: Any = network.prior.networks
+    for number, context in enumerate(networks):
         path = f"prior.networks.{number}"
         own = (prior.coded(context.step.view),)
         for output in ("mean", "scale"):
@@ -101,7 +103,9 @@ def _carry(network: MVSFCNet, old: MVSFCNet) -> None:
 @torch.no_grad()
 def _fill(network: MVSFCNet, before: int, x: Tensor, gradients: Tensor) -> None:
     """The left latent's channels from `before` on, of cells x (N, D) and the task's gradients there."""
-    analysis, synthesis = network.encoder.linear.scales, network.decoder.linear.scales
+    # torch's containers don't say what they hold.
+    analysis: Any = network.encoder.linear.scales
+    synthesis: Any = network.decoder.linear.scales
     into = torch.cat([layer.weight.flatten(1) for layer in analysis], 1).double()
     back = torch.cat([layer[0].weight[..., 0, 0] for layer in synthesis]).double()
     count = len(into) - before
@@ -122,7 +126,8 @@ def _fill(network: MVSFCNet, before: int, x: Tensor, gradients: Tensor) -> None:
     for layer, own in zip(synthesis, (missed.synthesis * magnitude).split(dimensions)):
         layer[0].weight[:, before:, 0, 0] = own.float()
     # The gate has learnt where nothing is missed, whichever channel it is.
-    for parameter in network.encoder.gate.parameters():
+    gate: Any = network.encoder.gate
+    for parameter in gate.parameters():
         parameter[new] = parameter[:before].mean(0)
     network.gain.coarsest[new] = network.gain.coarsest[:before].mean()
     network.gain.steps[:, new] = network.gain.steps[:, :before].mean(1, keepdim=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,12 @@ class Box:
     def bearing(self) -> float:
         """Angle of the box's place to the right of straight ahead, radians."""
         return float(np.arctan2(self.location[0], self.location[2]))
+
+
+def both(views: Iterable[Sprite]) -> tuple[Sprite, Sprite]:
+    """Return the left and the right view of two."""
+    left, right = views
+    return left, right
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import numpy as np
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import image_boxes
 from sicm_ros.synth.camera import Camera
-from sicm_ros.synth.compose.layer import Box, Layer, Sprite
+from sicm_ros.synth.compose.layer import Box, Layer, Sprite, both
 from sicm_ros.synth.mesh import Mesh, Surface, merge, quad
 from sicm_ros.synth.renderer import Light, Pose, Renderer
 from sicm_ros.synth.skins import Skin, skins
@@ -105,7 +105,7 @@ def rendered(
         brightness.append(float(grey.mean()))
         shade = cv2.GaussianBlur(shade, (0, 0), 0.8)
         sprites.append(Sprite(top, left, colour.astype(np.float32), alpha, depth, shade))
-    return Layer(box, tuple(sprites), f"rendered {kind}", float(np.mean(brightness)))
+    return Layer(box, both(sprites), f"rendered {kind}", float(np.mean(brightness)))
 
 
 def _on_floor(mesh: Mesh, box: Box) -> Mesh:
@@ -131,9 +131,9 @@ def _window(box: Box, calibration: StereoCalibration) -> tuple[int, int, int, in
         for view in (0, 1)
         for size, angle in ((grown, np.array([box.rotation_y])), (box.dimensions * 1.1, np.array([box.rotation_y])))
     ]
-    frames = np.array(frames).clip(-1e4, 1e4)
-    left, top = np.floor(frames[:, :2].min(0)).astype(int) - 2
-    right, bottom = np.ceil(frames[:, 2:].max(0)).astype(int) + 3
+    edges = np.array(frames).clip(-1e4, 1e4)
+    left, top = np.floor(edges[:, :2].min(0)).astype(int) - 2
+    right, bottom = np.ceil(edges[:, 2:].max(0)).astype(int) + 3
     left, right = max(left, -8), min(right, calibration.width + 8)
     top, bottom = max(top, -8), min(bottom, calibration.height + 8)
     sampling = min(WINDOW[0] // max(right - left, 1), WINDOW[1] // max(bottom - top, 1), MAX_SAMPLING)
