@@ -19,7 +19,7 @@ import numpy as np
 
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import corners, wrap_angle
-from sicm_ros.synth.compose.layer import Box, Layer, Sprite, both
+from sicm_ros.synth.compose.layer import Box, Layer, Sprite, two_views
 from sicm_ros.synth.compose.scene import Scene, rays
 from sicm_ros.synth.compose.warp import seen
 
@@ -61,7 +61,7 @@ class Cutout:
         """The car as both cameras of a calibration see it at a new place (3,)."""
         box = self.standing(location)
         turn = box.bearing - self.box.bearing
-        views = both(
+        views = two_views(
             _warped(sprite, view, self.box.location, box.location, turn, self.calibration, calibration)
             for view, sprite in enumerate(self.views)
         )
@@ -73,7 +73,7 @@ class Cutout:
         x, y, z = self.box.location
         place = np.array([self.calibration.baseline - x, y, z])
         box = Box(self.box.name, place, self.box.dimensions, float(wrap_angle(np.pi - self.box.rotation_y)))
-        views = both(_flipped(sprite, width) for sprite in self.views[::-1])
+        views = two_views(_flipped(sprite, width) for sprite in self.views[::-1])
         return replace(self, box=box, calibration=self.calibration.mirrored(), views=views)
 
 
@@ -135,7 +135,9 @@ def _cut(scene: Scene, index: int) -> Cutout | None:
     hull = cv2.convexHull(np.stack(_project(points, calibration, 0), 1).astype(np.float32))
     if not 0.6 < agreed[0].sum() / cv2.contourArea(hull) < 1.0:
         return None
-    views = both(Sprite(s.top, s.left, s.colour, _soft(mask), s.depth) for s, mask in zip(sprites, agreed, strict=True))
+    views = two_views(
+        Sprite(s.top, s.left, s.colour, _soft(mask), s.depth) for s, mask in zip(sprites, agreed, strict=True)
+    )
     light = ground_light(scene, box.location)
     return Cutout(box, calibration, views, f"{scene.name}:{index}", light, float(agreement))
 

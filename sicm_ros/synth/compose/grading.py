@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from sicm_ros.synth.compose.layer import Layer, Sprite, both
+from sicm_ros.synth.compose.layer import Layer, Sprite, two_views
 
 _REBLUR = 1.0  # pixels
 MAX_BLUR = 2.0  # pixels
@@ -75,7 +75,7 @@ def graded(layer: Layer, looks: tuple[Look, Look], light: float, rng: np.random.
     own = float((mine.colour[solid] @ _LUMA).mean()) if solid.any() else 100.0
     wanted = light * np.exp(rng.normal(-0.35, 0.25))
     gain = float(np.clip((wanted / max(own, 5)) ** 0.6, 0.45, 2.2))
-    views = both(_drawn(sprite, look, gain, rng) for sprite, look in zip(layer.views, looks, strict=True))
+    views = two_views(_drawn(sprite, look, gain, rng) for sprite, look in zip(layer.views, looks, strict=True))
     return replace(layer, views=views)
 
 
@@ -93,5 +93,5 @@ def _drawn(sprite: Sprite, look: Look, gain: float, rng: np.random.Generator) ->
 def greyed(layer: Layer) -> Layer:
     """The layer as cameras without colours see it."""
     return replace(
-        layer, views=both(replace(s, colour=np.repeat((s.colour @ _LUMA)[..., None], 3, 2)) for s in layer.views)
+        layer, views=two_views(replace(s, colour=np.repeat((s.colour @ _LUMA)[..., None], 3, 2)) for s in layer.views)
     )

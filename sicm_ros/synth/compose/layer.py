@@ -55,7 +55,7 @@ class Box:
         return float(np.arctan2(self.location[0], self.location[2]))
 
 
-def both(views: Iterable[Sprite]) -> tuple[Sprite, Sprite]:
+def two_views(views: Iterable[Sprite]) -> tuple[Sprite, Sprite]:
     """Return the left and the right view of two."""
     left, right = views
     return left, right

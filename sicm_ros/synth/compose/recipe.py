@@ -15,7 +15,7 @@ from sicm_ros.geometry.boxes import wrap_angle
 from sicm_ros.synth.compose.composition import Composition, compose
 from sicm_ros.synth.compose.cutout import Cutout, ground_light
 from sicm_ros.synth.compose.grading import graded, greyed
-from sicm_ros.synth.compose.layer import Box, Layer, both
+from sicm_ros.synth.compose.layer import Box, Layer, two_views
 from sicm_ros.synth.compose.placement import Stage
 from sicm_ros.synth.compose.scene import Scene
 from sicm_ros.synth.compose.standee import Standee
@@ -221,5 +221,5 @@ def _lit(layer: Layer, light: float, rng: np.random.Generator) -> Layer:
     """The object as bright as the ground where it now stands asks for, half believed: grounds differ in colour, too."""
     gain = 1.0 if layer.ground_light is None else (light / max(layer.ground_light, 1)) ** 0.5
     gain = float(np.clip(gain, 0.6, 1.7) * np.exp(rng.normal(0, 0.08)))
-    views = both(replace(sprite, colour=(sprite.colour * gain).clip(0, 255)) for sprite in layer.views)
+    views = two_views(replace(sprite, colour=(sprite.colour * gain).clip(0, 255)) for sprite in layer.views)
     return replace(layer, views=views)

@@ -18,7 +18,7 @@ import numpy as np
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import image_boxes
 from sicm_ros.synth.camera import Camera
-from sicm_ros.synth.compose.layer import Box, Layer, Sprite, both
+from sicm_ros.synth.compose.layer import Box, Layer, Sprite, two_views
 from sicm_ros.synth.mesh import Mesh, Surface, merge, quad
 from sicm_ros.synth.renderer import Light, Pose, Renderer
 from sicm_ros.synth.skins import Skin, skins
@@ -105,7 +105,7 @@ def rendered(
         brightness.append(float(grey.mean()))
         shade = cv2.GaussianBlur(shade, (0, 0), 0.8)
         sprites.append(Sprite(top, left, colour.astype(np.float32), alpha, depth, shade))
-    return Layer(box, both(sprites), f"rendered {kind}", float(np.mean(brightness)))
+    return Layer(box, two_views(sprites), f"rendered {kind}", float(np.mean(brightness)))
 
 
 def _on_floor(mesh: Mesh, box: Box) -> Mesh:
