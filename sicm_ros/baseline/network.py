@@ -43,7 +43,7 @@ FALL = 1.2  # variance falls with the square of the frequency to this power
 
 
 def cosine_blocks(count: int) -> Tensor:
-    """Return (count, 3, BLOCK, BLOCK): orthonormal patterns of colour and frequency, those that vary most in pictures."""
+    """Return (count, 3, BLOCK, BLOCK): orthonormal patterns of colour and frequency, those that vary most in images."""
     rows = cosine_rows(BLOCK)
     colours = torch.tensor(COLOURS)
     colours = colours / colours.norm(dim=1, keepdim=True)

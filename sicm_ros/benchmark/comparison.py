@@ -33,7 +33,7 @@ class Panel:
 
 
 def equal_bits(results: DatasetResults, count: int = 3) -> list[Measured]:
-    """A point of ours and, of the best `count` anchors there, the points with about as many bytes.
+    """Return a point of ours and, of the best `count` anchors there, the points with about as many bytes.
 
     Ours is the cheapest that lies within a point of uncompressed pictures, or else its best one. An anchor that needs
     more bytes than that at its least stands with its least.
@@ -57,7 +57,7 @@ def equal_bits(results: DatasetResults, count: int = 3) -> list[Measured]:
 
 
 def busiest(results: DatasetResults, count: int) -> list[StereoFrame]:
-    """The frames with most labelled cars, of different drives where names tell them."""
+    """Return the frames with most labelled cars, of different drives where names tell them."""
     frames = [frames_of(results.config.path, results.config.split).frame(name) for name in results.names]
     frames.sort(key=lambda frame: -int(((frame.truth.names == "Car") & (frame.truth.occluded < 2)).sum()))
     chosen: dict[str, StereoFrame] = {}
@@ -68,7 +68,7 @@ def busiest(results: DatasetResults, count: int) -> list[StereoFrame]:
 
 
 def panels(results: DatasetResults, frame: StereoFrame, points: Sequence[Measured], out: Path) -> list[Panel]:
-    """One frame through each point's codec, from the files of a run's folder."""
+    """Return panels of one frame through each point's codec, from the files of a run's folder."""
     return [_panel(frame, m, out / results.name / m.setting.folder) for m in points]
 
 
@@ -100,5 +100,5 @@ def _boxes(labels: Labels) -> Labels:
 
 
 def jpeg(picture: np.ndarray, quality: int = 82) -> bytes:
-    """uint8 RGB to JPEG."""
+    """Encode uint8 RGB as JPEG."""
     return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

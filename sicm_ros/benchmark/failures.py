@@ -23,7 +23,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def failure_sheet(frames: Sequence[StereoFrame], judged: Sequence[Judged], path: str | Path) -> None:
-    """Writes the sheet as a picture: labels blue, detections red, what each panel is about in its middle.
+    """Write the sheet as a picture: labels blue, detections red, what each panel is about in its middle.
 
     Args:
         judged: of each frame, in the left camera's coordinates.
@@ -81,7 +81,7 @@ def _panel(frame: StereoFrame, judged: Judged, index: int, of_labels: bool) -> n
 
 
 def _cropped(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The picture around a box, as large as a panel."""
+    """Return the picture around a box, as large as a panel."""
     height, width = picture.shape[:2]
     wide = min(width, max(LEAST_WIDTH, 2 * (box[2] - box[0]), 1.3 * (box[3] - box[1]) * PANEL[0] / PANEL[1]))
     high = wide * PANEL[1] / PANEL[0]

@@ -37,7 +37,7 @@ class Reliability:
 
 
 def reliability(labels: Sequence[Labels], detections: Sequence[Labels], of_class: str = "Car") -> Reliability:
-    """Compares scores with labels of the same frames, both measured from the same camera.
+    """Compare scores with labels of the same frames, both measured from the same camera.
 
     A detection is right if a label of its class that no better one took lies at most 2 m away, centres seen from above
     (as nuScenes matches); left out if only a label of KITTI's similar class does, or a DontCare region covers it.
@@ -54,7 +54,7 @@ def reliability(labels: Sequence[Labels], detections: Sequence[Labels], of_class
 
 
 def _judged(labels: Labels, found: Labels, of_class: str) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of the detections that count, and whether each is right."""
+    """Return scores of the detections that count, and whether each is right."""
     found = found[found.names == of_class]
     found = found[np.argsort(-found.certainty, kind="stable")]
     apart = _distances(found, labels[labels.names == of_class])
@@ -66,12 +66,12 @@ def _judged(labels: Labels, found: Labels, of_class: str) -> tuple[np.ndarray, n
 
 
 def _distances(a: Labels, b: Labels) -> np.ndarray:
-    """(N, M) metres between centres, seen from above."""
+    """Return (N, M) metres between centres, seen from above."""
     return np.linalg.norm(a.location[:, None, [0, 2]] - b.location[None][:, :, [0, 2]], axis=2)
 
 
 def _in_regions(found: Labels, regions: Labels) -> np.ndarray:
-    """bool (N,): mostly inside one of the regions."""
+    """Return bool (N,): mostly inside one of the regions."""
     a = np.repeat(found.image_boxes, len(regions), axis=0)
     shared = image_intersections(a, np.tile(regions.image_boxes, (len(found), 1))).reshape(len(found), len(regions))
     return (shared > _IGNORED * image_areas(found.image_boxes)[:, None]).any(1)

@@ -15,8 +15,8 @@ from sicm_ros.geometry.boxes import CLASSES
 
 
 def compare(run: Run, source: StereoSource, model: str, progress: bool = True) -> None:
-    """Fills in `agreement` of each answered pair: F1 of its detections against the uncompressed network's; 1 where
-    neither found anything.
+    """Fill in `agreement` of each answered pair: F1 of its detections against the uncompressed
+    network's; 1 where neither found anything.
     """
     import sicm_ros
 

@@ -200,7 +200,7 @@ def _overlaps(detections: _Objects, labels: _Objects) -> tuple[dict[str, _Pairs]
 def _all_curves(
     labels: Sequence[Labels], detections: Sequence[Labels], weights: np.ndarray | None
 ) -> Iterator[tuple[tuple[str, str, str], list[np.ndarray]]]:
-    """Yield ((class, metric, overlap), [(replicates, 41) precision or similarity of each difficulty]) of all there is."""
+    """Yield ((class, metric, overlap), [(replicates, 41) precision or similarity of each difficulty])."""
     if len(labels) != len(detections):
         raise InputError(
             f"{len(labels)} frames of labels and {len(detections)} of detections; expected the same frames"

@@ -50,7 +50,7 @@ class Sample:
 
 
 def _mirrored_labels(labels: Labels, calibration: StereoCalibration) -> Labels:
-    """Labels of the mirrored pair, in the frame of its left camera, which is the mirrored right one."""
+    """Return the labels of the mirrored pair, in the frame of its left camera, which is the mirrored right one."""
     location = labels.location.copy()
     boxes = labels.image_boxes.copy()
     has_box = labels.has_box
@@ -125,8 +125,8 @@ def draw(
 
 
 def _window(labels, calibration, zoom, width, height, augmentation, rng) -> tuple[int, int]:
-    """Upper left corner of the window in the zoomed picture: its rows around the horizon, its columns often on an
-    object.
+    """Return the upper left corner of the window in the zoomed picture: its rows around the horizon,
+    its columns often on an object.
     """
     cx, cy = (calibration.cx + 0.5) * zoom - 0.5, (calibration.cy + 0.5) * zoom - 0.5
     full_width = calibration.width * zoom
@@ -150,8 +150,8 @@ def _window(labels, calibration, zoom, width, height, augmentation, rng) -> tupl
 
 
 def _right_disparity(disparity: np.ndarray) -> np.ndarray:
-    """Disparity as the right view sees it: every pixel of the left one moved to its match, the nearest surface
-    winning.
+    """Return the disparity as the right view sees it: every pixel of the left one moved to its match,
+    the nearest surface winning.
     """
     width = disparity.shape[1]
     cells = np.flatnonzero(disparity > 0)
@@ -165,7 +165,9 @@ def _right_disparity(disparity: np.ndarray) -> np.ndarray:
 
 
 def _light(left: np.ndarray, right: np.ndarray, strength: float, rng: np.random.Generator):
-    """Exposure, contrast, gamma, colour and noise: drawn for the pair, and again, a tenth as strong, for each view."""
+    """Change exposure, contrast, gamma, colour and noise: drawn for the pair, and again, a tenth as
+    strong, for each view.
+    """
     shared = rng.normal(0, 1, 6) * strength
     out = []
     for image in (left, right):
@@ -187,7 +189,9 @@ def _light(left: np.ndarray, right: np.ndarray, strength: float, rng: np.random.
 
 
 def _coded(left: np.ndarray, right: np.ndarray, rng: np.random.Generator):
-    """Both views, RGB, as WebP (blocks that predict each other, smoothed, as in AV1 and VVC) or JPEG leaves them."""
+    """Return both views, RGB, as WebP (blocks that predict each other, smoothed, as in AV1 and VVC)
+    or JPEG leaves them.
+    """
     extension, parameter, best = (
         (".webp", cv2.IMWRITE_WEBP_QUALITY, 70) if rng.random() < 0.8 else (".jpg", cv2.IMWRITE_JPEG_QUALITY, 40)
     )

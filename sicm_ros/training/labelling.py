@@ -56,7 +56,9 @@ def write_labelled(
 
 
 def labels_of(detections: Detections, sure: float = SURE, doubt: float = DOUBT) -> Labels:
-    """Detections as labels, in the same frame: sure ones as visible objects, doubtful ones as DontCare regions."""
+    """Return detections as labels, in the same frame: sure ones as visible objects, doubtful ones as
+    DontCare regions.
+    """
     found = from_detections(detections)
     found = found[found.certainty >= doubt]
     unclear = found.certainty < sure

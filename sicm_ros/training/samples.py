@@ -23,7 +23,9 @@ _RIG = ("fx", "fy", "cx", "cy", "baseline", "disparity_offset")
 
 
 def packed(source: DataSet, cache: Path, width: int) -> PackedPairs:
-    """The packed form of a data set, made at the first call. A folder that is packed already is taken as it is."""
+    """Return the packed form of a data set, made at the first call. A folder that is packed already
+    is taken as it is.
+    """
     if (source.path / "pairs.bin").is_file():
         return PackedPairs(source.path)
     frames = KittiObjects(source.path, split=source.split, labelled=True)
@@ -88,7 +90,7 @@ def _quiet_worker(_: int) -> None:
 
 
 def loader(config: TrainConfig, step: int, rank: int = 0, world: int = 1) -> DataLoader:
-    """Batches of the run from `step` on."""
+    """Return batches of the run from `step` on."""
     return DataLoader(
         TrainingSamples(config),
         batch_size=config.batch,
@@ -101,5 +103,5 @@ def loader(config: TrainConfig, step: int, rank: int = 0, world: int = 1) -> Dat
 
 
 def rigs_of(batch: dict[str, torch.Tensor]) -> Rigs:
-    """The calibrations of a batch."""
+    """Return the calibrations of a batch."""
     return Rigs(*batch["rig"].unbind(1))

@@ -27,7 +27,9 @@ _REACH = (
 
 
 def depth_extent(location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray) -> np.ndarray:
-    """Metres along z from the face that the camera sees to the centre, for N boxes, on the ray through the centre."""
+    """Return metres along z from the face that the camera sees to the centre, for N boxes, on the ray
+    through the centre.
+    """
     distance = np.hypot(location[:, 0], location[:, 2]).clip(1e-3)
     ray_x, ray_z = location[:, 0] / distance, location[:, 2] / distance
     along = np.abs(ray_x * np.cos(rotation_y) - ray_z * np.sin(rotation_y)).clip(1e-6)
@@ -36,7 +38,7 @@ def depth_extent(location: np.ndarray, dimensions: np.ndarray, rotation_y: np.nd
 
 
 def _splat(heat: np.ndarray, u: int, v: int, radius_u: float, radius_v: float) -> None:
-    """A Gaussian of the object's extent, maximum with what is there."""
+    """Add a Gaussian of the object's extent; the maximum with what is there stays."""
     h, w = heat.shape
     reach_u, reach_v = math.ceil(2.5 * radius_u), math.ceil(2.5 * radius_v)
     x = np.arange(max(0, u - reach_u), min(w, u + reach_u + 1))
@@ -47,8 +49,8 @@ def _splat(heat: np.ndarray, u: int, v: int, radius_u: float, radius_v: float) -
 
 
 def _peak(centre: float, low: float, high: float, end: int) -> float | None:
-    """Where an object peaks along one side of the map, in cells: its projected centre; where the map's border cuts it,
-    the nearest place to that in the middle third of what is to be seen of it. None if too little is.
+    """Return where an object peaks along one side of the map, in cells: its projected centre; where the map's border
+    cuts it, the nearest place to that in the middle third of what is to be seen of it. None if too little is.
 
     Args:
         centre: projected centre. low, high: of the image box; all in cells. end: cells of that side.
@@ -63,7 +65,7 @@ def _peak(centre: float, low: float, high: float, end: int) -> float | None:
 
 
 def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -> dict[str, np.ndarray]:
-    """Arrays for the losses.
+    """Return arrays for the losses.
 
     heat (classes, h, w); considered (h, w), 0 where nothing may be learnt from an empty cell (classes that aren't
     learnt, DontCare, hidden objects); urgency (h, w), what a missed centre counts; matching (h, w), disparity in cells

@@ -26,13 +26,13 @@ _SIZES = ("channels", "right_channels")
 
 
 def differs(network: MVSFCNet, start: str | Path) -> bool:
-    """Whether the latents of the model that a codec starts from have other channels than the network's."""
+    """Return whether the latents of the model that a codec starts from have other channels than the network's."""
     theirs = network_config(start).codec.prior
     return any(theirs.coded(view) != network.config.codec.prior.coded(view) for view in (LEFT, RIGHT))
 
 
 def widen_codec(network: MVSFCNet, start: str | Path, samples: TrainingSamples, count: int) -> None:
-    """Takes what knows the latents' channels over from `start`, whose other weights the network has already.
+    """Take what knows the latents' channels over from `start`, whose other weights the network has already.
 
     Channels that are new begin with what the old ones miss in `count` of the samples.
 
@@ -61,7 +61,7 @@ def _check(network: MVSFCNet, old: MVSFCNet) -> None:
 
 
 def _axes(network: MVSFCNet) -> dict[str, tuple[int, tuple[int, ...]]]:
-    """Of parameters that know a latent's channels: the axis, and how its entries are shared out."""
+    """Return, for parameters that know a latent's channels: the axis, and how its entries are shared out."""
     prior: PriorConfig = network.config.codec.prior
     left, right = prior.coded(LEFT), prior.coded(RIGHT)
     axes: dict[str, tuple[int, tuple[int, ...]]] = {
@@ -89,7 +89,7 @@ def _axes(network: MVSFCNet) -> dict[str, tuple[int, tuple[int, ...]]]:
 
 
 def _carry(network: MVSFCNet, old: MVSFCNet) -> None:
-    """The weights of channels that both have. What a new one brings to a layer is nothing yet."""
+    """Copy the weights of channels that both have. What a new one brings to a layer is nothing yet."""
     ours_all, theirs, old_axes = network.state_dict(), old.state_dict(), _axes(old)
     for name, (axis, shares) in _axes(network).items():
         ours = ours_all[name]
@@ -102,7 +102,7 @@ def _carry(network: MVSFCNet, old: MVSFCNet) -> None:
 
 @torch.no_grad()
 def _fill(network: MVSFCNet, before: int, x: Tensor, gradients: Tensor) -> None:
-    """The left latent's channels from `before` on, of cells x (N, D) and the task's gradients there."""
+    """Set the left latent's channels from `before` on, for cells x (N, D) and the task's gradients there."""
     # torch's containers don't say what they hold.
     analysis: Any = network.encoder.linear.scales
     synthesis: Any = network.decoder.linear.scales

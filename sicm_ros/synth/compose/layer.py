@@ -29,7 +29,9 @@ class Sprite:
     shade: np.ndarray | None = None
 
     def window(self, height: int, width: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        """Where the sprite lies in a picture of that size, and which part of the sprite that is (both may be empty)."""
+        """Return where the sprite lies in a picture of that size, and which part of the sprite that
+        is (both may be empty).
+        """
         h, w = self.alpha.shape
         rows = slice(min(max(self.top, 0), height), min(max(self.top + h, 0), height))
         columns = slice(min(max(self.left, 0), width), min(max(self.left + w, 0), width))

@@ -36,13 +36,13 @@ def _renderer() -> Renderer:
 
 
 def random_cameras(rng: np.random.Generator) -> tuple[Camera, Camera]:
-    """Responses of a rig's cameras; noise as in KITTI's pictures, which are little compressed and well lit."""
+    """Return responses of a rig's cameras; noise as in KITTI's pictures, which are little compressed and well lit."""
     left = replace(Camera.any(rng), noise=float(rng.uniform(0.8, 2.0)), vignette=0.0)
     return left, left.twin(rng)
 
 
 def random_light(rng: np.random.Generator) -> Light:
-    """Sun and sky of one picture: from high and clear to a closed sheet of clouds."""
+    """Return sun and sky of one picture: from high and clear to a closed sheet of clouds."""
     overcast = float(rng.choice([0.0, rng.uniform(0.2, 1.0)], p=[0.6, 0.4]))
     sun = np.array([2.6, 2.4, 2.1]) * rng.uniform(0.6, 1.1) * (1 - 0.9 * overcast)
     return Light(
@@ -65,7 +65,7 @@ def rendered(
     calibration: StereoCalibration,
     rng: np.random.Generator,
 ) -> Layer | None:
-    """A mesh that fills a box, as a rig's two cameras see it under a light; `kind` is for the record.
+    """Return a mesh that fills a box, as a rig's two cameras see it under a light; `kind` is for the record.
 
     The mesh stands on z = 0 about the origin and looks along x. None where it is too near to be drawn.
     """
@@ -109,7 +109,7 @@ def rendered(
 
 
 def _on_floor(mesh: Mesh, box: Box) -> Mesh:
-    """The mesh where its box stands and the ground around it, in the renderer's axes: x ahead, y left, z up."""
+    """Return the mesh where its box stands and the ground around it, in the renderer's axes: x ahead, y left, z up."""
     x, _, z = box.location
     yaw = -np.pi / 2 - box.rotation_y
     body = mesh.placed((z, -x, 0.0), yaw, identity=OBJECT)
@@ -120,7 +120,9 @@ def _on_floor(mesh: Mesh, box: Box) -> Mesh:
 
 
 def _window(box: Box, calibration: StereoCalibration) -> tuple[int, int, int, int, int] | None:
-    """Left, top, right, bottom of what is drawn, in pixels of the picture, and the samples that each gets each way."""
+    """Return left, top, right, bottom of what is drawn, in pixels of the picture, and the samples
+    that each gets each way.
+    """
     grown = box.dimensions + np.array([0.3, 2 * SURROUNDINGS, 2 * SURROUNDINGS])
     if box.location[2] <= 0:
         return None
@@ -141,14 +143,14 @@ def _window(box: Box, calibration: StereoCalibration) -> tuple[int, int, int, in
 
 
 def _averaged(planes: Sequence[np.ndarray], sampling: int) -> np.ndarray:
-    """float32 (h, w, C): pixels as means of sampling x sampling samples."""
+    """Return float32 (h, w, C): pixels as means of sampling x sampling samples."""
     height, width = planes[0].shape
     size = width // sampling, height // sampling
     return np.dstack([cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_AREA) for plane in planes])
 
 
 def _continued(weighted: np.ndarray, cover: np.ndarray) -> np.ndarray:
-    """float32 (h, w, C): what was weighted by its cover as it is, and continued some pixels beyond the edge."""
+    """Return float32 (h, w, C): what was weighted by its cover as it is, and continued some pixels beyond the edge."""
     wide = [cv2.GaussianBlur(np.ascontiguousarray(plane), (0, 0), 2.0) for plane in np.moveaxis(weighted, 2, 0)]
     around = np.dstack(wide) / np.maximum(cv2.GaussianBlur(cover, (0, 0), 2.0), 1e-6)[..., None]
     return np.where((cover > 0.3)[..., None], weighted / np.maximum(cover, 1e-6)[..., None], around).astype(np.float32)
