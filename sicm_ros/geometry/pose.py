@@ -142,7 +142,7 @@ def covariances(centres: np.ndarray, quaternions: np.ndarray, sizes: np.ndarray,
 def to_pose(
     location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Turn KITTI boxes (N, 3), (N, 3), (N,) into centres (N, 3), quaternions x, y, z, w (N, 4), sizes l, w, h (N, 3)."""
+    """Turn KITTI boxes (N, 3), (N, 3), (N,) into centres (N, 3), quaternions xyzw (N, 4), sizes l, w, h (N, 3)."""
     location, dimensions = np.asarray(location, np.float64), np.asarray(dimensions, np.float64)
     half = np.asarray(rotation_y, np.float64) / 2
     centre = location.copy()
