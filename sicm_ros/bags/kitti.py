@@ -38,8 +38,8 @@ def from_kitti(
         overwrite: replace an existing bag.
         progress: show a bar.
     """
-    frames = open_kitti(source)
-    frames = frames if limit is None else frames[:limit]
+    all_frames = open_kitti(source)
+    frames = all_frames if limit is None else all_frames[:limit]
     drive = KittiSource(Path(source), frames, compress, quality)
     with (
         BagWriter(out, storage, overwrite) as bag,

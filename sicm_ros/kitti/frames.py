@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import overload
 
 import cv2
 import numpy as np
@@ -193,7 +194,13 @@ class KittiFrames(Sequence[StereoFrame], ABC):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> StereoFrame: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[StereoFrame]: ...
+
+    def __getitem__(self, index: int | slice) -> StereoFrame | list[StereoFrame]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         return self.frame(self.names[index])

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from sicm_ros.config import Config
 from sicm_ros.errors import InputError
 from sicm_ros.model.folder import find_model, read_model, save_model
 
 
-def _sizes(config) -> dict:
+def _sizes(config: Config) -> dict:
     """A network's configuration but for how its scores become chances, which is fitted anew to a mean."""
     tree = config.tree()
     tree.get("detector", {}).pop("scores", None)
