@@ -84,12 +84,12 @@ def of_nodes(nodes: tuple[str, ...], *names: str) -> list[Argument]:
 def parameter_file(node: str) -> Argument:
     """The argument for a node's parameter file."""
     default = str(Path(get_package_share_directory(PACKAGE), "config", f"{node}.yaml"))
-    return Argument(f"{node}_params", f"YAML file with parameters of the {node}; arguments overrule it.", default)
+    return Argument(f"{node}_params", f"YAML file with parameters of the {node}; arguments override it.", default)
 
 
 def common() -> list[Argument]:
     """Arguments that every launch file has."""
-    sim_time = "Take the time from /clock. Not given: as in the parameter files, and true where a bag is played here."
+    sim_time = "Take the time from /clock. Not given: as in the parameter files, and true if a bag is played here."
     levels = f"Least severe messages that are logged ({', '.join(LEVELS)})."
     return [
         Argument("namespace", "Namespace of everything that is started, such as the vehicle's name."),
