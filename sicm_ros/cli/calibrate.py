@@ -6,13 +6,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-SUMMARY = "fit how a model's scores become chances, on frames that nothing was trained on"
+SUMMARY = "fit how a model's scores become chances, on frames that it was not trained on"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     from sicm_ros.cli.evaluate import quality
 
-    parser.add_argument("model", type=Path, help="folder of a model; its config.yaml is written anew")
+    parser.add_argument("model", type=Path, help="folder of a model; its config.yaml is rewritten")
     parser.add_argument("dataset", type=Path, help="labelled KITTI folder or archives")
     parser.add_argument("--split", help="frames to take: validation, an index file, or drives")
     parser.add_argument(
@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=quality,
         default=[None, 0.3, 0.5],
         metavar="Q",
-        help="0 to 1, or 'uncompressed'; they count alike (default: uncompressed 0.3 0.5)",
+        help="0 to 1, or 'uncompressed', with equal weights (default: uncompressed 0.3 0.5)",
     )
 
 

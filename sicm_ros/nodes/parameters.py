@@ -59,7 +59,13 @@ class Parameter:
         """The values that are allowed, as the end of a sentence."""
         if self.choices:
             return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
-        kind = {bool: "true or false", str: "a text", list: "a list of texts", int: "a whole number", float: "a number"}
+        kind = {
+            bool: "true or false",
+            str: "a string",
+            list: "a list of strings",
+            int: "a whole number",
+            float: "a number",
+        }
         return f"{kind[type(self.default)]}{f' from {self.range}' if self.range else ''}"
 
     def accept(self, value: Any) -> bool | int | float | str | list:
@@ -79,7 +85,7 @@ class Parameter:
         if not right or (self.choices and value not in self.choices):
             shown = value if isinstance(value, str) and value else repr(value)
             number = kind is str and not self.choices and type(value) in (int, float)
-            quotes = f"; what looks like a number needs quotes of its own: \"'{value}'\"" if number else ""
+            quotes = f"; a string that looks like a number needs its own quotes: \"'{value}'\"" if number else ""
             raise InputError(f"{self.name} is {shown}; expected {self.expected}{quotes}")
         return value
 
@@ -377,7 +383,7 @@ class Parameters:
             if name not in known and not self._node.has_parameter(name) and "." not in name:
                 close = get_close_matches(name, self._table, 1)
                 hint = f" (perhaps {close[0]})" if close else ""
-                self._node.get_logger().warning(f"there is no parameter {name}{hint}, so it has no effect")
+                self._node.get_logger().warning(f"unknown parameter {name}{hint}; it has no effect")
 
     def _widen(self, changes: list) -> list:
         """Whole numbers serve for numbers while the node runs too."""
@@ -400,7 +406,7 @@ class Parameters:
             try:
                 p.accept(change.value)
                 if p.until_configured and self._configured():
-                    raise InputError(f"{p.name} can't be changed while the node is configured: clean it up first")
+                    raise InputError(f"{p.name} cannot change while the node is configured: clean the node up first")
             except InputError as error:
                 return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
