@@ -9,6 +9,7 @@ TORCH_INDEX ?=
 DATA ?=
 LINK ?=
 TESTS ?= test
+WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,9 +44,9 @@ demo: setup ## the whole chain on the drive in this repository; DATA=a bag or a 
 bench: $(DONE)/bench ## rate and accuracy compared with other codecs, on a few rendered frames, in about ten minutes
 	$(BIN)/sicm bench run quick --out runs/quick --workers $$(nproc) && $(BIN)/sicm bench report runs/quick
 
-test: setup $(DONE)/test $(WS)/built_for_tests ## the tests, and what was skipped and why; TESTS=test/test_x.py for some of them
+test: setup $(DONE)/test $(WS)/built_for_tests ## the tests, and what was skipped and why; TESTS=test/test_x.py for some, WORKERS=0 for one after the other
 	$(SAY) "Tests, with real node processes over DDS"
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 soak: setup ## three minutes at full speed through the real nodes: memory, losses, latency
 	$(SAY) "400 pairs through encoder and decoder"
@@ -115,7 +116,7 @@ $(WS)/built_for_tests: $(wildcard without_ros/autoware_perception_msgs/*/* witho
 
 $(DONE)/test: pyproject.toml without_ros/constraints.txt | $(DONE)/python
 	$(SAY) "What only the tests need"
-	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,openvino]'
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,openvino]' pytest-xdist
 	@touch $@
 
 $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python

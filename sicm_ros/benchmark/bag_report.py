@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from sicm_ros.benchmark import page
-from sicm_ros.benchmark.codecs import PictureCodec
+from sicm_ros.benchmark.codecs import Mode, PictureCodec
 from sicm_ros.benchmark.coders import CodedPictures, Coder, Ours
 from sicm_ros.benchmark.comparison import ABOVE, WIDTH, jpeg
 from sicm_ros.benchmark.drift import NEAR, Drift, drift
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 OURS = "ours"
 QUALITIES = (0.2, 0.5, 0.8)
 # Codec, mode, preset, qualities at the camera's size, and at the detector's own.
-ANCHORS = (
+ANCHORS: tuple[tuple[str, Mode, str, tuple[float, ...], tuple[float, ...]], ...] = (
     ("jpeg", "intra", "", (10, 40), (10, 40)),
     ("webp", "intra", "", (), (0, 20)),
     ("jxl", "intra", "", (), (15, 5)),
@@ -197,8 +197,8 @@ def _tree(row: Row, rate: float) -> dict:
 
 
 def _page(report: DriveReport, tree: dict, model: Model, threads: int) -> str:
-    titles = ("codec, size, quality", "bytes per pair", "kbit/s", "encode, ms", "decode and detect, ms")
-    titles += ("agreement, F1", "kept", "lost", "new", "moved by, m")
+    titles = ["codec, size, quality", "bytes per pair", "kbit/s", "encode, ms", "decode and detect, ms"]
+    titles += ["agreement, F1", "kept", "lost", "new", "moved by, m"]
     rows = []
     for row, facts in zip(report.rows, tree["codecs"]):
         cells = [f"{label_of(row.anchor)}, {row.variant}, {row.quality:g}", f"{row.bytes:,.0f}"]

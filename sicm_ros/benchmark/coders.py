@@ -71,6 +71,11 @@ class Ours:
         return [[detector.decode(streams[0]).detections] for detector in detectors]
 
 
+def of_model(model: Model, quality: float | None) -> Coder:
+    """Return a model's own coder at a quality, 0 to 1; for None the one that compresses nothing."""
+    return Uncompressed() if quality is None else Ours(model, quality)
+
+
 @dataclass(frozen=True)
 class CodedPictures:
     """A codec of pictures, at the camera's size or at that of the detector's input (width, height)."""
@@ -133,6 +138,8 @@ class CodedFeatures:
     def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
         import torch
 
+        from sicm_ros.network.disparity import three
+
         (frame,) = frames
         found = []
         for detector in detectors:
@@ -141,7 +148,7 @@ class CodedFeatures:
                 (channels, config.input_height // stride, config.input_width // stride)
                 for channels, stride in zip(detector.network.backbone.channels, (4, 8, 16))
             )
-            features = tuple(
+            features = three(
                 torch.from_numpy(scale).to(detector.device, memory_format=torch.channels_last)
                 for scale in self.codec.decode(streams, shapes)
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import resources
+from importlib.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
@@ -149,7 +150,7 @@ class BenchmarkConfig(Config):
 def load_config(source: str | Path) -> BenchmarkConfig:
     """A configuration that ships, by name, or of a file. InputError names what is wrong with it."""
     shipped = resources.files("sicm_ros.benchmark").joinpath("configs")
-    path = Path(source)
+    path: Path | Traversable = Path(source)
     if not path.is_file():
         names = sorted(p.name[:-5] for p in shipped.iterdir() if p.name.endswith(".yaml"))
         if str(source) not in names:

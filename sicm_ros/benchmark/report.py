@@ -192,15 +192,13 @@ def _points(results: DatasetResults) -> str:
 
 def _times(times: dict) -> str:
     ours = times["ours"]
-    rows = [
-        ("ours (decode with detection)", page.number(ours["bytes"]), f"{ours['encode']:.1f}", f"{ours['decode']:.1f}")
-    ]
-    rows = [(*rows[0], "", "")]
+    whole = page.number(ours["bytes"]), f"{ours['encode']:.1f}", f"{ours['decode']:.1f}"
+    rows: list[tuple[str, ...]] = [("ours (decode with detection)", *whole, "", "")]
     marks = ["ours"]
     for stage, value in ours["stages"].items():
         side, name = stage.split(": ", 1)
-        cells = (f"{value:.1f}", "") if side == "encode" else ("", f"{value:.1f}")
-        rows.append((f"  {name}", "", *cells, "", ""))
+        own = (f"{value:.1f}", "") if side == "encode" else ("", f"{value:.1f}")
+        rows.append((f"  {name}", "", *own, "", ""))
         marks.append("part")
     for name, timing in times["others"].items():
         ratio = times["ratios"][name]

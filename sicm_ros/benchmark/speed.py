@@ -275,8 +275,8 @@ def table(times: dict):
     )
     for stage, value in ours["stages"].items():
         side, name = stage.split(": ", 1)
-        cells = (f"{value:.1f}", "") if side == "encode" else ("", f"{value:.1f}")
-        result.add_row(f"  {name}", "", *cells, style="dim")
+        own = (f"{value:.1f}", "") if side == "encode" else ("", f"{value:.1f}")
+        result.add_row(f"  {name}", "", *own, style="dim")
     result.add_section()
     for name, timing in times["others"].items():
         ratio = times["ratios"][name]

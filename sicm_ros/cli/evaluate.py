@@ -55,17 +55,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     chain = parser.add_argument_group("a model on DATASET")
     options.add_model(chain)
-    chain.add_argument(
-        "--quality",
-        nargs="+",
-        type=quality,
-        default=[0.5],
-        metavar="0..1",
-        help="one or several, 0 to 1, or 'uncompressed' (default: 0.5)",
-    )
-    chain.add_argument(
-        "--split", help="frames to use: train, validation, test, another index file's name, a file of names, or drives"
-    )
+    options.add_qualities(chain, [0.5])
+    options.add_split(chain)
     options.add_limit(chain, "the first ones")
     options.add_device(chain)
     chain.add_argument(
@@ -79,10 +70,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder of the detections; an interrupted run resumes there (default: runs/evaluate/...)",
     )
-
-
-def quality(text: str) -> float | None:
-    return None if text == "uncompressed" else options.quality(text)
 
 
 def run(args: argparse.Namespace) -> None:

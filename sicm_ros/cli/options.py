@@ -64,6 +64,26 @@ def add_quality(parser: argparse.ArgumentParser, default: float = 0.5) -> None:
     )
 
 
+def add_qualities(
+    parser: argparse._ActionsContainer, default: list[float | None], what: str = "one or several"
+) -> None:
+    """--quality, several, the uncompressed network among them."""
+    told = " ".join("uncompressed" if value is None else f"{value:g}" for value in default)
+    parser.add_argument(
+        "--quality",
+        nargs="+",
+        type=_quality_or_none,
+        default=default,
+        metavar="0..1",
+        help=f"0 to 1, or 'uncompressed'; {what} (default: {told})",
+    )
+
+
+def add_split(parser: argparse._ActionsContainer) -> None:
+    """--split, which frames of a KITTI folder."""
+    parser.add_argument("--split", help="frames to take: train, test, val, validation, a file of names, or drives")
+
+
 def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None = None) -> None:
     """--limit, at most so many pairs."""
     told = "" if default is None else " (default: %(default)s)"
@@ -121,6 +141,10 @@ def quality(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r}; expected 0 to 1")
     return value
+
+
+def _quality_or_none(text: str) -> float | None:
+    return None if text == "uncompressed" else quality(text)
 
 
 def positive(text: str) -> int:

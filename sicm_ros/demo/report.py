@@ -91,9 +91,9 @@ def _tiles(facts: dict[str, Any]) -> str:
 
 def _sizes(run: Run) -> str:
     ours = run.mean("bytes")
-    rows = [("this stream", ours, "ours"), (f"JPEG, quality {JPEG_QUALITY}", run.mean("jpeg"), "")]
-    rows += [("PNG, lossless", run.mean("png"), ""), ("raw images", run.mean("raw"), "")]
-    rows = [row for row in rows if row[1]]
+    measured = [("this stream", ours, "ours"), (f"JPEG, quality {JPEG_QUALITY}", run.mean("jpeg"), "")]
+    measured += [("PNG, lossless", run.mean("png"), ""), ("raw images", run.mean("raw"), "")]
+    rows = [(name, size, kind) for name, size, kind in measured if size]
     largest = max((size for _, size, _ in rows), default=1.0)
     cells = []
     for name, size, kind in rows:
@@ -138,11 +138,12 @@ def _data(run: Run) -> str:
         }
         for p in run.pairs
     ]
+    shown = [i for i, p in enumerate(run.pairs) if p.frame is not None]
     frames = [
         {"pair": i, "picture": b64encode(p.frame[0]).decode(), "above": b64encode(p.frame[1]).decode()}
         for i, p in enumerate(run.pairs)
         if p.frame is not None
     ]
-    every = frames[1]["pair"] - frames[0]["pair"] if len(frames) > 1 else 1
+    every = shown[1] - shown[0] if len(shown) > 1 else 1
     # "<" can't close the script element when it is written as an escape.
     return json.dumps({"pairs": pairs, "frames": frames, "every": every}).replace("<", "\\u003c")

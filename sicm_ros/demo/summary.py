@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -24,6 +24,9 @@ FRAME_WIDTH = 960  # pixels of a picture in the report
 LINK_FACTS = ("profile", "seed", "received", "published", "damaged", "duplicates", "reordered")  # of its diagnostics
 COMPUTES = ("engine", "number_type", "device", "threads")  # of the diagnostics of encoder and decoder
 MAX_FRAMES = 120  # pictures in the report; longer drives show every second, third ... pair
+
+
+Jpeg: TypeAlias = bytes
 
 
 @dataclass
@@ -52,7 +55,7 @@ class PlayedPair:
     raw: int = 0
     png: int = 0
     jpeg: int = 0
-    frame: tuple[bytes, bytes] | None = None
+    frame: tuple[Jpeg, Jpeg] | None = None
 
 
 @dataclass
@@ -130,7 +133,7 @@ class Run:
             "pairs_out": len(self.answered),
             "lost": self.lost,
             "link": {k: v for k, v in self.link.items() if k in LINK_FACTS} or None,
-            "detections": sum(len(p.boxes) for p in self.answered),
+            "detections": sum(len(p.boxes) for p in self.pairs if p.boxes is not None),
             "labels": sum(p.labels or 0 for p in self.pairs) if any(p.labels is not None for p in self.pairs) else None,
             "agreement_mean": rounded(self.mean("agreement"), 3),
             "bytes_per_pair_mean": rounded(size),

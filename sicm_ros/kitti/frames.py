@@ -97,6 +97,13 @@ class StereoFrame:
         labels = self._frames.read_labels(self._files.labels)
         return labels.moved(self.source.left_origin_shift)
 
+    @property
+    def truth(self) -> Labels:
+        """The labels of a frame that must have some. Raises InputError for one without a label file."""
+        if self.labels is None:
+            raise InputError(f"{self.name} has no labels; expected a labelled frame")
+        return self.labels
+
     @cached_property
     def disparity(self) -> np.ndarray | None:
         if self._files.disparity is None:

@@ -38,7 +38,7 @@ def new_folder(output: Path) -> Iterator[Path]:
 def write_pair(
     folder: Path,
     name: str,
-    images: Sequence[np.ndarray],
+    images: Sequence[np.ndarray] | np.ndarray,
     calibration: KittiCalibration,
     labels: Labels,
     jpeg: bool = True,

@@ -224,7 +224,7 @@ class EncoderNode(ManagedNode):
     def _put_boxes(self, message: CompressedStereoFeatures, seen: ImagePair) -> tuple[str, str] | None:
         """Detects here, and puts the boxes alone into a message; cause and text where even they don't fit."""
         with self.health.tally.timed("detect"):
-            found = self.model.detect_uncompressed(seen.left, seen.right, seen.calibration).detections
+            found = self.model.detect_uncompressed(seen).detections
         data = box_packet.pack_boxes(
             found.above(self.parameters.min_score),
             self.model.fingerprint,

@@ -95,5 +95,5 @@ def own_picture(rgb: np.ndarray, header: Any) -> Image:
     """What cv_bridge makes of uint8 (height, width, 3) RGB, for where it isn't installed."""
     height, width = rgb.shape[:2]
     image = Image(header=header, height=height, width=width, encoding="rgb8", step=3 * width)
-    image.data.frombytes(memoryview(rgb).cast("B"))
+    image.data.frombytes(rgb.data.cast("B"))
     return image

@@ -177,7 +177,7 @@ class Request:
         return {
             a.parameter.name: self[a.name]
             for a in self._arguments.values()
-            if node in a.nodes and self[a.name] is not None
+            if a.parameter is not None and node in a.nodes and self[a.name] is not None
         }
 
     def settled(self, node: str) -> dict[str, Any]:
@@ -212,7 +212,7 @@ class Request:
             return _matching(yaml.safe_load(path.read_text(encoding="utf-8")) or {}, self._full_name(node))
         except (OSError, AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
             mark = getattr(error, "problem_mark", None)
-            place = f" at line {mark.line + 1}: {error.problem}" if mark else ""
+            place = f" at line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark else ""
             raise InputError(
                 f"{argument}: {path} is not a ROS parameter file{place}; expected /**: ros__parameters: name: value"
             ) from None

@@ -79,7 +79,7 @@ class Parameter:
             value = float(value)
         elif kind is list and isinstance(value, str):
             value = [value]
-        right = type(value) is kind and (kind is not list or all(isinstance(v, str) for v in value))
+        right = type(value) is kind and not (isinstance(value, list) and not all(isinstance(v, str) for v in value))
         if right and self.minimum is not None:
             right = math.isfinite(value) and self.minimum <= value <= self.maximum
         if not right or (self.choices and value not in self.choices):
@@ -365,7 +365,7 @@ class Parameters:
                 descriptor.additional_constraints = " or ".join(p.choices)
             if p.minimum is not None and isinstance(p.default, float):
                 descriptor.floating_point_range = [FloatingPointRange(from_value=p.minimum, to_value=p.maximum)]
-            elif p.minimum is not None:
+            elif p.minimum is not None and p.maximum is not None:
                 descriptor.integer_range = [IntegerRange(from_value=int(p.minimum), to_value=int(p.maximum))]
             node.declare_parameter(p.name, p.accept(given), descriptor, ignore_override=True)
         node.add_on_set_parameters_callback(self._check)

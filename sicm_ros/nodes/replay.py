@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -144,7 +145,7 @@ class ReplayNode(Node):
     def _all_matched(self) -> bool:
         """Whether DDS reaches every subscriber that the graph knows of, and both camera_infos reach somebody."""
         infos = [self._outputs[topic] for topic in (LEFT_INFO, RIGHT_INFO)]
-        return all(p.get_subscription_count() for p in infos) and all(
+        return all(p is not None and p.get_subscription_count() for p in infos) and all(
             p.get_subscription_count() >= self.count_subscribers(p.topic_name)
             for p in filter(None, self._outputs.values())
         )
@@ -153,7 +154,8 @@ class ReplayNode(Node):
         """Who is missing before playing makes sense; empty if nobody is."""
         p = self.parameters
         for topic in self._source.topics:
-            if not self._outputs[topic].get_subscription_count():
+            output = self._outputs[topic]
+            if output is None or not output.get_subscription_count():
                 return f"nobody subscribes to {topic}"
         for topic in filter(None, p.wait_for_topics):
             if not self.count_subscribers(topic):
@@ -274,7 +276,7 @@ class ReplayNode(Node):
 
 def _stamp(data: bytes) -> int:
     """Header stamp of a serialised message whose first field is its header."""
-    order = "little" if data[1] & 1 else "big"
+    order: Literal["little", "big"] = "little" if data[1] & 1 else "big"
     return int.from_bytes(data[4:8], order, signed=True) * 10**9 + int.from_bytes(data[8:12], order)
 
 

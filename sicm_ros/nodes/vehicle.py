@@ -149,7 +149,7 @@ class Vehicle:
     # -- executor's thread --------------------------------------------------------------------------------------------
 
     def subscribe(self) -> None:
-        options = {"qos_overriding_options": qos.overridable()}
+        options: dict[str, Any] = {"qos_overriding_options": qos.overridable()}
         # Most packets carry their calibration themselves: its silence is no trouble.
         self._description = self._node.create_subscription(
             CodecDescription, self._topic("codec_description"), self._on_description, qos.latched(), **options
@@ -331,15 +331,17 @@ class Vehicle:
         Raises:
             FrameError: neither knows.
         """
+        frames = self._frames
+        assert frames is not None, "asked for only where frames are looked up"
         if not header.frame_id:
             raise FrameError("the images have no frame (header.frame_id is empty): set it in the camera driver")
         try:
-            return self._frames.find(frame, f"{self._prefix}{header.frame_id}", header.stamp)
+            return frames.find(frame, f"{self._prefix}{header.frame_id}", header.stamp)
         except FrameError as error:
             mount = self._mount
             if mount is None or mount.optical != header.frame_id:
                 raise FrameError(f"{error}; {self._unplaced()}") from None
-        return self._frames.find(frame, f"{self._prefix}{mount.base}", header.stamp) @ mount.pose
+        return frames.find(frame, f"{self._prefix}{mount.base}", header.stamp) @ mount.pose
 
     def publish(self, detections: Detections, job: Job, placement: Placement) -> None:
         """Publishes what a message showed."""

@@ -57,10 +57,12 @@ class Process:
     lines: queue.Queue[str] = field(default_factory=queue.Queue)
 
     def follow(self) -> None:
-        """Reads standard output in a thread."""
+        """Read standard output, which must be a pipe, in a thread."""
+        said = self.popen.stdout
+        assert said is not None, f"{self.name}: standard output is no pipe"
 
         def read() -> None:
-            with self.popen.stdout as said:
+            with said:
                 for line in said:
                     self.lines.put(line.strip())
 

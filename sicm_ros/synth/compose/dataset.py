@@ -121,6 +121,7 @@ def _adopt(job: _Job) -> None:
 
 
 def _write(index: int) -> str:
+    assert _job is not None, "a worker adopts its job first"
     return _job.write(index)
 
 

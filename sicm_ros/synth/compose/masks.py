@@ -70,9 +70,9 @@ def write_cutouts(source: str | Path, output: str | Path, images: str | Path | N
                 cv2.imwrite(str(unfinished / file), cutout[..., [2, 1, 0, 3]])
                 rows.append((file, picture.name, int(np.ptp(np.nonzero(mask)[0])) + 1, "unknown"))
         if not counts:
-            raise InputError(f"{source}: no whole person or cyclist of at least {least} pixels height found")
-        with (unfinished / "index.csv").open("w", newline="") as file:
-            writer = csv.writer(file)
+            raise InputError(f"{source}: no whole person or cyclist at least {least} pixels height found")
+        with (unfinished / "index.csv").open("w", newline="") as index:
+            writer = csv.writer(index)
             writer.writerows([("file", "source", "height", "view"), *rows])
     return dict(counts)
 
@@ -181,11 +181,17 @@ def _numbers(path: Path, shape: tuple[int, int]) -> np.ndarray:
     return red << 16 | green << 8 | blue
 
 
+def size_of(image: np.ndarray) -> tuple[int, int]:
+    """Return height and width of an image (H, W, ...)."""
+    height, width = image.shape[:2]
+    return height, width
+
+
 def _penn_fudan(source: Path) -> Iterator[Pictured]:
     for path in sorted((source / "PedMasks").glob("*_mask.png")):
         name = path.stem.removesuffix("_mask")
         image = _read(source / "PNGImages" / f"{name}.png")
-        numbers = _numbers(path, image.shape[:2])
+        numbers = _numbers(path, size_of(image))
         yield Pictured(name, image, [Instance("person", numbers == n) for n in np.unique(numbers) if n])
 
 
@@ -194,8 +200,8 @@ def _voc(source: Path) -> Iterator[Pictured]:
     void = _voc_colour(255)
     for path in sorted((source / "SegmentationObject").glob("*.png")):
         image = _read(source / "JPEGImages" / f"{path.stem}.jpg")
-        objects = _numbers(path, image.shape[:2])
-        classes = _numbers(source / "SegmentationClass" / path.name, image.shape[:2])
+        objects = _numbers(path, size_of(image))
+        classes = _numbers(source / "SegmentationClass" / path.name, size_of(image))
         instances = []
         for number in np.unique(objects):
             mask = objects == number
@@ -243,7 +249,7 @@ def _coco(annotations: Sequence[Path], images: str | Path | None) -> Iterator[Pi
             image = _read(file)
             try:
                 instances = [
-                    Instance(categories[one["category_id"]], _coco_mask(one["segmentation"], image.shape[:2], path))
+                    Instance(categories[one["category_id"]], _coco_mask(one["segmentation"], size_of(image), path))
                     for one in wanted
                 ]
             except (KeyError, ValueError, TypeError, IndexError, cv2.error) as error:

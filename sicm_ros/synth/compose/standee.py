@@ -21,7 +21,7 @@ import numpy as np
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import wrap_angle
-from sicm_ros.synth.compose.layer import Box, Layer
+from sicm_ros.synth.compose.layer import Box, Layer, two_views
 from sicm_ros.synth.compose.warp import seen
 
 CLASSES = {"pedestrian": "Pedestrian", "person_sitting": "Person_sitting", "cyclist": "Cyclist"}
@@ -101,7 +101,7 @@ class Standee:
         points = self._surface(box)
         metres = box.dimensions[0] / self.extent[0]
         shrink = float(box.location[2] / calibration.fx / metres)
-        views = tuple(seen(self.colour, self.alpha, points, view, calibration, shrink) for view in (0, 1))
+        views = two_views(seen(self.colour, self.alpha, points, view, calibration, shrink) for view in (0, 1))
         return Layer(box, views, self.source)
 
     def _surface(self, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
