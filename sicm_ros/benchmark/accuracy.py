@@ -190,7 +190,7 @@ def _done(folder: Path) -> dict[str, tuple[float, float]]:
                 name, size, bpp = line.strip().rsplit(",", 2)
                 sizes[name] = int(size), float(bpp)
             except ValueError:
-                raise InputError(f"{path}, line {number}: {line.strip()!r}; delete {folder} to begin anew") from None
+                raise InputError(f"{path}, line {number}: {line.strip()!r}; delete {folder} to start again") from None
     return sizes
 
 

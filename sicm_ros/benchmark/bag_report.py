@@ -197,7 +197,7 @@ def _tree(row: Row, rate: float) -> dict:
 
 
 def _page(report: DriveReport, tree: dict, model: Model, threads: int) -> str:
-    titles = ["codec, size, quality", "bytes a pair", "kbit/s", "encode, ms", "decode and detect, ms"]
+    titles = ["codec, size, quality", "bytes per pair", "kbit/s", "encode, ms", "decode and detect, ms"]
     titles += ["agreement, F1", "kept", "lost", "new", "moved by, m"]
     rows = []
     for row, facts in zip(report.rows, tree["codecs"]):
@@ -207,21 +207,21 @@ def _page(report: DriveReport, tree: dict, model: Model, threads: int) -> str:
         rows.append((*cells, page.number(row.drift.displacement, ".2f")))
     marks = ["ours" if row.anchor == OURS else "" for row in report.rows]
     key = (
-        '<p class="key"><i style="background:var(--label)"></i>detections on uncompressed pictures'
+        '<p class="key"><i style="background:var(--label)"></i>detections on uncompressed images'
         '<i style="background:var(--detection)"></i>detections on what was received</p>'
     )
     sheets = "".join("".join(page.panel(*panel) for panel in sheet) + "<hr>" for sheet in report.sheets)
-    body = page.card(page.table(titles, rows, marks), "Bytes, time, and how far detections drift")
+    body = page.card(page.table(titles, rows, marks), "Bytes, time, and drift of detections")
     body += page.card(key + sheets, "The same pairs at about equal bits")
     method = (
-        f"{report.pairs} pairs of the drive, evenly spread, {report.rate:.1f} Hz. Bytes are whole streams, headers "
-        "included (ours: with the calibration), both views together.",
-        f"Drift: detections with score {LIKELY} and more against those of the uncompressed network on uncompressed "
-        f"pictures; the same object: same class and at most {NEAR:g} m apart, seen from above. No labels here: "
-        "agreement says how little the coding changes, not how right the detector is.",
-        f"Times: medians, {threads} threads. The other encoders and decoders run as processes of ffmpeg (JPEG: in this "
-        "one), whose start counts in; `sicm bench speed` takes it off.",
+        f"{report.pairs} pairs of the drive, evenly spread, {report.rate:.1f} Hz. Bytes are whole streams with headers "
+        "(ours: with the calibration), both views together.",
+        f"Drift: detections with a score of at least {LIKELY} against those of the uncompressed network on "
+        f"uncompressed images. The same object has the same class and is at most {NEAR:g} m apart, seen "
+        "from above. Without labels, agreement says how little coding changes, not how right the detector is.",
+        f"Times: medians, {threads} threads. The other encoders and decoders run as ffmpeg processes (JPEG: in this "
+        "one), whose start-up time is included; `sicm bench speed` subtracts it.",
     )
     name = Path(report.source).name
     subtitle = f"model {model.name} ({model.fingerprint.hex()}), {tree['detections_on_uncompressed']} detections on "
-    return page.page(f"{name}: what it costs to send", subtitle + "uncompressed pictures", body, method)
+    return page.page(f"{name}: what it costs to send", subtitle + "uncompressed images", body, method)

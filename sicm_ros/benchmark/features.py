@@ -101,7 +101,9 @@ class FeatureCodec:
         scales = [scale.float().cpu().numpy() for scale in features]
         ranges = np.array([[scale.min(), scale.max()] for scale in scales], np.float16)
         if not np.isfinite(ranges).all():
-            raise InputError("features exceed what a float16 holds; the feature anchor can't code this model's")
+            raise InputError(
+                "features exceed the range of float16; the feature anchor cannot code this model's features"
+            )
         steps = (1 << BITS) - 1
         coded = []
         for scale, (low, high) in zip(scales, ranges.astype(np.float32)):

@@ -12,7 +12,7 @@ from sicm_ros.errors import DependencyError
 try:
     import matplotlib
 except ImportError as error:
-    raise DependencyError(f"pictures need matplotlib ({error}): pip install 'sicm_ros[bench]'") from None
+    raise DependencyError(f"charts need matplotlib ({error}): pip install 'sicm_ros[bench]'") from None
 
 matplotlib.use("Agg")  # no screen, and none of the user's backends
 
@@ -72,7 +72,7 @@ def _panel(
 ) -> None:
     ceiling = results.uncompressed
     if ceiling is not None:
-        axis.axhline(ceiling.ap(metric, overlap), color="#000000", lw=1, ls=(0, (4, 3)), label="uncompressed pictures")
+        axis.axhline(ceiling.ap(metric, overlap), color="#000000", lw=1, ls=(0, (4, 3)), label="uncompressed images")
     others = iter(_OTHERS)
     for name in names:
         points = results.curves.get(name, [])

@@ -181,7 +181,7 @@ def read_results(config: BenchmarkConfig, out: Path) -> list[DatasetResults]:
     """Every data set of a run, the headline's first; InputError if nothing of ours is there."""
     results = [read_dataset(config, name, out) for name in config.datasets]
     if not any(OURS in r.curves for r in results):
-        raise InputError(f"{out} has no finished point of ours yet; run `sicm bench run` again, it goes on")
+        raise InputError(f"{out} has no finished point of ours yet; run `sicm bench run` again, which resumes")
     return results
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from sicm_ros.cli import options
 
-SUMMARY = "fit how a model's scores become chances, on frames that nothing was trained on"
+SUMMARY = "fit how a model's scores become chances, on frames that it was not trained on"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", type=Path, help="labelled KITTI folder or archives")
     parser.add_argument(
-        "--model", required=True, metavar="DIR", help="folder of the model; its config.yaml is written anew"
+        "--model", required=True, metavar="DIR", help="folder of the model; its config.yaml is rewritten"
     )
-    options.add_qualities(parser, [None, 0.3, 0.5], "which count alike")
+    options.add_qualities(parser, [None, 0.3, 0.5], "with equal weights")
     options.add_split(parser)
     options.add_limit(parser, "the first ones")
     options.add_device(parser)

@@ -33,8 +33,8 @@ def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
 def add_layout(parser: argparse.ArgumentParser) -> None:
     """--preset, --left, --right: which pictures of a bag are the pair."""
     add_preset(parser)
-    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag of another layout")
-    parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag of another layout")
+    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag with another layout")
+    parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag with another layout")
 
 
 def add_preset(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,9 @@ def add_preset(parser: argparse.ArgumentParser) -> None:
 
 def add_model(parser: argparse._ActionsContainer, of: str = "") -> None:
     """--model, a name or a folder."""
-    action = parser.add_argument("--model", default="default", help=f"name or folder{of} (default: %(default)s)")
+    action = parser.add_argument(
+        "--model", default="default", help=f"name or folder of a model{of} (default: %(default)s)"
+    )
     # What the shell offers; argcomplete reads this attribute.
     action.completer = _shipped_models  # type: ignore[attr-defined]
 
@@ -58,7 +60,7 @@ def add_quality(parser: argparse.ArgumentParser, default: float = 0.5) -> None:
         type=quality,
         default=default,
         metavar="0..1",
-        help="0, fewest bytes, to 1, most accurate (default: %(default)s)",
+        help="0 (fewest bytes) to 1 (most accurate) (default: %(default)s)",
     )
 
 
@@ -90,7 +92,9 @@ def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """--json, where the figures go."""
-    parser.add_argument("--json", metavar="FILE", help="write the figures there ('-': standard output, and no table)")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the figures to FILE ('-': standard output, without a table)"
+    )
 
 
 def add_out(parser: argparse.ArgumentParser, help: str, metavar: str = "DIR", old_position: bool = True) -> None:
@@ -103,10 +107,10 @@ def add_out(parser: argparse.ArgumentParser, help: str, metavar: str = "DIR", ol
 
 def add_device(parser: argparse._ActionsContainer) -> None:
     """--device of the network."""
-    parser.add_argument("--device", default="cpu", help="of the network, cpu or cuda (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="device of the network, cpu or cuda (default: %(default)s)")
 
 
-def add_threads(parser: argparse.ArgumentParser, what: str = "of ours and of each encoder") -> None:
+def add_threads(parser: argparse.ArgumentParser, what: str = "threads of our network and of each encoder") -> None:
     """--threads."""
     parser.add_argument("--threads", type=positive, metavar="N", help=f"{what} (default: all cores)")
 
@@ -117,13 +121,13 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         "--number-type",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="of the network (default: %(default)s)",
+        help="number type of the network (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",
         choices=("torch", "openvino", "auto"),
         default="torch",
-        help="of the network; openvino computes in float32 (default: %(default)s)",
+        help="engine of the network; openvino computes in float32 (default: %(default)s)",
     )
 
 
@@ -193,7 +197,7 @@ def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:
             if len(pairs) == len(wanted):
                 break
     if not pairs:
-        raise InputError(f"{drive}: no stereo pair in it")
+        raise InputError(f"{drive}: no stereo pair found")
     return pairs
 
 
@@ -211,7 +215,7 @@ def write_json(path: str | None, tree: object) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a file that can be written") from None
+        raise InputError(f"{path}: {error.strerror}; expected a writable file") from None
 
 
 def console(width: int = 160) -> Console:

@@ -36,7 +36,7 @@ def table(run: Run) -> Group:
         times.add_section()
     if facts["latency_ms_p50"] is not None:
         times.add_row(
-            "all", "picture to detections", f"{facts['latency_ms_p50']:,.1f}", f"{facts['latency_ms_p95']:,.1f}"
+            "all", "image to detections", f"{facts['latency_ms_p50']:,.1f}", f"{facts['latency_ms_p95']:,.1f}"
         )
     words = f"{facts['detections']} detections"
     if facts["labels"] is not None:

@@ -81,4 +81,4 @@ def write_disparity(path: Path, disparity: np.ndarray) -> None:
     values = np.rint(disparity * PNG_SCALE).clip(0, 65535).astype(np.uint16)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), values):
-        raise InputError(f"{path}: can't be written; is the disk full?")
+        raise InputError(f"{path}: cannot be written; is the disk full?")

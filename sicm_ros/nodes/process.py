@@ -126,9 +126,7 @@ def _refuse_other_arguments(args: list[str] | None) -> None:
 
     others = remove_ros_args(["", *args] if args is not None else sys.argv)[1:]
     if others:
-        raise InputError(
-            f"unexpected arguments: {' '.join(others)}; parameters are set as in --ros-args -p quality:=0.8"
-        )
+        raise InputError(f"unexpected arguments: {' '.join(others)}; set parameters as in --ros-args -p quality:=0.8")
 
 
 def _refusals() -> tuple[type[Exception], ...]:

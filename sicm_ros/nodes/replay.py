@@ -83,7 +83,7 @@ class ReplayNode(Node):
             self._publisher(topic, kind)
         self.get_logger().info(
             f"{self._source.path}: {self._source.count} stereo pairs, layout {self._source.layout}, "
-            f"{'compressed' if self._source.compressed else 'raw'} pictures on {self._source.topics[0]}"
+            f"{'compressed' if self._source.compressed else 'raw'} images on {self._source.topics[0]}"
         )
 
     def _publisher(self, topic: str, kind: str) -> Publisher | None:
@@ -190,12 +190,12 @@ class ReplayNode(Node):
         topic = p.acknowledge or p.results
         if topic and pairs and not self._answers and not self._stop.is_set():
             raise InputError(
-                f"played {pairs} left pictures, {pairs} of them unanswered: nothing came on {topic}; "
+                f"played {pairs} left images, {pairs} of them unanswered: nothing came on {topic}; "
                 "encoder and decoder say why"
             )
         lost = f", {unanswered} of them unanswered" if p.acknowledge else ""
         answers = f", {self._answers} of them answered" if topic and not p.acknowledge else ""
-        self.get_logger().info(f"played {pairs} left pictures{lost}{answers}")
+        self.get_logger().info(f"played {pairs} left images{lost}{answers}")
 
     def _wait_for_the_last(self) -> None:
         """Waits until the last pair is answered, as long as answers come within `acknowledge_timeout` of each other."""
@@ -270,7 +270,7 @@ class ReplayNode(Node):
             self._answered.wait_for(lambda: not self._expected or self._stop.is_set(), limit)
             came, self._expected = not self._expected, 0
         if not came and not self._stop.is_set():
-            self.get_logger().warning(f"no answer on {topic} to the picture of {stamp / 1e9:.3f} s within {limit:g} s")
+            self.get_logger().warning(f"no answer on {topic} to the image of {stamp / 1e9:.3f} s within {limit:g} s")
         return came
 
 

@@ -104,7 +104,7 @@ class Vehicle:
         broadcast: StaticFrames | None = None,
     ) -> None:
         if name and not _NAME.fullmatch(name):
-            raise InputError(f"vehicles: {name!r} is no namespace; use letters, digits, _ and /, as in fleet/van_3")
+            raise InputError(f"vehicles: {name!r} is not a namespace; use letters, digits, _ and /, as in fleet/van_3")
         self.name, self._node = name, node
         self.health = node.new_health(COUNTERS, name)
         self._frames, self._broadcast = frames, broadcast
@@ -334,7 +334,7 @@ class Vehicle:
         frames = self._frames
         assert frames is not None, "asked for only where frames are looked up"
         if not header.frame_id:
-            raise FrameError("the images name no frame (header.frame_id is empty): set it at the camera")
+            raise FrameError("the images have no frame (header.frame_id is empty): set it in the camera driver")
         try:
             return frames.find(frame, f"{self._prefix}{header.frame_id}", header.stamp)
         except FrameError as error:

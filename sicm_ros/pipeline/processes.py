@@ -108,7 +108,7 @@ def check_ros() -> None:
     for package, what in (("rclpy", "ROS 2"), ("vision_msgs", "vision_msgs")):
         if importlib.util.find_spec(package) is None:
             raise DependencyError(
-                f"no {what} in {sys.executable}: run `make demo`, which sets it up, or source a ROS 2 workspace"
+                f"no {what} in {sys.executable}: run `make demo`, which installs it, or source a ROS 2 workspace"
             )
 
 

@@ -132,7 +132,7 @@ def _read_tree(source: str) -> dict[str, Any]:
         shipped = resources.files("sicm_ros.training").joinpath(f"configs/{source}.yaml")
         if not shipped.is_file():
             names = sorted(p.name[:-5] for p in resources.files("sicm_ros.training").joinpath("configs").iterdir())
-            raise InputError(f"no training configuration {source!r}: neither a file nor one of {', '.join(names)}")
+            raise InputError(f"no training configuration {source!r}; expected a file or one of {', '.join(names)}")
         text = shipped.read_text()
     try:
         tree = yaml.safe_load(text)
@@ -171,7 +171,7 @@ def _put(node: Any, keys: list[str], value: Any) -> None:
             node = node[int(parent)] if isinstance(node, list) else node.setdefault(parent, {})
         node[int(last) if isinstance(node, list) else last] = value
     except (AttributeError, IndexError, TypeError, ValueError):  # no collection, or a list without such a position
-        raise InputError(f"no setting {'.'.join(keys)!r}; what it would be part of is {node!r}") from None
+        raise InputError(f"no setting {'.'.join(keys)!r}; it would be part of {node!r}") from None
 
 
 def load_config(source: str, overrides: Sequence[str] = ()) -> TrainConfig:

@@ -110,7 +110,9 @@ def start_network(config: TrainConfig) -> Network:
     """The network a stage starts from: a model folder's weights, or ImageNet's backbone."""
     network = network_of(config.network)
     if config.stage == "matching" and not config.network.codec.compensation:
-        raise InputError("stage matching: this network's vehicle matches nothing; set network.codec.compensation=true")
+        raise InputError(
+            "stage matching: this network has no matching on the vehicle; set network.codec.compensation=true"
+        )
     if config.start:
         load_weights(network, config.start, config.start_parts)
     elif config.stage != "pictures" and hasattr(network.backbone, "load_imagenet"):
@@ -240,7 +242,7 @@ def _check_numbers(stage: Stage, teacher: MVSFCNet | None, batch: dict[str, Tens
         ):
             trial(_on_device(batch, config))
     except VerificationError as error:
-        raise TrainingError(f"mixed_precision=true: {error}; take mixed_precision=false") from None
+        raise TrainingError(f"mixed_precision=true: {error}; use mixed_precision=false") from None
 
 
 def _one_step(

@@ -27,7 +27,7 @@ _VERSION = 1
 def _encoded(extension: str, image: np.ndarray, *flags: int) -> bytes:
     done, data = cv2.imencode(extension, image, flags)
     if not done:
-        raise InputError(f"a picture of {image.shape} can't be written as {extension}")
+        raise InputError(f"an image of {image.shape} can't be written as {extension}")
     return data.tobytes()
 
 
@@ -110,7 +110,7 @@ class PackedPairs:
         except (OSError, ValueError) as error:
             raise InputError(f"{folder}: {error}; expected a packed data set, made by `sicm train`") from None
         if index.get("version") != _VERSION:
-            raise InputError(f"{folder}: packed by another version; remove the folder and it is packed again")
+            raise InputError(f"{folder}: packed by another version; remove the folder, and it is packed again")
         self.records = index["frames"]
         self._data = np.memmap(folder / "pairs.bin", np.uint8, "r")
 

@@ -143,7 +143,7 @@ def read_standees(folder: str | Path) -> list[Standee]:
             view = views.get(f"{part.name}/{path.name}", "unknown")
             found.append(_read(path, name, VIEWS.get(view)))
     if not found:
-        raise InputError(f"{root} holds no cut-outs; expected PNG with alpha in {', '.join(f'{c}/' for c in CLASSES)}")
+        raise InputError(f"{root} has no cut-outs; expected PNG with alpha in {', '.join(f'{c}/' for c in CLASSES)}")
     return found
 
 
