@@ -23,7 +23,7 @@ def from_kitti(
     overwrite: bool = False,
     progress: bool = True,
 ) -> int:
-    """Writes a KITTI drive as a stereo bag; returns the number of pairs.
+    """Write a KITTI drive as a stereo bag; return the number of pairs.
 
     The bag holds both pictures and their camera_info (conformant to ROS stereo), tf_static of both cameras, labels
     where there are any, and the rig's disparity offset. Both pictures of a pair have one stamp.

@@ -177,7 +177,7 @@ class KittiFrames(Sequence[StereoFrame], ABC):
     @classmethod
     @abstractmethod
     def recognises(cls, tree: Tree) -> bool:
-        """Whether a tree is of this layout."""
+        """Return whether a tree is of this layout."""
 
     @abstractmethod
     def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
@@ -206,5 +206,5 @@ class KittiFrames(Sequence[StereoFrame], ABC):
         return self.frame(self.names[index])
 
     def frame(self, name: str) -> StereoFrame:
-        """The frame of a name."""
+        """Return the frame of a name."""
         return StereoFrame(name, self._files[name], self)
