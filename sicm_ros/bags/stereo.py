@@ -508,7 +508,9 @@ class BagSource(StereoSource):
             # Some of these converters write the size of the pictures before their rectification, or exchange its sides.
             for info, topic in zip(infos, self._infos):
                 if (info.width, info.height) != size:
-                    self.remark(f"{topic} says {info.width} x {info.height}; the images' {size[0]} x {size[1]} are taken")
+                    self.remark(
+                        f"{topic} says {info.width} x {info.height}; the images' {size[0]} x {size[1]} are taken"
+                    )
                     info.width, info.height = size
         return stereo_calibration(
             *infos,
