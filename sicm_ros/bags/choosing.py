@@ -13,6 +13,7 @@ from sicm_ros.errors import InputError
 
 # Names of the left and of the right camera, by which one topic's partner is found.
 COUNTERPARTS = (("left", "right"), ("infra1", "infra2"), ("cam0", "cam1"), ("camera0", "camera1"), ("cam_0", "cam_1"))
+_KIND = re.compile(r"_(raw|rect|gray|grey|color|colour)(?=/|_|$)")  # what a camera's folder says of its pictures
 LISTED = 12  # topics that an error names
 
 
@@ -119,6 +120,20 @@ def _fullest(recorded: list[str], topics: Mapping[str, Topic]) -> str:
     return max(recorded, key=lambda name: (topics[name].count, -len(name)))
 
 
+def _best_of_one_camera(pairs: list[tuple[str, str]]) -> tuple[str, str] | None:
+    """Of several pairs that one camera publishes (raw, rectified, grey) the one to take; None where cameras differ."""
+    cameras = {_KIND.sub("", left.rpartition("/")[0]) for left, _ in pairs}
+    if len(cameras) != 1:
+        return None
+
+    def merit(pair: tuple[str, str]) -> tuple[bool, bool]:
+        words = set(re.split(r"[/_]", pair[0]))
+        return bool(words & {"rect", "rectified"}), not words & {"gray", "grey", "mono"}
+
+    first, second, *_ = sorted(pairs, key=merit, reverse=True)
+    return first if merit(first) > merit(second) else None
+
+
 def _bare(topic: str) -> str:
     return topic.lstrip("/")
 
@@ -129,6 +144,11 @@ def _guess(
     if len(pairs) == 1:
         left, right = pairs[0]
         return Preset("auto", "found by its names", "/" + left, "/" + right), "the only pair of names"
+    best = _best_of_one_camera(pairs)
+    if best:
+        left, right = best
+        why = f"the best of the {len(pairs)} pairs of one camera: rectified before raw, colour before grey"
+        return Preset("auto", "found by its names", "/" + left, "/" + right), why
     if pairs:
         offers = "; ".join(arguments(f"/{left}", f"/{right}") for left, right in pairs)
         raise InputError(f"{path}: several stereo pairs; choose one: {offers}")

@@ -130,8 +130,9 @@ class StereoSource(ABC):
                 continue
             good += 1
             yield read
-        if self.lost["unpaired"]:
-            self.remark(f"{self.lost['unpaired']} pictures have no partner")
+        if self.lost["unpaired"] and good:
+            alone = self.lost["unpaired"]
+            self.remark(f"{alone} pictures have no partner" if alone > 1 else "1 picture has no partner")
         if not good:
             raise problem or InputError(f"{self.path}: {self._unpaired()}")
 
