@@ -19,7 +19,7 @@ LOOKED_AT = 20  # messages of a topic that its rate is taken from
 
 @dataclass(frozen=True)
 class TopicSurvey:
-    """A topic: its message type, number of messages, rate (Hz; None where nothing tells), and what its messages hold."""
+    """A topic: its message type, number of messages, rate (Hz; None where nothing tells), what its messages hold."""
 
     name: str
     type: str
