@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from statistics import median
 
+HEADER = 16  # bytes that a serialised message with a header has at least
 STANDSTILL = 3  # pictures of one camera with one stamp, after which its stamps are no times
 
 

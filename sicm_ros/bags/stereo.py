@@ -21,7 +21,7 @@ from sicm_ros.bags.choosing import choose, listed
 from sicm_ros.bags.images import rgb_from_compressed, rgb_from_image
 from sicm_ros.bags.pairing import DEPTH, SIDES, TOLERANCE, StereoPairer
 from sicm_ros.bags.presets import IMAGES, KITTI_RIGS
-from sicm_ros.bags.stamps import Stamps, frame_in, stamp_in, with_stamp
+from sicm_ros.bags.stamps import HEADER, Stamps, frame_in, stamp_in, with_stamp
 from sicm_ros.errors import CalibrationError, InputError
 from sicm_ros.geometry import ImagePair, StereoCalibration
 
@@ -117,14 +117,14 @@ class StereoSource(ABC):
         """
         self.lost.clear()
         problem: InputError | None = None
-        good = 0
+        good = failed = 0
         for pair in self._serialised(start):
             try:
                 read = self._read(*pair)
             except InputError as error:
-                problem = error
+                problem, failed = error, failed + 1
                 self.lost["calibration" if isinstance(error, CalibrationError) else "image"] += 1
-                if not good and (self.lost.total() >= FAILURES or isinstance(error, CalibrationError)):
+                if not good and (failed >= FAILURES or isinstance(error, CalibrationError)):
                     raise
                 self.remark(f"left out: {error}")
                 continue
@@ -408,7 +408,9 @@ class BagSource(StereoSource):
         stamps = Stamps(self.remark)
         held: deque[BagMessage] = deque()
         for message in self.bag.messages(names, start=begin):
-            if message.topic in self._infos:
+            if message.topic in sides and len(message.data) < HEADER:
+                self.remark(f"left out: a message of {message.topic} that is cut off")
+            elif message.topic in self._infos:
                 infos[sides[message.topic]].append(message)
             else:
                 held.append(message)
