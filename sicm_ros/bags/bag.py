@@ -275,9 +275,11 @@ class BagWriter:
         if storage is None:
             storage = suffix or "mcap"
         if storage not in SUFFIXES.values() or suffix not in (None, storage):
-            raise InputError(f"{self.path}: storage {storage!r} does not fit; expected mcap (.mcap) or sqlite3 (.db3)")
+            raise InputError(
+                f"{self.path}: storage {storage!r} does not match the name; expected mcap (.mcap) or sqlite3 (.db3)"
+            )
         if self.path.exists() and not overwrite:
-            raise InputError(f"{self.path} exists already; choose another name or ask for --overwrite")
+            raise InputError(f"{self.path} exists already; choose another name or use --overwrite")
         self._single = suffix is not None
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # The bag grows beside its place and is moved there when it is whole.
