@@ -157,7 +157,7 @@ def _guess(
     remedy = f"name both by --left and --right; {listed(topics)}"
     lonely = [name for name in images if any(word in name for pair in COUNTERPARTS for word in pair)]
     if lonely and len(images) == 1:
-        raise InputError(f"{path}: images of one camera only (/{lonely[0]}); a stereo pair is needed; {listed(topics)}")
+        raise InputError(f"{path}: images of only one camera (/{lonely[0]}); a stereo pair is needed; {listed(topics)}")
     if len(images) > 1:
         raise InputError(f"{path}: no two image topics are a pair by their names; {remedy}")
     raise InputError(f"{path}: no stereo pair of image topics in it; {listed(topics)}")

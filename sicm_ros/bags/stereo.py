@@ -167,7 +167,7 @@ class StereoSource(ABC):
     def _unpaired(self) -> str:
         """Why there is no pair, in words."""
         if not self._shifts:
-            return "images of one camera only, from there on"
+            return "images of only one camera, from there on"
         apart = min(map(abs, self._shifts)) * 1e-9
         return (
             f"no left and right image in it have the same time: the stamps are {apart:.3f} s and more apart, the "
