@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-# ROS 2 Jazzy with sicm_ros, by the steps of docs/installation.md. It has not been built yet.
+# ROS 2 Jazzy with sicm_ros, by the steps in docs/installation.md. It has not been built yet.
 #   docker build -t sicm_ros . && docker run --rm --network host -v ~/bags:/bags sicm_ros \
 #     ros2 launch sicm_ros pipeline.launch.py bag:=/bags/drive.mcap
 FROM ros:jazzy

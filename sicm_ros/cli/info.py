@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sicm_ros.cli import options
 
-SUMMARY = "print a model's card and cost, a packet's header, or what is in a bag or KITTI folder"
+SUMMARY = "print a model's card and cost, a packet's header, or the contents of a bag or KITTI folder"
 BAGS = (".mcap", ".db3", ".bag", ".zip")
 
 
@@ -20,46 +20,68 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL|PACKET|DRIVE",
         help="name or folder of a model, a .sicm file, a bag or a KITTI folder (default: the model `default`)",
     )
-    options.add_preset(parser)
+    options.add_layout(parser)
 
 
 def run(args: argparse.Namespace) -> None:
+    from sicm_ros.bags.bag import is_bag
+
     path = Path(args.what)
-    if path.suffix in BAGS or (path.is_dir() and not (path / "config.yaml").is_file()):
-        _drive(path, args.preset)
+    if (
+        path.suffix in BAGS
+        or (path.exists() and is_bag(path))
+        or (path.is_dir() and not (path / "config.yaml").is_file())
+    ):
+        _drive(args, path)
     elif path.is_file() or path.suffix == ".sicm":
         _packet(path)
     else:
         _model(args.what)
 
 
-def _drive(path: Path, preset: str) -> None:
+def _drive(args: argparse.Namespace, path: Path) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
-    from sicm_ros.bags import open_stereo
-    from sicm_ros.bags.stereo import BagSource
+    from sicm_ros.bags.bag import is_bag
+    from sicm_ros.bags.choosing import arguments
+    from sicm_ros.bags.survey import survey
     from sicm_ros.errors import InputError
 
     console = options.console()
-    with open_stereo(path, preset) as source:
-        console.print(f"{path}: layout {source.layout}, {source.count} stereo pairs", highlight=False)
-        first = next(source.pairs(), None)
-        if first is None:
-            raise InputError(f"{path}: no left and right image in it have the same time")
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False)
+
+    if path.exists() and is_bag(path):
+        found = survey(path, args.preset, args.left, args.right)
+        say(f"{path}: {found.seconds:.1f} s")
+        table = Table(box=None, pad_edge=False)
+        for title in ("topic", "type", "messages", "Hz", "holds"):
+            table.add_column(title, overflow="fold", justify="right" if title in ("messages", "Hz") else "left")
+        for topic in found.topics:
+            rate = "" if topic.rate is None else f"{topic.rate:.1f}"
+            table.add_row(escape(topic.name), topic.type, str(topic.count), rate, escape(topic.holds))
+        console.print(table)
+        for pair in found.candidates:
+            taken = (found.choice.left, found.choice.right) if found.choice else ()
+            chosen = pair == tuple(name.removesuffix("/compressed") for name in taken)
+            say(f"stereo pair: {arguments(*pair)}" + (", taken" if chosen else ""))
+        if found.choice is None:
+            raise InputError(found.problem)
+        say(f"taken: {found.choice.left} and {found.choice.right}: {found.choice.why}")
+    with options.open_drive(args, path) as source:
+        first = next(source.pairs())
         c = first.calibration
-        console.print(
-            f"{c.width} x {c.height} pixels, fx {c.fx:.2f}, fy {c.fy:.2f}, cx {c.cx:.2f}, cy {c.cy:.2f} px, baseline "
-            f"{c.baseline:.4f} m, disparity offset {c.disparity_offset:.2f} px, "
-            f"{'compressed' if source.compressed else 'raw'} images",
-            highlight=False,
+        say(
+            f"{path}: layout {source.layout}, {source.count} stereo pairs, "
+            f"{'compressed' if source.compressed else 'raw'} images, stamps of the first pair "
+            f"{(first.right_stamp - first.stamp) * 1e-6:.1f} ms apart"
         )
-        if isinstance(source, BagSource):
-            table = Table(box=None, pad_edge=False)
-            for title in ("topic", "type", "messages"):
-                table.add_column(title, overflow="fold")
-            for name, topic in sorted(source.bag.topics.items()):
-                table.add_row(name, topic.type, str(topic.count))
-            console.print(table)
+        say(
+            f"{c.width} x {c.height} pixels, fx {c.fx:.2f}, fy {c.fy:.2f}, cx {c.cx:.2f}, cy {c.cy:.2f} px, baseline "
+            f"{c.baseline:.4f} m, disparity offset {c.disparity_offset:.2f} px"
+        )
 
 
 def _packet(path: Path) -> None:
@@ -69,7 +91,7 @@ def _packet(path: Path) -> None:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a packet that `sicm encode` wrote") from None
+        raise InputError(f"{path}: {error.strerror}; expected a packet written by `sicm encode`") from None
     packet = unpack(data)
     pixels = 2 * packet.width * packet.height
     _print(
@@ -78,7 +100,7 @@ def _packet(path: Path) -> None:
             "header": f"{HEADER_BYTES} bytes",
             "payload": f"{len(packet.payload)} bytes",
             "model": f"{packet.fingerprint.hex()}...",
-            "pictures": f"{packet.width} x {packet.height}",
+            "images": f"{packet.width} x {packet.height}",
             "quality": f"{packet.quality / 255:.3f} (level {packet.quality} of 255)",
             "sequence": packet.sequence,
             "calibration": f"{packet.calibration_identity:08x}" + ("" if packet.calibration else ", not in the packet"),
@@ -112,7 +134,7 @@ def _model(name: str) -> None:
     _print({**known, "classes": ", ".join(known["classes"]), "input": size})
     costs = model.costs()
     whole = sum(cost.macs for cost in costs.values())
-    print("\na stereo pair       multiply-accumulates      parameters")
+    print("\nper stereo pair     multiply-accumulates      parameters")
     for side, stages in (("vehicle", VEHICLE), ("remote", REMOTE)):
         for stage in stages:
             print(f"  {stage:<18}{costs[stage].macs / 1e9:9.2f} G        {costs[stage].parameters / 1e6:9.2f} M")

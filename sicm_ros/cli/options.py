@@ -7,14 +7,14 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sicm_ros.bags import RecordedPair
+    from sicm_ros.bags import RecordedPair, StereoSource
     from sicm_ros.model import Model
 
 PACKAGE = Path(__file__).parents[1]
@@ -31,10 +31,29 @@ def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
 
 
 def add_layout(parser: argparse.ArgumentParser) -> None:
-    """--preset, --left, --right: which pictures of a bag are the pair."""
+    """--preset, --left, --right: which pictures of a bag are the pair; and how they are to be taken."""
     add_preset(parser)
-    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag of another layout")
-    parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag of another layout")
+    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag with another layout")
+    parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag with another layout")
+    parser.add_argument(
+        "--pair-tolerance",
+        type=number(0, 1),
+        default=0.03,
+        metavar="S",
+        help="largest difference between the stamps of one pair, seconds (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--assume-rectified",
+        action="store_true",
+        help="the images of a bag are rectified although its camera_info contains distortion",
+    )
+    parser.add_argument(
+        "--baseline",
+        type=number(0, 100),
+        default=0.0,
+        metavar="M",
+        help="distance between the cameras, metres; overrides camera_info",
+    )
 
 
 def add_preset(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +65,9 @@ def add_preset(parser: argparse.ArgumentParser) -> None:
 
 def add_model(parser: argparse._ActionsContainer, of: str = "") -> None:
     """--model, a name or a folder."""
-    action = parser.add_argument("--model", default="default", help=f"name or folder{of} (default: %(default)s)")
+    action = parser.add_argument(
+        "--model", default="default", help=f"name or folder of a model{of} (default: %(default)s)"
+    )
     # What the shell offers; argcomplete reads this attribute.
     action.completer = _shipped_models  # type: ignore[attr-defined]
 
@@ -58,8 +79,28 @@ def add_quality(parser: argparse.ArgumentParser, default: float = 0.5) -> None:
         type=quality,
         default=default,
         metavar="0..1",
-        help="0, fewest bytes, to 1, most accurate (default: %(default)s)",
+        help="0 (fewest bytes) to 1 (most accurate) (default: %(default)s)",
     )
+
+
+def add_qualities(
+    parser: argparse._ActionsContainer, default: list[float | None], what: str = "one or several"
+) -> None:
+    """--quality, several, the uncompressed network among them."""
+    told = " ".join("uncompressed" if value is None else f"{value:g}" for value in default)
+    parser.add_argument(
+        "--quality",
+        nargs="+",
+        type=_quality_or_none,
+        default=default,
+        metavar="0..1",
+        help=f"0 to 1, or 'uncompressed'; {what} (default: {told})",
+    )
+
+
+def add_split(parser: argparse._ActionsContainer) -> None:
+    """--split, which frames of a KITTI folder."""
+    parser.add_argument("--split", help="frames to take: train, test, val, validation, a file of names, or drives")
 
 
 def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None = None) -> None:
@@ -70,7 +111,9 @@ def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """--json, where the figures go."""
-    parser.add_argument("--json", metavar="FILE", help="write the figures there ('-': standard output, and no table)")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the figures to FILE ('-': standard output, without a table)"
+    )
 
 
 def add_out(parser: argparse.ArgumentParser, help: str, metavar: str = "DIR", old_position: bool = True) -> None:
@@ -83,10 +126,10 @@ def add_out(parser: argparse.ArgumentParser, help: str, metavar: str = "DIR", ol
 
 def add_device(parser: argparse._ActionsContainer) -> None:
     """--device of the network."""
-    parser.add_argument("--device", default="cpu", help="of the network, cpu or cuda (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="device of the network, cpu or cuda (default: %(default)s)")
 
 
-def add_threads(parser: argparse.ArgumentParser, what: str = "of ours and of each encoder") -> None:
+def add_threads(parser: argparse.ArgumentParser, what: str = "threads of our network and of each encoder") -> None:
     """--threads."""
     parser.add_argument("--threads", type=positive, metavar="N", help=f"{what} (default: all cores)")
 
@@ -97,13 +140,13 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         "--number-type",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="of the network; bfloat16 by torch alone (default: %(default)s)",
+        help="number type of the network; bfloat16 by torch only (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",
         choices=("auto", "openvino", "onnxruntime", "torch"),
         default="auto",
-        help="what runs the network (default: %(default)s)",
+        help="engine of the network (default: %(default)s)",
     )
 
 
@@ -117,6 +160,22 @@ def quality(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r}; expected 0 to 1")
     return value
+
+
+def _quality_or_none(text: str) -> float | None:
+    return None if text == "uncompressed" else quality(text)
+
+
+def number(least: float, most: float) -> Callable[[str], float]:
+    """Return what reads a number in a range."""
+
+    def read(text: str) -> float:
+        value = _number(text, float, f"a number from {least:g} to {most:g}")
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r}; expected {least:g} to {most:g}")
+        return value
+
+    return read
 
 
 def positive(text: str) -> int:
@@ -155,10 +214,24 @@ def load_model(args: argparse.Namespace) -> Model:
     return sicm_ros.load(args.model, **where)
 
 
+def open_drive(args: argparse.Namespace, drive: Path) -> StereoSource:
+    """Open a bag or a KITTI folder as the arguments of `add_layout` say."""
+    from sicm_ros.bags import open_stereo
+
+    return open_stereo(
+        drive,
+        args.preset,
+        args.left,
+        args.right,
+        pair_tolerance=args.pair_tolerance,
+        assume_rectified=args.assume_rectified,
+        baseline=args.baseline,
+    )
+
+
 def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:
     """Read so many pairs of a drive, evenly spread; of the one that ships if there is none."""
     from sicm_ros.bags import open_stereo
-    from sicm_ros.errors import InputError
 
     with open_stereo(drive or SHIPPED) as source:
         wanted = {round(i * (source.count - 1) / max(count - 1, 1)) for i in range(count)}
@@ -168,8 +241,6 @@ def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:
                 pairs.append(pair)
             if len(pairs) == len(wanted):
                 break
-    if not pairs:
-        raise InputError(f"{drive}: no stereo pair in it")
     return pairs
 
 
@@ -187,7 +258,7 @@ def write_json(path: str | None, tree: object) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a file that can be written") from None
+        raise InputError(f"{path}: {error.strerror}; expected a writable file") from None
 
 
 def console(width: int = 160) -> Console:

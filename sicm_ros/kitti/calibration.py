@@ -98,7 +98,7 @@ def parse_calibration(text: str, where: str) -> KittiCalibration:
         if len(numbers) != expected:
             raise CalibrationError(f"{where}, line {number}: {key} has {len(numbers)} numbers; expected {expected}")
         if not np.isfinite(numbers).all():
-            raise CalibrationError(f"{where}, line {number}: {key} holds a number that is not finite")
+            raise CalibrationError(f"{where}, line {number}: {key} has a number that is not finite")
         if name == "disparity_offset":
             offset = float(numbers[0])
         else:
@@ -134,7 +134,7 @@ def check_projections(p2: np.ndarray, p3: np.ndarray, where: str) -> None:
 def read_calibration(path: str | Path) -> KittiCalibration:
     """KittiCalibration of a calibration file; CalibrationError if it is missing or broken."""
     try:
-        text = Path(path).read_text()
+        text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CalibrationError(f"{path}: {error}; expected a KITTI calibration file") from None
     return parse_calibration(text, str(path))

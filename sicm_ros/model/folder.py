@@ -114,7 +114,7 @@ class StoredModel:
             network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
         except RuntimeError as error:
             raise ModelError(
-                f"{self.folder}: weights and config.yaml don't belong together ({str(error).splitlines()[-1].strip()})"
+                f"{self.folder}: weights and config.yaml do not match ({str(error).splitlines()[-1].strip()})"
             ) from None
         return network.eval()
 
@@ -130,7 +130,7 @@ def find_model(name_or_folder: str | Path) -> Path:
             return folder
     names = sorted(p.parent.name for p in MODELS.glob("*/config.yaml"))
     raise ModelError(
-        f"no model {str(name_or_folder)!r}: neither a folder with config.yaml nor one of {', '.join(names) or 'none'}"
+        f"no model {str(name_or_folder)!r}; expected a folder with config.yaml or one of {', '.join(names) or 'none'}"
     )
 
 
@@ -219,7 +219,7 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
     else:
         for name in (WEIGHTS, TABLES):
             if not (folder / name).is_file():
-                raise ModelError(f"{folder / name} is missing; fetch the model anew")
+                raise ModelError(f"{folder / name} is missing; fetch the model again")
             digest.update((folder / name).read_bytes())
     network = network_config(folder).tree(exclude_none=True)
     for name in ("classes", "scores", "errors"):  # what boxes are made with concerns neither packets nor weights
@@ -240,7 +240,7 @@ def _read(path: Path, reader):
     try:
         return reader(path)
     except (OSError, SafetensorError, ValueError) as error:
-        raise ModelError(f"{path}: {error}; fetch the model anew") from None
+        raise ModelError(f"{path}: {error}; fetch the model again") from None
 
 
 def _read_tree(folder: Path) -> dict:

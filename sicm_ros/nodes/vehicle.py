@@ -28,6 +28,10 @@ from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.sequence import Sequence
 
 COUNTERS = ("received", "lost", "decoded", "boxes", "published", "detections")
+_SAID = {
+    "repeated": "it was here before; the link repeats messages, or two encoders send on one topic",
+    "late": "newer ones were here before; the link reorders messages, or two encoders send on one topic",
+}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 
@@ -104,7 +108,7 @@ class Vehicle:
         broadcast: StaticFrames | None = None,
     ) -> None:
         if name and not _NAME.fullmatch(name):
-            raise InputError(f"vehicles: {name!r} is no namespace; use letters, digits, _ and /, as in fleet/van_3")
+            raise InputError(f"vehicles: {name!r} is not a namespace; use letters, digits, _ and /, as in fleet/van_3")
         self.name, self._node = name, node
         self.health = node.new_health(COUNTERS, name)
         self._frames, self._broadcast = frames, broadcast
@@ -149,7 +153,7 @@ class Vehicle:
     # -- executor's thread --------------------------------------------------------------------------------------------
 
     def subscribe(self) -> None:
-        options = {"qos_overriding_options": qos.overridable()}
+        options: dict[str, Any] = {"qos_overriding_options": qos.overridable()}
         # Most packets carry their calibration themselves: its silence is no trouble.
         self._description = self._node.create_subscription(
             CodecDescription, self._topic("codec_description"), self._on_description, qos.latched(), **options
@@ -178,6 +182,7 @@ class Vehicle:
             self.health.problem = self._mismatch(message.model, fingerprint)
             log.error(self.health.problem)
             return
+        self._sequence.described()
         try:
             values = {field.name: getattr(message, field.name) for field in fields(StereoCalibration)}
             self.calibration = StereoCalibration(**values)
@@ -233,13 +238,13 @@ class Vehicle:
         job = self._checked(message, size)
         if job is None:
             return
-        lost, cause = self._sequence.check(message.sequence, stamp)
+        lost, cause = self._sequence.check(message.sequence, stamp, self._node.steady())
         health.tally.count("lost", lost)
         second.lost += lost
         second.delays.append(delay)
         second.newest = message
         if cause:
-            health.tally.drop(cause)
+            health.refuse(cause, f"message {message.sequence} of {stamp:.3f} s: {_SAID[cause]}")
         else:
             self._node.submit(job)
 
@@ -331,15 +336,17 @@ class Vehicle:
         Raises:
             FrameError: neither knows.
         """
+        frames = self._frames
+        assert frames is not None, "asked for only where frames are looked up"
         if not header.frame_id:
-            raise FrameError("the images name no frame (header.frame_id is empty): set it at the camera")
+            raise FrameError("the images have no frame (header.frame_id is empty): set it in the camera driver")
         try:
-            return self._frames.find(frame, f"{self._prefix}{header.frame_id}", header.stamp)
+            return frames.find(frame, f"{self._prefix}{header.frame_id}", header.stamp)
         except FrameError as error:
             mount = self._mount
             if mount is None or mount.optical != header.frame_id:
                 raise FrameError(f"{error}; {self._unplaced()}") from None
-        return self._frames.find(frame, f"{self._prefix}{mount.base}", header.stamp) @ mount.pose
+        return frames.find(frame, f"{self._prefix}{mount.base}", header.stamp) @ mount.pose
 
     def publish(self, detections: Detections, job: Job, placement: Placement) -> None:
         """Publishes what a message showed."""
