@@ -49,7 +49,7 @@ class Labels:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index) -> Labels:
+    def __getitem__(self, index: slice | np.ndarray) -> Labels:
         """The objects of a slice, index array or mask."""
         scores = None if self.scores is None else self.scores[index]
         return Labels(
