@@ -4,9 +4,10 @@
     config.yaml            kind, name, licence, and the network's configuration
     weights.safetensors    in half precision
     tables.safetensors     the prior, in integers
+    *.onnx, check.safetensors   graphs for engines other than PyTorch (sicm_ros.engines.graphs)
     MODEL_CARD.md
 
-No pickle is read, ever.
+No pickle is read, ever. PyTorch is imported where a network is made, and nowhere else.
 """
 
 from __future__ import annotations
@@ -16,24 +17,27 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
-from safetensors.torch import load_file, save_file
 
 from sicm_ros.config import Config
+from sicm_ros.engines.graphs import GraphFolder, open_graphs, remove_graphs
 from sicm_ros.entropy import IntegerPrior
-from sicm_ros.errors import ModelError
-from sicm_ros.network import MVSFCNet, NetworkConfig
+from sicm_ros.errors import DependencyError, ModelError
+from sicm_ros.network import NetworkConfig
 from sicm_ros.network.config import DetectorConfig
-from sicm_ros.network.detector import UNSEEN
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MODELS = Path(__file__).parents[1] / "models"
+WEIGHTS, TABLES = "weights.safetensors", "tables.safetensors"
 
 Network = Any
 """An nn.Module with `config` and `prior`, of a kind that is registered."""
@@ -45,7 +49,7 @@ class Kind:
 
     Attributes:
         name: `kind` in config.yaml.
-        config, network: classes of its configuration, and of the network that is made from one.
+        config, network: class of its configuration, and what makes a network from one.
         loader: what a user reads it with.
         essential: weights whose names begin so are in every network of the kind that another one can start from.
     """
@@ -57,7 +61,13 @@ class Kind:
     essential: str
 
 
-FEATURES = Kind("features", NetworkConfig, MVSFCNet, "sicm_ros.load", "backbone.")  # also where a folder names no kind
+def _mvsfc(config: NetworkConfig) -> Network:
+    from sicm_ros.network.mvsfc import MVSFCNet
+
+    return MVSFCNet(config)
+
+
+FEATURES = Kind("features", NetworkConfig, _mvsfc, "sicm_ros.load", "backbone.")  # also where a folder names no kind
 KINDS = {FEATURES.name: FEATURES}
 ELSEWHERE = {"pictures": "sicm_ros.baseline.load"}  # kinds that are registered where they live -> what reads them
 
@@ -79,19 +89,38 @@ class StoredModel:
     """A model folder as read.
 
     Attributes:
-        network: in evaluation mode.
+        folder: it.
+        config: what the network is made of.
         prior: of the network, in integers.
         name, licence: as config.yaml states them.
         fingerprint: bytes (8,), `fingerprint` of the folder.
         card: the text of MODEL_CARD.md, for people.
     """
 
-    network: Network
+    folder: Path
+    config: Any
     prior: IntegerPrior
     name: str
     licence: str
     fingerprint: bytes
     card: str
+
+    @cached_property
+    def network(self) -> Network:
+        """The network in PyTorch, in evaluation mode; ModelError if the weights are broken or of another one."""
+        network = network_of(self.config)
+        weights = _read(self.folder / WEIGHTS, _load_tensors)
+        try:
+            network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+        except RuntimeError as error:
+            raise ModelError(
+                f"{self.folder}: weights and config.yaml do not match ({str(error).splitlines()[-1].strip()})"
+            ) from None
+        return network.eval()
+
+    def graphs(self) -> GraphFolder | None:
+        """Its graphs, None if it has none; ModelError if they belong to other weights or are broken."""
+        return open_graphs(self.folder, self.fingerprint)
 
 
 def find_model(name_or_folder: str | Path) -> Path:
@@ -105,8 +134,26 @@ def find_model(name_or_folder: str | Path) -> Path:
     )
 
 
+def open_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredModel:
+    """Read all of a model but its network, which is made when it is asked for; as `read_model` otherwise."""
+    folder = find_model(name_or_folder)
+    if kind is not None:
+        _check_kind(folder, kind)
+    tree = _read_config(folder)
+    config = tree["network"]
+    priors = config.codec.prior if isinstance(config, NetworkConfig) else config.prior
+    prior = IntegerPrior(priors, _read(folder / TABLES, load_arrays))
+    if tree["licence"] != "free":
+        _log.warning(
+            "model %s: licence %s, since it was trained on data under such a licence", tree["name"], tree["licence"]
+        )
+    card = folder / "MODEL_CARD.md"
+    text = card.read_text() if card.is_file() else ""
+    return StoredModel(folder, config, prior, tree["name"], tree["licence"], fingerprint(folder), text)
+
+
 def read_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredModel:
-    """Read a model that ships, by name, or of a folder.
+    """Read a model that ships, by name, or of a folder, with its network.
 
     Args:
         kind: that it must be of; None takes any.
@@ -115,26 +162,9 @@ def read_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredMo
         ModelError: there is no such model, it is of another kind, or a file of it is missing, broken or of another
             version.
     """
-    folder = find_model(name_or_folder)
-    if kind is not None:
-        _check_kind(folder, kind)
-    tree = _read_config(folder)
-    network = network_of(tree["network"])
-    weights = _read(folder / "weights.safetensors", load_file)
-    try:
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
-    except RuntimeError as error:
-        raise ModelError(
-            f"{folder}: weights and config.yaml do not match ({str(error).splitlines()[-1].strip()})"
-        ) from None
-    prior = IntegerPrior(network.prior.config, _read(folder / "tables.safetensors", load_arrays))
-    if tree["licence"] != "free":
-        _log.warning(
-            "model %s: licence %s, since it was trained on data under such a licence", tree["name"], tree["licence"]
-        )
-    card = folder / "MODEL_CARD.md"
-    text = card.read_text() if card.is_file() else ""
-    return StoredModel(network.eval(), prior, tree["name"], tree["licence"], fingerprint(folder), text)
+    stored = open_model(name_or_folder, kind)
+    _ = stored.network
+    return stored
 
 
 def licence_of(name_or_folder: str | Path) -> str:
@@ -183,11 +213,13 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
     """
     digest = hashlib.sha256()
     if parts:
-        for name, value in sorted(_read(folder / "weights.safetensors", load_arrays).items()):
+        for name, value in sorted(_read(folder / WEIGHTS, load_arrays).items()):
             if name.split(".")[0] in parts:
                 digest.update(name.encode() + value.tobytes())
     else:
-        for name in ("weights.safetensors", "tables.safetensors"):
+        for name in (WEIGHTS, TABLES):
+            if not (folder / name).is_file():
+                raise ModelError(f"{folder / name} is missing; fetch the model again")
             digest.update((folder / name).read_bytes())
     network = network_config(folder).tree(exclude_none=True)
     for name in ("classes", "scores", "errors"):  # what boxes are made with concerns neither packets nor weights
@@ -196,6 +228,12 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
         del network["detector"]["head"]
     digest.update(json.dumps(network, sort_keys=True).encode())
     return digest.digest()[:8]
+
+
+def _load_tensors(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(path)
 
 
 def _read(path: Path, reader):
@@ -243,10 +281,10 @@ def load_weights(network: Network, name_or_folder: str | Path, parts: tuple[str,
     Args:
         parts: modules of the network to copy (backbone, encoder, ...); all of them by default.
     """
-    path = find_model(name_or_folder) / "weights.safetensors"
+    path = find_model(name_or_folder) / WEIGHTS
     own = network.state_dict()
-    weights = _read(path, load_file)
-    if isinstance(network, MVSFCNet):
+    weights = _read(path, _load_tensors)
+    if _kind_of(network.config) is FEATURES:
         _name_classes(weights, network_config(name_or_folder), network.config)
     fitting = {
         name: value.float() if value.is_floating_point() else value
@@ -264,10 +302,14 @@ def load_weights(network: Network, name_or_folder: str | Path, parts: tuple[str,
 _LIKE = {"Van": "Car", "Truck": "Car"}
 
 
-def _name_classes(weights: dict[str, torch.Tensor], before: NetworkConfig, after: NetworkConfig) -> None:
+def _name_classes(weights: dict[str, Tensor], before: NetworkConfig, after: NetworkConfig) -> None:
     """Lets the weights of detectors that name some classes name others: those that are known as they were, new ones as
     what they are like, or as nothing.
     """
+    import torch
+
+    from sicm_ros.network.detector import UNSEEN
+
     names, wanted = list(before.detector.classes), list(after.detector.classes)
     if names == wanted:
         return
@@ -284,14 +326,20 @@ def _name_classes(weights: dict[str, torch.Tensor], before: NetworkConfig, after
 
 
 def save_model(network: Network, folder: Path, name: str, licence: str, card: str = "") -> Path:
-    """Writes a model folder: weights in half precision, the prior exported to integers. Returns the folder."""
+    """Writes a model folder: weights in half precision, the prior exported to integers. Returns the folder.
+
+    It has no graphs then (`sicm export` makes them); those of weights that were there before are removed.
+    """
+    from safetensors.torch import save_file
+
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
         k: (v.half() if v.is_floating_point() else v).detach().cpu().contiguous().clone()
         for k, v in network.state_dict().items()
     }
-    save_file(weights, folder / "weights.safetensors")
-    save_arrays(network.prior.export().arrays(), folder / "tables.safetensors")
+    save_file(weights, folder / WEIGHTS)
+    remove_graphs(folder)
+    save_arrays(network.prior.export().arrays(), folder / TABLES)
     config = network.config
     tree = {
         "kind": _kind_of(config).name,
@@ -304,7 +352,26 @@ def save_model(network: Network, folder: Path, name: str, licence: str, card: st
     return folder
 
 
+def export(name_or_folder: str | Path) -> list[Path]:
+    """Make the graphs of a model folder, for engines other than PyTorch; return the files.
+
+    Raises:
+        ModelError: there is no such model of features, or ONNX can't hold its network.
+        DependencyError: PyTorch or onnx isn't installed.
+    """
+    try:
+        from sicm_ros.engines.export import write_graphs
+    except ImportError as error:
+        raise DependencyError(
+            f"making graphs needs PyTorch and onnx ({error}): pip install 'sicm_ros[torch]'"
+        ) from None
+    stored = read_model(name_or_folder, FEATURES)
+    return write_graphs(stored.folder, stored.network, stored.prior, stored.fingerprint)
+
+
 def create(folder: Path, config: Config | None = None, seed: int = 0) -> Path:
     """An untrained model folder: random weights, a working bitstream. For tests, and to begin a training with."""
+    import torch
+
     torch.manual_seed(seed)
     return save_model(network_of(config or NetworkConfig()), folder, name="untrained", licence="free")
