@@ -168,7 +168,7 @@ def _write_layout(path, preset, skew=4_000_000):
                     )
 
 
-@pytest.mark.parametrize("name", [n for n, p in PRESETS.items() if p.rectified])
+@pytest.mark.parametrize("name", [n for n, p in PRESETS.items() if p.disparity_offset])
 def test_bags_of_kitti_become_conformant_stereo(tmp_path, name):
     _write_layout(tmp_path / "a.mcap", PRESETS[name])
     with open_stereo(tmp_path / "a.mcap") as source:
