@@ -34,7 +34,7 @@ _COEFFICIENTS = {PLUMB_BOB: (0, 4, 5), RATIONAL: (5, 8, 12, 14), EQUIDISTANT: (0
 
 TOLERATED = 0.5  # pixels of the camera's picture; more blurs what matching along rows finds
 _MATCHES, _PAIRS = 60, 5  # enough matches to know the error, and pairs after which it is given up
-_WIDEST = 1300  # pixels; larger pictures are halved until they fit before features are sought
+_WIDEST = 1000  # pixels; larger pictures are halved until they fit before features are sought
 
 
 @dataclass(frozen=True)

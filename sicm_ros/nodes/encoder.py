@@ -13,10 +13,16 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float64
 
+from sicm_ros.bags.conversion import half
+from sicm_ros.bags.images import PixelDepth
+from sicm_ros.bags.presets import bare
+from sicm_ros.bags.rig import CameraRig
 from sicm_ros.bitstream import VERSION, box_packet
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import ImagePair, StereoCalibration
+from sicm_ros.geometry.calibration_file import read_calibration_file
 from sicm_ros.geometry.pose import FramePose
+from sicm_ros.geometry.rectification import NEVER, EpipolarCheck
 from sicm_ros.link.congestion import Report
 from sicm_ros.link.quality import QualityChoice
 from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, LinkFeedback
@@ -24,6 +30,7 @@ from sicm_ros.nodes import qos
 from sicm_ros.nodes.frames import FrameError, Frames
 from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.images import rgb
+from sicm_ros.nodes.intake import Intake
 from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.pairing import SIDES, StereoPairer
 from sicm_ros.nodes.parameters import ENCODER
@@ -69,6 +76,8 @@ class EncoderNode(ManagedNode):
         self._sequence = 0
         self._offset_heard = 0.0
         self._optical_pose = self._given_pose()
+        if file := self.parameters.calibration_file:
+            read_calibration_file(file, (640, 480))  # what is wrong with it is said before anything starts
         # Only what is fixed: the pose of a camera that turns is no fact to announce.
         looks = self.parameters.base_frame and self._optical_pose is None
         self._frames = Frames(self, moving=False) if looks else None
@@ -92,36 +101,44 @@ class EncoderNode(ManagedNode):
         self._described: tuple | None = None
         self._choice = QualityChoice()
         self._quality_in_use: float | None = None
+        self._depth, self._rows = PixelDepth(), EpipolarCheck()
 
     # -- executor's thread: receive and pair --------------------------------------------------------------------------
 
     def subscribe(self) -> None:
-        kind, suffix = (CompressedImage, "/compressed") if self.parameters.compressed else (Image, "")
-        profile, override = qos.sensor(self.parameters.reliable_images), qos.overridable()
+        p = self.parameters
+        self._intake = Intake("compressed" if p.compressed and p.transport == "raw" else p.transport, self.health)
+        profile, override = qos.sensor(p.reliable_images), qos.overridable()
         options = {"qos_profile": profile, "qos_overriding_options": override}
-        inputs = {}
+        inputs: dict[str, Any] = {}
         self._image_topics, self._info_topics = {}, {}
         for side in SIDES:
-            base = self.resolve_topic_name(f"{side}/image_rect_color")
-            image_topic, info_topic = base + suffix, f"{base.rpartition('/')[0]}/camera_info"
+            named = self.resolve_topic_name(f"{side}/image_rect_color")
+            image_topic = self._intake.topic(named)
+            info_topic = f"{bare(named).rpartition('/')[0]}/camera_info"
             self._image_topics[side], self._info_topics[side] = image_topic, info_topic
+            if image_topic not in inputs:
 
-            def on_image(message: Any, side: str = side, topic: str = image_topic) -> None:
-                self.health.heard(topic)
-                self._on_image(side, message)
+                def on_image(message: Any, topic: str = image_topic) -> None:
+                    self.health.heard(topic)
+                    self._on_image(topic, message)
+
+                inputs[image_topic] = self.create_subscription(self._intake.kind, image_topic, on_image, **options)
+            if p.calibration_file:
+                continue
 
             def on_info(message: CameraInfo, side: str = side, topic: str = info_topic) -> None:
                 self.health.heard(topic)
                 self._rig.put(side, message)
 
-            inputs[image_topic] = self.create_subscription(kind, image_topic, on_image, **options)
             if info_topic in inputs:
                 raise InputError(
-                    f"both images ({', '.join(self._image_topics.values())}) share {info_topic}; "
-                    "each camera needs a namespace of its own"
+                    f"both images ({', '.join(self._image_topics.values())}) share {info_topic}; each camera needs a "
+                    "namespace of its own, and images that hold both views a calibration_file"
                 )
             inputs[info_topic] = self.create_subscription(CameraInfo, info_topic, on_info, **options)
-        self._rig = Rig(self._image_topics, self._info_topics)
+        rectify = NEVER if p.assume_rectified else p.rectify
+        self._rig = Rig(self._image_topics, self._info_topics, rectify, p.calibration_file)
         # Bags of KITTI say here what their camera_info can't; most cameras have no such topic, so it isn't awaited.
         if self._offset is None:
             self._offset = self.create_subscription(Float64, "disparity_offset", self._on_offset, qos.latched())
@@ -130,6 +147,7 @@ class EncoderNode(ManagedNode):
             self._feedback = self.create_subscription(LinkFeedback, "link_feedback", self._on_feedback, 10)
         self.health.listen(inputs)
 
+    _intake: Any = None
     _offset: Any = None
     _feedback: Any = None
 
@@ -141,9 +159,16 @@ class EncoderNode(ManagedNode):
         if np.isfinite(message.data):
             self._offset_heard = message.data
 
-    def _on_image(self, side: str, message: Any) -> None:
+    def _on_image(self, topic: str, message: Any) -> None:
+        """Takes a message of a camera, or of both where their topic is one."""
+        for picture in self._intake.pictures(topic, message):
+            for side in SIDES:
+                if self._image_topics[side] == topic:
+                    self._on_picture(side, picture)
+
+    def _on_picture(self, side: str, picture: Any) -> None:
         self.health.tally.count(f"received_{side}")
-        pair = self._pairer.add(side, _nanoseconds(message.header.stamp), message)
+        pair = self._pairer.add(side, _nanoseconds(picture.header.stamp), picture)
         if pair is not None:
             self.health.tally.count("paired")
             self.submit(Pair(*pair, self.steady(), self.health))
@@ -166,34 +191,73 @@ class EncoderNode(ManagedNode):
         self._send(message, pair)
 
     def _look(self, pair: Pair) -> ImagePair:
-        """The pair's pictures and calibration. Raises an InputError with a `cause` where something of it is refused."""
+        """The pair's rectified pictures and their calibration. Raises an InputError with a `cause` where it is refused.
+
+        What has to be rectified becomes at once what the model looks at, and the calibration is that of this window.
+        """
         images, infos = self._image_topics, self._info_topics
         with self.health.tally.timed("decode_images"):
-            left, right = rgb(pair.left, images["left"]), rgb(pair.right, images["right"])
-        calibration = self._calibration(pair)
+            left, right = (rgb(m, images[side], self._depth) for m, side in zip((pair.left, pair.right), SIDES))
+            if images["left"] == images["right"]:
+                left, right = half(left, 0), half(right, 1)
+        cameras = self._cameras(pair, (left.shape[1], left.shape[0]))
+        calibration = cameras.calibration
         for side, picture in (("left", left), ("right", right)):
             height, width = picture.shape[:2]
             if (width, height) != (calibration.width, calibration.height):
+                said = self.parameters.calibration_file or infos[side]
                 raise SizeError(
-                    f"{images[side]} is {width} x {height} pixels, {infos[side]} says {calibration.width} x "
+                    f"{images[side]} is {width} x {height} pixels, {said} says {calibration.width} x "
                     f"{calibration.height}; publish the camera_info of that picture"
                 )
             if min(width, height) < SMALLEST:
                 raise SizeError(f"{images[side]} is {width} x {height} pixels; at least {SMALLEST} a side")
-        return ImagePair(left, right, calibration)
+        seen = ImagePair(left, right, calibration)
+        if cameras.rectification is not None:
+            with self.health.tally.timed("rectify"):
+                seen = cameras.rectification.apply(left, right, self.model.view(calibration).calibration)
+        self._check_rows(seen, calibration)
+        return seen
 
-    def _calibration(self, pair: Pair) -> StereoCalibration:
-        """The calibration of the pair's own camera_info, or the newest."""
+    def _cameras(self, pair: Pair, size: tuple[int, int]) -> CameraRig:
+        """The cameras by the pair's own camera_info, or the newest."""
         stamps = pair.left.header.stamp, pair.right.header.stamp
         offset = self.parameters.disparity_offset or self._offset_heard
         try:
-            calibration, changed = self._rig.calibration(stamps, offset, self.parameters.assume_rectified)
+            cameras, changed = self._rig.cameras(stamps, size, offset)
         except BadInfo as error:
             self.health.problem = str(error)
             raise
         if changed:
-            self.get_logger().info(f"the calibration changed: {calibration}")
-        return calibration
+            self.get_logger().info(f"the calibration changed: {cameras.calibration}")
+        if cameras is not self._used:
+            self._used, self._rows = cameras, EpipolarCheck()
+            self._say_how(cameras)
+        return cameras
+
+    _used: CameraRig | None = None
+
+    def _say_how(self, cameras: CameraRig) -> None:
+        """Says what becomes of the pictures of cameras that are new."""
+        said = self.parameters.calibration_file or self._info_topics["left"]
+        if cameras.rectification is not None:
+            self.get_logger().info(f"the images are rectified here, by {said}: {cameras.calibration}")
+        elif cameras.ignored:
+            self.get_logger().warning(
+                f"{said} describes a distortion, but the images are taken as rectified, by the name of "
+                f"{self._image_topics['left']} or a parameter; set rectify to always if they aren't"
+            )
+
+    def _check_rows(self, seen: ImagePair, calibration: StereoCalibration) -> None:
+        """Measures, on the first pairs, how well the pictures are rectified."""
+        if self._rows.done:
+            return
+        self._rows.add(seen, calibration.fx / seen.calibration.fx)
+        error = self._rows.error
+        if error is not None and error.complaint:
+            self.get_logger().warning(error.complaint)
+        elif error is not None:
+            self.get_logger().info(f"rows of left and right agree within {error.pixels:.2f} pixels")
 
     def _put_features(self, message: CompressedStereoFeatures, seen: ImagePair, send: bool) -> tuple[str, str] | None:
         """Codes a pair into a message; cause and text where the rate or the limit of a packet leaves no room.
@@ -266,6 +330,12 @@ class EncoderNode(ManagedNode):
     def _facts(self) -> dict[str, str]:
         target, quality = self._choice.target_kbit_s, self._quality_in_use
         values = {"mode": self.parameters.mode} | ({} if quality is None else {"quality": f"{quality:.3f}"})
+        if self._used is not None:
+            values["rectified"] = "here" if self._used.rectification is not None else "before"
+        if self._rows.error is not None:
+            values["epipolar_error_px"] = f"{self._rows.error.pixels:.2f}"
+        if self._intake is not None and self._intake.delay is not None:
+            values["video_delay_pictures"] = str(self._intake.delay)
         return values if target is None else values | {"target_kbit_s": f"{target:.3f}"}
 
     def _camera_pose(self, header: Any) -> FramePose | None:

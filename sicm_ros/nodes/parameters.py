@@ -196,6 +196,13 @@ ENCODER = (
         fixed=False,
     ),
     Parameter("compressed", False, "subscribe to CompressedImage on <image topic>/compressed instead of Image"),
+    Parameter(
+        "transport",
+        "raw",
+        "what the images come in: Image; CompressedImage (JPEG, PNG, H.264, H.265), as with compressed: true; "
+        "FFMPEGPacket on <image topic>/ffmpeg; CompressedVideo on <image topic>/foxglove",
+        choices=("raw", "compressed", "ffmpeg", "foxglove"),
+    ),
     Parameter("reliable_images", False, "ask for reliable images, which replayed bags offer and camera drivers don't"),
     Parameter(
         "pair_tolerance",
@@ -206,9 +213,22 @@ ENCODER = (
         1.0,
     ),
     Parameter(
+        "rectify",
+        "auto",
+        "rectify the images by camera_info or calibration_file; auto does where they describe a distortion, unless the "
+        "images' topics say that they are rectified (image_rect_color)",
+        choices=("auto", "always", "never"),
+    ),
+    Parameter(
+        "calibration_file",
+        "",
+        "calibration of both cameras instead of camera_info: Kalibr's camchain.yaml, EuRoC's folder, ROS' left.yaml "
+        "(with right.yaml beside it), OpenCV's intrinsics.yml (with extrinsics.yml)",
+    ),
+    Parameter(
         "assume_rectified",
         False,
-        "the images are rectified although camera_info has distortion (image_proc's outputs, KITTI bags)",
+        "the images are rectified although camera_info has distortion (KITTI bags); short for rectify: never",
     ),
     Parameter(
         "disparity_offset",

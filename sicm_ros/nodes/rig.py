@@ -9,9 +9,9 @@ from typing import Any
 
 from sensor_msgs.msg import CameraInfo
 
-from sicm_ros.bags.camera_info import stereo_calibration
+from sicm_ros.bags.rig import CameraRig, camera_rig
 from sicm_ros.errors import CalibrationError, InputError
-from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.calibration_file import read_calibration_file
 from sicm_ros.nodes.pairing import SIDES
 
 ATTEMPTS, WAIT = 6, 0.01  # looks for a camera_info that is late, and seconds between two of them
@@ -34,45 +34,63 @@ class Rig:
     """Follows the camera_info of both cameras: `put` in the executor's thread, `calibration` in the worker's.
 
     Args:
-        image_topics, info_topics: side -> topic, named in errors.
+        image_topics, info_topics: side -> topic, named in errors; the images' names may say that they are rectified.
+        rectify: auto, always or never.
+        calibration_file: taken instead of camera_info where it is not empty.
     """
 
-    def __init__(self, image_topics: dict[str, str], info_topics: dict[str, str]) -> None:
+    def __init__(
+        self,
+        image_topics: dict[str, str],
+        info_topics: dict[str, str],
+        rectify: str = "auto",
+        calibration_file: str = "",
+    ) -> None:
         self._image_topics, self._info_topics = image_topics, info_topics
+        self._rectify, self._file = rectify, calibration_file
         self._infos: dict[str, deque[CameraInfo]] = {side: deque(maxlen=KEPT) for side in SIDES}
         self._stamped = False  # the last picture had a camera_info of its own stamp
-        self._known: tuple[Any, StereoCalibration] | None = None
+        self._known: tuple[Any, CameraRig] | None = None
 
     def put(self, side: str, info: CameraInfo) -> None:
         """Takes in a camera_info of the `left` or the `right` camera."""
         self._infos[side].append(info)
 
-    def calibration(
-        self, stamps: tuple[Any, Any], disparity_offset: float, assume_rectified: bool
-    ) -> tuple[StereoCalibration, bool]:
-        """The calibration of a pair, and whether it is another one than that of the pair before.
+    def cameras(
+        self, stamps: tuple[Any, Any], size: tuple[int, int], disparity_offset: float
+    ) -> tuple[CameraRig, bool]:
+        """The cameras of a pair, and whether they are others than those of the pair before.
 
         Args:
             stamps: of the left and the right picture; the camera_info of the same stamp is taken, or else the newest.
-            disparity_offset, assume_rectified: as for `bags.camera_info.stereo_calibration`.
+            size: width and height of the pictures, for calibration files that don't tell.
+            disparity_offset: as for `bags.rig.camera_rig`.
 
         Raises:
             MissingInfo, BadInfo: there is none; the text names the topic and the remedy.
         """
-        infos = [self._info_of(side, stamp) for side, stamp in zip(SIDES, stamps, strict=True)]
-        signature = (*((i.width, i.height, tuple(i.d), tuple(i.p)) for i in infos), disparity_offset, assume_rectified)
+        if self._file:
+            infos: Any = ()
+            signature: Any = (size, disparity_offset)
+        else:
+            infos = [self._info_of(side, stamp) for side, stamp in zip(SIDES, stamps, strict=True)]
+            facts = [(i.width, i.height, i.distortion_model, *map(tuple, (i.d, i.k, i.r, i.p))) for i in infos]
+            signature = (*facts, disparity_offset)
         # Compared in words, since a NaN is not equal to itself.
         if self._known is not None and repr(self._known[0]) == repr(signature):
             return self._known[1], False
         try:
-            rig = stereo_calibration(
-                *infos,
-                topics=(self._info_topics["left"], self._info_topics["right"]),
+            rig = camera_rig(
+                *(infos or read_calibration_file(self._file, size)),
+                image_topics=(self._image_topics["left"], self._image_topics["right"]),
+                info_topics=(self._file,) * 2
+                if self._file
+                else (self._info_topics["left"], self._info_topics["right"]),
+                rectify=self._rectify,
                 disparity_offset=disparity_offset,
-                assume_rectified=assume_rectified,
             )
         except CalibrationError as error:
-            raise BadInfo(f"{error} (or set assume_rectified, if the pictures are)") from None
+            raise BadInfo(str(error)) from None
         changed = self._known is not None
         self._known = (signature, rig)
         return rig, changed
