@@ -6,7 +6,6 @@ One file in `cameras/` for each camera or recorder; `--preset my.yaml` takes one
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from sicm_ros.bags.video import FFMPEG_PACKET, FOXGLOVE_VIDEO
 from sicm_ros.errors import InputError
 from sicm_ros.extensions import Registry
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.geometry.rectification import says_rectified
 
 # KITTI's rectified colour rigs by picture size, from the calibration files of their days; for bags without camera_info.
 KITTI_RIGS = {
@@ -87,161 +85,20 @@ IMAGES = {
     FFMPEG_PACKET: "/ffmpeg",
     FOXGLOVE_VIDEO: "/foxglove",
 }
-_TRANSPORTS = tuple(filter(None, IMAGES.values()))
-# What tells the two cameras of a pair apart in the names of their topics.
-_SIDES = (("left", "right"), ("infra1", "infra2"), ("cam0", "cam1"), ("cam_0", "cam_1"), ("camera0", "camera1"))
-_SIDES += (("camera_0", "camera_1"), ("image_02", "image_03"), ("ir1", "ir2"))
+TRANSPORTS = tuple(filter(None, IMAGES.values()))
 
 
 def bare(topic: str) -> str:
     """A topic without its transport."""
-    return next((topic.removesuffix(t) for t in _TRANSPORTS if topic.endswith(t)), topic)
+    return next((topic.removesuffix(t) for t in TRANSPORTS if topic.endswith(t)), topic)
 
 
-def image_topics(topics: dict) -> dict[str, list[str]]:
-    """Image topics of a bag by the name of their raw form: `/a/image` has `/a/image/compressed`."""
-    found: dict[str, list[str]] = {}
-    for name, topic in topics.items():
-        if topic.type in IMAGES and topic.count:
-            found.setdefault("/" + bare(name).lstrip("/"), []).append(name)
-    return found
-
-
-def choose(preset: str, topics: dict, path: object, left: str = "", right: str = "") -> tuple[Preset, str, str]:
-    """The preset of a bag and its two image topics as recorded.
-
-    Args:
-        preset: a name of PRESETS, a file, or `auto`: one whose pictures are there, rectified ones before others; else a
-            pair of topics whose names differ as those of two cameras do.
-        topics: of the bag, name to Topic.
-        path: the bag's, for errors.
-        left, right: image topics that overrule the preset's; the right one may be left out where its name follows.
-
-    Raises:
-        InputError: an unknown preset, a topic that isn't there (and those that are), one camera alone, two candidates.
-    """
-    images = image_topics(topics)
-    known = _find(preset)
-    if left or right:
-        left, right = left or _partner(right, images, back=True), right or _partner(left, images)
-        if not (left and right):
-            raise InputError(
-                f"{path}: one topic of the pair was given ({left or right}), and the other one doesn't follow from its "
-                f"name; give both, --left and --right (left_topic, right_topic); {listed(topics)}"
-            )
-        chosen = replace(known or PRESETS["stereo"], left=left, right=right)
-    elif known is not None:
-        chosen = _placed(known, images, path)
-    else:
-        chosen = _search(images, path, topics)
-    sides = []
-    for side, name in (("left", chosen.left), ("right", chosen.right)):
-        recorded = images.get("/" + bare(name).lstrip("/"))
-        if not recorded:
-            raise InputError(f"{path}: no pictures of the {side} camera on {name}; {listed(topics)}")
-        sides.append(name if name in recorded else min(recorded, key=lambda n: _TRANSPORT_ORDER.index(_transport(n))))
-    return chosen, sides[0], sides[1]
-
-
-_TRANSPORT_ORDER = ("", *_TRANSPORTS)  # the pictures with the least loss first
-
-
-def _transport(topic: str) -> str:
-    return topic[len(bare(topic)) :]
-
-
-def _find(preset: str) -> Preset | None:
-    """The preset of a name or a file; None for `auto`."""
-    if preset == "auto":
-        return None
-    if Path(preset).suffix in (".yaml", ".yml"):
-        return read_preset(Path(preset))
-    if preset not in PRESETS:
-        raise InputError(f"no preset {preset!r}; expected auto, {', '.join(PRESETS)}, or a .yaml file")
-    return PRESETS[preset]
-
-
-def _matches(preset: Preset, images: Iterable[str]) -> Iterator[Preset]:
-    """The preset at every place of a bag where both its pictures are."""
-    pattern = re.compile(re.escape("/" + preset.left.lstrip("/") if preset.left[0] != "*" else preset.left[1:]) + "$")
+def places(preset: Preset, images: Iterable[str]) -> Iterator[Preset]:
+    """Yield the preset with its topics as they are named, at every place where both are among these names."""
+    wild = preset.left.startswith("*")
+    left, right = (name.removeprefix("*") if wild else "/" + name.lstrip("/") for name in (preset.left, preset.right))
     for name in images:
-        if preset.left[0] != "*":
-            found = bool(pattern.match(name))
-            right = "/" + preset.right.lstrip("/")
-        else:
-            found = bool(pattern.search(name))
-            right = name[: len(name) - len(preset.left) + 1] + preset.right.removeprefix("*")
-        if found and right in images:
-            yield replace(preset, left=name, right=right)
-
-
-def _placed(preset: Preset, images: dict[str, list[str]], path: object) -> Preset:
-    """The preset with the topics that the bag has."""
-    found = list(_matches(preset, images))
-    if len(found) > 1:
-        raise _several(found, path)
-    return found[0] if found else preset
-
-
-def _search(images: dict[str, list[str]], path: object, topics: dict) -> Preset:
-    """The pair of a bag that nobody has named."""
-    found = [match for preset in PRESETS.values() if preset.left != preset.right for match in _matches(preset, images)]
-    if not found:
-        found = [
-            Preset("auto", "found by its names", name, partner)
-            for name in images
-            if (partner := _partner(name, images))
-        ]
-    if found:
-        # Of the pictures of one camera the rectified ones, and where presets name several, those of the narrower one.
-        rectified = [match for match in found if says_rectified(match.left)] or found
-        by_camera = {
-            match.left.rpartition("/")[0] if match.name in PRESETS else match.left: match
-            for match in sorted(rectified, key=_narrowness)
-        }
-        if len(by_camera) > 1:
-            raise _several(list(by_camera.values()), path)
-        return next(iter(by_camera.values()))
-    lonely = [n for n in images if any(re.search(side, n) for pair in _SIDES[:2] for side in pair)]
-    if lonely:
-        raise InputError(
-            f"{path}: pictures of one camera only ({lonely[0]}); a stereo pair is needed; {listed(topics)}"
-        )
-    raise InputError(
-        f"{path}: no stereo pair of image topics is known in it; name them with --left and --right (left_topic, "
-        f"right_topic); {listed(topics)}"
-    )
-
-
-def _narrowness(preset: Preset) -> int:
-    shipped = PRESETS.get(preset.name)
-    return len(shipped.left) - 100 * shipped.left.startswith("*") if shipped else 0
-
-
-def _several(found: list[Preset], path: object) -> InputError:
-    pairs = "; ".join(f"--left {match.left} --right {match.right}" for match in found)
-    return InputError(
-        f"{path}: several stereo pairs; choose one with --left (parameter left_topic), or both topics: {pairs}"
-    )
-
-
-def _partner(topic: str, images: Iterable[str], back: bool = False) -> str:
-    """The other camera's topic by its name, if it is in the bag, else an empty text; `back` seeks the left one's."""
-    name = "/" + bare(topic).lstrip("/")
-    for sides in _SIDES:
-        old, new = sides[::-1] if back else sides
-        # The last place first: /left_stereo_camera/left/image belongs to /left_stereo_camera/right/image.
-        for place in reversed([match.start() for match in re.finditer(old, name)]):
-            other = name[:place] + new + name[place + len(old) :]
-            if other in images:
-                return other
-        if old in name and (other := name.replace(old, new)) in images:
-            return other
-    return ""
-
-
-def listed(topics: dict) -> str:
-    """The bag's topics in words, for errors."""
-    if not topics:
-        return "the bag holds no topics"
-    return "it holds " + ", ".join(f"{name} ({topic.type}, {topic.count})" for name, topic in sorted(topics.items()))
+        if name == left or (wild and name.endswith(left)):
+            partner = name.removesuffix(left) + right
+            if partner in images:
+                yield replace(preset, left=name, right=partner)
