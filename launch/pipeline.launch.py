@@ -34,7 +34,7 @@ def start(request: Request) -> list[Action]:
     images: dict[str, bool] = {}
     time = {} if request["use_sim_time"] is None else {"use_sim_time": request["use_sim_time"]}
     if path:
-        images["compressed"] = is_compressed(path, replay["preset"], replay["left_topic"], replay["right_topic"])
+        images["compressed"] = is_compressed(path, replay)
         if request["compressed"] not in (None, images["compressed"]):
             raise InputError(
                 f"the images of {path} are {'' if images['compressed'] else 'not '}compressed; leave out compressed:="

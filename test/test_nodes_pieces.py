@@ -109,27 +109,66 @@ def test_closing_tells_whether_the_worker_is_still_busy():
 # -- sequence numbers -------------------------------------------------------------------------------------------------
 
 
-def test_gaps_are_losses_and_the_counter_wraps():
+def told(*messages, described=()):
+    """What a Sequence says of messages (number, stamp, arrival), described anew before those of these indices."""
     sequence = Sequence()
-    assert sequence.check(MODULUS - 2, 1.0) == (0, "")
-    assert sequence.check(MODULUS - 1, 1.1) == (0, "")
-    assert sequence.check(2, 1.4) == (2, "")
+    said = []
+    for index, message in enumerate(messages):
+        if index in described:
+            sequence.described()
+        said.append(sequence.check(*message))
+    return said
+
+
+def test_gaps_are_losses_and_the_counter_wraps():
+    assert told((MODULUS - 2, 1.0, 1.0), (MODULUS - 1, 1.1, 1.1), (2, 1.4, 1.4)) == [(0, ""), (0, ""), (2, "")]
 
 
 def test_repeated_and_late_messages_are_not_decoded():
-    sequence = Sequence()
-    sequence.check(10, 1.0)
-    assert sequence.check(10, 1.0) == (0, "repeated")
-    assert sequence.check(12, 1.2) == (1, "")
-    assert sequence.check(11, 1.1) == (0, "late")
-    assert sequence.check(13, 1.3) == (0, "")
+    numbers = (10, 10, 12, 11, 13)
+    assert told(*((n, n / 10, 5 + i / 10) for i, n in enumerate(numbers))) == [
+        (0, ""),
+        (0, "repeated"),
+        (1, ""),
+        (0, "late"),
+        (0, ""),
+    ]
 
 
 def test_an_encoder_that_started_anew_is_followed():
-    sequence = Sequence()
-    sequence.check(500, 50.0)
-    assert sequence.check(0, 51.0) == (0, "")
-    assert sequence.check(2, 51.2) == (1, "")
+    assert told((500, 50.0, 50.0), (0, 51.0, 51.0), (2, 51.2, 51.2)) == [(0, ""), (0, ""), (1, "")]
+
+
+@given(
+    first=st.integers(1, 2000),
+    back=st.floats(0, 1e9),
+    pause=st.floats(0.05, 60),
+    described=st.booleans(),
+    lost=st.sets(st.integers(0, 9)),
+)
+def test_no_new_start_is_taken_for_stragglers(first, back, pause, described, lost):
+    """Numbers begin anew, stamps are the same or any older ones: the same recording again, or one from another day."""
+    one = [(i, 1e9 + i / 10, i / 10) for i in range(first)]
+    other = [(i, 1e9 - back + i / 10, first / 10 + pause + i / 10) for i in range(max(first, 12)) if i not in lost]
+    said = told(*one, *other, described={first} if described else ())[first:]
+    dropped = [cause for _, cause in said if cause]
+    # Without a word or a pause the first ones can't be told from stragglers; three in a row can.
+    assert dropped == [] or (not described and pause < 2 and len(dropped) <= 2 + 3 * len(lost))
+    assert said[-1][1] == ""
+
+
+def test_one_stray_message_blocks_nothing():
+    """A number 1000 ahead, stamped in 2038: from a broken or hostile sender."""
+    good = [(i, 100 + i / 10, 100 + i / 10) for i in range(20)]
+    said = told(*good[:10], (1009, 2e9, 100.95), *good[10:])
+    assert [cause for _, cause in said].count("late") == 2
+    assert all(not cause for _, cause in said[13:])
+
+
+def test_stragglers_of_a_lossy_link_stay_out():
+    numbers = [0, 1, 3, 2, 4, 7, 5, 6, 8, 8, 9]
+    said = [cause for _, cause in told(*((n, n / 10, i / 10) for i, n in enumerate(numbers)))]
+    assert said == ["", "", "", "late", "", "", "late", "late", "", "repeated", ""]
 
 
 # -- tally ------------------------------------------------------------------------------------------------------------

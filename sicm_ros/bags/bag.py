@@ -192,7 +192,7 @@ def _named(path: Path) -> list[str]:
 
 
 def _trouble(path: Path, error: Exception) -> str:
-    """What is wrong with a bag that can't be read, and the remedy: by the file itself, or else by the reader's error."""
+    """What is wrong with a bag that can't be read, and the remedy: by the file itself, or else by the error."""
     said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     if path.is_dir():
         missing = [name for name in _named(path) if not (path / name).exists()]
@@ -215,14 +215,12 @@ def _trouble(path: Path, error: Exception) -> str:
     magic = {".mcap": MCAP, ".db3": b"SQLite format 3\0", ".bag": b"#ROSBAG V"}[path.suffix]
     if not head.startswith(magic):
         return f"not a bag, though its name ends in {path.suffix}: it doesn't begin like one; was it fetched whole?"
-    recover = f"`mcap recover {path.name} -o mended.mcap` saves what is there"
+    recover = f"`mcap recover {path.name} -o mended.mcap` writes out what is there"
     if path.suffix == ".mcap":
         if "ros2" in str(error) and "rofile" in str(error):
             return "its messages are of ROS 1 (profile ros1); convert the .bag itself: `rosbags-convert`"
         if "timestamp order" in str(error):
-            return (
-                f"no index, and its messages are out of order; `mcap recover {path.name} -o mended.mcap` sorts them in"
-            )
+            return f"no index, and its messages are out of order; {recover}"
         if tail != MCAP:
             return f"its end is missing: the recording was cut short; {recover}"
         return f"broken bag ({said}); {recover}"

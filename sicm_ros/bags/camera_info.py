@@ -27,6 +27,12 @@ SAME = 1e-3  # share that two focal lengths of a rectified pair may differ by
 _log = logging.getLogger(__name__)
 
 
+class SizeError(CalibrationError):
+    """A picture of another size than its camera_info's, or too small."""
+
+    cause = "size"
+
+
 @dataclass(frozen=True)
 class _Camera:
     """What one camera_info says of the pictures as they are: after its binning, within its region of interest."""
@@ -87,7 +93,7 @@ def stereo_calibration(
         if not assume_rectified:
             raise CalibrationError(
                 f"{text}: the rows of a rectified pair are the same; rectify with stereo_image_proc, or say "
-                "assume_rectified if the images are"
+                "assume_rectified (--assume-rectified) if the images are"
             )
         remark(f"{text}; assumed rectified, the left one's is taken")
     return StereoCalibration(
@@ -135,7 +141,7 @@ def _camera(info: Any, topic: str, size: tuple[int, int] | None, remark: Callabl
     told = f"{width} x {height}" + (
         f", {seen[0]} x {seen[1]} after binning and region" if seen != (width, height) else ""
     )
-    raise CalibrationError(
+    raise SizeError(
         f"{topic} says {told} pixels, the images are {size[0]} x {size[1]}; publish the camera_info of these images"
     )
 
@@ -143,8 +149,8 @@ def _camera(info: Any, topic: str, size: tuple[int, int] | None, remark: Callabl
 def _check_rectified(info: Any, topic: str) -> None:
     """Raise CalibrationError where a camera_info describes pictures that are still to be rectified."""
     remedy = (
-        "not rectified; rectify with stereo_image_proc (image_proc's RectifyNode) and remap to its image_rect_color, or "
-        "say assume_rectified if the images are"
+        "not rectified; rectify with stereo_image_proc (image_proc's RectifyNode) and remap to its image_rect_color, "
+        "or say assume_rectified (--assume-rectified) if the images are"
     )
     if np.any(np.abs(np.asarray(info.d, np.float64)) > 1e-9):
         raise CalibrationError(f"{topic}: distortion {[round(float(d), 6) for d in info.d]} is not zero: {remedy}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from sicm_ros.bags.camera_info import stereo_calibration
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.geometry.rectification import AUTO, Lens, Rectification, must_rectify
+from sicm_ros.geometry.rectification import AUTO, NEVER, Lens, Rectification, must_rectify
 
 _log = logging.getLogger(__name__)
 
@@ -55,18 +55,20 @@ def camera_rig(
         CalibrationError: no pair can have them, or a distortion model that isn't known.
     """
     lenses = Lens.of(left), Lens.of(right)
+    rectifies = must_rectify(*lenses, rectify, image_topics)
+    bent = any(lens.distorted or lens.turned for lens in lenses)
     calibration = stereo_calibration(
         left,
         right,
         topics=info_topics,
         size=size,
         disparity_offset=disparity_offset,
-        assume_rectified=True,
+        assume_rectified=bent or rectify == NEVER,
         baseline=baseline,
         remark=remark,
     )
-    if not must_rectify(*lenses, rectify, image_topics):
-        return CameraRig(calibration, None, any(lens.distorted or lens.turned for lens in lenses))
+    if not rectifies:
+        return CameraRig(calibration, None, bent)
     seen = _seen(lenses[0], calibration), _seen(lenses[1], calibration, lenses[0])
     # The rectified pair is drawn with one principal point, so their difference doesn't enter.
     calibration = replace(calibration, disparity_offset=disparity_offset)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from statistics import median
 
 STANDSTILL = 3  # pictures of one camera with one stamp, after which its stamps are no times
@@ -71,5 +72,5 @@ def rate_of(stamps: Sequence[int], otherwise: float = 10.0) -> float:
 
     By the median of the steps forward: a clock that was set, a pause or a lost picture doesn't change it.
     """
-    steps = [b - a for a, b in zip(stamps, stamps[1:]) if b > a]
+    steps = [b - a for a, b in pairwise(stamps) if b > a]
     return 1e9 / median(steps) if steps else otherwise

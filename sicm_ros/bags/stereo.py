@@ -71,6 +71,7 @@ class StereoSource(ABC):
         period: nanoseconds between two pairs, on average; None where nothing tells.
         tolerance: largest difference of the stamps of a pair, nanoseconds.
         assume_rectified, baseline: as for `camera_info.stereo_calibration`.
+        rectify, calibration_file: as for `open_stereo`.
         lost: cause -> number of pictures without a partner (`unpaired`) and of pairs that couldn't be read (`image`,
             `calibration`), of the last run through `pairs`.
         remarks: what was mended or left out, in words, each once.
@@ -82,6 +83,8 @@ class StereoSource(ABC):
     disparity_offset: float
     count: int
     period: int | None = None
+    rectify: str = AUTO
+    calibration_file: str | Path = ""
 
     def __init__(self, tolerance: int = TOLERANCE, assume_rectified: bool = False, baseline: float = 0.0) -> None:
         self.tolerance, self.assume_rectified, self.baseline = tolerance, assume_rectified, baseline
@@ -354,7 +357,7 @@ class BagSource(StereoSource):
         super().__init__(tolerance, assume_rectified, baseline)
         if rectify not in RECTIFY:
             raise InputError(f"rectify is {rectify!r}; expected {', '.join(RECTIFY)}")
-        self._rectify, self._file = rectify, calibration_file
+        self.rectify, self.calibration_file = rectify, calibration_file
         self.bag = Bag(path)
         self.path = Path(path)
         try:
@@ -527,7 +530,7 @@ class BagSource(StereoSource):
 
     def _info_topics(self) -> tuple[str, ...]:
         """The topics that describe the cameras, where the bag has them."""
-        if not self.preset.camera_info or self._file:
+        if not self.preset.camera_info or self.calibration_file:
             return ()
         found = []
         for name in self.named:
@@ -566,7 +569,7 @@ class BagSource(StereoSource):
 
     def _fixed_cameras(self, converts: bool) -> CameraRig | None:
         """The cameras to write and to rectify by; None where what is recorded is good as it is."""
-        if not (self.preset.camera_info or self._file):
+        if not (self.preset.camera_info or self.calibration_file):
             size = self._size()
             if size not in KITTI_RIGS:
                 sizes = ", ".join(f"{w} x {h}" for w, h in KITTI_RIGS)
@@ -575,12 +578,12 @@ class BagSource(StereoSource):
                     f"rig ({sizes}); record camera_info"
                 )
             return CameraRig(KITTI_RIGS[size])
-        rectify = self._rectify
+        rectify = self.rectify
         if rectify == AUTO and (self.preset.rectified or self.assume_rectified):
             rectify = NEVER
-        if self._file:
+        if self.calibration_file:
             size = self._size()
-            infos: list[Any] = list(read_calibration_file(self._file, size))
+            infos: list[Any] = list(read_calibration_file(self.calibration_file, size))
         else:
             infos = [self._first(topic) for topic in self._infos]
             lenses = [Lens.of(info) for info in infos]
@@ -601,7 +604,7 @@ class BagSource(StereoSource):
         cameras = camera_rig(
             *infos,
             image_topics=self.named,
-            info_topics=(str(self._file),) * 2 if self._file else self.named_infos,
+            info_topics=(str(self.calibration_file),) * 2 if self.calibration_file else self.named_infos,
             rectify=rectify,
             size=size,
             baseline=self.baseline,

@@ -9,7 +9,7 @@ from pathlib import Path
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-# vision_msgs 4 (the same fields on Humble, Jazzy and later), and what videos come in; rosbags doesn't carry the packages.
+# What rosbags doesn't carry: vision_msgs 4 (the same fields on Humble, Jazzy and later), and what videos come in.
 _OTHERS = {
     "vision_msgs/msg/ObjectHypothesis": "string class_id\nfloat64 score\n",
     "vision_msgs/msg/ObjectHypothesisWithPose": (

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,7 @@ MODELS = {
 _COEFFICIENTS = {PLUMB_BOB: (0, 4, 5), RATIONAL: (5, 8, 12, 14), EQUIDISTANT: (0, 4)}
 
 TOLERATED = 0.5  # pixels of the camera's picture; more blurs what matching along rows finds
+TURN = math.radians(0.1)  # of a rectifying rotation that is none
 _MATCHES, _PAIRS = 60, 5  # enough matches to know the error, and pairs after which it is given up
 _WIDEST = 1000  # pixels; larger pictures are halved until they fit before features are sought
 
@@ -71,13 +73,11 @@ class Lens:
 
     @property
     def turned(self) -> bool:
-        """Whether the rectified camera looks elsewhere, through another pinhole: the picture would have to be moved."""
-        rotation, k, p = np.array(self.r), np.array(self.k), np.array(self.p)
-        if rotation.size != 9 or k.size != 9 or p.size != 12 or not rotation.any() or k[0] <= 0:
+        """Whether the rectified camera looks elsewhere."""
+        rotation = np.array(self.r)
+        if rotation.size != 9 or not rotation.any():  # not filled in
             return False
-        # KITTI's readers copy the rotation of the raw pictures beside the pinhole of the rectified ones.
-        same_pinhole = np.allclose(k.reshape(3, 3), p.reshape(3, 4)[:, :3], atol=1e-3 * max(self.width, 1))
-        return not same_pinhole and not np.allclose(rotation.reshape(3, 3), np.eye(3), atol=1e-6)
+        return not (np.trace(rotation.reshape(3, 3)) - 1) / 2 > math.cos(TURN)
 
 
 def says_rectified(topic: str) -> bool:
@@ -88,8 +88,8 @@ def says_rectified(topic: str) -> bool:
 def must_rectify(left: Lens, right: Lens, rectify: str, topics: tuple[str, str]) -> bool:
     """Return whether pictures on two topics have to be rectified first.
 
-    `auto` goes by the calibration, which describes a distortion, or a rotation and another pinhole; but pictures whose
-    topic calls them rectified are so: image_proc and many drivers publish one camera_info beside both kinds.
+    `auto` goes by the calibration, which describes a distortion or a rotation; but pictures whose topic calls them
+    rectified are so: image_proc and many drivers publish one camera_info beside both kinds.
     """
     if rectify != AUTO:
         return rectify == ALWAYS
@@ -216,14 +216,17 @@ class EpipolarError:
     disparity: float
     matches: int
 
-    @property
-    def complaint(self) -> str:
+    def complaint(self, rectified_here: bool = False) -> str:
         """What is wrong, and what to do; empty if nothing is."""
         if self.pixels > TOLERATED:
+            other = (
+                "If the pictures were rectified before, set rectify to never; if not"
+                if rectified_here
+                else "If the pictures are not rectified, set rectify to always; if they are"
+            )
             return (
                 f"points lie {self.pixels:.1f} pixels from their row in the other picture (median of {self.matches}; "
-                f"up to {TOLERATED} is good): depths will be wrong or missing. If the pictures are not rectified, set "
-                "rectify to always; if they are, calibrate the pair again"
+                f"up to {TOLERATED} is good): depths will be wrong or missing. {other}, calibrate the pair again"
             )
         if self.disparity < -1:
             return (

@@ -9,14 +9,19 @@ from typing import Any, NoReturn
 
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion
+from rclpy.qos import DurabilityPolicy
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float64
 
+from sicm_ros.bags.camera_info import SizeError
 from sicm_ros.bags.conversion import half
 from sicm_ros.bags.images import PixelDepth
+from sicm_ros.bags.pairing import SIDES, StereoPairer
 from sicm_ros.bags.presets import bare
 from sicm_ros.bags.rig import CameraRig
+from sicm_ros.bags.serialization import nanoseconds
+from sicm_ros.bags.stamps import Stamps
 from sicm_ros.bitstream import VERSION, box_packet
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import ImagePair, StereoCalibration
@@ -32,11 +37,11 @@ from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.images import rgb
 from sicm_ros.nodes.intake import Intake
 from sicm_ros.nodes.managed import ManagedNode
-from sicm_ros.nodes.pairing import SIDES, StereoPairer
 from sicm_ros.nodes.parameters import ENCODER
 from sicm_ros.nodes.process import run
 from sicm_ros.nodes.rig import BadInfo, Rig
 
+SILENCE = 0.1  # seconds without a picture, after which those that wait for the period to be known are paired
 SMALLEST = 32  # pixels of a picture's side: below it there is nothing to see
 ALIGNMENT = 8  # bytes at most that serialisation adds between the fields and a payload
 
@@ -49,12 +54,6 @@ class Pair:
     right: Image | CompressedImage
     arrived: float
     health: Health
-
-
-class SizeError(InputError):
-    """A picture of another size than its calibration's, or too small."""
-
-    cause = "size"
 
 
 class EncoderNode(ManagedNode):
@@ -81,6 +80,12 @@ class EncoderNode(ManagedNode):
         # Only what is fixed: the pose of a camera that turns is no fact to announce.
         looks = self.parameters.base_frame and self._optical_pose is None
         self._frames = Frames(self, moving=False) if looks else None
+        self._image_topics: dict[str, str] = {}
+        self._info_topics: dict[str, str] = {}
+        self._latched: dict[str, Any] = {}
+        self._silence = self.create_timer(SILENCE, self._settle, clock=self._steady)
+        self._silence.cancel()
+        self.create_timer(1.0, self._look_for_latched, clock=self._steady)
         self.forget()
 
     def _given_pose(self) -> FramePose | None:
@@ -97,7 +102,13 @@ class EncoderNode(ManagedNode):
 
     def forget(self) -> None:
         # The tolerance of the pairing is fixed, the pictures before a deactivation are nothing to wait for.
-        self._pairer = StereoPairer(round(self.parameters.pair_tolerance * 1e9), self.health.tally.drop)
+        self._pairer: StereoPairer[Any] = StereoPairer(
+            round(self.parameters.pair_tolerance * 1e9), self.health.tally.drop
+        )
+        self._stamps = Stamps(self.get_logger().warning)
+        for subscription in self._latched.values():
+            self.destroy_subscription(subscription)
+        self._latched.clear()
         self._described: tuple | None = None
         self._choice = QualityChoice()
         self._quality_in_use: float | None = None
@@ -111,7 +122,6 @@ class EncoderNode(ManagedNode):
         profile, override = qos.sensor(p.reliable_images), qos.overridable()
         options = {"qos_profile": profile, "qos_overriding_options": override}
         inputs: dict[str, Any] = {}
-        self._image_topics, self._info_topics = {}, {}
         for side in SIDES:
             named = self.resolve_topic_name(f"{side}/image_rect_color")
             image_topic = self._intake.topic(named)
@@ -138,7 +148,8 @@ class EncoderNode(ManagedNode):
                 )
             inputs[info_topic] = self.create_subscription(CameraInfo, info_topic, on_info, **options)
         rectify = NEVER if p.assume_rectified else p.rectify
-        self._rig = Rig(self._image_topics, self._info_topics, rectify, p.calibration_file)
+        remark = self.get_logger().warning
+        self._rig = Rig(self._image_topics, self._info_topics, remark, rectify, p.calibration_file, p.baseline)
         # Bags of KITTI say here what their camera_info can't; most cameras have no such topic, so it isn't awaited.
         if self._offset is None:
             self._offset = self.create_subscription(Float64, "disparity_offset", self._on_offset, qos.latched())
@@ -168,10 +179,38 @@ class EncoderNode(ManagedNode):
 
     def _on_picture(self, side: str, picture: Any) -> None:
         self.health.tally.count(f"received_{side}")
-        pair = self._pairer.add(side, _nanoseconds(picture.header.stamp), picture)
-        if pair is not None:
+        recorded = nanoseconds(picture.header.stamp)
+        stamp = self._stamps.time(self._image_topics[side], recorded, self.get_clock().now().nanoseconds)
+        if stamp != recorded:
+            picture.header.stamp.sec, picture.header.stamp.nanosec = divmod(stamp, 10**9)
+        self._submit_all(self._pairer.add(side, stamp, picture))
+        if self._pairer.undecided:
+            self._silence.reset()
+        else:
+            self._silence.cancel()
+
+    def _settle(self) -> None:
+        self._silence.cancel()
+        self._submit_all(self._pairer.settle())
+
+    def _submit_all(self, pairs: list) -> None:
+        for pair in pairs:
             self.health.tally.count("paired")
             self.submit(Pair(*pair, self.steady(), self.health))
+
+    def _look_for_latched(self) -> None:
+        """Listen for camera_infos that were published once, before this node was there."""
+        for side, topic in self._info_topics.items():
+            if not self.health.inputs or topic in self._latched or self._rig.knows(side):
+                continue
+            offers = [p.qos_profile.durability for p in self.get_publishers_info_by_topic(topic)]
+            if DurabilityPolicy.TRANSIENT_LOCAL in offers:
+
+                def on_info(message: CameraInfo, side: str = side, topic: str = topic) -> None:
+                    self.health.heard(topic)
+                    self._rig.put(side, message)
+
+                self._latched[topic] = self.create_subscription(CameraInfo, topic, on_info, qos.latched())
 
     # -- worker's thread: encode and publish --------------------------------------------------------------------------
 
@@ -195,28 +234,27 @@ class EncoderNode(ManagedNode):
 
         What has to be rectified becomes at once what the model looks at, and the calibration is that of this window.
         """
-        images, infos = self._image_topics, self._info_topics
+        images = self._image_topics
         with self.health.tally.timed("decode_images"):
             left, right = (rgb(m, images[side], self._depth) for m, side in zip((pair.left, pair.right), SIDES))
             if images["left"] == images["right"]:
                 left, right = half(left, 0), half(right, 1)
-        cameras = self._cameras(pair, (left.shape[1], left.shape[0]))
-        calibration = cameras.calibration
-        for side, picture in (("left", left), ("right", right)):
-            height, width = picture.shape[:2]
-            if (width, height) != (calibration.width, calibration.height):
-                said = self.parameters.calibration_file or infos[side]
-                raise SizeError(
-                    f"{images[side]} is {width} x {height} pixels, {said} says {calibration.width} x "
-                    f"{calibration.height}; publish the camera_info of that picture"
-                )
+        sizes = [(picture.shape[1], picture.shape[0]) for picture in (left, right)]
+        for side, (width, height) in zip(SIDES, sizes):
             if min(width, height) < SMALLEST:
                 raise SizeError(f"{images[side]} is {width} x {height} pixels; at least {SMALLEST} a side")
-        seen = ImagePair(left, right, calibration)
+        if sizes[0] != sizes[1]:
+            raise SizeError(
+                f"{images['left']} is {sizes[0][0]} x {sizes[0][1]} pixels, {images['right']} is {sizes[1][0]} x "
+                f"{sizes[1][1]}; both images of a rectified pair have one size"
+            )
+        cameras = self._cameras(pair, sizes[0])
+        seen = ImagePair(left, right, cameras.calibration)
         if cameras.rectification is not None:
             with self.health.tally.timed("rectify"):
-                seen = cameras.rectification.apply(left, right, self.model.view(calibration).calibration)
-        self._check_rows(seen, calibration)
+                window = self.model.view(cameras.calibration).calibration
+                seen = cameras.rectification.apply(left, right, window)
+        self._check_rows(seen, cameras)
         return seen
 
     def _cameras(self, pair: Pair, size: tuple[int, int]) -> CameraRig:
@@ -248,14 +286,14 @@ class EncoderNode(ManagedNode):
                 f"{self._image_topics['left']} or a parameter; set rectify to always if they aren't"
             )
 
-    def _check_rows(self, seen: ImagePair, calibration: StereoCalibration) -> None:
+    def _check_rows(self, seen: ImagePair, cameras: CameraRig) -> None:
         """Measures, on the first pairs, how well the pictures are rectified."""
         if self._rows.done:
             return
-        self._rows.add(seen, calibration.fx / seen.calibration.fx)
+        self._rows.add(seen, cameras.calibration.fx / seen.calibration.fx)
         error = self._rows.error
-        if error is not None and error.complaint:
-            self.get_logger().warning(error.complaint)
+        if error is not None and (complaint := error.complaint(cameras.rectification is not None)):
+            self.get_logger().warning(complaint)
         elif error is not None:
             self.get_logger().info(f"rows of left and right agree within {error.pixels:.2f} pixels")
 
@@ -315,7 +353,7 @@ class EncoderNode(ManagedNode):
             self._choice.sent(message.quality, len(data))
         else:
             self._choice.spend(len(data))
-        health.message(len(data), _nanoseconds(pair.left.header.stamp) * 1e-9)
+        health.message(len(data), nanoseconds(pair.left.header.stamp) * 1e-9)
         health.tally.took("since_arrival", self.steady() - pair.arrived)
         health.problem = ""
 
@@ -378,10 +416,6 @@ class EncoderNode(ManagedNode):
             message.optical_pose.orientation = Quaternion(**dict(zip("xyzw", pose.quaternion.tolist())))
         self._description.publish(message)
         self._described = facts
-
-
-def _nanoseconds(stamp: Any) -> int:
-    return stamp.sec * 10**9 + stamp.nanosec
 
 
 def main(args: list[str] | None = None) -> NoReturn:

@@ -151,6 +151,22 @@ MODEL = (
     ),
 )
 
+RECTIFICATION = (
+    Parameter(
+        "rectify",
+        "auto",
+        "rectify the images by camera_info or calibration_file; auto does where they describe a distortion, unless the "
+        "images' topics say that they are rectified (image_rect_color)",
+        choices=("auto", "always", "never"),
+    ),
+    Parameter(
+        "calibration_file",
+        "",
+        "calibration of both cameras instead of camera_info: Kalibr's camchain.yaml, EuRoC's folder, ROS' left.yaml "
+        "(with right.yaml beside it), OpenCV's intrinsics.yml (with extrinsics.yml)",
+    ),
+)
+
 ENCODER = (
     *MODEL,
     _engine("auto"),
@@ -207,28 +223,25 @@ ENCODER = (
     Parameter(
         "pair_tolerance",
         0.03,
-        "largest difference of the stamps of a left and a right image that belong together",
+        "largest difference of the stamps of a left and a right image that belong together; never above half of their "
+        "period",
         "s",
         0.0,
         1.0,
     ),
-    Parameter(
-        "rectify",
-        "auto",
-        "rectify the images by camera_info or calibration_file; auto does where they describe a distortion, unless the "
-        "images' topics say that they are rectified (image_rect_color)",
-        choices=("auto", "always", "never"),
-    ),
-    Parameter(
-        "calibration_file",
-        "",
-        "calibration of both cameras instead of camera_info: Kalibr's camchain.yaml, EuRoC's folder, ROS' left.yaml "
-        "(with right.yaml beside it), OpenCV's intrinsics.yml (with extrinsics.yml)",
-    ),
+    *RECTIFICATION,
     Parameter(
         "assume_rectified",
         False,
         "the images are rectified although camera_info has distortion (KITTI bags); short for rectify: never",
+    ),
+    Parameter(
+        "baseline",
+        0.0,
+        "distance of the cameras, in place of what camera_info says; 0 takes that",
+        "m",
+        0.0,
+        100.0,
     ),
     Parameter(
         "disparity_offset",
@@ -323,9 +336,26 @@ LINK = (
 
 REPLAY = (
     Parameter("path", "", "bag (.mcap, .db3, .bag or a folder) or KITTI folder (raw drive, object set, odometry)"),
-    Parameter("preset", "auto", "layout of the bag's topics, as docs/bags.md names it; auto finds it"),
+    Parameter(
+        "preset", "auto", "layout of the bag's topics, as docs/cameras.md names it, or a .yaml file; auto finds it"
+    ),
     Parameter("left_topic", "", "left image topic of a bag of another layout; empty for the preset's"),
-    Parameter("right_topic", "", "right image topic of a bag of another layout; empty for the preset's"),
+    Parameter(
+        "right_topic", "", "right image topic, where it doesn't follow from left_topic; the same if it holds both views"
+    ),
+    Parameter(
+        "pair_tolerance",
+        0.03,
+        "largest difference of the stamps of a left and a right image that belong together; as the encoder's",
+        "s",
+        0.0,
+        1.0,
+    ),
+    *RECTIFICATION,
+    Parameter("assume_rectified", False, "the images are rectified although camera_info has distortion"),
+    Parameter(
+        "baseline", 0.0, "distance of the cameras, in place of what camera_info says; 0 takes that", "m", 0.0, 100.0
+    ),
     Parameter("rate", 1.0, "speed relative to that of the recording", "", 0.01, 100.0, fixed=False),
     Parameter("start", 0.0, "where to begin, from the start of the recording", "s", 0.0, 1e6),
     Parameter("loop", False, "begin anew at the end, until stopped", fixed=False),
