@@ -16,6 +16,7 @@ from sicm_ros.geometry.rectification import says_rectified
 # Names of the left and of the right camera, by which one topic's partner is found.
 COUNTERPARTS = (("left", "right"), ("infra1", "infra2"), ("cam0", "cam1"), ("camera0", "camera1"), ("cam_0", "cam_1"))
 COUNTERPARTS += (("camera_0", "camera_1"), ("image_02", "image_03"), ("ir1", "ir2"))
+_KIND = re.compile(r"_(raw|rect|gray|grey|color|colour)(?=/|_|$)")  # what a camera's folder says of its pictures
 LISTED = 12  # topics that an error names
 
 
@@ -147,6 +148,19 @@ def _several(pairs: Iterable[tuple[str, str]], path: object) -> InputError:
     return InputError(f"{path}: several stereo pairs; choose one (parameters left_topic, right_topic): {offers}")
 
 
+def _best_of_one_camera(pairs: list[tuple[str, str]]) -> tuple[str, str] | None:
+    """Of several pairs that one camera publishes (raw, rectified, grey) the one to take; None where cameras differ."""
+    cameras = {_KIND.sub("", left.rpartition("/")[0]) for left, _ in pairs}
+    if len(cameras) != 1:
+        return None
+
+    def merit(pair: tuple[str, str]) -> tuple[bool, bool]:
+        return says_rectified(pair[0]), not set(re.split(r"[/_]", pair[0])) & {"gray", "grey", "mono"}
+
+    first, second, *_ = sorted(pairs, key=merit, reverse=True)
+    return first if merit(first) > merit(second) else None
+
+
 def _named(
     known: Preset | None,
     left: str,
@@ -178,11 +192,14 @@ def _search(
             raise _several([(one.left, one.right) for one in cameras.values()], path)
         (chosen,) = cameras.values()
         return chosen, f"preset {chosen.name}"
-    if len(pairs) > 1:
-        pairs = [pair for pair in pairs if says_rectified(pair[0])] or pairs
     if len(pairs) == 1:
         left, right = pairs[0]
         return Preset("auto", "found by its names", left, right), "the only pair of names"
+    best = _best_of_one_camera(pairs)
+    if best:
+        left, right = best
+        why = f"the best of the {len(pairs)} pairs of one camera: rectified before raw, colour before grey"
+        return Preset("auto", "found by its names", left, right), why
     if pairs:
         raise _several(pairs, path)
     if not sum(topic.count for topic in topics.values()):

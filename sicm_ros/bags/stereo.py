@@ -137,8 +137,9 @@ class StereoSource(ABC):
                 continue
             good += 1
             yield read
-        if self.lost["unpaired"]:
-            self.remark(f"{self.lost['unpaired']} pictures have no partner")
+        if self.lost["unpaired"] and good:
+            alone = self.lost["unpaired"]
+            self.remark(f"{alone} pictures have no partner" if alone > 1 else "1 picture has no partner")
         if not good:
             raise problem or InputError(f"{self.path}: {self._unpaired()}")
 
@@ -374,7 +375,7 @@ class BagSource(StereoSource):
             # Videos, pictures of both views, and two kinds of messages are written as images of one view each.
             converts = len(kinds) > 1 or self._left == self._right or any(map(self._is_video, self.named))
             self.cameras = self._fixed_cameras(converts)
-            self._converts = converts or (self.cameras is not None and self.cameras.rectification is not None)
+            self._converts = converts or self.rectifies
             self.compressed &= not self._converts
             self._rig = None if self.cameras is None else self.cameras.calibration
             self.disparity_offset = self._offset()
@@ -389,6 +390,11 @@ class BagSource(StereoSource):
     @property
     def named_infos(self) -> tuple[str, str]:
         return (self._infos[0], self._infos[1]) if self._infos else (LEFT_INFO, RIGHT_INFO)
+
+    @property
+    def rectifies(self) -> bool:
+        """Whether the pictures are rectified here."""
+        return self.cameras is not None and self.cameras.rectification is not None
 
     def _is_video(self, topic: str) -> bool:
         kind = self.bag.topics[topic].type
@@ -611,9 +617,10 @@ class BagSource(StereoSource):
             remark=self.remark,
         )
         if cameras.ignored and not self.preset.rectified:
+            why = "by its name, as image_proc leaves it" if rectify == AUTO else "as you said"
             self.remark(
-                f"{self.named_infos[0]} describes a distortion, but {self._left} is taken as rectified, by its name or "
-                "as you said; its projection p is taken (--rectify always if the images aren't)"
+                f"{self.named_infos[0]} describes a distortion, but {self._left} is rectified {why}; its projection p is "
+                "taken (--rectify always, if the images aren't)"
             )
         return cameras
 

@@ -223,6 +223,22 @@ def open_drive(args: argparse.Namespace, drive: Path) -> StereoSource:
     )
 
 
+def rows_of(source: StereoSource, pair: RecordedPair) -> str:
+    """Return in words whether a drive is rectified, and how well, by its first pair."""
+    from sicm_ros.bags.stereo import BagSource
+    from sicm_ros.geometry.rectification import EpipolarCheck
+
+    here = isinstance(source, BagSource) and source.rectifies
+    told = "rectified here" if here else "rectified before"
+    check = EpipolarCheck()
+    while not check.done:
+        check.add(pair)
+    if check.error is None:
+        return f"{told}; too few features to tell how well"
+    complaint = check.error.complaint(here)
+    return f"{told}; " + (complaint or f"points lie {check.error.pixels:.2f} pixels from their row in the other image")
+
+
 def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:
     """Read so many pairs of a drive, evenly spread; of the one that ships if there is none."""
     from sicm_ros.bags import open_stereo
