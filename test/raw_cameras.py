@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,13 @@ def lens(calibration: StereoCalibration, side: int, model: str = "plumb_bob") ->
 
 def through(view: np.ndarray, one: Lens) -> np.ndarray:
     """A rectified picture as a lens would have made it."""
+    seen = _seen(one)
+    return cv2.remap(view, seen[..., 0], seen[..., 1], cv2.INTER_CUBIC)
+
+
+@cache
+def _seen(one: Lens) -> np.ndarray:
+    """Where in the rectified picture each pixel of a lens's picture is: float32 (height, width, 2)."""
     k, d = np.array(one.k).reshape(3, 3), np.array(one.d)
     grid = np.stack(np.meshgrid(np.arange(one.width), np.arange(one.height)), -1).reshape(-1, 1, 2).astype(np.float64)
     if one.distortion_model == "equidistant":
@@ -61,8 +69,7 @@ def through(view: np.ndarray, one: Lens) -> np.ndarray:
         rays = cv2.undistortPointsIter(grid, k, d, np.eye(3), np.eye(3), enough)
     rays = cv2.convertPointsToHomogeneous(rays.reshape(-1, 2)).reshape(-1, 3) @ np.array(one.r).reshape(3, 3).T
     seen = rays @ np.array(one.p).reshape(3, 4)[:, :3].T
-    seen = (seen[:, :2] / seen[:, 2:]).astype(np.float32).reshape(one.height, one.width, 2)
-    return cv2.remap(view, seen[..., 0], seen[..., 1], cv2.INTER_CUBIC)
+    return (seen[:, :2] / seen[:, 2:]).astype(np.float32).reshape(one.height, one.width, 2)
 
 
 def image(pixels: np.ndarray, encoding: str, stamp: int, width: int, height: int, step: int | None = None) -> Any:

@@ -14,8 +14,10 @@ from sicm_ros.errors import InputError
 from sicm_ros.geometry.rectification import says_rectified
 
 # Names of the left and of the right camera, by which one topic's partner is found.
-COUNTERPARTS = (("left", "right"), ("infra1", "infra2"), ("cam0", "cam1"), ("camera0", "camera1"), ("cam_0", "cam_1"))
-COUNTERPARTS += (("camera_0", "camera_1"), ("image_02", "image_03"), ("ir1", "ir2"))
+COUNTERPARTS = (
+    *(("left", "right"), ("infra1", "infra2"), ("cam0", "cam1"), ("camera0", "camera1"), ("cam_0", "cam_1")),
+    *(("camera_0", "camera_1"), ("image_02", "image_03"), ("ir1", "ir2")),
+)
 _KIND = re.compile(r"_(raw|rect|gray|grey|color|colour)(?=/|_|$)")  # what a camera's folder says of its pictures
 LISTED = 12  # topics that an error names
 

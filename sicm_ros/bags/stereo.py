@@ -127,7 +127,7 @@ class StereoSource(ABC):
         good = 0
         for pair in self._serialised(start):
             try:
-                read = self._read(*pair)
+                read = self._read(pair[0], pair[1], pair[2])
             except InputError as error:
                 problem = error
                 self.lost["calibration" if isinstance(error, CalibrationError) else "image"] += 1
@@ -143,7 +143,7 @@ class StereoSource(ABC):
         if not good:
             raise problem or InputError(f"{self.path}: {self._unpaired()}")
 
-    def _serialised(self, start: float) -> Iterator[tuple[BagMessage, BagMessage, ros.Boxes | None]]:
+    def _serialised(self, start: float) -> Iterator[tuple[tuple, tuple, ros.Boxes | None]]:
         """Left and right picture of each pair, each behind its camera_info, and the labels."""
         infos: dict[str, Any] = {}
         labels: dict[int, ros.Boxes] = {}
@@ -205,7 +205,7 @@ class StereoSource(ABC):
             remark=self.remark,
         )
         stamps = [stamp_in(message.data) for message, _ in (left, right)]
-        return RecordedPair(*images, calibration, stamps[0], labels, stamps[1])
+        return RecordedPair(images[0], images[1], calibration, stamps[0], labels, stamps[1])
 
     @property
     def named(self) -> tuple[str, str]:
@@ -595,7 +595,11 @@ class BagSource(StereoSource):
             lenses = [Lens.of(info) for info in infos]
             bent = any(lens.distorted or lens.turned for lens in lenses)
             if not (
-                bent or must_rectify(*lenses, rectify, self.named) or converts or self.preset.rectified or self.baseline
+                bent
+                or must_rectify(lenses[0], lenses[1], rectify, self.named)
+                or converts
+                or self.preset.rectified
+                or self.baseline
             ):
                 return None
             size = self._size()
@@ -619,8 +623,8 @@ class BagSource(StereoSource):
         if cameras.ignored and not self.preset.rectified:
             why = "by its name, as image_proc leaves it" if rectify == AUTO else "as you said"
             self.remark(
-                f"{self.named_infos[0]} describes a distortion, but {self._left} is rectified {why}; its projection p is "
-                "taken (--rectify always, if the images aren't)"
+                f"{self.named_infos[0]} describes a distortion, but {self._left} is rectified {why}; its projection "
+                "p is taken (--rectify always, if it isn't)"
             )
         return cameras
 

@@ -180,28 +180,17 @@ def _opencv(tree: dict[str, Any], size: tuple[int, int] | None) -> tuple[Lens, L
     size = _size(tree) or size
     if size is None:
         raise KeyError("imageSize")
-    sides = []
+    told = str(tree.get("distortion_model", tree.get("model", "")))
+    lenses = []
     for number, side in (("1", "left"), ("2", "right")):
         given = {key: _named(tree, names, number, side) for key, names in _NAMES.items()}
-        slam = {key: tree[name] for key in "kdrp" if (name := f"{side.upper()}.{key.upper()}") in tree}
-        given |= slam
+        given |= {key: tree[name] for key in "kdrp" if (name := f"{side.upper()}.{key.upper()}") in tree}
         if given["k"] is None or given["d"] is None:
             raise KeyError(f"M{number} or D{number}")
-        sides.append({key: None if value is None else _row(value) for key, value in given.items()})
-    model = str(tree.get("distortion_model", tree.get("model", "")))
-    lenses = [
-        Lens(
-            int(size[0]),
-            int(size[1]),
-            model or ("plumb_bob" if len(one["d"]) <= 5 else "rational_polynomial"),
-            one["d"],
-            one["k"],
-            one["r"] or (0.0,) * 9,
-            one["p"] or (0.0,) * 12,
-        )
-        for one in sides
-    ]
-    if all(one["r"] and one["p"] for one in sides):
+        k, d, r, p = (() if given[key] is None else _row(given[key]) for key in "kdrp")
+        model = told or ("plumb_bob" if len(d) <= 5 else "rational_polynomial")
+        lenses.append(Lens(int(size[0]), int(size[1]), model, d, k, r, p))
+    if all(one.r and one.p for one in lenses):
         return lenses[0], lenses[1]
     if "R" not in tree or "T" not in tree:
         raise KeyError("R or T")

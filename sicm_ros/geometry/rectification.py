@@ -136,8 +136,7 @@ class Rectification:
         Returns:
             Pictures of the window's size, and its calibration. What no camera saw is black.
         """
-        views = (self.view(side, picture, window) for side, picture in enumerate((left, right)))
-        return ImagePair(*views, window or self.calibration)
+        return ImagePair(self.view(0, left, window), self.view(1, right, window), window or self.calibration)
 
     def view(self, side: int, picture: np.ndarray, window: StereoCalibration | None = None) -> np.ndarray:
         """Rectify one picture, of the left camera (0) or the right one (1); as `apply`."""
@@ -276,7 +275,7 @@ def _offsets(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         while grey.shape[1] > _WIDEST:
             grey, scale = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 2 * scale
         views.append(grey)
-    sift = cv2.SIFT_create(nfeatures=600)
+    sift: Any = cv2.SIFT_create(nfeatures=600)  # type: ignore[attr-defined]  # OpenCV's own types lack it
     (points, words), (others, other_words) = (sift.detectAndCompute(view, None) for view in views)
     if words is None or other_words is None or len(points) < 2 or len(others) < 2:
         return np.empty((0, 2))
