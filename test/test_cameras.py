@@ -17,8 +17,9 @@ from raw_cameras import START, STEP, lens, rows, street, through, write
 from sicm_ros.bags import PRESETS, open_stereo
 from sicm_ros.bags.images import LAYOUTS, PixelDepth, rgb_from_compressed, rgb_from_image
 from sicm_ros.bags.rig import camera_rig
+from sicm_ros.cli.options import SHIPPED
 from sicm_ros.errors import CalibrationError, InputError
-from sicm_ros.geometry import ImagePair, ModelView
+from sicm_ros.geometry import ImagePair, ModelView, StereoCalibration
 from sicm_ros.geometry.calibration_file import read_calibration_file
 from sicm_ros.geometry.rectification import EpipolarCheck, Lens, says_rectified
 
@@ -551,3 +552,51 @@ def test_a_rig_of_twelve_bits_is_not_dark(tmp_path: Path):
     with open_stereo(write(tmp_path / "a.mcap", rows("/left/image_raw", "/right/image_raw", deep))) as source:
         pair = next(source.pairs())
     assert abs(float(pair.left.mean()) - float(street(1)[0].left.mean())) < 8
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Shapes
+
+
+@pytest.fixture(scope="module")
+def model():
+    import sicm_ros
+
+    return sicm_ros.load("default")
+
+
+@pytest.fixture(scope="module")
+def car(model) -> tuple[ImagePair, np.ndarray]:
+    """A pair of the drive that ships, and where a car is that is seen whole: (x, y, z), metres."""
+    with open_stereo(SHIPPED) as source:
+        pair = next(source.pairs())
+    found = model.detect_uncompressed(pair).detections.above(0.6)
+    c = pair.calibration
+    near = [p for p in found.location if 8 < p[2] < 30 and 200 < c.fx * p[0] / p[2] + c.cx < c.width - 200]
+    return pair, near[0]
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 375), (480, 360), (360, 360), (240, 320)])
+def test_depth_is_right_whatever_the_pictures_shape(model, car, width: int, height: int):
+    pair, place = car
+    c = pair.calibration
+    left = int(np.clip(c.fx * place[0] / place[2] + c.cx - width / 2, 0, c.width - width))
+    window = np.s_[c.height - height :, left : left + width]
+    crop = ImagePair(
+        np.ascontiguousarray(pair.left[window]),
+        np.ascontiguousarray(pair.right[window]),
+        c.cropped(left, c.height - height, width, height),
+    )
+    assert not model.view(crop.calibration).expectation
+    found = model.detect_uncompressed(crop).detections.above(0.3).location
+    nearest = found[np.linalg.norm(found - place, axis=1).argmin()]
+    assert nearest[2] == pytest.approx(place[2], rel=0.02)
+
+
+def test_cameras_unlike_those_of_the_training_are_told_what_to_expect():
+    wide = StereoCalibration(300, 300, 639.5, 359.5, 0.12, 1280, 720)
+    assert "the camera sees 130 degrees: things look 2.5 times smaller" in ModelView.fit(wide, 864, 192).expectation
+    small = StereoCalibration(93, 93, 79.5, 59.5, 0.12, 160, 120)
+    assert "near things only" in ModelView.fit(small, 864, 192).expectation
+    for usual in (StereoCalibration(700, 700, 639.5, 359.5, 0.12, 1280, 720), street(1)[0].calibration):
+        assert not ModelView.fit(usual, 864, 192).expectation

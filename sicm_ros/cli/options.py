@@ -224,8 +224,9 @@ def open_drive(args: argparse.Namespace, drive: Path) -> StereoSource:
 
 
 def rows_of(source: StereoSource, pair: RecordedPair) -> str:
-    """Return in words whether a drive is rectified, and how well, by its first pair."""
+    """Return in words whether a drive is rectified, and how well, by its first pair; and what to expect of its camera."""
     from sicm_ros.bags.stereo import BagSource
+    from sicm_ros.geometry import ModelView
     from sicm_ros.geometry.rectification import EpipolarCheck
 
     here = isinstance(source, BagSource) and source.rectifies
@@ -234,9 +235,12 @@ def rows_of(source: StereoSource, pair: RecordedPair) -> str:
     while not check.done:
         check.add(pair)
     if check.error is None:
-        return f"{told}; too few features to tell how well"
-    complaint = check.error.complaint(here)
-    return f"{told}; " + (complaint or f"points lie {check.error.pixels:.2f} pixels from their row in the other image")
+        told += "; too few features to tell how well"
+    else:
+        complaint = check.error.complaint(here)
+        told += f"; {complaint or f'points lie {check.error.pixels:.2f} pixels from their row in the other image'}"
+    expectation = ModelView.fit(pair.calibration, 864, 192).expectation  # which the model's size hardly changes
+    return told + (f"; {expectation}" if expectation else "")
 
 
 def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:

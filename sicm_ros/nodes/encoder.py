@@ -277,6 +277,8 @@ class EncoderNode(ManagedNode):
 
     def _say_how(self, cameras: CameraRig) -> None:
         """Says what becomes of the pictures of cameras that are new."""
+        if expectation := self.model.view(cameras.calibration).expectation:
+            self.get_logger().warning(expectation)
         said = self.parameters.calibration_file or self._info_topics["left"]
         if cameras.rectification is not None:
             self.get_logger().info(f"the images are rectified here, by {said}: {cameras.calibration}")
