@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -247,3 +248,51 @@ def test_a_bag_that_begins_between_two_key_frames_says_what_it_lacks(tmp_path: P
     assert [pair.stamp for pair in pairs] == [START + i * STEP for i in range(6, 12)]
     assert "8 messages gave no picture" in remarks
     assert "waiting for a key frame" in remarks
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# In a node
+
+
+class Tally:
+    """What the encoder counts by."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+        self.tally = SimpleNamespace(timed=lambda name: nullcontext())
+
+    def refuse(self, cause: str, text: str) -> None:
+        self.refused.append(cause)
+
+
+@pytest.mark.parametrize("transport", ["ffmpeg", "foxglove"])
+def test_a_node_takes_messages_of_packages_that_may_not_be_installed(
+    packets: dict, transport: str, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("rclpy", reason="rclpy is not installed: `make setup`, or source a ROS 2 installation")
+    from builtin_interfaces.msg import Time
+    from std_msgs.msg import Header
+
+    from sicm_ros.nodes.intake import VIDEO, Intake
+
+    package, _, name = VIDEO[transport].split("/")
+    monkeypatch.setitem(sys.modules, f"{package}.msg", None)
+    with pytest.raises(InputError, match=f"{package} is not installed: apt install"):
+        Intake(transport, Tally())
+    monkeypatch.setitem(sys.modules, package, SimpleNamespace())
+    monkeypatch.setitem(sys.modules, f"{package}.msg", SimpleNamespace(**{name: SimpleNamespace}))
+    health = Tally()
+    intake = Intake(transport, health)
+    assert intake.topic("/front/left/image_raw") == f"/front/left/image_raw/{transport}"
+    seen = []
+    for number, data in packets["h264"][2:]:
+        if transport == "ffmpeg":
+            header = Header(stamp=Time(sec=number), frame_id="front")
+            sent = SimpleNamespace(header=header, encoding="libx264", pts=number, data=data)
+        else:
+            sent = SimpleNamespace(timestamp=Time(sec=number), frame_id="front", format="h264", data=data)
+        seen += intake.pictures("/front", sent)
+    assert [picture.header.stamp.sec for picture in seen] == list(range(6, 12))
+    assert all(isinstance(picture.header, Header) and picture.header.frame_id == "front" for picture in seen)
+    assert health.refused == ["key_frame"] * 4
+    assert intake.delay == 0

@@ -224,7 +224,7 @@ def open_drive(args: argparse.Namespace, drive: Path) -> StereoSource:
 
 
 def rows_of(source: StereoSource, pair: RecordedPair) -> str:
-    """Return in words whether a drive is rectified, and how well, by its first pair; and what to expect of its camera."""
+    """Return in words whether a drive is rectified, how well, by its first pair, and what to expect of its camera."""
     from sicm_ros.bags.stereo import BagSource
     from sicm_ros.geometry import ModelView
     from sicm_ros.geometry.rectification import EpipolarCheck
