@@ -14,8 +14,8 @@ from sicm_ros.geometry.calibration import StereoCalibration
 # Share of the window above the horizon: what KITTI keeps of its sky when the top 100 rows are cut off.
 HORIZON = 0.27
 # Focal length over width up to which a picture fills the window: KITTI's (0.576 to 0.581), on which models learn how
-# large things look at a distance. A picture of a narrower angle keeps that scale, between black bars; drawn larger,
-# depths come out 2 to 5 per cent too small, and from half of that angle on nothing is found (docs/cameras.md).
+# large things look at a distance. A picture of a narrower angle keeps that scale, between black bars: of one that fills
+# the window, depths come out too small, and the narrower it is, the less is found at all.
 FOCAL, KITTI_FOCAL = 0.6, 0.58
 WIDE = 0.85  # of KITTI's scale: the smallest that models see in training
 COARSE = 2.0  # pixels of the window to one of the picture
