@@ -474,7 +474,7 @@ def test_yuv_becomes_rgb(encoding: str):
     message = cameras.image(data, encoding, 0, 618, 186, step)
     assert np.abs(rgb_from_image(message).astype(int) - view).mean() < 3
     message.data = message.data[:-20]
-    with pytest.raises(InputError, match=f"bytes do not hold a 618 x 186 {encoding} image"):
+    with pytest.raises(InputError, match=f"bytes are not a 618 x 186 {encoding} image"):
         rgb_from_image(message)
 
 

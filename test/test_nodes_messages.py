@@ -289,7 +289,7 @@ def test_a_cv_bridge_that_does_worse_is_not_used(monkeypatch: pytest.MonkeyPatch
         message.encoding = "nv24"  # only cv_bridge knows it
         assert (images.rgb(message, "left") == 7).all()
         message.encoding = "yuv444"
-        with pytest.raises(images.ImageError, match="left: encoding 'yuv444' is not read: unknown conversion"):
+        with pytest.raises(images.ImageError, match="left: encoding 'yuv444' is not supported: unknown conversion"):
             images.rgb(message, "left")
     finally:
         images.through_bridge.cache_clear()

@@ -22,6 +22,7 @@ from sicm_ros.errors import InputError
 
 SUFFIXES = {".mcap": "mcap", ".db3": "sqlite3"}
 PACKED = (".zstd", ".zst", ".lz4")  # a whole file compressed, as rosbag2's file compression leaves it
+LARGEST = 1 << 28  # bytes of one message: an image of 16384 x 5000 pixels in colour
 MCAP, ZSTD = b"\x89MCAP0\r\n", b"\x28\xb5\x2f\xfd"
 LATCHED = ("/tf_static", "tf_static", "/disparity_offset", "/codec_description")
 _FOREVER = QosTime(9223372036, 854775807)  # RMW_DURATION_INFINITE
@@ -126,7 +127,7 @@ class Bag:
                 return
             connection, stamp, data = item
             if bytes(data[:4]) == ZSTD:  # compressed one by one, which only metadata.yaml tells; CDR begins otherwise
-                data = self._guard(lambda: zstd.decompress(bytes(data)))  # noqa: B023
+                data = self._guard(lambda: _unpacked(data))  # noqa: B023
             if self._ros1:
                 data = bytes(self._guard(lambda: self._as_cdr(data, connection.msgtype)))  # noqa: B023, called at once
             yield BagMessage(connection.topic, connection.msgtype, stamp, bytes(data))
@@ -140,6 +141,15 @@ class Bag:
     def _as_cdr(self, data: bytes, name: str):
         """A ROS 1 message in CDR; the types of pictures and calibrations, whose fields differ by `seq` and by case."""
         return typestore().serialize_cdr(_modern(self._reader.typestore.deserialize_ros1(data, name)), name)
+
+
+def _unpacked(data: bytes) -> bytes:
+    """A message that was compressed by itself. Raises ValueError where it is cut off, or too large for a message."""
+    unpacker = zstd.ZstdDecompressor()
+    unpacked = unpacker.decompress(bytes(data), max_length=LARGEST)
+    if not unpacker.eof:
+        raise ValueError(f"a compressed message that is cut off, or larger than {LARGEST >> 20} MiB")
+    return unpacked
 
 
 def is_bag(path: Path) -> bool:
@@ -265,9 +275,11 @@ class BagWriter:
         if storage is None:
             storage = suffix or "mcap"
         if storage not in SUFFIXES.values() or suffix not in (None, storage):
-            raise InputError(f"{self.path}: storage {storage!r} does not fit; expected mcap (.mcap) or sqlite3 (.db3)")
+            raise InputError(
+                f"{self.path}: storage {storage!r} does not match the name; expected mcap (.mcap) or sqlite3 (.db3)"
+            )
         if self.path.exists() and not overwrite:
-            raise InputError(f"{self.path} exists already; choose another name or ask for --overwrite")
+            raise InputError(f"{self.path} exists already; choose another name or use --overwrite")
         self._single = suffix is not None
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # The bag grows beside its place and is moved there when it is whole.

@@ -102,14 +102,14 @@ def rgb_from_image(message, topic: str = "image", depth: PixelDepth | None = Non
         return _rgb_from_planes(message, topic)
     if encoding not in LAYOUTS:
         known = ", ".join(sorted({*LAYOUTS, *PLANES}))
-        raise InputError(f"{topic}: encoding {encoding!r} is not read; convert to one of {known}")
+        raise InputError(f"{topic}: encoding {encoding!r} is not supported; convert to one of {known}")
     channels, size = LAYOUTS[encoding]
     height, width = int(message.height), int(message.width)
     step = int(message.step) or width * channels * size
     data = np.frombuffer(message.data, np.uint8)
     if height < 1 or width < 1 or step < width * channels * size or len(data) < height * step:
         raise InputError(
-            f"{topic}: {len(data)} bytes do not hold a {width} x {height} {encoding} image of {step} bytes a row"
+            f"{topic}: {len(data)} bytes are not a {width} x {height} {encoding} image with {step} bytes per row"
         )
     rows = data[: height * step].reshape(height, step)[:, : width * channels * size]
     if size == 2:
@@ -142,7 +142,7 @@ def _rgb_from_planes(message, topic: str) -> np.ndarray:
     data = np.frombuffer(message.data, np.uint8)
     if height < 2 or width < 2 or height % 2 or width % 2 or step < width or len(data) < height * step * 3 // 2:
         raise InputError(
-            f"{topic}: {len(data)} bytes do not hold a {width} x {height} {encoding} image of {step} bytes a row"
+            f"{topic}: {len(data)} bytes are not a {width} x {height} {encoding} image with {step} bytes per row"
         )
     if encoding in ("yuv420", "i420") and step != width:
         half = data[: height * step * 3 // 2]
@@ -176,7 +176,9 @@ def rgb_from_compressed(message, topic: str = "image", depth: PixelDepth | None 
     except cv2.error:  # more pixels than OpenCV accepts
         pixels = None
     if pixels is None:
-        raise InputError(f"{topic}: {len(data)} bytes of format {message.format!r} are no picture that OpenCV decodes")
+        raise InputError(
+            f"{topic}: {len(data)} bytes of format {message.format!r} are not an image that OpenCV can decode"
+        )
     if pixels.dtype == np.uint16:
         pixels = (depth or PixelDepth()).eight_bits(pixels)
     elif pixels.dtype != np.uint8:

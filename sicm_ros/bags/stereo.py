@@ -22,7 +22,7 @@ from sicm_ros.bags.images import PixelDepth
 from sicm_ros.bags.pairing import DEPTH, SIDES, TOLERANCE, StereoPairer
 from sicm_ros.bags.presets import IMAGES, KITTI_RIGS, bare
 from sicm_ros.bags.rig import CameraRig, camera_rig
-from sicm_ros.bags.stamps import Stamps, frame_in, stamp_in, with_stamp
+from sicm_ros.bags.stamps import HEADER, Stamps, frame_in, stamp_in, with_stamp
 from sicm_ros.bags.video import codec_of, is_key
 from sicm_ros.errors import CalibrationError, InputError
 from sicm_ros.geometry import ImagePair
@@ -100,7 +100,7 @@ class StereoSource(ABC):
 
     @property
     def topics(self) -> tuple[str, str]:
-        """Topics of the left and the right pictures."""
+        """Topics of the left and the right images."""
         suffix = "/compressed" if self.compressed else ""
         return LEFT + suffix, RIGHT + suffix
 
@@ -124,14 +124,14 @@ class StereoSource(ABC):
         """
         self.lost.clear()
         problem: InputError | None = None
-        good = 0
+        good = failed = 0
         for pair in self._serialised(start):
             try:
                 read = self._read(pair[0], pair[1], pair[2])
             except InputError as error:
-                problem = error
+                problem, failed = error, failed + 1
                 self.lost["calibration" if isinstance(error, CalibrationError) else "image"] += 1
-                if not good and (self.lost.total() >= FAILURES or isinstance(error, CalibrationError)):
+                if not good and (failed >= FAILURES or isinstance(error, CalibrationError)):
                     raise
                 self.remark(f"left out: {error}")
                 continue
@@ -174,7 +174,7 @@ class StereoSource(ABC):
     def _unpaired(self) -> str:
         """Why there is no pair, in words."""
         if not self._shifts:
-            return "pictures of one camera only, from there on"
+            return "images of only one camera, from there on"
         apart = min(map(abs, self._shifts)) * 1e-9
         return (
             f"no left and right image in it have the same time: the stamps are {apart:.3f} s and more apart, the "
@@ -182,7 +182,7 @@ class StereoSource(ABC):
         )
 
     def _read(self, left: tuple, right: tuple, labels: ros.Boxes | None) -> RecordedPair:
-        """A pair as arrays. Raises InputError where a picture or the calibration is no good."""
+        """A pair as arrays. Raises InputError where an image or the calibration is no good."""
         images = []
         for (message, _), topic in zip((left, right), self.named):
             images.append(rgb_of(ros.deserialize(message.data, message.type), topic, self._depth))
@@ -209,7 +209,7 @@ class StereoSource(ABC):
 
     @property
     def named(self) -> tuple[str, str]:
-        """Names of the left and the right pictures as a person knows them, for errors."""
+        """Names of the left and the right images as a person knows them, for errors."""
         return self.topics
 
     @property
@@ -293,7 +293,7 @@ class KittiSource(StereoSource):
         self.disparity_offset = frames[0].calibration.disparity_offset
 
     def stamp(self, index: int) -> int:
-        """Stamp of a frame's pictures, nanoseconds."""
+        """Stamp of a frame's images, nanoseconds."""
         stamp = self.frames[index].stamp
         if stamp is None:
             return EPOCH + index * PERIOD
@@ -311,7 +311,7 @@ class KittiSource(StereoSource):
             stamp = self.stamp(index)
             if stamp <= last:
                 raise InputError(
-                    f"{self.path}: time goes back at {self.frames[index].name}: it holds several drives, name one"
+                    f"{self.path}: time goes back at {self.frames[index].name}: the folder has several drives; name one"
                 )
             last = stamp
             if stamp < first + start * 1e9:
@@ -442,7 +442,9 @@ class BagSource(StereoSource):
                 for _ in self._views(message):
                     pass
                 continue
-            if message.topic in self._infos:
+            if message.topic in sides and len(message.data) < HEADER:
+                self.remark(f"left out: a message of {message.topic} that is cut off")
+            elif message.topic in self._infos:
                 infos[sides[message.topic]].append(message)
             else:
                 held.append(message)
@@ -492,7 +494,7 @@ class BagSource(StereoSource):
         return begin
 
     def _described(self, message: BagMessage, infos: dict[str, deque[BagMessage]]) -> bool:
-        """Whether all is there that is to come before a message; a picture's own camera_info may be behind it."""
+        """Whether all is there that is to come before a message; a image's own camera_info may be behind it."""
         if self._rig is not None or message.topic not in self.named:
             return True
         index = self.named.index(message.topic)
@@ -504,7 +506,7 @@ class BagSource(StereoSource):
     def _renamed(
         self, message: BagMessage, names: dict[str, str], infos: dict[str, deque[BagMessage]], stamps: Stamps
     ) -> Iterator[BagMessage]:
-        """A message under our name; a picture behind a camera_info of its own stamp."""
+        """A message under our name; a image behind a camera_info of its own stamp."""
         if message.topic not in self.named:
             yield replace(message, topic=names[message.topic])
             return

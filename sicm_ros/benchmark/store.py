@@ -26,6 +26,8 @@ from sicm_ros.benchmark.settings import Setting
 from sicm_ros.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from sicm_ros.kitti import KittiFrames
 
 TIMES = "times.json"
@@ -102,13 +104,13 @@ def guard(out: Path, names: tuple[str, ...], dataset: DatasetConfig) -> None:
         told = json.loads(path.read_text())
         same = told["frame"] in frames.names and told["left_sha256"] == _sha(frames.frame(told["frame"]).left)
         if not same:
-            raise InputError(f"{out} holds results of another data set than {dataset.path}; choose another --out")
+            raise InputError(f"{out} has results of a data set other than {dataset.path}; choose another --out")
     else:
         tree = {"frame": names[0], "left_sha256": _sha(frames.frame(names[0]).left)}
         write(path, json.dumps(tree).encode())
 
 
-def _sha(picture) -> str:
+def _sha(picture: np.ndarray) -> str:
     return hashlib.sha256(picture.tobytes()).hexdigest()
 
 
@@ -116,5 +118,5 @@ def load_run(out: Path) -> BenchmarkConfig:
     """The configuration of a run's folder; InputError if there is none."""
     path = out / "run.yaml"
     if not path.is_file():
-        raise InputError(f"{out} is no benchmark's folder: no run.yaml; expected --out of `sicm bench run`")
+        raise InputError(f"{out} has no run.yaml; expected a folder written by `sicm bench run --out`")
     return BenchmarkConfig.parse(yaml.safe_load(path.read_text()))

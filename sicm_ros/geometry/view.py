@@ -53,7 +53,7 @@ class ModelView:
         return cls(source, resized.cropped(left, top, width, height), resized_width, resized_height, left, top)
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """uint8 (source height, source width, C) -> uint8 (height, width, C)."""
+        """Cut and resize an image, uint8 (source height, source width, C), to uint8 (height, width, C)."""
         width, height = self.calibration.width, self.calibration.height
         shrinks = self.resized_height < image.shape[0]
         resized = cv2.resize(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sicm_ros.bitstream import FINGERPRINT_BYTES, Packet, identity, pack, unpack
-from sicm_ros.errors import BitstreamError, CalibrationError, InputError
+from sicm_ros.errors import BitstreamError, CalibrationError, InputError, ModelError
 from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.model.folder import StoredModel
 from sicm_ros.network.quality import LEVELS, quality_level
@@ -56,6 +56,8 @@ class PairCodec:
         self.name, self.licence, self.card = stored.name, stored.licence, stored.card
         self.fingerprint, self.prior = stored.fingerprint, stored.prior
         self.config = stored.network.config
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ModelError("device is cuda, but torch sees no GPU here; set device to cpu")
         self.device = torch.device(device)
         # Weights that lie in memory as images do: convolutions are quicker so.
         network: Any = folded(stored.network)
@@ -77,7 +79,7 @@ class PairCodec:
         for side, image in (("left", left), ("right", right)):
             if image.dtype != np.uint8 or image.shape != (calibration.height, calibration.width, 3):
                 raise InputError(
-                    f"{side} picture is {image.dtype} {image.shape}; expected uint8 ({calibration.height}, "
+                    f"{side} image is {image.dtype} {image.shape}; expected uint8 ({calibration.height}, "
                     f"{calibration.width}, 3) as the calibration says"
                 )
         view = self.view(calibration)
@@ -129,19 +131,19 @@ class PairCodec:
         packet = unpack(data)
         if packet.fingerprint != self.fingerprint[:FINGERPRINT_BYTES]:
             raise BitstreamError(
-                f"packet: made by model {packet.fingerprint.hex()}, this is {self.name} "
+                f"packet: encoded by model {packet.fingerprint.hex()}, but this is {self.name} "
                 f"({self.fingerprint[:FINGERPRINT_BYTES].hex()}): both sides need the same model"
             )
         if packet.calibration is not None:
             calibration = packet.calibration
         elif calibration is None:
-            raise BitstreamError("packet: holds no calibration and none was given: wait for the CodecDescription")
+            raise BitstreamError("packet: no calibration in it, and none given: wait for the CodecDescription")
         elif identity(calibration) != packet.calibration_identity:
-            raise BitstreamError("packet: made with another calibration than the one that was given")
+            raise BitstreamError("packet: encoded with a calibration other than the given one")
         try:
             self.view(calibration)
         except CalibrationError as error:  # of a picture a pixel wide, say
-            raise BitstreamError(f"packet: pictures that no model looks at ({error})") from None
+            raise BitstreamError(f"packet: images that no model can process ({error})") from None
         height, width = self.config.input_height // LATENT_STRIDE, self.config.input_width // LATENT_STRIDE
         left, right, _ = self.prior.decompress(packet.payload, height, width, packet.quality)
         return Reading(packet, calibration, np.stack([left, right]), time.perf_counter() - start)

@@ -8,10 +8,10 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType, ROSClock
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from sicm_ros.errors import ModelError, SicmError
+from sicm_ros.errors import SicmError
 from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.mailbox import Worker
 from sicm_ros.nodes.parameters import Parameter, Parameters
@@ -135,8 +135,6 @@ class ManagedNode(LifecycleNode):
 
         import sicm_ros
 
-        if self.parameters.device == "cuda" and not torch.cuda.is_available():
-            raise ModelError("device is cuda, but torch sees no GPU here; set device to cpu")
         if self.parameters.threads:
             torch.set_num_threads(self.parameters.threads)
         chosen = {name: getattr(self.parameters, name) for name in ("device", "engine", "number_type")}
@@ -176,7 +174,8 @@ class ManagedNode(LifecycleNode):
         """Node time in seconds: /clock with use_sim_time, else the system's; nan while nothing was on /clock."""
         clock = self.get_clock()
         now = clock.now().nanoseconds * 1e-9
-        return math.nan if now == 0 and clock.ros_time_is_active else now
+        waits = isinstance(clock, ROSClock) and clock.ros_time_is_active
+        return math.nan if now == 0 and waits else now
 
     def steady(self) -> float:
         """Seconds of a clock that goes on whatever happens to node time: for durations."""
