@@ -190,7 +190,7 @@ class StereoSource(ABC):
         if sizes[0] != sizes[1]:
             raise InputError(
                 f"{self.named[0]} is {sizes[0][0]} x {sizes[0][1]} pixels, {self.named[1]} {sizes[1][0]} x "
-                f"{sizes[1][1]}; both images of a pair have one size"
+                f"{sizes[1][1]}; both images of a pair must have the same size"
             )
         infos = [None if info is None else ros.deserialize(info.data, info.type) for _, info in (left, right)]
         if None in infos:

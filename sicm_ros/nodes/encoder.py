@@ -248,7 +248,7 @@ class EncoderNode(ManagedNode):
         if sizes[0] != sizes[1]:
             raise SizeError(
                 f"{images['left']} is {sizes[0][0]} x {sizes[0][1]} pixels, {images['right']} is {sizes[1][0]} x "
-                f"{sizes[1][1]}; both images of a rectified pair have one size"
+                f"{sizes[1][1]}; both images of a rectified pair must have the same size"
             )
         cameras = self._cameras(pair, sizes[0])
         seen = ImagePair(left, right, cameras.calibration)
