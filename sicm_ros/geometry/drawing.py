@@ -181,8 +181,11 @@ def window_overlay(picture: np.ndarray, values: np.ndarray, view: ModelView, mos
     height, width = picture.shape[:2]
     scale = height / view.resized_height
     top, bottom = (round(row * scale) for row in (view.top, view.top + view.calibration.height))
-    colours = cv2.resize(heat_map(values, most), (width, max(bottom - top, 1)), interpolation=cv2.INTER_NEAREST)
+    scale = width / view.resized_width
+    left, right = (round(column * scale) for column in (view.left, view.left + view.calibration.width))
+    size = max(right - left, 1), max(bottom - top, 1)
+    colours = cv2.resize(heat_map(values, most), size, interpolation=cv2.INTER_NEAREST)
     first, last = max(top, 0), min(bottom, height)
-    window = colours[first - top : last - top]
+    window = colours[first - top : last - top, -left : width - left]
     drawn[first:last] = np.clip(drawn[first:last].astype(np.int32) + window * 2 // 3, 0, 255)
     return drawn
