@@ -36,6 +36,7 @@ KEYS = {
     "pytest-timeout": "python3-pytest-timeout",
     "pyyaml": "python3-yaml",
     "rich": "python3-rich",
+    "scipy": "python3-scipy",
     "tf2_ros": "tf2_ros_py",
     "tqdm": "python3-tqdm",
     "yaml": "python3-yaml",
