@@ -160,6 +160,21 @@ def test_with_odometry_velocities_are_over_ground_and_turns_cost_no_identity():
     assert later.boxes.rotation_y == pytest.approx(-np.pi / 2 - then * speed / radius, abs=0.05)
 
 
+def test_odometry_that_pauses_begins_or_ends_costs_no_identity():
+    """The camera drives straight at 10 m/s towards a car that stands; its pose is known at some of the pairs."""
+    tracker = Tracker()
+    for index in range(60):
+        known = 10 <= index < 40 and index not in (20, 21)
+        camera = FramePose(np.eye(3), np.array([0, 0, 1.0 * index])) if known else None
+        result = tracker.update(boxes([[3, 1.6, 80 - index]]), index * STEP, camera)
+        assert result.ids.tolist() == [1]
+        assert result.tracks.after(0.2).boxes.location[0, 2] == pytest.approx(
+            80 - index - 2, abs=1.0 if index > 3 else 3
+        )
+        if index in (9, 22, 39, 59):
+            assert result.tracks.velocity[0, 2] == pytest.approx(0 if index in (22, 39) else -10, abs=1.0)
+
+
 def test_a_cameras_motion_is_carried_on_along_its_arc():
     a, b, c = (CameraMotion(np.array([0.1, 0.6, -0.2]), np.array([0.3, 0.1, 9.0])).over(s) for s in (1.0, 1.5, 2.0))
     onward = CameraMotion.between(a, b, 0.5).over(0.5)

@@ -57,7 +57,8 @@ def _parts(run: Run) -> dict[str, str]:
             f"no picture. {pace}{link}{computed} Bytes are those of the whole feature message as serialised: header, "
             f"calibration, payload. kbit/s are stated at {RATE:g} Hz. PNG as OpenCV writes it, JPEG at quality "
             f"{JPEG_QUALITY}, both "
-            "pictures of a pair. Boxes: the crossed face, or the tick from above, is the front. Agreement is the F1 of "
+            "pictures of a pair. Boxes: the crossed face, or the tick from above, is the front; thin lines from above "
+            "are where an object was in the pairs before, as the camera saw it. Agreement is the F1 of "
             "a pair's detections against those of the same network on the uncompressed pictures (centres within 2 m)."
         ),
         "data": _data(run),

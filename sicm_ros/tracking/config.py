@@ -51,15 +51,19 @@ class ExistenceConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class RescoringConfig(Config):
-    """How the past changes a detection's chance: a line in log odds.
+    """How the past changes a detection's chance: a logistic regression of which are right on what is known of them.
 
     Attributes:
-        known: share of the track's log odds that is added to those of the detection that continues it.
-        lone: log odds that are taken from a detection that continues nothing.
+        own: weight of the detection's own log odds.
+        track: of the score, as log odds, that the track which it continues had before.
+        hits: of the logarithm of 1 + the detections that the track had; 0 of one that continues nothing.
+        shift: log odds of all.
     """
 
-    known: float = limited(0.4, ge=0)
-    lone: float = limited(0.3, ge=0)
+    own: float = limited(0.75, ge=0)
+    track: float = limited(0.2, ge=0)
+    hits: float = limited(0.45, ge=0)
+    shift: float = limited(-0.95)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,12 +33,12 @@ def missed(odds: float, config: ExistenceConfig) -> float:
     return odds - config.miss
 
 
-def rescored(odds: np.ndarray, tracks: np.ndarray, known: np.ndarray, config: RescoringConfig) -> np.ndarray:
+def rescored(odds: np.ndarray, tracks: np.ndarray, hits: np.ndarray, config: RescoringConfig) -> np.ndarray:
     """Log odds of detections, given the tracks that they continue.
 
     Args:
         odds: (N,), those that the picture alone gives.
-        tracks: (N,), those of the tracks before this pair; anything where there is none.
-        known: bool (N,), whether there is one.
+        tracks: (N,), those of the tracks' scores before this pair; 0 where there is no track.
+        hits: (N,), detections that the tracks had; 0 where there is no track.
     """
-    return odds + np.where(known, config.known * tracks, -config.lone)
+    return config.own * odds + config.track * tracks + config.hits * np.log1p(hits) + config.shift

@@ -20,7 +20,7 @@ from sicm_ros.geometry.boxes import CLASSES, PEOPLE, wrap_angle
 from sicm_ros.geometry.pose import FramePose, covariances, to_pose
 from sicm_ros.tracking import existence, motion
 from sicm_ros.tracking.association import assign, crowded
-from sicm_ros.tracking.config import TrackingConfig
+from sicm_ros.tracking.config import MotionConfig, TrackingConfig
 from sicm_ros.tracking.tracks import CameraMotion, Tracks
 
 BACK = 0.5  # seconds: a stamp that lies further back is a recording that begins anew
@@ -44,6 +44,7 @@ class Track:
         hits: detections.
         born, seen: stamps of the first and the last one.
         image_box: of the last one.
+        lasting: covariance (3, 3) of what its place and those before it are all off by.
         trail: positions after each pair, oldest first.
     """
 
@@ -57,6 +58,7 @@ class Track:
     born: float
     seen: float
     image_box: np.ndarray
+    lasting: np.ndarray
     trail: deque[np.ndarray]
     front: int = 1
     hits: int = 1
@@ -121,6 +123,7 @@ class Tracker:
         self._stamp: float | None = None
         self._camera: FramePose | None = None
         self._ego: CameraMotion | None = None
+        self._known = -math.inf  # stamp of the last pair whose camera pose was known
 
     def update(self, found: Detections, stamp: float, camera: FramePose | None = None) -> Tracking:
         """Take in the detections of one pair.
@@ -131,7 +134,8 @@ class Tracker:
         Args:
             found: in the left camera's optical frame, the unlikely ones too.
             stamp: of the pair, seconds.
-            camera: the camera's pose in a frame that stands still, at that time; None where nobody knows.
+            camera: the camera's pose in a frame that stands still, at that time; None where nobody knows. Where it was
+                known a moment ago, the camera goes on as it did.
 
         Raises:
             InputError: the stamp is no number.
@@ -146,13 +150,14 @@ class Tracker:
         self._advance(stamp, camera)
         measured = self._measured(found)
         rows, columns = self._continued(measured, self._memory)
-        ids, known, of_tracks = np.full(len(found), -1), np.zeros(len(found), bool), np.zeros(len(found))
-        ids[columns] = [self._memory.tracks[row].id for row in rows]
-        of_tracks[columns] = [self._memory.tracks[row].odds for row in rows]
-        known[columns] = True
-        odds = existence.rescored(measured.odds, of_tracks, known, self.config.rescoring)
+        ids, hits, of_tracks = np.full(len(found), -1), np.zeros(len(found)), np.zeros(len(found))
+        continued = [self._memory.tracks[row] for row in rows]
+        ids[columns] = [track.id for track in continued]
+        hits[columns] = [track.hits for track in continued]
+        of_tracks[columns] = [track.score for track in continued]
+        odds = existence.rescored(measured.odds, of_tracks, hits, self.config.rescoring)
         self._continue(measured, odds, rows, columns, stamp)
-        born = self._births(found, odds, known, rows)
+        born = self._births(found, odds, hits > 0, rows)
         ids[born] = self._begin(measured, odds, born, stamp)
         self._end(stamp)
         for track, mean in zip(self._memory.tracks, self._memory.means):
@@ -169,11 +174,13 @@ class Tracker:
                 nothing, (), self._ego,
             )  # fmt: skip
         tracks = memory.tracks
+        covariance = memory.covariances.copy()
+        covariance[:, :3, :3] += [track.lasting for track in tracks]
         order = np.argsort([-track.score for track in tracks], kind="stable")
-        deviations = np.sqrt(memory.covariances[:, [2, 0, 1], [2, 0, 1]])
+        deviations = np.sqrt(covariance[:, [2, 0, 1], [2, 0, 1]])
         scores = existence.chances_of([track.score for track in tracks])
         chances = np.array([track.chances for track in tracks])
-        chances *= (scores / chances.max(1))[:, None]
+        chances *= (scores / np.maximum(chances.max(1), 1e-9))[:, None]
         boxes = Detections(
             classes=np.array([track.kind for track in tracks]),
             scores=scores,
@@ -188,7 +195,7 @@ class Tracker:
             np.array([track.id for track in tracks]),
             boxes,
             memory.means[:, 3:].copy(),
-            memory.covariances.copy(),
+            covariance,
             self._accelerations(),
             np.array([self._stamp - track.born for track in tracks]),
             np.array([self._stamp - track.seen for track in tracks]),
@@ -209,19 +216,38 @@ class Tracker:
 
     def _advance(self, stamp: float, camera: FramePose | None) -> None:
         """Carry all tracks to a new pair's time, and into its camera's frame."""
-        memory = self._memory
+        if camera is not None:
+            self._known = stamp
         if self._stamp is not None:
             seconds = stamp - self._stamp
-            memory.means, memory.covariances = motion.predict(
-                memory.means, memory.covariances, seconds, self._accelerations()
-            )
-            for track in memory.tracks:
-                track.spread += seconds * self._motion_of(track.kind).turn
-            self._ego = None
-            if camera is not None and self._camera is not None:
-                self._ego = CameraMotion.between(self._camera, camera, seconds)
-                self._carry(self._camera.inverse() @ camera)
+            remembered = stamp - self._known <= self.config.existence.longest
+            if camera is None and remembered and self._ego is not None and self._camera is not None:
+                camera = self._camera @ self._ego.over(seconds)  # its pose came too late, or not at all
+            self._predict(seconds, camera)
         self._stamp, self._camera = stamp, camera
+
+    def _predict(self, seconds: float, camera: FramePose | None) -> None:
+        memory, before, self._ego = self._memory, self._ego, None
+        if camera is not None and self._camera is not None:
+            self._ego = CameraMotion.between(self._camera, camera, seconds)
+        if before is None and self._ego is not None:
+            self._see_over_ground(self._ego, 1)
+        elif before is not None and self._ego is None:
+            self._see_over_ground(before, -1)
+        memory.means, memory.covariances = motion.predict(
+            memory.means, memory.covariances, seconds, self._accelerations()
+        )
+        for track in memory.tracks:
+            track.spread += seconds * self._motion_of(track.kind).turn
+        if camera is not None and self._camera is not None:
+            self._carry(self._camera.inverse() @ camera)
+
+    def _see_over_ground(self, ego: CameraMotion, sign: int) -> None:
+        """Make velocities that are relative to the camera those over ground (sign 1), or the other way round (-1)."""
+        memory = self._memory
+        memory.means[:, 3:] += sign * (ego.velocity + np.cross(ego.turn, memory.means[:, :3]))
+        if sign > 0:  # what was seen once has no velocity yet: things stand, at first
+            memory.means[[track.hits == 1 for track in memory.tracks], 3:] = 0.0
 
     def _carry(self, step: FramePose) -> None:
         memory = self._memory
@@ -268,6 +294,7 @@ class Tracker:
             column = continued[row]
             track.hits += 1
             track.seen, track.image_box = stamp, found.image_boxes[column]
+            track.lasting = (1 - self.config.fresh**2) * measured.errors[column]
             track.odds = existence.seen(track.odds, float(measured.odds[column]), config)
             track.score += config.latest * (float(odds[column]) - track.score)
             share = max(1 / track.hits, LEAST_SHARE)
@@ -335,6 +362,7 @@ class Tracker:
                     born=stamp,
                     seen=stamp,
                     image_box=found.image_boxes[index],
+                    lasting=(1 - self.config.fresh**2) * measured.errors[index],
                     trail=deque(maxlen=self.config.trail),
                 )
             )
@@ -354,7 +382,7 @@ class Tracker:
 
     # -- what is assumed ----------------------------------------------------------------------------------------------
 
-    def _motion_of(self, kind: int):
+    def _motion_of(self, kind: int) -> MotionConfig:
         return self.config.people if _PEOPLE[kind] else self.config.vehicles
 
     def _accelerations(self) -> np.ndarray:
