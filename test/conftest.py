@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import importlib.util
 import os
 import signal
@@ -20,13 +21,37 @@ import pytest
 from sicm_ros.pipeline.domain import own_domain
 
 ROOT = Path(__file__).resolve().parents[1]
+LONGEST = ("test_installed", "test_training", "test_fleet", "test_link_nodes", "test_nodes_pipeline")
 END = 2.0  # seconds that a node may take to end
 AGAIN = 15.0  # seconds after which a service is asked once more
 
 # Before rclpy is imported anywhere, until the tests have ended: only this machine, and a domain that nobody else has.
 _domain = own_domain()
 os.environ.update(_domain.__enter__())
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that workers side by side end together."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run a test marked `alone`, which measures time, while no other worker runs one.
+
+    Locks of files: all share the second. Who wants it alone waits for the others, and holds the first meanwhile, so
+    that none of them begins another test.
+    """
+    how = fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH
+    with open(__file__) as entrance, open(ROOT / "pyproject.toml") as turn:
+        fcntl.flock(entrance, fcntl.LOCK_EX)
+        fcntl.flock(turn, how)
+        fcntl.flock(entrance, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            fcntl.flock(turn, fcntl.LOCK_UN)  # not by closing: a child may have the file too
 
 
 @pytest.fixture(scope="session")

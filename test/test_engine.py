@@ -127,7 +127,7 @@ def test_float32_is_what_nobody_asked_for(small_model, float32, pair):
 
 
 def test_a_type_that_is_wrong_here_is_refused_with_the_layer_named(small_model, wrong_in_bfloat16):
-    with pytest.raises(VerificationError, match=r"layer .*encoder\.linear\.scales\.0 by .* take number_type float32"):
+    with pytest.raises(VerificationError, match=r"layer .*encoder\.linear\.scales\.0 by .* use number_type float32"):
         sicm_ros.load(small_model, number_type="bfloat16")
     sicm_ros.load(small_model, number_type="float32")
 
@@ -194,7 +194,7 @@ def test_openvino_gives_what_torch_gives_up_to_rounding(small_model, float32, pa
 @pytest.mark.parametrize("side", engines.SIDES)
 def test_an_engine_that_is_wrong_here_is_refused(small_model, float32, pair, engine_of, side, caplog):
     engine_of(**{side: Wrong})
-    with pytest.raises(VerificationError, match=r"engine openvino in float32 on cpu .* take engine torch"):
+    with pytest.raises(VerificationError, match=r"engine openvino in float32 on cpu .* use engine torch"):
         sicm_ros.load(small_model, engine="openvino")
     with caplog.at_level(logging.WARNING, "sicm_ros"):
         model = sicm_ros.load(small_model, engine="auto")
@@ -216,7 +216,7 @@ def test_an_engine_that_cannot_compile_here_is_refused(small_model, monkeypatch,
         raise RuntimeError("Exception from plugin.cpp:54:\nobject is not initialized\n\n")
 
     monkeypatch.setattr(openvino.Core, "compile_model", compile_model)
-    with pytest.raises(VerificationError, match=r"can't compile .* \(object is not initialized\); take engine torch"):
+    with pytest.raises(VerificationError, match=r"cannot compile .* \(object is not initialized\); use engine torch"):
         sicm_ros.load(small_model, engine="openvino")
     with caplog.at_level(logging.WARNING, "sicm_ros"):
         assert sicm_ros.load(small_model, engine="auto").engine == "torch"

@@ -228,6 +228,7 @@ def resident(node: NodeProcess) -> int:
     return resident_kib(node.process.pid)
 
 
+@pytest.mark.alone
 def test_a_decoder_that_comes_back_answers_within_a_second_of_being_loaded(bus, start, codec, packet, model):
     sender = Sender(bus, codec, packet, "/comes_back")
     first = start("decoder", "-r", "__ns:=/comes_back", model=model)

@@ -33,11 +33,11 @@ BELOW: dict[str, set[str]] = {
     "pipeline": {"errors", "bags"},
     "synth": {"errors", "geometry", "kitti"},
     "nodes": {"errors", "config", "geometry", "bitstream", "tracking", "bags", "link", "model", "msg"},
-    "training": {"errors", "config", "geometry", "entropy", "kitti", "network", "model", "baseline"},
     "benchmark": {
         "errors", "config", "extensions", "geometry", "bitstream", "kitti", "tracking", "bags", "network", "model",
         "baseline", "pipeline", "synth",
     },
+    "training": {"errors", "config", "geometry", "entropy", "kitti", "network", "model", "baseline", "benchmark"},
     "demo": {"errors", "geometry", "bags", "pipeline", "benchmark"},
 }  # fmt: skip
 ABOVE = {"cli", "__init__"}  # may import everything

@@ -491,11 +491,11 @@ NAN = [float("nan"), *camera_info_fields(RIG, "left")["p"][1:]]
         (break_to_one_pixel, "size", "is 1 x 1 pixels"),
         (break_one_side, "size", "right/image_rect_color is 100 x 80"),
         (break_encoding, "image", "yuv_of_nobody"),
-        (break_data, "image", "bytes do not hold"),
+        (break_data, "image", "bytes are not a 2"),
         (break_calibration(lambda side: {"p": NAN}), "calibration", "nan"),
         (break_calibration(lambda side: {"d": [0.1, 0, 0, 0, 0.0]}), "calibration", "left/camera_info: distortion"),
         (break_calibration(lambda side: {"p": camera_info_fields(RIG, "left")["p"]}), "calibration", "baseline"),
-        (break_calibration(lambda side: {"width": 100 if side == "right" else WIDTH}), "calibration", "one size"),
+        (break_calibration(lambda side: {"width": 100 if side == "right" else WIDTH}), "calibration", "same size"),
     ],
     ids=["size", "1x1", "sizes-differ", "encoding", "data", "nan", "distortion", "no-baseline", "info-sizes-differ"],
 )
@@ -759,7 +759,7 @@ def test_compressed_pictures_and_a_remap_that_moves_camera_info_too(bus: Peer, s
         broken.data.pop()
     for publisher in camera.images:
         publisher.publish(broken)
-    encoder.wait_for("are no picture that OpenCV decodes")
+    encoder.wait_for("are not an image that OpenCV can decode")
     stamp = camera.send(*scene())
     bus.wait(lambda: nanoseconds(features[-1]) == stamp, what="features after a broken picture")
     # Then one camera falls silent.
@@ -808,7 +808,7 @@ def test_a_lifecycle_without_autostart(bus: Peer, start, model: Path, diagnostic
         assert change(1)  # configure
         assert change(3)  # activate
         assert state() == "active"
-        assert "clean it up first" in refusal("model", "default")
+        assert "clean the node up first" in refusal("model", "default")
         camera.wait_for_encoder()
         stamp = camera.send(*scene())
         bus.wait(

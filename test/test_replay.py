@@ -86,7 +86,7 @@ def test_the_next_pair_waits_for_the_answer(peer, start_node, bag):
     assert node.process.wait(15) == 0
     gaps = np.diff([moment for moment, _ in seen])
     assert gaps.min() >= 0.24
-    assert f"played {PAIRS} left pictures, 0 of them unanswered" in node.output
+    assert f"played {PAIRS} left images, 0 of them unanswered" in node.output
 
 
 def test_answers_that_never_come_are_counted_and_do_not_stall(peer, start_node, bag):
@@ -130,7 +130,7 @@ def test_nobody_listening_is_said(start_node, bag):
 def test_what_cannot_be_played_is_said_in_one_line(start_node, bag):
     node = start_node("replay", path=bag, left_topic="/a", right_topic="/b")
     assert node.process.wait(20) == 2
-    assert "no pictures of the left camera on /a; it holds /disparity_offset" in node.output
+    assert "no images of the left camera on /a; it holds /disparity_offset" in node.output
     assert "Traceback" not in node.output
 
 

@@ -69,7 +69,7 @@ class Bag:
             files = sorted(p for p in self.path.iterdir() if p.suffix in SUFFIXES)
             if len(files) != 1:
                 raise InputError(
-                    f"{self.path}: holds no metadata.yaml and {len(files)} bag files; expected a bag. "
+                    f"{self.path}: has no metadata.yaml and {len(files)} bag files; expected a bag. "
                     "`ros2 bag reindex` writes the metadata of a bag whose recording was cut short"
                 )
             self.path = files[0]
@@ -106,7 +106,7 @@ class Bag:
         except Exception as error:  # MemoryError too: a broken length asks for more than any machine has
             raise InputError(
                 f"{self.path}: broken bag ({type(error).__name__}: {' '.join(str(error).split())[:200]}); "
-                "`ros2 bag reindex` or `mcap recover` may save what was recorded"
+                "`ros2 bag reindex` or `mcap recover` may recover the recording"
             ) from None
 
     def messages(self, topics: Iterable[str] | None = None, start: int | None = None) -> Iterator[BagMessage]:
@@ -173,9 +173,11 @@ class BagWriter:
         if storage is None:
             storage = suffix or "mcap"
         if storage not in SUFFIXES.values() or suffix not in (None, storage):
-            raise InputError(f"{self.path}: storage {storage!r} does not fit; expected mcap (.mcap) or sqlite3 (.db3)")
+            raise InputError(
+                f"{self.path}: storage {storage!r} does not match the name; expected mcap (.mcap) or sqlite3 (.db3)"
+            )
         if self.path.exists() and not overwrite:
-            raise InputError(f"{self.path} exists already; choose another name or ask for --overwrite")
+            raise InputError(f"{self.path} exists already; choose another name or use --overwrite")
         self._single = suffix is not None
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # The bag grows beside its place and is moved there when it is whole.

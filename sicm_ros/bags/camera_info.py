@@ -22,7 +22,7 @@ def _projection(info, topic: str) -> np.ndarray:
         raise CalibrationError(f"{topic}: the projection matrix p has {values.size} numbers; expected 12")
     if not np.isfinite(values).all():
         raise CalibrationError(
-            f"{topic}: the projection matrix p holds {values[~np.isfinite(values)][0]}; calibrate again"
+            f"{topic}: the projection matrix p contains {values[~np.isfinite(values)][0]}; calibrate again"
         )
     return values.reshape(3, 4)
 
@@ -50,7 +50,7 @@ def stereo_calibration(
     if (left.width, left.height) != (right.width, right.height):
         raise CalibrationError(
             f"{topics[0]} says {left.width} x {left.height}, {topics[1]} {right.width} x {right.height} pixels: "
-            "both pictures of a rectified pair have one size; rectify with stereo_image_proc"
+            "both images of a rectified pair must have the same size; rectify with stereo_image_proc"
         )
     p_left, p_right = _projection(left, topics[0]), _projection(right, topics[1])
     for info, topic in ((left, topics[0]), (right, topics[1])):

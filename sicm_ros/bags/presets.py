@@ -131,7 +131,7 @@ def choose(preset: str, topics: dict, path: object, left: str = "", right: str =
     for side, name in (("left", chosen.left), ("right", chosen.right)):
         recorded = images.get(_bare(name.removesuffix("/compressed")))
         if not recorded:
-            raise InputError(f"{path}: no pictures of the {side} camera on {name}; {listed(topics)}")
+            raise InputError(f"{path}: no images of the {side} camera on {name}; {listed(topics)}")
         sides.append(name if name in recorded else min(recorded, key=len))  # raw before compressed
     return chosen, sides[0], sides[1]
 
@@ -139,7 +139,7 @@ def choose(preset: str, topics: dict, path: object, left: str = "", right: str =
 def listed(topics: dict) -> str:
     """The bag's topics in words, for errors."""
     if not topics:
-        return "the bag holds no topics"
+        return "the bag has no topics"
     return "it holds " + ", ".join(f"{name} ({topic.type}, {topic.count})" for name, topic in sorted(topics.items()))
 
 
@@ -156,7 +156,5 @@ def _guess(images: Iterable[str], path: object, topics: dict) -> Preset:
         raise InputError(f"{path}: several stereo pairs ({', '.join(left for left, _ in pairs)}); name the two topics")
     lonely = [n for n in images if "left" in n or "right" in n]
     if lonely:
-        raise InputError(
-            f"{path}: pictures of one camera only (/{lonely[0]}); a stereo pair is needed; {listed(topics)}"
-        )
-    raise InputError(f"{path}: no stereo pair of image topics is known in it; {listed(topics)}")
+        raise InputError(f"{path}: images of only one camera (/{lonely[0]}); a stereo pair is needed; {listed(topics)}")
+    raise InputError(f"{path}: no stereo pair of image topics found; {listed(topics)}")

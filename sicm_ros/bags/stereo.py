@@ -101,7 +101,7 @@ class StereoSource(ABC):
                     continue
                 waiting.clear()
                 if len(infos) < 2:
-                    raise CalibrationError(f"{self.path}: a pair comes before its camera_info")
+                    raise CalibrationError(f"{self.path}: a pair precedes its camera_info")
                 calibration = stereo_calibration(
                     infos[LEFT_INFO], infos[RIGHT_INFO], disparity_offset=self.disparity_offset
                 )
@@ -159,7 +159,7 @@ class KittiSource(StereoSource):
         self, path: Path, frames: Sequence[StereoFrame], compress: str | None = None, quality: int = 95
     ) -> None:
         if not len(frames):
-            raise InputError(f"{path}: no stereo frames in it")
+            raise InputError(f"{path}: no stereo frames found")
         self.path, self.layout, self.frames = Path(path), "kitti", frames
         self.compressed, self._format, self._quality = compress is not None, compress, quality
         self.count = len(frames)
@@ -184,7 +184,7 @@ class KittiSource(StereoSource):
             stamp = self.stamp(index)
             if stamp <= last:
                 raise InputError(
-                    f"{self.path}: time goes back at {self.frames[index].name}: it holds several drives, name one"
+                    f"{self.path}: time goes back at {self.frames[index].name}: the folder has several drives; name one"
                 )
             last = stamp
             if stamp < first + start * 1e9:
@@ -310,8 +310,8 @@ class BagSource(StereoSource):
             if (width, height) not in KITTI_RIGS:
                 sizes = ", ".join(f"{w} x {h}" for w, h in KITTI_RIGS)
                 raise CalibrationError(
-                    f"{self.path}: no camera_info, and pictures of {width} x {height} pixels are of no known KITTI rig "
-                    f"({sizes}); record camera_info"
+                    f"{self.path}: no camera_info, and images of {width} x {height} pixels do not match any known "
+                    f"KITTI rig ({sizes}); record camera_info"
                 )
             return KITTI_RIGS[width, height]
         if not self.preset.rectified:

@@ -125,7 +125,7 @@ class Jpeg(Codec):
     def decode(self, stream: bytes, threads: int) -> np.ndarray:
         image = cv2.imdecode(np.frombuffer(stream, np.uint8), cv2.IMREAD_COLOR)
         if image is None:
-            raise InputError(f"jpeg: {len(stream)} bytes are no JPEG that OpenCV decodes")
+            raise InputError(f"jpeg: {len(stream)} bytes are not a JPEG that OpenCV can decode")
         return np.ascontiguousarray(image[None, ..., ::-1])
 
     @property
@@ -230,7 +230,7 @@ class PictureCodec:
 
     def __post_init__(self) -> None:
         if not self.row.video and self.mode != "intra":
-            raise InputError(f"codec {self.codec} knows no {self.mode} coding; expected intra")
+            raise InputError(f"codec {self.codec} has no mode {self.mode}; expected intra")
 
     @property
     def row(self) -> Codec:

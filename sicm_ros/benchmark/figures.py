@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 from sicm_ros.errors import DependencyError
 
 try:
     import matplotlib
 except ImportError as error:
-    raise DependencyError(f"pictures need matplotlib ({error}): pip install 'sicm_ros[bench]'") from None
+    raise DependencyError(f"charts need matplotlib ({error}): pip install 'sicm_ros[bench]'") from None
 
 matplotlib.use("Agg")  # no screen, and none of the user's backends
 
@@ -30,7 +31,7 @@ _COLOURS = {"ours": "#D55E00", "vvc": "#0072B2", "x265": "#009E73", "svtav1": "#
 _COLOURS |= {"jxl": "#E69F00", "webp": "#999999", "jpeg": "#555555", "feature": "#000000", "stereo": "#B8A800"}
 _MARKERS = {"ours": "o", "vvc": "s", "x265": "^", "svtav1": "v", "avif": "D", "jxl": "P", "webp": "X", "jpeg": "d"}
 _MARKERS |= {"feature": "*", "stereo": "h"}
-_STYLE = {"font.size": 10, "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
+_STYLE: Any = {"font.size": 10, "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
 NEAR = 2.0  # AP points below a front within which a point's interval is drawn
 _OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
@@ -68,7 +69,7 @@ def rate_accuracy(results: DatasetResults, anchors: Sequence[str], bands: Sequen
 def _panel(axis, results: DatasetResults, names: Sequence[str], metric: str, overlap: str, bands) -> None:
     ceiling = results.uncompressed
     if ceiling is not None:
-        axis.axhline(ceiling.ap(metric, overlap), color="#000000", lw=1, ls=(0, (4, 3)), label="uncompressed pictures")
+        axis.axhline(ceiling.ap(metric, overlap), color="#000000", lw=1, ls=(0, (4, 3)), label="uncompressed images")
     others = iter(_OTHERS)
     for name in names:
         points = results.curves.get(name, [])
@@ -85,13 +86,13 @@ def _panel(axis, results: DatasetResults, names: Sequence[str], metric: str, ove
             zorder=5 if name == OURS else 3,
         )  # fmt: skip
         axis.plot(
-            [m.point.bytes_per_pair for m in points], [m.ap(metric, overlap) for m in points],
+            [m.size for m in points], [m.ap(metric, overlap) for m in points],
             ls="", marker=mark, ms=3, alpha=0.3, color=colour,
         )  # fmt: skip
         if name in bands:
-            near = [m for m in points if m.ap(metric, overlap) >= (front.ap_at(m.point.bytes_per_pair) or 0) - NEAR]
+            near = [m for m in points if m.ap(metric, overlap) >= (front.ap_at(m.size) or 0) - NEAR]
             for m in near:
-                axis.plot([m.point.bytes_per_pair] * 2, m.interval(metric, overlap), color=colour, alpha=0.35, lw=1)
+                axis.plot([m.size] * 2, m.interval(metric, overlap), color=colour, alpha=0.35, lw=1)
     axis.set_xscale("log")
     _count_along(axis)
     axis.set_ylim(bottom=0)

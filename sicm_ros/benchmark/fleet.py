@@ -42,7 +42,7 @@ class Served:
 def serve(
     source: Path, model: str, vehicles: int, rate: float = 10.0, seconds: float = 10.0, batch: int = 1, threads: int = 1
 ) -> Served:
-    """Measures one decoder process with so many vehicles.
+    """Measure one decoder process with so many vehicles.
 
     Raises:
         PipelineError: a node ended.
@@ -85,7 +85,7 @@ def serve(
 
 
 def table(rows: list[Served]):
-    """A rich table of them."""
+    """Return a rich table of them."""
     from rich.table import Table
 
     shown = Table(title="one decoder process, packets of a fleet")

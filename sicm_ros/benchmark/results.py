@@ -34,13 +34,21 @@ class Measured:
     detector: str
     point: Point
 
+    @property
+    def size(self) -> float:
+        """Bytes per pair of what was coded. Raises ValueError for the uncompressed network, which sends nothing."""
+        if self.point.bytes_per_pair is None:
+            raise ValueError(f"{self.setting.anchor}: nothing was coded; expected a codec's point")
+        return self.point.bytes_per_pair
+
     def ap(self, metric: str, overlap: str = HEADLINE, level: str = "moderate", of_class: str = "Car") -> float:
         """Per cent, R40; metric "AP3D" or "APBEV"; overlap "0.7", "0.5" (or, of other classes, "0.25")."""
         return _figure(self.point.ap, metric, overlap, of_class)[DIFFICULTIES.index(level)]
 
     def interval(self, metric: str, overlap: str = HEADLINE, level: str = "moderate") -> tuple[float, float]:
         """95 % over resampled frames."""
-        return tuple(_figure(self.point.interval, metric, overlap, "Car")[DIFFICULTIES.index(level)])
+        low, high = _figure(self.point.interval, metric, overlap, "Car")[DIFFICULTIES.index(level)]
+        return low, high
 
 
 def _figure(figures: Figures, metric: str, overlap: str, of_class: str) -> list:
@@ -70,9 +78,7 @@ class DatasetResults:
         """What an anchor reaches with the best of its variants and detectors."""
         variants: dict[tuple[str, str], list[tuple[float, float]]] = {}
         for m in self.curves.get(anchor, ()):
-            variants.setdefault((m.setting.variant, m.detector), []).append(
-                (m.point.bytes_per_pair, m.ap(metric, overlap))
-            )
+            variants.setdefault((m.setting.variant, m.detector), []).append((m.size, m.ap(metric, overlap)))
         return Front.of(*variants.values())
 
     @property
@@ -86,7 +92,9 @@ class DatasetResults:
 
     def tree(self) -> dict:
         """For JSON; per cent, moderate cars at 0.5 where nothing else is said."""
-        refused, overlaps, rates = {}, {}, {}
+        refused: dict[str, dict[str, str]] = {}
+        overlaps: dict[str, dict[str, float]] = {}
+        rates: dict[str, dict[str, float | None]] = {}
         for anchor in (*self.anchors, *self.ablations):
             rates[anchor] = {}
             for metric in METRICS:
@@ -164,7 +172,7 @@ def read_dataset(config: BenchmarkConfig, name: str, out: Path) -> DatasetResult
             elif detector == config.model:
                 uncompressed = Measured(setting, detector, point)
     for points in found.values():
-        points.sort(key=lambda m: m.point.bytes_per_pair)
+        points.sort(key=lambda m: m.size)
     reference = ABLATION + config.whole if config.whole else OURS
     return DatasetResults(name, dataset, names, found, uncompressed, missing, reference)
 
@@ -173,7 +181,7 @@ def read_results(config: BenchmarkConfig, out: Path) -> list[DatasetResults]:
     """Every data set of a run, the headline's first; InputError if nothing of ours is there."""
     results = [read_dataset(config, name, out) for name in config.datasets]
     if not any(OURS in r.curves for r in results):
-        raise InputError(f"{out} has no finished point of ours yet; run `sicm bench run` again, it goes on")
+        raise InputError(f"{out} has no finished point of ours yet; run `sicm bench run` again, which resumes")
     return results
 
 

@@ -102,7 +102,7 @@ def guard(out: Path, names: tuple[str, ...], dataset: DatasetConfig) -> None:
         told = json.loads(path.read_text())
         same = told["frame"] in frames.names and told["left_sha256"] == _sha(frames.frame(told["frame"]).left)
         if not same:
-            raise InputError(f"{out} holds results of another data set than {dataset.path}; choose another --out")
+            raise InputError(f"{out} has results of a data set other than {dataset.path}; choose another --out")
     else:
         tree = {"frame": names[0], "left_sha256": _sha(frames.frame(names[0]).left)}
         write(path, json.dumps(tree).encode())
@@ -116,5 +116,5 @@ def load_run(out: Path) -> BenchmarkConfig:
     """The configuration of a run's folder; InputError if there is none."""
     path = out / "run.yaml"
     if not path.is_file():
-        raise InputError(f"{out} is no benchmark's folder: no run.yaml; expected --out of `sicm bench run`")
+        raise InputError(f"{out} has no run.yaml; expected a folder written by `sicm bench run --out`")
     return BenchmarkConfig.parse(yaml.safe_load(path.read_text()))

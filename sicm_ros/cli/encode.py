@@ -21,16 +21,18 @@ SUMMARY = "encode a rectified stereo pair to a packet of features"
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("left", type=Path, help="left image (PNG, JPEG)")
     parser.add_argument("right", type=Path, help="right image, of the same size")
-    parser.add_argument("--calib", type=Path, required=True, metavar="KITTI.txt", help="calibration file as KITTI has")
+    parser.add_argument(
+        "--calib", type=Path, required=True, metavar="KITTI.txt", help="calibration file in KITTI's format"
+    )
     options.add_out(parser, "packet to write", "OUT.sicm", old_position=False)
     options.add_model(parser)
     options.add_quality(parser)
     parser.add_argument("--sequence", type=int, default=0, help="number of the pair (default: %(default)s)")
     parser.add_argument(
-        "--without-calibration", action="store_true", help="24 bytes less; `sicm decode` then needs --calib"
+        "--without-calibration", action="store_true", help="saves 24 bytes; `sicm decode` then needs --calib"
     )
     options.add_device(parser)
-    parser.add_argument("--bits", type=Path, metavar="OUT.png", help="also an image of where the bits go")
+    parser.add_argument("--bits", type=Path, metavar="OUT.png", help="also write an image that shows where the bits go")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     try:
         args.out.write_bytes(data)
     except OSError as error:
-        raise InputError(f"{args.out}: {error.strerror}; expected a file that can be written") from None
+        raise InputError(f"{args.out}: {error.strerror}; expected a writable file") from None
     pixels = 2 * calibration.width * calibration.height
     print(f"{args.out}: {len(data)} bytes, {8 * len(data) / pixels:.5f} bits per pixel of both views")
     if args.bits:

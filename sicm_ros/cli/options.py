@@ -33,8 +33,8 @@ def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
 def add_layout(parser: argparse.ArgumentParser) -> None:
     """--preset, --left, --right: which pictures of a bag are the pair."""
     add_preset(parser)
-    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag of another layout")
-    parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag of another layout")
+    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag with another layout")
+    parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag with another layout")
 
 
 def add_preset(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,9 @@ def add_preset(parser: argparse.ArgumentParser) -> None:
 
 def add_model(parser: argparse._ActionsContainer, of: str = "") -> None:
     """--model, a name or a folder."""
-    action = parser.add_argument("--model", default="default", help=f"name or folder{of} (default: %(default)s)")
+    action = parser.add_argument(
+        "--model", default="default", help=f"name or folder of a model{of} (default: %(default)s)"
+    )
     # What the shell offers; argcomplete reads this attribute.
     action.completer = _shipped_models  # type: ignore[attr-defined]
 
@@ -58,8 +60,28 @@ def add_quality(parser: argparse.ArgumentParser, default: float = 0.5) -> None:
         type=quality,
         default=default,
         metavar="0..1",
-        help="0, fewest bytes, to 1, most accurate (default: %(default)s)",
+        help="0 (fewest bytes) to 1 (most accurate) (default: %(default)s)",
     )
+
+
+def add_qualities(
+    parser: argparse._ActionsContainer, default: list[float | None], what: str = "one or several"
+) -> None:
+    """--quality, several, the uncompressed network among them."""
+    told = " ".join("uncompressed" if value is None else f"{value:g}" for value in default)
+    parser.add_argument(
+        "--quality",
+        nargs="+",
+        type=_quality_or_none,
+        default=default,
+        metavar="0..1",
+        help=f"0 to 1, or 'uncompressed'; {what} (default: {told})",
+    )
+
+
+def add_split(parser: argparse._ActionsContainer) -> None:
+    """--split, which frames of a KITTI folder."""
+    parser.add_argument("--split", help="frames to take: train, test, val, validation, a file of names, or drives")
 
 
 def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None = None) -> None:
@@ -70,7 +92,9 @@ def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """--json, where the figures go."""
-    parser.add_argument("--json", metavar="FILE", help="write the figures there ('-': standard output, and no table)")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the figures to FILE ('-': standard output, without a table)"
+    )
 
 
 def add_out(parser: argparse.ArgumentParser, help: str, metavar: str = "DIR", old_position: bool = True) -> None:
@@ -83,10 +107,10 @@ def add_out(parser: argparse.ArgumentParser, help: str, metavar: str = "DIR", ol
 
 def add_device(parser: argparse._ActionsContainer) -> None:
     """--device of the network."""
-    parser.add_argument("--device", default="cpu", help="of the network, cpu or cuda (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="device of the network, cpu or cuda (default: %(default)s)")
 
 
-def add_threads(parser: argparse.ArgumentParser, what: str = "of ours and of each encoder") -> None:
+def add_threads(parser: argparse.ArgumentParser, what: str = "threads of our network and of each encoder") -> None:
     """--threads."""
     parser.add_argument("--threads", type=positive, metavar="N", help=f"{what} (default: all cores)")
 
@@ -97,13 +121,13 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         "--number-type",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="of the network (default: %(default)s)",
+        help="number type of the network (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",
         choices=("torch", "openvino", "auto"),
         default="torch",
-        help="of the network; openvino computes in float32 (default: %(default)s)",
+        help="engine of the network; openvino computes in float32 (default: %(default)s)",
     )
 
 
@@ -117,6 +141,10 @@ def quality(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r}; expected 0 to 1")
     return value
+
+
+def _quality_or_none(text: str) -> float | None:
+    return None if text == "uncompressed" else quality(text)
 
 
 def positive(text: str) -> int:
@@ -169,7 +197,7 @@ def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:
             if len(pairs) == len(wanted):
                 break
     if not pairs:
-        raise InputError(f"{drive}: no stereo pair in it")
+        raise InputError(f"{drive}: no stereo pair found")
     return pairs
 
 
@@ -187,7 +215,7 @@ def write_json(path: str | None, tree: object) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a file that can be written") from None
+        raise InputError(f"{path}: {error.strerror}; expected a writable file") from None
 
 
 def console(width: int = 160) -> Console:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -25,6 +25,9 @@ LINK_FACTS = ("profile", "seed", "received", "published", "damaged", "duplicates
 COMPUTES = ("engine", "number_type", "device", "threads")  # of the diagnostics of encoder and decoder
 TRAIL_PAIRS = 20  # pairs that a trail in the report goes back
 MAX_FRAMES = 120  # pictures in the report; longer drives show every second, third ... pair
+
+
+Jpeg: TypeAlias = bytes
 
 
 @dataclass
@@ -53,7 +56,7 @@ class PlayedPair:
     raw: int = 0
     png: int = 0
     jpeg: int = 0
-    frame: tuple[bytes, bytes] | None = None
+    frame: tuple[Jpeg, Jpeg] | None = None
 
 
 @dataclass
@@ -131,7 +134,7 @@ class Run:
             "pairs_out": len(self.answered),
             "lost": self.lost,
             "link": {k: v for k, v in self.link.items() if k in LINK_FACTS} or None,
-            "detections": sum(len(p.boxes) for p in self.answered),
+            "detections": sum(len(p.boxes) for p in self.pairs if p.boxes is not None),
             "labels": sum(p.labels or 0 for p in self.pairs) if any(p.labels is not None for p in self.pairs) else None,
             "agreement_mean": rounded(self.mean("agreement"), 3),
             "bytes_per_pair_mean": rounded(size),

@@ -123,7 +123,7 @@ class Decoder:
     def finish(self) -> None:
         """Raises BitstreamError unless the payload ends where the symbols do."""
         if not self._coder.maybe_exhausted():
-            raise BitstreamError("payload: bytes left over after the last symbol; drop the packet")
+            raise BitstreamError("payload: bytes are left over after the last symbol; drop the packet")
 
 
 class Meter:

@@ -81,12 +81,4 @@ def write_disparity(path: Path, disparity: np.ndarray) -> None:
     values = np.rint(disparity * PNG_SCALE).clip(0, 65535).astype(np.uint16)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), values):
-        raise InputError(f"{path}: can't be written; is the disk full?")
-
-
-def read_disparity(path: Path) -> np.ndarray:
-    """float32 (H, W) pixels from KITTI's 16-bit disparity PNG, 0 where there is none."""
-    values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype != np.uint16 or values.ndim != 2:
-        raise InputError(f"{path}: expected a 16-bit grey PNG of disparities")
-    return values.astype(np.float32) / PNG_SCALE
+        raise InputError(f"{path}: cannot be written; is the disk full?")

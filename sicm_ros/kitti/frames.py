@@ -73,7 +73,7 @@ class StereoFrame:
         if picture.shape[1::-1] != self.size:
             raise InputError(
                 f"{self._tree.where(self._files.right)} is {picture.shape[1]} x {picture.shape[0]} pixels; expected "
-                f"{self.size[0]} x {self.size[1]}, as its left picture"
+                f"{self.size[0]} x {self.size[1]}, as its left image"
             )
         return picture
 
@@ -97,6 +97,13 @@ class StereoFrame:
         labels = self._frames.read_labels(self._files.labels)
         return labels.moved(self.source.left_origin_shift)
 
+    @property
+    def truth(self) -> Labels:
+        """The labels of a frame that must have some. Raises InputError for one without a label file."""
+        if self.labels is None:
+            raise InputError(f"{self.name} has no labels; expected a labelled frame")
+        return self.labels
+
     @cached_property
     def disparity(self) -> np.ndarray | None:
         if self._files.disparity is None:
@@ -105,7 +112,7 @@ class StereoFrame:
         if stored.dtype != np.uint16 or stored.shape[::-1] != self.size:
             raise InputError(
                 f"{self._tree.where(self._files.disparity)} is {stored.dtype} {stored.shape}; expected a 16-bit grey "
-                "PNG of its picture's size, disparity * 256"
+                "PNG of its image's size, disparity * 256"
             )
         return stored.astype(np.float32) / 256
 
@@ -123,7 +130,7 @@ class StereoFrame:
         data = np.frombuffer(self._tree.read(path), np.uint8)
         picture = cv2.imdecode(data, flags) if len(data) else None
         if picture is None:
-            raise InputError(f"{self._tree.where(path)} can't be read as a picture; fetch or render it again")
+            raise InputError(f"{self._tree.where(path)} cannot be read as an image; fetch or render it again")
         return picture
 
     def _picture(self, path: str) -> np.ndarray:

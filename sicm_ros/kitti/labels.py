@@ -69,6 +69,13 @@ class Labels:
         return _labels([], [], scored)
 
     @property
+    def certainty(self) -> np.ndarray:
+        """The scores (N,) of detections. Raises ValueError for labels, which have none."""
+        if self.scores is None:
+            raise ValueError("labels have no scores; expected detections")
+        return self.scores
+
+    @property
     def has_box(self) -> np.ndarray:
         """bool (N,): objects with a 3D box (DontCare regions have none)."""
         return (self.dimensions > 0).all(1)

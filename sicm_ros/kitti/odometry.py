@@ -41,7 +41,7 @@ class KittiOdometry(KittiFrames):
             place = PurePosixPath(path)
             right = str(folder / "image_3" / place.name)
             if right not in self.tree:
-                raise InputError(f"{self.tree.root / right} is missing; expected the right picture of {path}")
+                raise InputError(f"{self.tree.root / right} is missing; expected the right image of {path}")
             name = f"{folder.name or self.tree.root.name}_{place.stem}"
             if name in files:
                 raise InputError(f"{self.tree.where(path)}: {files[name].left} is a frame of the same name, {name!r}")
@@ -55,7 +55,7 @@ class KittiOdometry(KittiFrames):
             files[name] = FrameFiles(path, right, str(folder / "calib.txt"), stamp=stamp)
         if not files:
             raise InputError(
-                f"{self.tree.root} holds no sequence; expected sequences/<nn>/ with image_2, image_3 and calib.txt "
+                f"{self.tree.root} has no sequence; expected sequences/<nn>/ with image_2, image_3 and calib.txt "
                 "(the colour set)"
             )
         return files

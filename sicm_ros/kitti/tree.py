@@ -46,7 +46,7 @@ class Tree:
                     if not member.endswith("/"):
                         self._archives.setdefault(prefix + member, (archive, member))
         except (zipfile.BadZipFile, OSError) as error:
-            raise InputError(f"{archive} can't be read as a zip archive ({error}); fetch it again") from None
+            raise InputError(f"{archive} cannot be read as a zip archive ({error}); fetch it again") from None
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_open": (0, {})}  # open archives stay with their process

@@ -28,7 +28,7 @@ def new_folder(output: Path) -> Iterator[Path]:
     Raises InputError where `output` exists already.
     """
     if output.exists():
-        raise InputError(f"{output} exists; expected a new folder: choose another name or remove it")
+        raise InputError(f"{output} exists; expected a new folder: choose another name, or remove the existing one")
     unfinished = output.with_name(output.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     yield unfinished
@@ -38,7 +38,7 @@ def new_folder(output: Path) -> Iterator[Path]:
 def write_pair(
     folder: Path,
     name: str,
-    images: Sequence[np.ndarray],
+    images: Sequence[np.ndarray] | np.ndarray,
     calibration: KittiCalibration,
     labels: Labels,
     jpeg: bool = True,
@@ -59,7 +59,7 @@ def write_pair(
 def _write_image(path: Path, image: np.ndarray, jpeg: bool) -> None:
     path = path.with_name(path.name + (".jpg" if jpeg else ".png"))
     if not cv2.imwrite(str(path), image[..., ::-1], _JPEG if jpeg else [cv2.IMWRITE_PNG_COMPRESSION, 3]):
-        raise InputError(f"{path}: can't be written; is the disk full?")
+        raise InputError(f"{path}: cannot be written; is the disk full?")
 
 
 def _calibration_text(calibration: KittiCalibration) -> str:

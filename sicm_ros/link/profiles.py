@@ -95,5 +95,5 @@ def profile(name: str) -> LinkProfile:
         InputError: there is none of that name.
     """
     if name not in PROFILES:
-        raise InputError(f"no link is named {name!r}; there are {', '.join(PROFILES)}")
+        raise InputError(f"no link {name!r}; expected one of {', '.join(PROFILES)}")
     return PROFILES[name]

@@ -119,9 +119,9 @@ class Model(PairCodec):
             self.verified = f"{self._verify(probe, sides):.1e} from torch in float32"
         except VerificationError as error:
             if not compiles:
-                raise VerificationError(f"{error}; take number_type float32 and device cpu") from None
+                raise VerificationError(f"{error}; use number_type float32 and device cpu") from None
             if engine == "openvino":
-                raise VerificationError(f"{error}; take engine torch") from None
+                raise VerificationError(f"{error}; use engine torch") from None
             _log.warning("%s; engine torch takes its place", error)
             self._compiled = {}
 

@@ -101,7 +101,7 @@ def find_model(name_or_folder: str | Path) -> Path:
             return folder
     names = sorted(p.parent.name for p in MODELS.glob("*/config.yaml"))
     raise ModelError(
-        f"no model {str(name_or_folder)!r}: neither a folder with config.yaml nor one of {', '.join(names) or 'none'}"
+        f"no model {str(name_or_folder)!r}; expected a folder with config.yaml or one of {', '.join(names) or 'none'}"
     )
 
 
@@ -125,7 +125,7 @@ def read_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredMo
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     except RuntimeError as error:
         raise ModelError(
-            f"{folder}: weights and config.yaml don't belong together ({str(error).splitlines()[-1].strip()})"
+            f"{folder}: weights and config.yaml do not match ({str(error).splitlines()[-1].strip()})"
         ) from None
     prior = IntegerPrior(network.prior.config, _read(folder / "tables.safetensors", load_arrays))
     if tree["licence"] != "free":
@@ -202,7 +202,7 @@ def _read(path: Path, reader):
     try:
         return reader(path)
     except (OSError, SafetensorError, ValueError) as error:
-        raise ModelError(f"{path}: {error}; fetch the model anew") from None
+        raise ModelError(f"{path}: {error}; fetch the model again") from None
 
 
 def _read_tree(folder: Path) -> dict:

@@ -79,7 +79,7 @@ class _Compiled:
         try:
             import openvino
         except (ImportError, OSError) as error:
-            raise VerificationError(f"engine openvino can't be loaded on this machine ({error})") from None
+            raise VerificationError(f"engine openvino cannot be loaded on this machine ({error})") from None
 
         with torch.no_grad(), warnings.catch_warnings():
             for kind in (DeprecationWarning, torch.jit.TracerWarning):
@@ -96,7 +96,7 @@ class _Compiled:
             self._request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
-            raise VerificationError(f"engine openvino can't compile the network on this machine ({reason})") from None
+            raise VerificationError(f"engine openvino cannot compile the network on this machine ({reason})") from None
 
     def _run(self, *inputs: np.ndarray) -> list[Tensor]:
         results = self._request.infer(list(inputs))

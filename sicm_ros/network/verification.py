@@ -115,7 +115,7 @@ def compare(what: str, found: Mapping[str, Tensor], expected: Mapping[str, Tenso
     worst = max(differences, key=differences.__getitem__)
     if differences[worst] > tolerance:
         raise VerificationError(
-            f"{what} computes wrongly on this machine: {worst} differs from float32's by {differences[worst]:.1%}"
+            f"{what} gives wrong results on this machine: {worst} differs from float32's by {differences[worst]:.1%}"
         )
     return differences[worst]
 
@@ -155,7 +155,7 @@ def checked_layers(network: nn.Module, gradients: bool = False) -> Iterator[None
             handle.remove()
     if wrong:
         layers = ", ".join(f"{name} by {share:.0%}" for name, share in wrong.items())
-        raise VerificationError(f"bfloat16 computes wrongly on this machine, against float32: layer {layers}")
+        raise VerificationError(f"bfloat16 gives wrong results on this machine, compared with float32: layer {layers}")
 
 
 @torch.enable_grad()

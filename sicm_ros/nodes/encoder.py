@@ -80,7 +80,7 @@ class EncoderNode(ManagedNode):
         if not text.strip():
             return None
         if not self.parameters.base_frame:
-            raise InputError("optical_pose is set, base_frame is empty; set base_frame to the frame that it is in")
+            raise InputError("optical_pose is set, base_frame is empty; set base_frame to the frame of the pose")
         try:
             return FramePose.parse(text)
         except ValueError as error:
@@ -118,7 +118,7 @@ class EncoderNode(ManagedNode):
             if info_topic in inputs:
                 raise InputError(
                     f"both images ({', '.join(self._image_topics.values())}) share {info_topic}; "
-                    "each camera needs a namespace of its own"
+                    "each camera needs its own namespace"
                 )
             inputs[info_topic] = self.create_subscription(CameraInfo, info_topic, on_info, **options)
         self._rig = Rig(self._image_topics, self._info_topics)
@@ -176,10 +176,12 @@ class EncoderNode(ManagedNode):
             if (width, height) != (calibration.width, calibration.height):
                 raise SizeError(
                     f"{images[side]} is {width} x {height} pixels, {infos[side]} says {calibration.width} x "
-                    f"{calibration.height}; publish the camera_info of that picture"
+                    f"{calibration.height}; publish the camera_info of that image"
                 )
             if min(width, height) < SMALLEST:
-                raise SizeError(f"{images[side]} is {width} x {height} pixels; at least {SMALLEST} a side")
+                raise SizeError(
+                    f"{images[side]} is {width} x {height} pixels; at least {SMALLEST} are needed on each side"
+                )
         return ImagePair(left, right, calibration)
 
     def _calibration(self, pair: Pair) -> StereoCalibration:
@@ -222,7 +224,7 @@ class EncoderNode(ManagedNode):
     def _put_boxes(self, message: CompressedStereoFeatures, seen: ImagePair) -> tuple[str, str] | None:
         """Detects here, and puts the boxes alone into a message; cause and text where even they don't fit."""
         with self.health.tally.timed("detect"):
-            found = self.model.detect_uncompressed(seen.left, seen.right, seen.calibration).detections
+            found = self.model.detect_uncompressed(seen).detections
         data = box_packet.pack_boxes(
             found.above(self.parameters.min_score),
             self.model.fingerprint,
@@ -234,7 +236,7 @@ class EncoderNode(ManagedNode):
         message.quality = 0.0
         message.payload.frombytes(data)
         if not self._choice.affords(len(serialize_message(message))):
-            return "rate", f"target_kbit_s {self._choice.target_kbit_s:g} is below what boxes alone need"
+            return "rate", f"target_kbit_s {self._choice.target_kbit_s:g} is less than boxes alone need"
         self.health.tally.count("boxes")
         return None
 

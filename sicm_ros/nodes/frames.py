@@ -188,7 +188,8 @@ class StaticFrames:
     def __init__(self, node: Node) -> None:
         if TFMessage is None:
             raise InputError("publish_tf: tf2_msgs is not installed: sudo apt-get install ros-$ROS_DISTRO-tf2-msgs")
-        self._node, self._said = node, {}
+        self._node = node
+        self._said: dict[str, TransformStamped] = {}
         self._publisher = node.create_publisher(TFMessage, "/tf_static", LATCHED)
 
     def put(self, parent: str, child: str, pose: FramePose) -> None:

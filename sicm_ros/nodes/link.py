@@ -57,7 +57,7 @@ class LinkNode(Node):
     def _profile(self) -> LinkProfile:
         """The named profile, with what single parameters overrule."""
         name, bandwidth, delay, loss = self._choice()
-        changes: dict[str, float] = {}
+        changes: dict[str, Any] = {}
         if bandwidth > 0:
             changes["bandwidth_kbit_s"] = bandwidth
         if delay >= 0:

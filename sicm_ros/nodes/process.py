@@ -78,6 +78,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     served.set()
     node: Any = None
     status = None
+    refusals: tuple[type[Exception], ...] = (SicmError, *_refusals())
     try:
         _refuse_other_arguments(args)
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -96,7 +97,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
             status = getattr(node, "finished", None)
     except (ExternalShutdownException, KeyboardInterrupt):
         pass
-    except (SicmError, *_refusals()) as error:
+    except refusals as error:
         status = 2
         text = _one_line(error)
         if node is None:
@@ -125,9 +126,7 @@ def _refuse_other_arguments(args: list[str] | None) -> None:
 
     others = remove_ros_args(["", *args] if args is not None else sys.argv)[1:]
     if others:
-        raise InputError(
-            f"unexpected arguments: {' '.join(others)}; parameters are set as in --ros-args -p quality:=0.8"
-        )
+        raise InputError(f"unexpected arguments: {' '.join(others)}; set parameters as in --ros-args -p quality:=0.8")
 
 
 def _refusals() -> tuple[type[Exception], ...]:

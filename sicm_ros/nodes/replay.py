@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -82,7 +83,7 @@ class ReplayNode(Node):
             self._publisher(topic, kind)
         self.get_logger().info(
             f"{self._source.path}: {self._source.count} stereo pairs, layout {self._source.layout}, "
-            f"{'compressed' if self._source.compressed else 'raw'} pictures on {self._source.topics[0]}"
+            f"{'compressed' if self._source.compressed else 'raw'} images on {self._source.topics[0]}"
         )
 
     def _publisher(self, topic: str, kind: str) -> Publisher | None:
@@ -144,7 +145,7 @@ class ReplayNode(Node):
     def _all_matched(self) -> bool:
         """Whether DDS reaches every subscriber that the graph knows of, and both camera_infos reach somebody."""
         infos = [self._outputs[topic] for topic in (LEFT_INFO, RIGHT_INFO)]
-        return all(p.get_subscription_count() for p in infos) and all(
+        return all(p is not None and p.get_subscription_count() for p in infos) and all(
             p.get_subscription_count() >= self.count_subscribers(p.topic_name)
             for p in filter(None, self._outputs.values())
         )
@@ -153,7 +154,8 @@ class ReplayNode(Node):
         """Who is missing before playing makes sense; empty if nobody is."""
         p = self.parameters
         for topic in self._source.topics:
-            if not self._outputs[topic].get_subscription_count():
+            output = self._outputs[topic]
+            if output is None or not output.get_subscription_count():
                 return f"nobody subscribes to {topic}"
         for topic in filter(None, p.wait_for_topics):
             if not self.count_subscribers(topic):
@@ -188,12 +190,12 @@ class ReplayNode(Node):
         topic = p.acknowledge or p.results
         if topic and pairs and not self._answers and not self._stop.is_set():
             raise InputError(
-                f"played {pairs} left pictures, {pairs} of them unanswered: nothing came on {topic}; "
+                f"played {pairs} left images, {pairs} of them unanswered: nothing came on {topic}; "
                 "encoder and decoder say why"
             )
         lost = f", {unanswered} of them unanswered" if p.acknowledge else ""
         answers = f", {self._answers} of them answered" if topic and not p.acknowledge else ""
-        self.get_logger().info(f"played {pairs} left pictures{lost}{answers}")
+        self.get_logger().info(f"played {pairs} left images{lost}{answers}")
 
     def _wait_for_the_last(self) -> None:
         """Waits until the last pair is answered, as long as answers come within `acknowledge_timeout` of each other."""
@@ -268,13 +270,13 @@ class ReplayNode(Node):
             self._answered.wait_for(lambda: not self._expected or self._stop.is_set(), limit)
             came, self._expected = not self._expected, 0
         if not came and not self._stop.is_set():
-            self.get_logger().warning(f"no answer on {topic} to the picture of {stamp / 1e9:.3f} s within {limit:g} s")
+            self.get_logger().warning(f"no answer on {topic} to the image of {stamp / 1e9:.3f} s within {limit:g} s")
         return came
 
 
 def _stamp(data: bytes) -> int:
     """Header stamp of a serialised message whose first field is its header."""
-    order = "little" if data[1] & 1 else "big"
+    order: Literal["little", "big"] = "little" if data[1] & 1 else "big"
     return int.from_bytes(data[4:8], order, signed=True) * 10**9 + int.from_bytes(data[8:12], order)
 
 

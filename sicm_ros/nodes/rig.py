@@ -72,7 +72,7 @@ class Rig:
                 assume_rectified=assume_rectified,
             )
         except CalibrationError as error:
-            raise BadInfo(f"{error} (or set assume_rectified, if the pictures are)") from None
+            raise BadInfo(f"{error} (or set assume_rectified, if the images are)") from None
         changed = self._known is not None
         self._known = (signature, rig)
         return rig, changed
@@ -93,5 +93,5 @@ class Rig:
         self._stamped = bool(own)
         if not known:
             info, image = self._info_topics[side], self._image_topics[side]
-            raise MissingInfo(f"nothing on {info} yet; it is needed beside {image}")
+            raise MissingInfo(f"nothing on {info} yet; it is needed in addition to {image}")
         return own[-1] if own else known[-1]

@@ -15,12 +15,14 @@ import torch
 import yaml
 from tqdm import tqdm
 
+from sicm_ros.benchmark.accuracy import through
+from sicm_ros.benchmark.coders import of_model
 from sicm_ros.errors import InputError
 from sicm_ros.kitti import StereoFrame, from_detections
 from sicm_ros.kitti.planner import judged
 from sicm_ros.model import load
 from sicm_ros.model.folder import find_model
-from sicm_ros.network.config import ScoreConfig
+from sicm_ros.network.config import NetworkConfig, ScoreConfig
 from sicm_ros.network.detector import reaches_out
 
 PLAIN = ScoreConfig(slope=1.0, shift=0.0)
@@ -30,8 +32,10 @@ _SPREAD = {"slope": 2.0, "shift": 4.0, "cut": 1.0, "class": 0.7}
 LEAST = 30  # detections to fit with
 
 
-def calibrate(folder: str | Path, frames: Sequence[StereoFrame], qualities: Sequence[float | None]) -> ScoreConfig:
-    """Fits how the scores of a model become chances, writes that into its folder's config.yaml, and returns it.
+def calibrate(
+    folder: str | Path, frames: Sequence[StereoFrame], qualities: Sequence[float | None], device: str = "cpu"
+) -> ScoreConfig:
+    """Fit how the scores of a model become chances, write that into its folder's config.yaml, and return it.
 
     Args:
         frames: labelled, and never trained on.
@@ -44,21 +48,17 @@ def calibrate(folder: str | Path, frames: Sequence[StereoFrame], qualities: Sequ
     if unlabelled or not len(frames):
         raise InputError(f"{len(frames)} frames, {len(unlabelled)} of them without labels; expected labelled ones")
     folder = find_model(folder)
-    model = load(folder)
+    model = load(folder, device)
     classes = list(model.config.detector.classes)
     model.config = _scored(model.config, PLAIN)
     parts: list[tuple[np.ndarray, ...]] = []
     for frame in tqdm(frames, "calibration", unit="pair", leave=False):
         for quality in qualities:
-            if quality is None:
-                found = model.detect_uncompressed(frame.left, frame.right, frame.calibration).detections
-            else:
-                packet = model.encode(frame.left, frame.right, frame.calibration, quality)
-                found = model.decode(packet, frame.calibration).detections
-            match = judged(frame.labels, from_detections(found), frame.size[0], min_score=0.0)
+            _, ((found,),) = through(of_model(model, quality), [frame], [model])
+            match = judged(frame.truth, from_detections(found), frame.size[0], min_score=0.0)
             right = np.isin(np.arange(len(found)), match.found)
-            boxes = (torch.from_numpy(a) for a in (found.location, found.dimensions, found.rotation_y))
-            cut = reaches_out(*boxes, frame.calibration.fx, frame.calibration.cx, frame.size[0]).numpy()
+            place, size, angle = (torch.from_numpy(a) for a in (found.location, found.dimensions, found.rotation_y))
+            cut = reaches_out(place, size, angle, frame.calibration.fx, frame.calibration.cx, frame.size[0]).numpy()
             names = np.array([classes.index(name) for name in found.names], np.int64)
             counts = right | match.false
             parts.append(tuple(a[counts] for a in (found.scores, cut, names, right)))
@@ -75,12 +75,12 @@ def calibrate(folder: str | Path, frames: Sequence[StereoFrame], qualities: Sequ
     return fitted
 
 
-def _scored(config, scores: ScoreConfig):
+def _scored(config: NetworkConfig, scores: ScoreConfig) -> NetworkConfig:
     return replace(config, detector=replace(config.detector, scores=scores))
 
 
 def fit(scores: np.ndarray, cut: np.ndarray, names: np.ndarray, right: np.ndarray, classes: list[str]) -> ScoreConfig:
-    """Logistic regression of whether N detections are right, by Newton's method.
+    """Return the logistic regression of whether N detections are right, by Newton's method.
 
     Args:
         scores: (N,), uncalibrated. cut: bool (N,). names: int (N,), places in `classes`. right: bool (N,).

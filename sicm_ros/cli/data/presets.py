@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-SUMMARY = "list the layouts of bags that are known, for --preset"
+SUMMARY = "list the known layouts of bags, for --preset"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -43,7 +43,7 @@ class Scene:
     def of(cls, frame: StereoFrame) -> Scene:
         """The scene of a labelled frame; InputError where the frame has no labels or no ground is found."""
         if frame.labels is None:
-            raise InputError(f"{frame.name} has no labels; cars are only put into labelled frames")
+            raise InputError(f"{frame.name} has no labels; cars are added only to labelled frames")
         images = np.stack([frame.left, frame.right])
         disparities = np.stack(sgbm_disparities(*images))
         ground = fit_ground(disparities[0], frame.calibration, frame.labels.image_boxes, frame.name)
@@ -130,7 +130,7 @@ def fit_ground(
         if inliers > most:
             best, most = plane, inliers
     if best is None:
-        raise InputError(f"{name}: no plane {CAMERA_HEIGHTS[0]} to {CAMERA_HEIGHTS[1]} m below the camera was found")
+        raise InputError(f"{name}: no plane found {CAMERA_HEIGHTS[0]} to {CAMERA_HEIGHTS[1]} m below the camera")
     for _ in range(3):
         inlier = np.abs(features @ best - target) < tolerance
         best = np.linalg.lstsq(features[inlier], target[inlier], rcond=None)[0]

@@ -21,7 +21,7 @@ import numpy as np
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import wrap_angle
-from sicm_ros.synth.compose.layer import Box, Layer
+from sicm_ros.synth.compose.layer import Box, Layer, two_views
 from sicm_ros.synth.compose.warp import seen
 
 CLASSES = {"pedestrian": "Pedestrian", "person_sitting": "Person_sitting", "cyclist": "Cyclist"}
@@ -101,7 +101,7 @@ class Standee:
         points = self._surface(box)
         metres = box.dimensions[0] / self.extent[0]
         shrink = float(box.location[2] / calibration.fx / metres)
-        views = tuple(seen(self.colour, self.alpha, points, view, calibration, shrink) for view in (0, 1))
+        views = two_views(seen(self.colour, self.alpha, points, view, calibration, shrink) for view in (0, 1))
         return Layer(box, views, self.source)
 
     def _surface(self, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -143,7 +143,7 @@ def read_standees(folder: str | Path) -> list[Standee]:
             view = views.get(f"{part.name}/{path.name}", "unknown")
             found.append(_read(path, name, VIEWS.get(view)))
     if not found:
-        raise InputError(f"{root} holds no cut-outs; expected PNG with alpha in {', '.join(f'{c}/' for c in CLASSES)}")
+        raise InputError(f"{root} has no cut-outs; expected PNG with alpha in {', '.join(f'{c}/' for c in CLASSES)}")
     return found
 
 
