@@ -412,8 +412,8 @@ class Vehicle:
         if not 0 <= seconds <= FARTHEST:  # nan without a clock
             self._node.get_logger().warning(
                 f"extrapolate: tracks are {seconds:.3g} s old by this node's clock; expected 0 to {FARTHEST:g} s, "
-                "so they stay at their picture's time (use_sim_time with a bag?)",
-                throttle_duration_sec=5.0,
+                "so they stay at their image's time (use_sim_time with a bag?)",
+                once=True,
             )
             self.health.tally.count("not_extrapolated")
             seconds = 0.0
