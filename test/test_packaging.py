@@ -155,6 +155,7 @@ def test_the_constraints_are_ubuntus_versions_and_what_is_tested_here():
         "pytest-timeout": "2.2.0",
         "pyyaml": "6.0.1",
         "rich": "13.7.1",
+        "scipy": "1.11.4",
         "tqdm": "4.66.2",
     }
     pins = {requirement.name: requirement for requirement in requirements(ROOT / "without_ros/constraints.txt")}

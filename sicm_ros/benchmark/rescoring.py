@@ -19,6 +19,7 @@ FAR = (25.0, 40.0)  # metres
 HIDDEN = (1, 2)  # occlusion grades: partly, largely
 _LEAST = 0.02  # scores below are not looked at
 _PLACES = 4  # of a threshold
+_NONE = 1.01  # above any score
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,13 @@ def recall(drives: Sequence[Drive], config: TrackingConfig | None = None) -> lis
     rows = [_row("alone", LIKELY, labels, boxes["alone"], widths)]
     for way in WAYS[1:]:
         scores = np.unique(np.concatenate([these.scores for these in boxes[way]]).round(_PLACES))
-        low, high = 0, len(scores)  # false alarms fall as the threshold rises, but for a few swaps
+        scores = np.append(scores, _NONE)
+        low, high = 0, len(scores) - 1  # false alarms fall as the threshold rises, but for a few swaps
         while low < high:
             middle = (low + high) // 2
             row = _row(way, float(scores[middle]), labels, boxes[way], widths)
             low, high = (middle + 1, high) if row.false_alarms > rows[0].false_alarms else (low, middle)
-        rows.append(_row(way, float(scores[min(low, len(scores) - 1)]), labels, boxes[way], widths))
+        rows.append(_row(way, float(scores[low]), labels, boxes[way], widths))
     return rows
 
 
