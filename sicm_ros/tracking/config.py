@@ -63,7 +63,7 @@ class RescoringConfig(Config):
     own: float = limited(0.75, ge=0)
     track: float = limited(0.2, ge=0)
     hits: float = limited(0.45, ge=0)
-    shift: float = limited(-0.95)
+    shift: float = limited(-0.35)
 
 
 @dataclass(frozen=True, kw_only=True)
