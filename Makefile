@@ -10,6 +10,7 @@ DATA ?=
 LINK ?=
 TESTS ?= test
 WORKERS ?= 2
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,7 +33,7 @@ STAND_INS := $(call stand_ins,vision_msgs tf2_msgs)
 PIP := $(BIN)/python -m pip install --no-compile --constraint without_ros/constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help demo bench test soak lint docs format clean setup workspace
+.PHONY: help demo bench test coverage soak lint docs format clean setup workspace
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -46,7 +47,12 @@ bench: $(DONE)/bench ## rate and accuracy compared with other codecs, on a few r
 
 test: setup $(DONE)/test $(WS)/built_for_tests ## the tests, and what was skipped and why; TESTS=test/test_x.py for some, WORKERS=0 for one after the other
 	$(SAY) "Tests, with real node processes over DDS"
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(TESTS)
+
+coverage: setup $(DONE)/test $(WS)/built_for_tests ## which lines the tests run, those in the nodes' processes too
+	$(BIN)/coverage erase
+	-$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE) $(TESTS)
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage report --sort=cover
 
 soak: setup ## three minutes at full speed through the real nodes: memory, losses, latency
 	$(SAY) "400 pairs through encoder and decoder"
@@ -116,7 +122,7 @@ $(WS)/built_for_tests: $(wildcard without_ros/autoware_perception_msgs/*/* witho
 
 $(DONE)/test: pyproject.toml without_ros/constraints.txt | $(DONE)/python
 	$(SAY) "What only the tests need"
-	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,openvino]' pytest-xdist
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,openvino]' pytest-xdist coverage
 	@touch $@
 
 $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python

@@ -103,6 +103,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return create(tmp_path_factory.mktemp("model") / "tiny", config)
 
 
+def patience(seconds: float) -> float:
+    """Return how long that may take here and now: longer where others have the processors."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 class Peer:
     """A ROS node of the test's own, served by a thread: what the nodes under test talk to."""
 
@@ -136,7 +141,7 @@ class Peer:
 
     def wait(self, condition: Callable[[], Any], seconds: float = 60.0, what: str = "") -> Any:
         """Waits until the condition holds; returns its value, fails the test if that takes too long."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience(seconds)
         while time.monotonic() < end:
             if value := condition():
                 return value
@@ -253,7 +258,7 @@ class NodeProcess:
 
     def wait_for(self, text: str, seconds: float = 60.0) -> None:
         """Waits until the node has said something; fails the test if it ends before, or doesn't."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience(seconds)
         while text not in self.output:
             assert self.process.poll() is None, f"{self.name} ended before it said {text!r}:\n{self.output}"
             assert time.monotonic() < end, f"{self.name} did not say {text!r} in {seconds} s:\n{self.output}"
@@ -263,7 +268,7 @@ class NodeProcess:
         """Sends a signal; the exit status. Fails the test if the node takes too long or leaves a traceback."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        seconds = END * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # others may have the processors
+        seconds = patience(END)
         try:
             status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:

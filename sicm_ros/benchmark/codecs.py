@@ -88,7 +88,7 @@ class Codec:
     decoder: str = ""
 
     def check(self) -> None:
-        """Raise DependencyError if the encoder is missing."""
+        """Accept: it is always there."""
         ffmpeg.need_encoder(self.encoder)
 
     def encode(self, images: np.ndarray, request: EncodingRequest, rate: float) -> bytes:
@@ -116,7 +116,7 @@ class Jpeg(Codec):
     """JPEG by OpenCV: no process has to be started for it."""
 
     def check(self) -> None:
-        """It is always there."""
+        """Accept: it is always there."""
 
     def encode(self, images: np.ndarray, request: EncodingRequest, rate: float) -> bytes:
         words = [cv2.IMWRITE_JPEG_QUALITY, round(request.quality), cv2.IMWRITE_JPEG_OPTIMIZE, 1]
@@ -238,7 +238,7 @@ class PictureCodec:
         return codec_of(self.codec)
 
     def check(self) -> None:
-        """Raise DependencyError if the encoder is missing."""
+        """Accept: it is always there."""
         self.row.check()
 
     def encode(self, images: np.ndarray, quality: float) -> list[bytes]:

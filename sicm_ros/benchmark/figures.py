@@ -17,6 +17,8 @@ except ImportError as error:
 matplotlib.use("Agg")  # no screen, and none of the user's backends
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.axes._secondary_axes import SecondaryAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -66,7 +68,9 @@ def rate_accuracy(results: DatasetResults, anchors: Sequence[str], bands: Sequen
     return figure
 
 
-def _panel(axis, results: DatasetResults, names: Sequence[str], metric: str, overlap: str, bands) -> None:
+def _panel(
+    axis: Axes, results: DatasetResults, names: Sequence[str], metric: str, overlap: str, bands: Sequence[str]
+) -> None:
     ceiling = results.uncompressed
     if ceiling is not None:
         axis.axhline(ceiling.ap(metric, overlap), color="#000000", lw=1, ls=(0, (4, 3)), label="uncompressed images")
@@ -99,13 +103,14 @@ def _panel(axis, results: DatasetResults, names: Sequence[str], metric: str, ove
     axis.set_ylabel(f"{metric} of cars, moderate, overlap {overlap}, R40 (%)")
     axis.grid(alpha=0.25)
     if metric == next(iter(METRICS)):
-        top = axis.secondary_xaxis("top", functions=(kbit_per_s, size_of))
+        scales: Any = kbit_per_s, size_of  # of arrays as well as of numbers
+        top = axis.secondary_xaxis("top", functions=scales)
         top.set_xscale("log")
         top.set_xlabel("kbit/s at 10 Hz")
         _count_along(top)
 
 
-def _count_along(axis) -> None:
+def _count_along(axis: Axes | SecondaryAxis) -> None:
     """Numbers at 1, 2 and 5 of each decade of the horizontal axis, short enough to stand side by side."""
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter(

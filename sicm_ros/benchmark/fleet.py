@@ -7,9 +7,13 @@ import statistics
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sicm_ros.benchmark.watched import Watched, resident_kib
 from sicm_ros.pipeline.processes import READY, check_ros, expect, processes
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 SETTLING = 3.0  # seconds of full load before counting
 
@@ -84,7 +88,7 @@ def serve(
         )
 
 
-def table(rows: list[Served]):
+def table(rows: list[Served]) -> Table:
     """Return a rich table of them."""
     from rich.table import Table
 

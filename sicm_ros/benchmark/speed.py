@@ -26,6 +26,8 @@ from sicm_ros.benchmark.coders import CodedPictures
 from sicm_ros.geometry import StereoPair
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from sicm_ros.model import Model
 
 
@@ -251,7 +253,7 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def table(times: dict):
+def table(times: dict) -> Table:
     """The tree of `measure` as a table for the terminal."""
     from rich.table import Table
 

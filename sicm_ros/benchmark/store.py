@@ -26,6 +26,8 @@ from sicm_ros.benchmark.settings import Setting
 from sicm_ros.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from sicm_ros.kitti import KittiFrames
 
 TIMES = "times.json"
@@ -108,7 +110,7 @@ def guard(out: Path, names: tuple[str, ...], dataset: DatasetConfig) -> None:
         write(path, json.dumps(tree).encode())
 
 
-def _sha(picture) -> str:
+def _sha(picture: np.ndarray) -> str:
     return hashlib.sha256(picture.tobytes()).hexdigest()
 
 

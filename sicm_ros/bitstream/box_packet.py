@@ -42,7 +42,7 @@ _LEAST_ERROR, _DOUBLING = 1e-3, 16  # metres or radians; steps
 
 
 def pack_boxes(detections: Detections, fingerprint: bytes, sequence: int, width: int, height: int) -> bytes:
-    """Detections of one pair as bytes, the best MAX_BOXES of them.
+    """Write detections of one pair as bytes, the best MAX_BOXES of them.
 
     Args:
         detections: boxes in the left camera's frame, best first.
@@ -79,7 +79,7 @@ def pack_boxes(detections: Detections, fingerprint: bytes, sequence: int, width:
 
 
 def unpack_boxes(data: bytes) -> tuple[Detections, bytes, int]:
-    """What `pack_boxes` was given: detections (image boxes are zero), fingerprint (shortened), sequence.
+    """Read what `pack_boxes` was given: detections (image boxes are zero), fingerprint (shortened), sequence.
 
     Raises:
         BitstreamError: the bytes aren't a box packet, are damaged or of another version; the message says which.

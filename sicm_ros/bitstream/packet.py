@@ -58,7 +58,9 @@ class Packet:
 
 
 def identity(calibration: StereoCalibration) -> int:
-    """32 bits that tell calibrations apart: CRC-32 of the size and of the calibration block, as packets hold them."""
+    """Return 32 bits that tell calibrations apart: CRC-32 of the size and of the calibration block,
+    as packets hold them.
+    """
     return zlib.crc32(struct.pack("<HH", calibration.width, calibration.height) + _calibration_block(calibration))
 
 
@@ -78,7 +80,7 @@ def _read_calibration(block: bytes, width: int, height: int) -> StereoCalibratio
 
 
 def pack(packet: Packet) -> bytes:
-    """The bytes of a packet.
+    """Write a packet as bytes.
 
     Raises:
         InputError: a field is out of range.
@@ -117,7 +119,7 @@ def pack(packet: Packet) -> bytes:
 
 
 def unpack(data: bytes) -> Packet:
-    """The packet that `pack` made of it.
+    """Read the packet that `pack` made bytes of.
 
     Raises:
         BitstreamError: the bytes aren't a packet, are damaged, or are of another version; the message says which.

@@ -187,7 +187,9 @@ def _of_model(args: argparse.Namespace) -> None:
 
 
 def _planner_tables(args: argparse.Namespace, frames: Sequence[StereoFrame], folders: list[Path]) -> list[PlannerTable]:
-    """What a planner asks, of the detections of each quality; the first one's failures as a picture if asked for."""
+    """Return what a planner asks, of the detections of each quality; the first one's failures as a
+    picture if asked for.
+    """
     from sicm_ros.benchmark.failures import failure_sheet
     from sicm_ros.kitti import read_labels
     from sicm_ros.kitti.planner import judged, planner_table
@@ -207,7 +209,7 @@ def _planner_tables(args: argparse.Namespace, frames: Sequence[StereoFrame], fol
 
 
 def _key(dataset: Path, description: dict) -> str:
-    """Folder name of a model on a data set: another model or data set never finds its detections."""
+    """Return the name of a folder for a model on a data set: another model or data set never finds its detections."""
     place = hashlib.sha256(str(dataset.resolve()).encode()).hexdigest()[:8]
     return f"{description['name']}-{description['fingerprint'][:8]}-{dataset.resolve().name}-{place}"
 
@@ -230,7 +232,7 @@ def _cell(value: float, interval: list[float] | None) -> str:
 
 
 def _print_figures(figures: Figures, interval: Figures | None, title: str) -> None:
-    """Every class, metric and overlap: AP, and orientation similarity (aos), at 40 and 11 recall points."""
+    """Print every class, metric and overlap: AP, and orientation similarity (aos), at 40 and 11 recall points."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
@@ -258,7 +260,7 @@ def _inside(coverage: dict | None) -> str:
 
 
 def _print_points(points: list[Point], title: str) -> None:
-    """One line a quality: what it costs and the main figures of cars, moderate, 40 recall points."""
+    """Print one line per quality: what it costs and the main figures of cars, moderate, 40 recall points."""
     from rich.table import Table
 
     table = Table(
@@ -294,7 +296,9 @@ def _quality_name(quality: float | None) -> str:
 
 
 def _print_planner(tables: list[tuple[str, PlannerTable]], title: str) -> None:
-    """A column for each quality: what is found of what a planner asks for, then of every class, distance and border."""
+    """Print a column for each quality: what is found of what a planner asks for, then of every class,
+    distance and border.
+    """
     from rich.table import Table
 
     table = Table(

@@ -57,5 +57,5 @@ class Tables:
         return PRECISION - np.log2(self.frequencies)
 
     def of(self, table: int) -> np.ndarray:
-        """int32 (2 * reach + 1,): one table's frequencies."""
+        """Return int32 (2 * reach + 1,): one table's frequencies."""
         return self.frequencies[self.starts[table] : self.starts[table + 1]]

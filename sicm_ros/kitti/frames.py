@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import overload
 
 import cv2
 import numpy as np
@@ -176,7 +177,7 @@ class KittiFrames(Sequence[StereoFrame], ABC):
     @classmethod
     @abstractmethod
     def recognises(cls, tree: Tree) -> bool:
-        """Whether a tree is of this layout."""
+        """Return whether a tree is of this layout."""
 
     @abstractmethod
     def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
@@ -193,11 +194,17 @@ class KittiFrames(Sequence[StereoFrame], ABC):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> StereoFrame: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[StereoFrame]: ...
+
+    def __getitem__(self, index: int | slice) -> StereoFrame | list[StereoFrame]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         return self.frame(self.names[index])
 
     def frame(self, name: str) -> StereoFrame:
-        """The frame of a name."""
+        """Return the frame of a name."""
         return StereoFrame(name, self._files[name], self)

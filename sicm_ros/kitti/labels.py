@@ -49,7 +49,7 @@ class Labels:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index) -> Labels:
+    def __getitem__(self, index: slice | np.ndarray) -> Labels:
         """The objects of a slice, index array or mask."""
         scores = None if self.scores is None else self.scores[index]
         return Labels(
@@ -129,7 +129,7 @@ def parse_labels(text: str, where: str, scored: bool = False) -> Labels:
 def read_labels(path: str | Path, scored: bool = False) -> Labels:
     """Labels of a file (detections with scored), as written there: rectified camera 0."""
     try:
-        text = Path(path).read_text()
+        text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {error}; expected a KITTI {'detection' if scored else 'label'} file") from None
     return parse_labels(text, str(path), scored)

@@ -27,7 +27,7 @@ class KittiObjects(KittiFrames):
 
     @classmethod
     def recognises(cls, tree: Tree) -> bool:
-        """Whatever no other layout is: what it lacks to be this one is then said."""
+        """Take whatever no other layout is: what it lacks to be this one is then said."""
         return True
 
     def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:

@@ -12,7 +12,7 @@ from sicm_ros.kitti.tree import Tree
 
 
 def _sequence(path: str, tree: Tree) -> PurePosixPath | None:
-    """The sequence's folder if path is a left picture of one."""
+    """Return the sequence's folder if path is a left picture of one."""
     place = PurePosixPath(path)
     if place.parent.name == "image_2" and place.suffix.lower() in PICTURES:
         folder = place.parent.parent
@@ -26,7 +26,7 @@ class KittiOdometry(KittiFrames):
 
     @classmethod
     def recognises(cls, tree: Tree) -> bool:
-        """Whether pictures lie beside one calib.txt."""
+        """Return whether pictures lie beside one calib.txt."""
         return any(_sequence(path, tree) is not None for path in tree)
 
     def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
@@ -61,7 +61,7 @@ class KittiOdometry(KittiFrames):
         return files
 
     def _times(self, path: str) -> list[int]:
-        """Nanoseconds of each frame since the first; empty where there is no times.txt."""
+        """Return nanoseconds of each frame since the first; empty where there is no times.txt."""
         if path not in self.tree:
             return []
         times = []

@@ -75,7 +75,9 @@ def _clip(outline: np.ndarray, axis: int, half: np.ndarray) -> np.ndarray:
     return points.reshape(len(outline), -1, 2)
 
 
-def height_overlaps(a_location, a_dimensions, b_location, b_dimensions) -> np.ndarray:
+def height_overlaps(
+    a_location: np.ndarray, a_dimensions: np.ndarray, b_location: np.ndarray, b_dimensions: np.ndarray
+) -> np.ndarray:
     """Return (N,) metres of height that N pairs of boxes share: y is a box's bottom, y - h its top."""
     bottom = np.minimum(a_location[:, 1], b_location[:, 1])
     top = np.maximum(a_location[:, 1] - a_dimensions[:, 0], b_location[:, 1] - b_dimensions[:, 0])

@@ -89,7 +89,7 @@ PROFILES: dict[str, LinkProfile] = {
 
 
 def profile(name: str) -> LinkProfile:
-    """A link by its name.
+    """Return a link by its name.
 
     Raises:
         InputError: there is none of that name.

@@ -216,8 +216,8 @@ class FeatureDecoder(nn.Module):
         return three(units + cells for units, cells in zip(reversed(rebuilt), self.linear(parts)))
 
     def rebuild(self, latents: Tensor, seen: Tensor) -> tuple[Features, Tensor]:
-        """Rebuild the features of all scales from latents and all that the units see; return the last unit's maps
-        (stride 4) too.
+        """Rebuild the features of all scales from latents and all that the units see; return the last unit's
+        maps (stride 4) too.
         """
         x = self.deepen(self.enter(seen))
         rebuilt = []

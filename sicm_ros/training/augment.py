@@ -124,7 +124,15 @@ def draw(
     return Sample(left_window, right_window, disparity, calibration, replace(labels, image_boxes=boxes))
 
 
-def _window(labels, calibration, zoom, width, height, augmentation, rng) -> tuple[int, int]:
+def _window(
+    labels: Labels,
+    calibration: StereoCalibration,
+    zoom: float,
+    width: int,
+    height: int,
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+) -> tuple[int, int]:
     """Return the upper left corner of the window in the zoomed picture: its rows around the horizon,
     its columns often on an object.
     """
@@ -164,7 +172,7 @@ def _right_disparity(disparity: np.ndarray) -> np.ndarray:
     return out
 
 
-def _light(left: np.ndarray, right: np.ndarray, strength: float, rng: np.random.Generator):
+def _light(left: np.ndarray, right: np.ndarray, strength: float, rng: np.random.Generator) -> list[np.ndarray]:
     """Change exposure, contrast, gamma, colour and noise: drawn for the pair, and again, a tenth as
     strong, for each view.
     """
@@ -188,7 +196,7 @@ def _light(left: np.ndarray, right: np.ndarray, strength: float, rng: np.random.
     return out
 
 
-def _coded(left: np.ndarray, right: np.ndarray, rng: np.random.Generator):
+def _coded(left: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     """Return both views, RGB, as WebP (blocks that predict each other, smoothed, as in AV1 and VVC)
     or JPEG leaves them.
     """

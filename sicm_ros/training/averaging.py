@@ -8,19 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from sicm_ros.config import Config
 from sicm_ros.errors import InputError
 from sicm_ros.model.folder import find_model, read_model, save_model
 
 
-def _sizes(config) -> dict:
-    """A network's configuration but for how its scores become chances, which is fitted anew to a mean."""
+def _sizes(config: Config) -> dict:
+    """Return a network's configuration but for how its scores become chances, which is fitted anew to a mean."""
     tree = config.tree()
     tree.get("detector", {}).pop("scores", None)
     return tree
 
 
 def average(models: Sequence[str | Path], shares: Sequence[float], out: Path) -> Path:
-    """Writes the model folder whose weights are the weighted mean of those of `models`.
+    """Write the model folder whose weights are the weighted mean of those of `models`.
 
     Args:
         models: names or folders, of one network configuration; trainings of one another's weights, or the mean is

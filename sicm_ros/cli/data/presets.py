@@ -9,7 +9,7 @@ SUMMARY = "list the known layouts of bags, for --preset"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """It takes nothing."""
+    """Take no arguments."""
 
 
 def run(args: argparse.Namespace) -> None:

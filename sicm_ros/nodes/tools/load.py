@@ -74,7 +74,7 @@ class LoadNode(Node):
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Sends until it is told to stop."""
+    """Send until it is told to stop."""
     run(LoadNode, args)
 
 
