@@ -145,6 +145,7 @@ class Boxes:
     Attributes:
         names: list of N class names.
         scores: float (N,), 0 to 1.
+        ids: list of N ids, as they were given.
         location, dimensions, rotation_y: (N, 3), (N, 3), (N,) as in `geometry.boxes`.
     """
 
@@ -153,6 +154,7 @@ class Boxes:
         best = [max((r.hypothesis for r in d.results), key=lambda h: h.score, default=None) for d in found]
         self.names = [h.class_id if h else "" for h in best]
         self.scores = np.array([h.score if h else 0.0 for h in best])
+        self.ids = [d.id for d in found]
         centre = np.array([[getattr(d.bbox.center.position, k) for k in "xyz"] for d in found]).reshape(-1, 3)
         quaternion = np.array([[getattr(d.bbox.center.orientation, k) for k in "xyzw"] for d in found]).reshape(-1, 4)
         size = np.array([[getattr(d.bbox.size, k) for k in "xyz"] for d in found]).reshape(-1, 3)

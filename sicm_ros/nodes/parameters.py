@@ -307,6 +307,29 @@ DECODER = (
         fixed=False,
     ),
     Parameter(
+        "tracking",
+        True,
+        "follow objects from pair to pair: `tracks`, and the ids in `detections`",
+    ),
+    Parameter(
+        "rescore",
+        False,
+        "what continues an object is likelier, what stands alone less so: the scores of `detections` heed the past",
+        fixed=False,
+    ),
+    Parameter(
+        "extrapolate",
+        True,
+        "tracks are where objects are when they are published, stamped so; false leaves them at the picture's time",
+        fixed=False,
+    ),
+    Parameter(
+        "odometry_frame",
+        "",
+        "frame that stands still, such as odom, in which /tf has the camera, so that velocities are over ground; named "
+        "as target_frame; empty: they are relative to the camera",
+    ),
+    Parameter(
         "target_frame",
         "",
         "frame of all results, such as base_link (with several vehicles: of each); /map, with a slash, is one for all; "
