@@ -630,6 +630,28 @@ def test_repeated_messages_are_decoded_once_and_gaps_are_counted_as_lost(pipelin
     pipeline.diagnostics.wait_for_more("decoder", "lost", before["lost"] + 1)
 
 
+def test_a_restarted_encoder_is_followed_with_the_same_recording_too(pipeline: Pipeline):
+    """Numbers and stamps as they were before: what tells the decoder is the description, which comes with the start."""
+    from sicm_ros.msg import CodecDescription
+
+    from sicm_ros.nodes import qos
+
+    first = pipeline.serve_a_good_pair()
+    second = pipeline.serve_a_good_pair()
+    described = pipeline.bus.publisher(CodecDescription, "codec_description", qos.latched())
+    pipeline.bus.wait(described.get_subscription_count, what="the decoder's subscription")
+    said = pipeline.decoder.output.count("the encoder uses model")
+    described.publish(copy_of(pipeline.descriptions[-1]))
+    pipeline.bus.wait(lambda: pipeline.decoder.output.count("the encoder uses model") > said, what="the description")
+    for again in (first, second):
+        pipeline.sender.publish(again)
+        pipeline.bus.wait(
+            lambda again=again: sum(nanoseconds(d) == nanoseconds(again) for d in pipeline.detections) == 2,
+            what="a second answer to the same pair",
+        )
+    pipeline.serve_a_good_pair()
+
+
 def test_points_and_birds_eye_view_come_while_somebody_looks(pipeline: Pipeline):
     from sensor_msgs.msg import Image, PointCloud2
 

@@ -32,6 +32,8 @@ class Tree:
 
     def _add_folder(self, folder: Path, prefix: str) -> None:
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if _of_macos(entry.name):
+                continue
             if entry.is_dir():
                 self._add_folder(Path(entry.path), f"{prefix}{entry.name}/")
             elif entry.name.lower().endswith(".zip"):
@@ -43,7 +45,7 @@ class Tree:
         try:
             with zipfile.ZipFile(archive) as opened:
                 for member in opened.namelist():
-                    if not member.endswith("/"):
+                    if not member.endswith("/") and not any(map(_of_macos, member.split("/"))):
                         self._archives.setdefault(prefix + member, (archive, member))
         except (zipfile.BadZipFile, OSError) as error:
             raise InputError(f"{archive} cannot be read as a zip archive ({error}); fetch it again") from None
@@ -80,7 +82,7 @@ class Tree:
     def text(self, path: str) -> str:
         """The text of a file; InputError if it isn't text."""
         try:
-            return self.read(path).decode()
+            return self.read(path).decode("utf-8-sig")  # without the byte order mark that some editors write
         except UnicodeDecodeError:
             raise InputError(f"{self.where(path)} is not a text file") from None
 
@@ -91,3 +93,8 @@ class Tree:
         if archive not in opened:
             opened[archive] = zipfile.ZipFile(archive)
         return opened[archive]
+
+
+def _of_macos(name: str) -> bool:
+    """Whether a file or folder is what macOS leaves beside copied files: their attributes under the same endings."""
+    return name.startswith("._") or name == "__MACOSX"

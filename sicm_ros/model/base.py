@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sicm_ros.bitstream import FINGERPRINT_BYTES, Packet, identity, pack, unpack
-from sicm_ros.errors import BitstreamError, CalibrationError, InputError
+from sicm_ros.errors import BitstreamError, CalibrationError, InputError, ModelError
 from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.model.folder import StoredModel
 from sicm_ros.network.quality import LEVELS, quality_level
@@ -56,6 +56,8 @@ class PairCodec:
         self.name, self.licence, self.card = stored.name, stored.licence, stored.card
         self.fingerprint, self.prior = stored.fingerprint, stored.prior
         self.config = stored.network.config
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ModelError("device is cuda, but torch sees no GPU here; set device to cpu")
         self.device = torch.device(device)
         # Weights that lie in memory as images do: convolutions are quicker so.
         network: Any = folded(stored.network)

@@ -11,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType, ROSClock
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from sicm_ros.errors import ModelError, SicmError
+from sicm_ros.errors import SicmError
 from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.mailbox import Worker
 from sicm_ros.nodes.parameters import Parameter, Parameters
@@ -135,8 +135,6 @@ class ManagedNode(LifecycleNode):
 
         import sicm_ros
 
-        if self.parameters.device == "cuda" and not torch.cuda.is_available():
-            raise ModelError("device is cuda, but torch sees no GPU here; set device to cpu")
         if self.parameters.threads:
             torch.set_num_threads(self.parameters.threads)
         chosen = {name: getattr(self.parameters, name) for name in ("device", "engine", "number_type")}
