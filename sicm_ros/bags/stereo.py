@@ -120,7 +120,7 @@ class StereoSource(ABC):
         good = failed = 0
         for pair in self._serialised(start):
             try:
-                read = self._read(*pair)
+                read = self._read(pair[0], pair[1], pair[2])
             except InputError as error:
                 problem, failed = error, failed + 1
                 self.lost["calibration" if isinstance(error, CalibrationError) else "image"] += 1
@@ -136,7 +136,7 @@ class StereoSource(ABC):
         if not good:
             raise problem or InputError(f"{self.path}: {self._unpaired()}")
 
-    def _serialised(self, start: float) -> Iterator[tuple[BagMessage, BagMessage, ros.Boxes | None]]:
+    def _serialised(self, start: float) -> Iterator[tuple[tuple, tuple, ros.Boxes | None]]:
         """Left and right image of each pair, each behind its camera_info, and the labels."""
         infos: dict[str, Any] = {}
         labels: dict[int, ros.Boxes] = {}
@@ -199,7 +199,7 @@ class StereoSource(ABC):
             remark=self.remark,
         )
         stamps = [stamp_in(message.data) for message, _ in (left, right)]
-        return RecordedPair(*images, calibration, stamps[0], labels, stamps[1])
+        return RecordedPair(images[0], images[1], calibration, stamps[0], labels, stamps[1])
 
     @property
     def named(self) -> tuple[str, str]:
