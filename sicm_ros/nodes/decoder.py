@@ -95,7 +95,7 @@ class DecoderNode(ManagedNode):
             self._publish_extras(job, result, followed.detections, placement)
 
     def _publish_extras(self, job: Job, result: Result, detections: Detections, placement: Placement) -> None:
-        """Points and the bird's-eye view, which nobody has to pay for who doesn't look."""
+        """Publish points and the bird's-eye view, which nobody has to pay for who doesn't look."""
         vehicle, header = job.vehicle, placement.header
         wanted = [p for p in (vehicle.points, vehicle.bev) if p.get_subscription_count()]
         if not wanted:
@@ -112,7 +112,7 @@ class DecoderNode(ManagedNode):
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Runs the node until it is told to stop."""
+    """Run the node until it is told to stop."""
     run(DecoderNode, args)
 
 
