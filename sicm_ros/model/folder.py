@@ -4,6 +4,7 @@
     config.yaml            kind, name, licence, and the network's configuration
     weights.safetensors    in half precision
     tables.safetensors     the prior, in integers
+    SHA256SUMS             of these, as sha256sum writes it
     MODEL_CARD.md
 
 No pickle is read, ever.
@@ -22,13 +23,16 @@ from typing import Any
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.numpy import load_file as load_arrays
-from safetensors.numpy import save_file as save_arrays
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 
 from sicm_ros.config import Config
 from sicm_ros.entropy import IntegerPrior
 from sicm_ros.errors import ModelError
+from sicm_ros.files import TreeError, read_yaml, replaced_folder
+from sicm_ros.model.checksums import ModelFiles, write_sums
 from sicm_ros.network import MVSFCNet, NetworkConfig
 from sicm_ros.network.config import DetectorConfig
 from sicm_ros.network.detector import UNSEEN
@@ -118,33 +122,39 @@ def read_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredMo
     folder = find_model(name_or_folder)
     if kind is not None:
         _check_kind(folder, kind)
-    tree = _read_config(folder)
+    files = ModelFiles(folder)
+    files.warn_if_unsummed()
+    tree = _read_config(files)
+    # All that is read comes before anything that is made of it.
+    tables = _read(files, "tables.safetensors", load_arrays)
+    weights = _read(files, "weights.safetensors", load_tensors)
+    broken = next((name for name, value in weights.items() if not bool(torch.isfinite(value).all())), None)
+    if broken is not None:
+        raise ModelError(f"{folder / 'weights.safetensors'}: {broken} has numbers that aren't finite; train it anew")
     network = network_of(tree["network"])
-    weights = _read(folder / "weights.safetensors", load_file)
     try:
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     except RuntimeError as error:
         raise ModelError(
             f"{folder}: weights and config.yaml don't belong together ({str(error).splitlines()[-1].strip()})"
         ) from None
-    prior = IntegerPrior(network.prior.config, _read(folder / "tables.safetensors", load_arrays))
+    prior = IntegerPrior(network.prior.config, tables)
     if tree["licence"] != "free":
         _log.warning(
             "model %s: licence %s, since it was trained on data under such a licence", tree["name"], tree["licence"]
         )
-    card = folder / "MODEL_CARD.md"
-    text = card.read_text() if card.is_file() else ""
-    return StoredModel(network.eval(), prior, tree["name"], tree["licence"], fingerprint(folder), text)
+    card = files.page("MODEL_CARD.md")
+    return StoredModel(network.eval(), prior, tree["name"], tree["licence"], _fingerprint(files), card)
 
 
 def licence_of(name_or_folder: str | Path) -> str:
     """What a model's config.yaml states, "free" or "non-commercial"."""
-    return _read_config(find_model(name_or_folder))["licence"]
+    return _read_config(ModelFiles(find_model(name_or_folder)))["licence"]
 
 
 def network_config(name_or_folder: str | Path) -> Any:
     """What a model's network is made of. Raises ModelError as `read_model` does."""
-    return _read_config(find_model(name_or_folder))["network"]
+    return _read_config(ModelFiles(find_model(name_or_folder)))["network"]
 
 
 def network_of(config: Config) -> Network:
@@ -158,12 +168,12 @@ def _kind_of(config: Config) -> Kind:
 
 def kind_of(name_or_folder: str | Path) -> str:
     """Return the kind that a model's config.yaml names."""
-    return str(_read_tree(find_model(name_or_folder)).get("kind", FEATURES.name))
+    return str(_read_tree(ModelFiles(find_model(name_or_folder))).get("kind", FEATURES.name))
 
 
 def name_of(name_or_folder: str | Path) -> str:
     """Return the name that a model's config.yaml states."""
-    return str(_read_tree(find_model(name_or_folder)).get("name", ""))
+    return str(_read_tree(ModelFiles(find_model(name_or_folder))).get("name", ""))
 
 
 def _check_kind(folder: Path, wanted: Kind) -> None:
@@ -181,15 +191,19 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
         parts: modules of the network (backbone, reference, ...) that alone count, with the configuration; all of the
             folder by default.
     """
+    return _fingerprint(ModelFiles(folder), parts)
+
+
+def _fingerprint(files: ModelFiles, parts: tuple[str, ...] = ()) -> bytes:
     digest = hashlib.sha256()
     if parts:
-        for name, value in sorted(_read(folder / "weights.safetensors", load_arrays).items()):
+        for name, value in sorted(_read(files, "weights.safetensors", load_arrays).items()):
             if name.split(".")[0] in parts:
                 digest.update(name.encode() + value.tobytes())
     else:
         for name in ("weights.safetensors", "tables.safetensors"):
-            digest.update((folder / name).read_bytes())
-    network = network_config(folder).tree(exclude_none=True)
+            digest.update(files.read(name))
+    network = _read_config(files)["network"].tree(exclude_none=True)
     for name in ("classes", "scores", "errors"):  # what boxes are made with concerns neither packets nor weights
         network.get("detector", {}).pop(name, None)
     if network.get("detector", {}).get("head") == "centre":  # as all of before 0.9, which don't say so
@@ -198,26 +212,28 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
     return digest.digest()[:8]
 
 
-def _read(path: Path, reader):
+def _read(files: ModelFiles, name: str, reader: Callable[[bytes], dict]) -> dict:
+    data = files.read(name)
     try:
-        return reader(path)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise ModelError(f"{path}: {error}; fetch the model anew") from None
+        return reader(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise ModelError(f"{files.folder / name}: {text}; fetch the model anew") from None
 
 
-def _read_tree(folder: Path) -> dict:
-    path = folder / "config.yaml"
+def _read_tree(files: ModelFiles) -> dict:
+    path = files.folder / "config.yaml"
     try:
-        tree = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        tree = read_yaml(files.read(path.name))
+    except TreeError as error:
         raise ModelError(f"{path}: {error}; expected a model of this version") from None
     if not isinstance(tree, dict):
         raise ModelError(f"{path}: no mapping; expected a model of this version")
     return tree
 
 
-def _read_config(folder: Path) -> dict:
-    tree = _read_tree(folder)
+def _read_config(files: ModelFiles) -> dict:
+    tree = _read_tree(files)
     try:
         kind = tree.get("kind", "features")
         if kind in ELSEWHERE and kind not in KINDS:
@@ -234,7 +250,7 @@ def _read_config(folder: Path) -> dict:
             "network": KINDS[kind].config.parse(tree["network"]),
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{folder / 'config.yaml'}: {error}; expected a model of this version") from None
+        raise ModelError(f"{files.folder / 'config.yaml'}: {error}; expected a model of this version") from None
 
 
 def load_weights(network: Network, name_or_folder: str | Path, parts: tuple[str, ...] | None = None) -> None:
@@ -243,9 +259,9 @@ def load_weights(network: Network, name_or_folder: str | Path, parts: tuple[str,
     Args:
         parts: modules of the network to copy (backbone, encoder, ...); all of them by default.
     """
-    path = find_model(name_or_folder) / "weights.safetensors"
+    files = ModelFiles(find_model(name_or_folder))
     own = network.state_dict()
-    weights = _read(path, load_file)
+    weights = _read(files, "weights.safetensors", load_tensors)
     if isinstance(network, MVSFCNet):
         _name_classes(weights, network_config(name_or_folder), network.config)
     fitting = {
@@ -256,7 +272,7 @@ def load_weights(network: Network, name_or_folder: str | Path, parts: tuple[str,
     kind = _kind_of(network.config)
     if not any(name.startswith(kind.essential) for name in fitting):
         what = f"a {network.config.backbone} backbone" if kind is FEATURES else f"a model of {kind.name} of this width"
-        raise ModelError(f"{path}: no weights of {what}; start from another model")
+        raise ModelError(f"{files.folder / 'weights.safetensors'}: no weights of {what}; start from another model")
     network.load_state_dict(fitting, strict=False)
 
 
@@ -285,13 +301,10 @@ def _name_classes(weights: dict[str, torch.Tensor], before: NetworkConfig, after
 
 def save_model(network: Network, folder: Path, name: str, licence: str, card: str = "") -> Path:
     """Writes a model folder: weights in half precision, the prior exported to integers. Returns the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     weights = {
         k: (v.half() if v.is_floating_point() else v).detach().cpu().contiguous().clone()
         for k, v in network.state_dict().items()
     }
-    save_file(weights, folder / "weights.safetensors")
-    save_arrays(network.prior.export().arrays(), folder / "tables.safetensors")
     config = network.config
     tree = {
         "kind": _kind_of(config).name,
@@ -299,9 +312,22 @@ def save_model(network: Network, folder: Path, name: str, licence: str, card: st
         "licence": licence,
         "network": config.tree(exclude_none=True),
     }
-    (folder / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
-    (folder / "MODEL_CARD.md").write_text(card or f"# {name}\n\nLicence: {licence}. Untrained.\n")
+    with replaced_folder(folder) as part:
+        (part / "weights.safetensors").write_bytes(save_tensors(weights))
+        (part / "tables.safetensors").write_bytes(save_arrays(network.prior.export().arrays()))
+        (part / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+        (part / "MODEL_CARD.md").write_text(card or f"# {name}\n\nLicence: {licence}. Untrained.\n")
+        write_sums(part)
     return folder
+
+
+def change_config(folder: Path, change: Callable[[dict], None]) -> None:
+    """Changes a model folder's config.yaml: `change` is given its tree, and alters it."""
+    tree = _read_tree(ModelFiles(folder))
+    change(tree)
+    with replaced_folder(folder) as part:
+        (part / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+        write_sums(part)
 
 
 def create(folder: Path, config: Config | None = None, seed: int = 0) -> Path:
