@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
@@ -17,6 +19,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from sicm_ros.bags.types import typestore
 from sicm_ros.errors import InputError
+from sicm_ros.files import number_of, take_place
 
 SUFFIXES = {".mcap": "mcap", ".db3": "sqlite3"}
 LATCHED = ("/tf_static", "tf_static", "/disparity_offset", "/codec_description")
@@ -177,14 +180,18 @@ class BagWriter:
         if self.path.exists() and not overwrite:
             raise InputError(f"{self.path} exists already; choose another name or ask for --overwrite")
         self._single = suffix is not None
+        self._connections: dict[tuple[str, str], Any] = {}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # The bag grows beside its place and is moved there when it is whole.
-        self._work = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
+        self._work = Path(tempfile.mkdtemp(prefix=f".{self.path.name[:100]}-", dir=self.path.parent))
         plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
         # Metadata version 8 (Iron): read by Jazzy and all later ones.
         self._writer = Writer(self._work / self.path.stem, version=8, storage_plugin=plugin)
-        self._writer.open()
-        self._connections: dict[tuple[str, str], Any] = {}
+        try:
+            self._writer.open()
+        except Exception as error:
+            shutil.rmtree(self._work, ignore_errors=True)
+            self._refuse(error)
 
     def write(self, topic: str, type: str, stamp: int, data: bytes) -> None:
         """Appends a message in CDR."""
@@ -194,25 +201,36 @@ class BagWriter:
             self._connections[key] = self._writer.add_connection(
                 topic, type, typestore=typestore(), offered_qos_profiles=qos
             )
-        self._writer.write(self._connections[key], stamp, data)
+        try:
+            self._writer.write(self._connections[key], stamp, data)
+        except Exception as error:
+            self._refuse(error)
+
+    def _refuse(self, error: Exception) -> NoReturn:
+        """Raises what the system refused with the bag's own name, for nobody knows the one that it grows under."""
+        number = error.errno if isinstance(error, OSError) else number_of(error)
+        if number is None:
+            raise error
+        raise OSError(number, os.strerror(number), str(self.path)) from None
 
     def __enter__(self) -> BagWriter:
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
-        if kind is None:
-            self._writer.close()
-            made = self._work / self.path.stem
-            if self._single:
-                made = next(p for p in made.iterdir() if p.suffix == self.path.suffix)
-            if self.path.is_dir():
-                shutil.rmtree(self.path)
-            elif self.path.exists():
-                self.path.unlink()
-            shutil.move(made, self.path)
-        else:
-            self._writer.abort()
-        shutil.rmtree(self._work, ignore_errors=True)
+        try:
+            if kind is None:
+                self._writer.close()
+                made = self._work / self.path.stem
+                if self._single:
+                    made = next(p for p in made.iterdir() if p.suffix == self.path.suffix)
+                take_place(made, self.path)
+            else:
+                with suppress(Exception):  # what ended the block is what is told
+                    self._writer.abort()
+        except Exception as error:
+            self._refuse(error)
+        finally:
+            shutil.rmtree(self._work, ignore_errors=True)
 
 
 def _qos(latched: bool) -> Qos:

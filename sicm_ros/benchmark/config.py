@@ -8,11 +8,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from sicm_ros.benchmark.codecs import codec_of
 from sicm_ros.config import Config, ConfigError, limited
 from sicm_ros.errors import InputError
+from sicm_ros.files import TreeError, read_yaml
 
 Quality = float
 Size = Literal["full", "input"]
@@ -154,8 +153,6 @@ def load_config(source: str | Path) -> BenchmarkConfig:
             raise InputError(f"no configuration {str(source)!r}: neither a file nor one of {', '.join(names)}")
         path = shipped.joinpath(f"{source}.yaml")
     try:
-        return BenchmarkConfig.parse(yaml.safe_load(path.read_text()))
-    except yaml.YAMLError as error:
-        raise InputError(f"{source}: not YAML ({' '.join(str(error).split())})") from None
-    except ConfigError as error:
+        return BenchmarkConfig.parse(read_yaml(path.read_text()))
+    except (TreeError, ConfigError) as error:
         raise InputError(f"{source}: {error}") from None

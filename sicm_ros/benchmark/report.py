@@ -17,6 +17,7 @@ from sicm_ros.benchmark.results import HEADLINE, METRICS, DatasetResults, read_r
 from sicm_ros.benchmark.settings import OURS, model_of
 from sicm_ros.benchmark.speed import cost_lines
 from sicm_ros.benchmark.store import load_run
+from sicm_ros.files import write_bytes, write_text
 from sicm_ros.geometry import LIKELY
 
 STRONGEST = "vvc_two_view"  # of which the interval is drawn beside ours
@@ -52,7 +53,7 @@ def write_report(out: Path) -> list[str]:
         "headline": f"{results[0].name}: cars, moderate, overlap {HEADLINE}, R40, per cent",
     }
     tree = tree_of(results, times, about)
-    (out / "results.json").write_text(json.dumps(tree, indent=1) + "\n")
+    write_text(out / "results.json", json.dumps(tree, indent=1) + "\n")
     written = ["report.html: curves, tables, pictures", "results.json: the same in numbers"]
     body = []
     for r in results:
@@ -64,7 +65,7 @@ def write_report(out: Path) -> list[str]:
     title = f"{model.name}: rate against accuracy beside {len(results[0].anchors)} anchors"
     subtitle = f"model {model.fingerprint.hex()}, licence {model.licence}; input {model.config.input_width} x "
     subtitle += f"{model.config.input_height}"
-    (out / "report.html").write_text(page.page(title, subtitle, "".join(body), METHOD))
+    write_text(out / "report.html", page.page(title, subtitle, "".join(body), METHOD))
     lines = [f"{out / line}" for line in written]
     first = tree["datasets"][results[0].name]
     for anchor, rates in first["bd_rate"].items():
@@ -80,14 +81,14 @@ def _dataset(results: DatasetResults, tree: dict, out: Path) -> tuple[str, list[
     parts.append(_tiles(tree))
     written = []
     drawn = figures.rate_accuracy(results, results.anchors, (OURS, STRONGEST))
-    drawn.savefig(out / f"curves_{results.name}.png", dpi=110)
+    figures.save(drawn, out / f"curves_{results.name}.png")
     written.append(f"curves_{results.name}.png")
     parts.append(page.card(figures.svg(drawn), "Rate and accuracy"))
     parts.append(page.card(_table(results, tree), "Against each anchor"))
     if results.ablations:
         whole = [results.reference] if results.reference in results.curves else []
         drawn = figures.rate_accuracy(results, [*results.ablations, *(name for name in whole if name != OURS)])
-        drawn.savefig(out / f"ablations_{results.name}.png", dpi=110)
+        figures.save(drawn, out / f"ablations_{results.name}.png")
         written.append(f"ablations_{results.name}.png")
         names = [(name, rates) for name, rates in tree["bd_rate_of_ablations"].items()]
         rows = [(name.replace("_", " "), *(page.number(rates[m], "+.1f") for m in METRICS)) for name, rates in names]
@@ -156,7 +157,7 @@ def _comparison(results: DatasetResults, out: Path) -> tuple[str, list[str]]:
             caption = f"{label_of(panel.anchor)} ({sent}): {panel.size:,.0f} bytes for this pair"
             parts.append(page.panel(comparison.jpeg(panel.picture), comparison.jpeg(panel.above), caption))
         files.append(f"comparison_{results.name}_{frame.name}.jpg")
-        (out / files[-1]).write_bytes(comparison.jpeg(_sheet(drawn), 85))
+        write_bytes(out / files[-1], comparison.jpeg(_sheet(drawn), 85))
     return page.card("".join(parts), "The same pairs at about equal bits"), files
 
 

@@ -15,8 +15,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from sicm_ros.cli import spellings
+from sicm_ros.cli import options, spellings
 from sicm_ros.errors import SicmError
+from sicm_ros.files import explain
 
 # A module is imported only when its command is asked for.
 COMMANDS = {
@@ -68,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parser_of(words).parse_args(words)
         spellings.settle(args, given, words)
+        options.check_places(args)
         return args.run(args) or 0
     except UsageError as error:
         print(error, file=sys.stderr)
@@ -80,6 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `sicm ... | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        told = explain(error)  # a full disk, no permission, no memory: the user's to mend, whoever met it
+        if told is None:
+            raise
+        print(f"{args.command}: {told}", file=sys.stderr)
+        return 2
 
 
 def parser_of(words: Sequence[str] = ()) -> argparse.ArgumentParser:

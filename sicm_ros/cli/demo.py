@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from sicm_ros import demo
     from sicm_ros.bags import open_stereo
     from sicm_ros.errors import InputError
+    from sicm_ros.files import write_text
 
     if not 0.01 <= args.rate <= 100:
         raise InputError(f"--rate {args.rate}; expected 0.01 to 100")
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         demo.compare(result, source, args.model)
         with console.status("writing the report"):
             facts = result.as_json()
-            (args.out / "summary.json").write_text(json.dumps(facts, indent=2) + "\n")
+            write_text(args.out / "summary.json", json.dumps(facts, indent=2) + "\n")
             demo.write_report(result, args.out / "report.html")
             demo.write_output(args.out / "output.mcap", recording, source)
             recording.unlink()

@@ -173,9 +173,24 @@ def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:
     return pairs
 
 
+FILES = ("json", "sheet", "picture", "bits", "kitti")  # options that name a file to write
+
+
+def check_places(args: argparse.Namespace) -> None:
+    """Say before anything is computed that what a command writes can't be written. Raises OSError."""
+    from sicm_ros.files import check_place
+
+    for name in FILES:
+        place = getattr(args, name, None)
+        if isinstance(place, str | Path) and str(place) not in ("", "-", "/dev/stdout"):
+            check_place(place, folder=False)
+    if isinstance(getattr(args, "out", None), Path):
+        check_place(args.out)
+
+
 def write_json(path: str | None, tree: object) -> None:
     """Write figures where --json says: to a file, to standard output for '-', nowhere for None."""
-    from sicm_ros.errors import InputError
+    from sicm_ros.files import write_text
 
     if path is None:
         return
@@ -183,11 +198,7 @@ def write_json(path: str | None, tree: object) -> None:
     if path == "-":
         sys.stdout.write(text)
         return
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(text)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a file that can be written") from None
+    write_text(path, text)
 
 
 def console(width: int = 160) -> Console:

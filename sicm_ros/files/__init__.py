@@ -5,18 +5,22 @@
 may have written; `faults` turns what the system refuses (a full disk, no permission, no memory) into one line.
 """
 
-from sicm_ros.files.faults import explain
+from sicm_ros.files.faults import explain, number_of
 from sicm_ros.files.reading import read_bytes
 from sicm_ros.files.trees import TreeError, read_yaml
-from sicm_ros.files.writing import replaced_folder, replacing, write_bytes, write_text
+from sicm_ros.files.writing import Lines, check_place, replaced_folder, replacing, take_place, write_bytes, write_text
 
 __all__ = [
+    "Lines",
     "TreeError",
+    "check_place",
     "explain",
+    "number_of",
     "read_bytes",
     "read_yaml",
     "replaced_folder",
     "replacing",
+    "take_place",
     "write_bytes",
     "write_text",
 ]

@@ -32,6 +32,7 @@ _WORDINGS = {
     "out of memory": errno.ENOMEM,
     "no space left": errno.ENOSPC,
     "disk is full": errno.ENOSPC,
+    "disk i/o error": errno.EIO,
     "file too large": errno.EFBIG,
     "os error 27": errno.EFBIG,
     "read-only file system": errno.EROFS,
@@ -49,11 +50,18 @@ def explain(error: BaseException) -> str | None:
         place = f"{' to '.join(names)}: " if names else ""
         reason = error.strerror or type(error).__name__
         return f"{place}{reason}; {_REMEDIES.get(error.errno, 'expected a place that can be read and written')}"
+    number = number_of(error)
+    if number is None:
+        return None
+    return _NO_MEMORY if number == errno.ENOMEM else f"{_first_line(error)}; {_REMEDIES[number]}"
+
+
+def number_of(error: BaseException) -> int | None:
+    """Return the errno that a library's own error speaks of; None where the system isn't to blame."""
+    if type(error).__module__ == "builtins" and not isinstance(error, RuntimeError):
+        return None
     text = str(error).lower()
-    for wording, number in _WORDINGS.items():
-        if wording in text:
-            return _NO_MEMORY if number == errno.ENOMEM else f"{_first_line(error)}; {_REMEDIES[number]}"
-    return None
+    return next((number for wording, number in _WORDINGS.items() if wording in text), None)
 
 
 def _shown(name: object) -> str:

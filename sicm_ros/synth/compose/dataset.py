@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sicm_ros.errors import InputError
+from sicm_ros.files import write_text
 from sicm_ros.geometry.sgbm import sgbm_disparity, write_disparity
 from sicm_ros.kitti import KittiCalibration, KittiObjects, StereoFrame
 from sicm_ros.kitti.splits import drive_of
@@ -67,7 +68,7 @@ def write_dataset(
         job = _Job(unfinished, scenes, cars, standees, recipe, seed, jpeg)
         lines = list(tqdm(_run(job, frames, workers), total=frames, desc="compose", unit="pair"))
         header = "frame,scene,cars\n"
-        (unfinished / "frames.csv").write_text(header + "".join(lines))
+        write_text(unfinished / "frames.csv", header + "".join(lines))
 
 
 def spread(frames: Iterable[StereoFrame], per_drive: int) -> list[StereoFrame]:
