@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 import cv2
@@ -75,7 +76,7 @@ def write_report(out: Path) -> list[str]:
 
 
 def _dataset(results: DatasetResults, tree: dict, out: Path) -> tuple[str, list[str]]:
-    parts = [f"<h2>{results.config.what or results.name}: {len(results.names)} frames</h2>"]
+    parts = [f"<h2>{escape(results.config.what or results.name)}: {len(results.names)} frames</h2>"]
     if results.missing:
         parts.append(f'<p class="bad">{results.missing} points are not there yet: run `sicm bench run` again.</p>')
     parts.append(_tiles(tree))
@@ -137,7 +138,7 @@ def _table(results: DatasetResults, tree: dict) -> str:
         rows[-1] += [""] * (len(titles) - 1)
     table = page.table(titles, rows, ["ours", *[""] * (len(rows) - 1)])
     refused = "".join(
-        f"<p>{label_of(name)}, {metric}: {reason}</p>"
+        f"<p>{escape(f'{label_of(name)}, {metric}: {reason}')}</p>"
         for name, reasons in tree["bd_rate_refused"].items()
         for metric, reason in reasons.items()
         if name in results.anchors
@@ -151,7 +152,7 @@ def _comparison(results: DatasetResults, out: Path) -> tuple[str, list[str]]:
     files = []
     for frame in comparison.busiest(results, FRAMES):
         drawn = comparison.panels(results, frame, points, out)
-        parts.append(f"<h3>Frame {frame.name}</h3>")
+        parts.append(f"<h3>Frame {escape(frame.name)}</h3>")
         for panel in drawn:
             sent = "no picture is sent: the camera's own, pale" if panel.anchor == OURS else panel.variant
             caption = f"{label_of(panel.anchor)} ({sent}): {panel.size:,.0f} bytes for this pair"
@@ -216,5 +217,5 @@ def _times(times: dict) -> str:
         f"{times['process_start']:.0f} ms, is taken off the others. Their decode ratio counts in the "
         f"{times['detect']:.0f} ms of the uncompressed detector, as ours does. Decoding the camera's JPEG is in none."
     )
-    lines = "".join(f"<p>{line}</p>" for line in (note, *cost_lines(times)))
+    lines = "".join(f"<p>{escape(line)}</p>" for line in (note, *cost_lines(times)))
     return "<h2>Time</h2>" + page.card(page.table(titles, rows, marks) + lines)

@@ -33,17 +33,17 @@ def run(args: argparse.Namespace) -> int:
     import json
     import time
 
-    from rich.console import Console
+    from rich.text import Text
 
     from sicm_ros import demo
     from sicm_ros.bags import open_stereo
-    from sicm_ros.errors import InputError
+    from sicm_ros.errors import InputError, printable
     from sicm_ros.files import write_text
 
     if not 0.01 <= args.rate <= 100:
         raise InputError(f"--rate {args.rate}; expected 0.01 to 100")
     data = args.drive or options.SHIPPED
-    console = Console()
+    console = options.console()
     with open_stereo(data, args.preset, args.left, args.right) as source:
         first = next(source.pairs(), None)
         if first is None:
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"{args.out / name}: {what}", highlight=False)
     if result.lost:
         causes = ", ".join(f"{cause} {number}" for cause, number in result.lost.items())
-        console.print(f"[red]lost: {causes}[/red] (logs in {logs})", highlight=False)
+        console.print(Text(printable(f"lost: {causes}"), "red"), f"(logs in {logs})", highlight=False)
         # A link is there to lose some; then only what nobody can account for is a fault.
         return 1 if not args.link or "unanswered" in result.lost else 0
     return 0

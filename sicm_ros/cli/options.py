@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from sicm_ros.bags import RecordedPair
     from sicm_ros.model import Model
@@ -202,7 +203,17 @@ def write_json(path: str | None, tree: object) -> None:
 
 
 def console(width: int = 160) -> Console:
-    """Return where tables go: as wide as the terminal, or so wide into a file or pipe, which has no edge to wrap at."""
+    """Return where tables go: as wide as the terminal, or so wide into a file or pipe, which has no edge to wrap at.
+
+    Texts are shown as they are: none is read as markup, and no control character reaches the terminal.
+    """
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else width)
+    from sicm_ros.errors import printable
+
+    class PlainConsole(Console):
+        def render_str(self, text: str, **how: Any) -> Text:
+            lines = text.split("\n")
+            return super().render_str("\n".join(printable(line, 100_000) for line in lines), **how | {"markup": False})
+
+    return PlainConsole(width=None if sys.stdout.isatty() else width, markup=False, emoji=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import errno
 
+from sicm_ros.errors import printable
+
 _FULL = "free some space, or write elsewhere; what was finished is kept"
 _FORBIDDEN = "choose a place where you may read and write"
 _REMEDIES = {
@@ -65,8 +67,7 @@ def number_of(error: BaseException) -> int | None:
 
 
 def _shown(name: object) -> str:
-    text = name.decode(errors="backslashreplace") if isinstance(name, bytes) else str(name)
-    return text if text.isprintable() else ascii(text)
+    return printable(name.decode(errors="backslashreplace") if isinstance(name, bytes) else name)
 
 
 def _first_line(error: BaseException) -> str:

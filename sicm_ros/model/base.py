@@ -136,11 +136,11 @@ class PairCodec:
             calibration = packet.calibration
         elif calibration is None:
             raise BitstreamError("packet: holds no calibration and none was given: wait for the CodecDescription")
-        elif identity(calibration) != packet.calibration_identity:
-            raise BitstreamError("packet: made with another calibration than the one that was given")
         try:
+            if packet.calibration is None and identity(calibration) != packet.calibration_identity:
+                raise BitstreamError("packet: made with another calibration than the one that was given")
             self.view(calibration)
-        except CalibrationError as error:  # of a picture a pixel wide, say
+        except CalibrationError as error:  # of a picture a pixel wide, or that no packet can hold
             raise BitstreamError(f"packet: pictures that no model looks at ({error})") from None
         height, width = self.config.input_height // LATENT_STRIDE, self.config.input_width // LATENT_STRIDE
         left, right, _ = self.prior.decompress(packet.payload, height, width, packet.quality)

@@ -28,6 +28,7 @@ from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.pairing import SIDES, StereoPairer
 from sicm_ros.nodes.parameters import ENCODER
 from sicm_ros.nodes.process import run
+from sicm_ros.nodes.receiving import subscribe
 from sicm_ros.nodes.rig import BadInfo, Rig
 
 SMALLEST = 32  # pixels of a picture's side: below it there is nothing to see
@@ -127,14 +128,18 @@ class EncoderNode(ManagedNode):
             self._offset = self.create_subscription(Float64, "disparity_offset", self._on_offset, qos.latched())
         # Without `adaptive` nobody needs to report.
         if self._feedback is None:
-            self._feedback = self.create_subscription(LinkFeedback, "link_feedback", self._on_feedback, 10)
+            topic, refuse = self.resolve_topic_name("link_feedback"), self.health.refuse
+            self._feedback = subscribe(self, LinkFeedback, topic, self._on_feedback, 10, refuse)
         self.health.listen(inputs)
 
     _offset: Any = None
     _feedback: Any = None
 
-    def _on_feedback(self, message: LinkFeedback) -> None:
+    def _on_feedback(self, message: LinkFeedback, size: int) -> None:
         report = Report(message.received, message.lost, message.kbit_s, message.delay)
+        if not report.possible:
+            self.health.refuse("feedback", f"link_feedback says {report.kbit_s} kbit/s; no decoder does")
+            return
         self._choice.report(time.monotonic(), report)
 
     def _on_offset(self, message: Float64) -> None:

@@ -6,12 +6,14 @@ Light on purpose: signals are ours before anything heavy is imported.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +25,7 @@ stop = threading.Event()  # set by the first signal; whatever waits for long loo
 served = threading.Event()  # set before DDS begins: from then on there is something to close
 TOOLS = ("load", "monitor", "recorder")  # nodes that measure the others
 DESCRIBE = "--describe"  # of replay_node: says what a recording holds, and ends
+REPEAT = 5.0  # seconds before the log hears of another callback that failed
 TURN = 0.1  # seconds at most between two looks at it
 
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
@@ -64,7 +67,8 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
 
     `node.started()`, if it has one, is called once the node is served; `node.close()` at the end. Ends the
     process with status 0 after a signal, 2 after a SicmError or what ROS refuses (names, remaps, parameter files),
-    whose text is said in one line. What a callback raises is logged, and the node goes on.
+    whose text is said in one line. What a callback raises is logged, and the node goes on; one that has
+    `ends_at_errors` ends with a callback's SicmError too.
     """
     catch_signals()
     make_room_for_pictures(os.environ)
@@ -73,11 +77,14 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
-    from sicm_ros.errors import SicmError
+    from sicm_ros.errors import SicmError, printable
+    from sicm_ros.nodes.leftovers import remove_leftovers
 
     served.set()
+    remove_leftovers()
     node: Any = None
-    status = None
+    executor: Any = None
+    status, said = None, -REPEAT
     try:
         _refuse_other_arguments(args)
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -89,23 +96,32 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
         while not stop.is_set() and rclpy.ok() and status is None:
             try:
                 executor.spin_once(timeout_sec=TURN)
-            except (SicmError, ExternalShutdownException, KeyboardInterrupt):
+            except (ExternalShutdownException, KeyboardInterrupt):
                 raise
             except Exception as error:
-                node.get_logger().error(f"a callback failed: {error!r}, at {_place(error)}")
+                if isinstance(error, SicmError) and getattr(node, "ends_at_errors", False):
+                    raise
+                if time.monotonic() - said > REPEAT:
+                    said = time.monotonic()
+                    node.get_logger().error(printable(f"a callback failed: {error!r}, at {_place(error)}"))
             status = getattr(node, "finished", None)
     except (ExternalShutdownException, KeyboardInterrupt):
         pass
-    except (SicmError, *_refusals()) as error:
+    except Exception as error:
         status = 2
-        text = _one_line(error)
+        text = _one_line(error) if isinstance(error, (SicmError, *_refusals())) else _unforeseen(error)
         if node is None:
             print(f"sicm_ros: {text}", file=sys.stderr)
         else:
             node.get_logger().fatal(text)
     # A worker that is inside torch can't be interrupted; its node is then left as it is.
     if node is not None and getattr(node, "close", lambda: True)() is not False:
+        if executor is not None:
+            executor.remove_node(node)
         node.destroy_node()
+        # DDS gives its shared memory back with the last of what refers to it; os._exit collects nothing.
+        node = executor = None
+        gc.collect()
     rclpy.try_shutdown()
     # Everything is said and closed. Unloading torch's libraries would only take time, and crash under a busy worker.
     sys.stdout.flush()
@@ -135,6 +151,13 @@ def _refusals() -> tuple[type[Exception], ...]:
     from rclpy.exceptions import NameValidationException, ParameterException
 
     return NameValidationException, ParameterException, RuntimeError  # what rcl says comes as kinds of RuntimeError
+
+
+def _unforeseen(error: Exception) -> str:
+    """What the system refuses with its remedy; of anything else, what it is and where it came from."""
+    from sicm_ros.files import explain
+
+    return explain(error) or f"{error!r}, at {_place(error)}"
 
 
 def _one_line(error: Exception) -> str:

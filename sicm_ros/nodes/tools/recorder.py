@@ -43,6 +43,8 @@ class RecorderNode(Node):
     the pipeline is: an encoder waits for pictures and a decoder for features.
     """
 
+    ends_at_errors = True
+
     def __init__(self, **options) -> None:
         super().__init__("recorder", **options)
         parameters = Parameters(self, RECORDER)
