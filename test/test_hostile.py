@@ -22,7 +22,7 @@ from sicm_ros.nodes.leftovers import SHARED, remove_leftovers
 bus, start, diagnostics, model = pipeline.bus, pipeline.start, pipeline.diagnostics, pipeline.model
 codec, packet = fleet.codec, fleet.packet
 
-RATE = 8.0  # pairs a second of a good vehicle
+RATE = 3.0  # pairs a second of a good vehicle
 SECONDS = 5.0
 
 
@@ -68,7 +68,7 @@ class Neighbour:
             if self.sent % 5 == 0:
                 self._describe()
             self._sender.topic.publish(self._message())
-            time.sleep(0.002)
+            time.sleep(0.01)
 
     def _describe(self) -> None:
         values = (1e300, np.nan, np.inf, -1.0, 0.0, 1e38, 1e-40, 150.0)

@@ -387,7 +387,7 @@ def _check_names(*names: str) -> None:
     """Raises InputError if a frame has a name that no frame has: it would come back with every result."""
     for name in names:
         if len(name) > LONGEST_NAME or not name.isprintable():
-            raise InputError(f"frame {printable(name, 60)!r}; expected a name of at most {LONGEST_NAME} characters")
+            raise InputError(f"frame '{printable(name, 60)}'; expected a name of at most {LONGEST_NAME} characters")
 
 
 def _seconds(stamp: Any) -> float:
