@@ -398,7 +398,7 @@ def test_a_drive_goes_through_the_launched_pipeline_to_its_last_pair(peer, launc
     launch = launched("pipeline.launch.py", *arguments, "rviz:=true", **rviz[0])
     assert launch.wait(240) == 0
     output = launch.output
-    assert "played 6 left pictures, " in output, output
+    assert "played 6 stereo pairs, " in output, output
     assert "the encoder uses model untrained on 312 x 96 pixels" in output, output
     assert output.count("process has finished cleanly") >= 3, output
     assert peer.wait(lambda: answers, what="answers")[-1].header.stamp.nanosec == 500_000_000

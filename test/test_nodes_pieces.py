@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""The pieces of the nodes that need no ROS: pairing, mailbox, worker, sequence numbers, tally, points, parameters."""
+"""The pieces of the nodes that need no ROS: mailbox, worker, sequence numbers, tally, points, parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.nodes.mailbox import Mailbox, Worker
-from sicm_ros.nodes.pairing import StereoPairer
 from sicm_ros.nodes.parameters import DECODER, ENCODER, as_markdown, as_yaml
 from sicm_ros.nodes.points import matched_points
 from sicm_ros.nodes.process import make_room_for_pictures
@@ -27,88 +26,6 @@ from sicm_ros.nodes.sequence import MODULUS, Sequence
 from sicm_ros.nodes.tally import Tally
 
 ROOT = Path(__file__).resolve().parents[1]
-MS = 1_000_000
-
-
-class Dropped(list):
-    def __call__(self, cause: str) -> None:
-        self.append(cause)
-
-
-# -- pairing ----------------------------------------------------------------------------------------------------------
-
-
-def test_pictures_stamped_apart_pair_within_the_tolerance():
-    pairer = StereoPairer(10 * MS)
-    assert pairer.add("left", 1000 * MS, "L0") is None
-    assert pairer.add("right", 1009 * MS, "R0") == ("L0", "R0")
-    assert pairer.add("right", 1100 * MS, "R1") is None
-    assert pairer.add("left", 1111 * MS, "L1") is None
-
-
-def test_tolerance_zero_pairs_equal_stamps():
-    pairer = StereoPairer(0)
-    pairer.add("left", 5, "L")
-    assert pairer.add("right", 5, "R") == ("L", "R")
-
-
-def test_the_nearest_partner_is_taken_and_older_ones_are_given_up():
-    dropped = Dropped()
-    pairer = StereoPairer(50 * MS, dropped)
-    pairer.add("left", 0, "old")
-    pairer.add("left", 100 * MS, "near")
-    pairer.add("left", 200 * MS, "newer")
-    assert pairer.add("right", 110 * MS, "R") == ("near", "R")
-    assert dropped == ["unpaired"]
-    assert pairer.add("right", 201 * MS, "R2") == ("newer", "R2")
-
-
-def test_late_pictures_are_counted_not_paired():
-    dropped = Dropped()
-    pairer = StereoPairer(10 * MS, dropped)
-    pairer.add("left", 200 * MS, "L")
-    pairer.add("right", 200 * MS, "R")
-    assert pairer.add("left", 100 * MS, "late") is None
-    assert dropped == ["late"]
-
-
-def test_a_looped_bag_starts_anew():
-    pairer = StereoPairer(10 * MS)
-    for loop in range(3):
-        for frame in range(20):
-            pairer.add("left", frame * 100 * MS, f"L{loop}.{frame}")
-            assert pairer.add("right", frame * 100 * MS + MS, f"R{loop}.{frame}") == (
-                f"L{loop}.{frame}",
-                f"R{loop}.{frame}",
-            )
-
-
-def test_pictures_without_stamps_pair_as_they_come():
-    pairer = StereoPairer(0)
-    for index in range(5):
-        pairer.add("left", 0, index)
-        assert pairer.add("right", 0, index) == (index, index)
-
-
-def test_one_camera_alone_never_fills_the_memory():
-    dropped = Dropped()
-    pairer = StereoPairer(10 * MS, dropped)
-    for frame in range(1000):
-        assert pairer.add("left", frame * 100 * MS, frame) is None
-    assert len(dropped) > 980
-
-
-@given(st.lists(st.tuples(st.sampled_from(["left", "right"]), st.integers(0, 10**10)), max_size=200))
-def test_every_picture_is_paired_dropped_or_waiting(stream):
-    dropped = Dropped()
-    pairer = StereoPairer(20 * MS, dropped)
-    pairs = [p for side, stamp in stream if (p := pairer.add(side, stamp, (side, stamp)))]
-    for left, right in pairs:
-        assert left[0] == "left"
-        assert right[0] == "right"
-        assert abs(left[1] - right[1]) <= 20 * MS
-    waiting = sum(map(len, pairer._waiting.values()))
-    assert 2 * len(pairs) + len(dropped) + waiting == len(stream)
 
 
 # -- mailbox and worker -----------------------------------------------------------------------------------------------
@@ -192,27 +109,66 @@ def test_closing_tells_whether_the_worker_is_still_busy():
 # -- sequence numbers -------------------------------------------------------------------------------------------------
 
 
-def test_gaps_are_losses_and_the_counter_wraps():
+def told(*messages, described=()):
+    """What a Sequence says of messages (number, stamp, arrival), described anew before those of these indices."""
     sequence = Sequence()
-    assert sequence.check(MODULUS - 2, 1.0) == (0, "")
-    assert sequence.check(MODULUS - 1, 1.1) == (0, "")
-    assert sequence.check(2, 1.4) == (2, "")
+    said = []
+    for index, message in enumerate(messages):
+        if index in described:
+            sequence.described()
+        said.append(sequence.check(*message))
+    return said
+
+
+def test_gaps_are_losses_and_the_counter_wraps():
+    assert told((MODULUS - 2, 1.0, 1.0), (MODULUS - 1, 1.1, 1.1), (2, 1.4, 1.4)) == [(0, ""), (0, ""), (2, "")]
 
 
 def test_repeated_and_late_messages_are_not_decoded():
-    sequence = Sequence()
-    sequence.check(10, 1.0)
-    assert sequence.check(10, 1.0) == (0, "repeated")
-    assert sequence.check(12, 1.2) == (1, "")
-    assert sequence.check(11, 1.1) == (0, "late")
-    assert sequence.check(13, 1.3) == (0, "")
+    numbers = (10, 10, 12, 11, 13)
+    assert told(*((n, n / 10, 5 + i / 10) for i, n in enumerate(numbers))) == [
+        (0, ""),
+        (0, "repeated"),
+        (1, ""),
+        (0, "late"),
+        (0, ""),
+    ]
 
 
 def test_an_encoder_that_started_anew_is_followed():
-    sequence = Sequence()
-    sequence.check(500, 50.0)
-    assert sequence.check(0, 51.0) == (0, "")
-    assert sequence.check(2, 51.2) == (1, "")
+    assert told((500, 50.0, 50.0), (0, 51.0, 51.0), (2, 51.2, 51.2)) == [(0, ""), (0, ""), (1, "")]
+
+
+@given(
+    first=st.integers(1, 2000),
+    back=st.floats(0, 1e9),
+    pause=st.floats(0.05, 60),
+    described=st.booleans(),
+    lost=st.sets(st.integers(0, 9)),
+)
+def test_no_new_start_is_taken_for_stragglers(first, back, pause, described, lost):
+    """Numbers begin anew, stamps are the same or any older ones: the same recording again, or one from another day."""
+    one = [(i, 1e9 + i / 10, i / 10) for i in range(first)]
+    other = [(i, 1e9 - back + i / 10, first / 10 + pause + i / 10) for i in range(max(first, 12)) if i not in lost]
+    said = told(*one, *other, described={first} if described else ())[first:]
+    dropped = [cause for _, cause in said if cause]
+    # Without a word or a pause the first ones can't be told from stragglers; three in a row can.
+    assert dropped == [] or (not described and pause < 2 and len(dropped) <= 2 + 3 * len(lost))
+    assert said[-1][1] == ""
+
+
+def test_one_stray_message_blocks_nothing():
+    """A number 1000 ahead, stamped in 2038: from a broken or hostile sender."""
+    good = [(i, 100 + i / 10, 100 + i / 10) for i in range(20)]
+    said = told(*good[:10], (1009, 2e9, 100.95), *good[10:])
+    assert [cause for _, cause in said].count("late") == 2
+    assert all(not cause for _, cause in said[13:])
+
+
+def test_stragglers_of_a_lossy_link_stay_out():
+    numbers = [0, 1, 3, 2, 4, 7, 5, 6, 8, 8, 9]
+    said = [cause for _, cause in told(*((n, n / 10, i / 10) for i, n in enumerate(numbers)))]
+    assert said == ["", "", "", "late", "", "", "late", "late", "", "repeated", ""]
 
 
 # -- tally ------------------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def test_the_next_pair_waits_for_the_answer(peer, start_node, bag):
     assert node.process.wait(15) == 0
     gaps = np.diff([moment for moment, _ in seen])
     assert gaps.min() >= 0.24
-    assert f"played {PAIRS} left pictures, 0 of them unanswered" in node.output
+    assert f"played {PAIRS} stereo pairs, 0 of them unanswered" in node.output
 
 
 def test_answers_that_never_come_are_counted_and_do_not_stall(peer, start_node, bag):

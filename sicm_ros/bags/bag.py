@@ -17,11 +17,14 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from sicm_ros.bags.bounds import MOST_METADATA, bound_chunks, check_metadata, unpack_zstd
 from sicm_ros.bags.types import typestore
 from sicm_ros.errors import InputError
-from sicm_ros.files import number_of, take_place
+from sicm_ros.files import number_of, read_bytes, read_yaml, take_place
 
 SUFFIXES = {".mcap": "mcap", ".db3": "sqlite3"}
+PACKED = (".zstd", ".zst", ".lz4")  # a whole file compressed, as rosbag2's file compression leaves it
+MCAP, ZSTD = b"\x89MCAP0\r\n", b"\x28\xb5\x2f\xfd"
 LATCHED = ("/tf_static", "tf_static", "/disparity_offset", "/codec_description")
 _FOREVER = QosTime(9223372036, 854775807)  # RMW_DURATION_INFINITE
 
@@ -68,19 +71,15 @@ class Bag:
             raise InputError(
                 f"{self.path}: no such bag; expected an .mcap, .db3 or .bag file, or a folder with metadata.yaml"
             )
-        if self.path.is_dir() and not (self.path / "metadata.yaml").exists():
-            files = sorted(p for p in self.path.iterdir() if p.suffix in SUFFIXES)
-            if len(files) != 1:
-                raise InputError(
-                    f"{self.path}: holds no metadata.yaml and {len(files)} bag files; expected a bag. "
-                    "`ros2 bag reindex` writes the metadata of a bag whose recording was cut short"
-                )
-            self.path = files[0]
-        elif self.path.is_file() and self.path.suffix not in (*SUFFIXES, ".bag"):
-            raise InputError(f"{self.path}: not a bag; expected .mcap, .db3 or .bag, or a folder with metadata.yaml")
-        # Types of the bag's own definitions come first; old sqlite3 bags hold none.
-        self._reader = self._guard(lambda: AnyReader([self.path], default_typestore=get_typestore(Stores.ROS2_JAZZY)))
-        self._guard(self._reader.open)
+        check_metadata(self.path)
+        try:
+            self._open(_files(self.path))
+        except InputError:
+            # Metadata of a later release names files that are read all the same.
+            alone = sorted(p for p in self.path.glob("*") if p.suffix in SUFFIXES) if self.path.is_dir() else []
+            if not alone or any(name not in {p.name for p in alone} for name in _named(self.path)):
+                raise
+            self._open(alone)
         self._ros1 = not self._reader.is2
         self.topics = {
             name: Topic(info.msgtype or info.connections[0].msgtype, info.msgcount)
@@ -89,6 +88,12 @@ class Bag:
         empty = not sum(topic.count for topic in self.topics.values())
         self.start = 0 if empty else self._reader.start_time
         self.end = 0 if empty else self._reader.end_time - 1
+
+    def _open(self, files: list[Path]) -> None:
+        bound_chunks()
+        # Types of the bag's own definitions come first; old sqlite3 bags hold none.
+        self._reader = self._guard(lambda: AnyReader(files, default_typestore=get_typestore(Stores.ROS2_JAZZY)))
+        self._guard(self._reader.open)
 
     def __enter__(self) -> Bag:
         return self
@@ -107,24 +112,25 @@ class Bag:
         try:
             return read()
         except Exception as error:  # MemoryError too: a broken length asks for more than any machine has
-            raise InputError(
-                f"{self.path}: broken bag ({type(error).__name__}: {' '.join(str(error).split())[:200]}); "
-                "`ros2 bag reindex` or `mcap recover` may save what was recorded"
-            ) from None
+            raise InputError(f"{self.path}: {_trouble(self.path, error)}") from None
 
-    def messages(self, topics: Iterable[str] | None = None, start: int | None = None) -> Iterator[BagMessage]:
-        """The messages of some topics (all, if None) in the order of their stamps, from stamp `start` on."""
+    def messages(
+        self, topics: Iterable[str] | None = None, start: int | None = None, stop: int | None = None
+    ) -> Iterator[BagMessage]:
+        """The messages of some topics (all, if None) in the order of their stamps, from `start` to before `stop`."""
         wanted = None if topics is None else set(topics)
         connections = [c for c in self._reader.connections if wanted is None or c.topic in wanted]
         if not connections:
             return
-        stream = self._reader.messages(connections=connections, start=start)
+        stream = self._reader.messages(connections=connections, start=start, stop=stop)
         end = object()
         while True:
             item = self._guard(lambda: next(stream, end))
             if item is end:
                 return
             connection, stamp, data = item
+            if bytes(data[:4]) == ZSTD:  # compressed one by one, which only metadata.yaml tells; CDR begins otherwise
+                data = self._guard(lambda: unpack_zstd(bytes(data)))  # noqa: B023
             if self._ros1:
                 data = bytes(self._guard(lambda: self._as_cdr(data, connection.msgtype)))  # noqa: B023, called at once
             yield BagMessage(connection.topic, connection.msgtype, stamp, bytes(data))
@@ -138,6 +144,96 @@ class Bag:
     def _as_cdr(self, data: bytes, name: str):
         """A ROS 1 message in CDR; the types of pictures and calibrations, whose fields differ by `seq` and by case."""
         return typestore().serialize_cdr(_modern(self._reader.typestore.deserialize_ros1(data, name)), name)
+
+
+def is_bag(path: Path) -> bool:
+    """Whether a file or folder is meant as a bag, whole or not."""
+    if path.is_dir():
+        return (path / "metadata.yaml").exists() or any(_bag_like(p) for p in path.iterdir())
+    return _bag_like(path)
+
+
+def _bag_like(path: Path) -> bool:
+    name = path.name.removesuffix(".active").removesuffix(".zstd").removesuffix(".zst").removesuffix(".lz4")
+    return Path(name).suffix in (*SUFFIXES, ".bag") and not path.name.startswith("._")
+
+
+def _files(path: Path) -> list[Path]:
+    """What to open of a bag: itself, or the files of a folder without metadata. Raises InputError where it is none."""
+    if path.is_dir():
+        if (path / "metadata.yaml").exists():
+            return [path]
+        files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and not p.name.startswith("._"))
+        packed = [p.name for p in path.iterdir() if _bag_like(p) and p.suffix in PACKED]
+        if packed and not files:
+            raise InputError(f"{path}: holds no metadata.yaml, and {_unpack(packed[0])}")
+        if not files:
+            raise InputError(f"{path}: holds neither metadata.yaml nor a bag file (.mcap, .db3); expected a bag")
+        return files
+    if path.name.endswith(".active"):
+        raise InputError(
+            f"{path}: a recording that has not ended, or was cut short; once it has: `rosbag reindex`, then rename it"
+        )
+    if path.suffix in PACKED and _bag_like(path):
+        raise InputError(f"{path}: {_unpack(path.name)}")
+    if path.suffix not in (*SUFFIXES, ".bag"):
+        raise InputError(f"{path}: not a bag; expected .mcap, .db3 or .bag, or a folder with metadata.yaml")
+    return [path]
+
+
+def _unpack(name: str) -> str:
+    tool = "unlz4" if name.endswith(".lz4") else "unzstd"
+    return f"{name} is compressed as a whole: open the folder with its metadata.yaml, or unpack it first: {tool} {name}"
+
+
+def _named(path: Path) -> list[str]:
+    """Names of the files that a folder's metadata.yaml says it consists of; empty where it doesn't."""
+    try:
+        metadata = read_bytes(path / "metadata.yaml", MOST_METADATA)
+        about = read_yaml(metadata, MOST_METADATA, MOST_METADATA)["rosbag2_bagfile_information"]
+            "rosbag2_bagfile_information"
+        ]
+        return [Path(name).name for name in about["relative_file_paths"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _trouble(path: Path, error: Exception) -> str:
+    """What is wrong with a bag that can't be read, and the remedy: by the file itself, or else by the error."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    if path.is_dir():
+        missing = [name for name in _named(path) if not (path / name).exists()]
+        if missing:
+            return (
+                f"metadata.yaml names {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not there; "
+                "fetch what is missing, or `ros2 bag reindex` the folder to read the rest"
+            )
+        return f"broken bag ({said}); `ros2 bag reindex` may mend its metadata"
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+            size = file.seek(0, 2)
+            file.seek(max(size - 8, 0))
+            tail = file.read()
+    except OSError as failure:
+        return f"can't be read ({failure.strerror})"
+    if not size:
+        return "empty, 0 bytes: nothing was recorded"
+    magic = {".mcap": MCAP, ".db3": b"SQLite format 3\0", ".bag": b"#ROSBAG V"}[path.suffix]
+    if not head.startswith(magic):
+        return f"not a bag, though its name ends in {path.suffix}: it doesn't begin like one; was it fetched whole?"
+    recover = f"`mcap recover {path.name} -o mended.mcap` writes out what is there"
+    if path.suffix == ".mcap":
+        if "ros2" in str(error) and "rofile" in str(error):
+            return "its messages are of ROS 1 (profile ros1); convert the .bag itself: `rosbags-convert`"
+        if "timestamp order" in str(error):
+            return f"no index, and its messages are out of order; {recover}"
+        if tail != MCAP:
+            return f"its end is missing: the recording was cut short; {recover}"
+        return f"broken bag ({said}); {recover}"
+    if path.suffix == ".db3":
+        return f"broken bag ({said}); `sqlite3 {path.name} .recover | sqlite3 mended.db3` saves what is there"
+    return f"broken bag ({said}): its index is missing, or it was cut short; `rosbag reindex {path.name}`"
 
 
 def _modern(message: Any) -> Any:

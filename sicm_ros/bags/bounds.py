@@ -35,11 +35,14 @@ def bounded(decompressor: Callable[[], Any]) -> Callable[..., bytes]:
     return unpack
 
 
+unpack_zstd = bounded(mcap.zstd.ZstdDecompressor)
+
+
 def bound_chunks() -> None:
     """Have rosbags unpack no more than MOST_CHUNK of a chunk."""
-    zstd, frame = bounded(mcap.zstd.ZstdDecompressor), bounded(lz4.frame.LZ4FrameDecompressor)
-    mcap.DECOMPRESSORS.update({"zstd": zstd, "lz4": frame})
-    rosbag1.DECOMPRESSORS.update({"lz4": frame, "bz2": bounded(bz2.BZ2Decompressor)})
+    frame = bounded(lz4.frame.LZ4FrameDecompressor)
+    mcap.DECOMPRESSORS.update({"zstd": unpack_zstd, "lz4": frame})
+    rosbag1.decompressors.update({"lz4": frame, "bz2": bounded(bz2.BZ2Decompressor)})
 
 
 def check_metadata(folder: Path) -> None:
@@ -47,7 +50,7 @@ def check_metadata(folder: Path) -> None:
     path = folder / "metadata.yaml"
     if path.exists():
         try:
-            read_yaml(read_bytes(path, MOST_METADATA), most=MOST_METADATA)
+            read_yaml(read_bytes(path, MOST_METADATA), most=MOST_METADATA, values=MOST_METADATA // 4)
         except InputError as error:
             text = str(error)
             raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from None

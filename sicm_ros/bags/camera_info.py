@@ -8,81 +8,187 @@ instead; the difference P_left[3] - P_right[3] = fx * baseline holds for both.
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from sicm_ros.errors import CalibrationError
 from sicm_ros.geometry import StereoCalibration
 
+SHORTEST, LONGEST = 0.003, 10.0  # metres of a baseline: an endoscope's, and more than any vehicle is wide
+ROWS = 1.0  # pixels that the principal points of a rectified pair may differ in y
+TURN = math.radians(0.1)  # of a rectifying rotation that is none
+SAME = 1e-3  # share that two focal lengths of a rectified pair may differ by
 
-def _projection(info, topic: str) -> np.ndarray:
-    values = np.asarray(info.p, np.float64).reshape(-1)
-    if values.size != 12:
-        raise CalibrationError(f"{topic}: the projection matrix p has {values.size} numbers; expected 12")
-    if not np.isfinite(values).all():
-        raise CalibrationError(
-            f"{topic}: the projection matrix p holds {values[~np.isfinite(values)][0]}; calibrate again"
-        )
-    return values.reshape(3, 4)
+_log = logging.getLogger(__name__)
+
+
+class SizeError(CalibrationError):
+    """A picture of another size than its camera_info's, or too small."""
+
+    cause = "size"
+
+
+@dataclass(frozen=True)
+class _Camera:
+    """What one camera_info says of the pictures as they are: after its binning, within its region of interest."""
+
+    topic: str
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    tx: float  # p[3]: minus focal length times the distance from the origin, pixels times metres
 
 
 def stereo_calibration(
-    left,
-    right,
+    left: Any,
+    right: Any,
     *,
     topics: tuple[str, str] = ("left/camera_info", "right/camera_info"),
+    size: tuple[int, int] | None = None,
     disparity_offset: float = 0.0,
     assume_rectified: bool = False,
+    baseline: float = 0.0,
+    remark: Callable[[str], None] = _log.warning,
 ) -> StereoCalibration:
-    """The rig that two CameraInfo messages describe.
+    """Return the rig that two CameraInfo messages describe: the one check of nodes, replay and tools.
 
     Args:
         left, right: the messages of the two cameras, of rectified pictures.
         topics: names used in errors.
+        size: width and height of the pictures, pixels; None where they aren't known.
         disparity_offset: pixels to add to a measured disparity, besides the difference of the principal points.
         assume_rectified: ignore the distortion and rotation that describe the pictures before their rectification
-            (KITTI bags copy them beside rectified pictures).
+            (image_proc's outputs and KITTI bags have them beside rectified pictures).
+        baseline: metres; overrules what the projections say, where it is not 0.
+        remark: told of each thing that was mended.
 
     Raises:
-        CalibrationError: not rectified, no baseline, sizes that differ, numbers that aren't finite.
+        CalibrationError: not rectified, no plausible baseline, sizes that differ, numbers that aren't finite.
     """
+    infos = (left, topics[0]), (right, topics[1])
     if (left.width, left.height) != (right.width, right.height):
         raise CalibrationError(
             f"{topics[0]} says {left.width} x {left.height}, {topics[1]} {right.width} x {right.height} pixels: "
-            "both pictures of a rectified pair have one size; rectify with stereo_image_proc"
+            "both images of a rectified pair have one size; rectify with stereo_image_proc"
         )
-    p_left, p_right = _projection(left, topics[0]), _projection(right, topics[1])
-    for info, topic in ((left, topics[0]), (right, topics[1])):
-        if not assume_rectified and np.any(np.abs(np.asarray(info.d, np.float64)) > 1e-9):
+    a, b = (_camera(info, topic, size, remark) for info, topic in infos)
+    if not assume_rectified:
+        for info, topic in infos:
+            _check_rectified(info, topic)
+    if not math.isclose(a.fx, b.fx, rel_tol=SAME):
+        raise CalibrationError(
+            f"{a.topic} has focal length {a.fx:.3f}, {b.topic} {b.fx:.3f} pixels: not rectified; rectify with "
+            "stereo_image_proc, whose outputs share one"
+        )
+    if abs(a.cy - b.cy) > ROWS:
+        text = f"{a.topic} has its principal point at row {a.cy:.2f}, {b.topic} at {b.cy:.2f}"
+        if not assume_rectified:
             raise CalibrationError(
-                f"{topic}: distortion {[round(float(d), 6) for d in info.d]} is not zero: not rectified; "
-                "rectify with stereo_image_proc (image_proc's RectifyNode) and remap to its image_rect_color"
+                f"{text}: the rows of a rectified pair are the same; rectify with stereo_image_proc, or say "
+                "assume_rectified (--assume-rectified) if the images are"
             )
-    if not (p_left[0, 0] > 0 and p_left[1, 1] > 0):
-        raise CalibrationError(
-            f"{topics[0]}: focal lengths {p_left[0, 0]}, {p_left[1, 1]}: the camera is not calibrated"
-        )
-    if not math.isclose(p_left[0, 0], p_right[0, 0], rel_tol=1e-3):
-        raise CalibrationError(
-            f"{topics[0]} has focal length {p_left[0, 0]:.3f}, {topics[1]} {p_right[0, 0]:.3f}: not rectified"
-        )
-    baseline = (p_left[0, 3] - p_right[0, 3]) / p_left[0, 0]
-    if not baseline > 0:
-        raise CalibrationError(
-            f"{topics[1]}: p[3] = {p_right[0, 3]:g} gives a baseline of {baseline:.3f} m; expected -fx * baseline: "
-            "the pair is not calibrated as stereo, or left and right are exchanged"
-        )
+        remark(f"{text}; assumed rectified, the left one's is taken")
     return StereoCalibration(
-        fx=float(p_left[0, 0]),
-        fy=float(p_left[1, 1]),
-        cx=float(p_left[0, 2]),
-        cy=float(p_left[1, 2]),
-        baseline=float(baseline),
-        width=int(left.width),
-        height=int(left.height),
-        disparity_offset=float(p_right[0, 2] - p_left[0, 2]) + disparity_offset,
+        fx=a.fx,
+        fy=a.fy,
+        cx=a.cx,
+        cy=a.cy,
+        baseline=baseline or _baseline(a, b, remark),
+        width=a.width,
+        height=a.height,
+        disparity_offset=b.cx - a.cx + disparity_offset,
     )
+
+
+def _camera(info: Any, topic: str, size: tuple[int, int] | None, remark: Callable[[str], None]) -> _Camera:
+    """Return a camera's projection and size in pixels of the pictures as they are sent."""
+    p = np.asarray(info.p, np.float64).reshape(-1)
+    if p.size != 12:
+        raise CalibrationError(f"{topic}: the projection matrix p has {p.size} numbers; expected 12")
+    if not np.isfinite(p).all():
+        raise CalibrationError(f"{topic}: the projection matrix p holds {p[~np.isfinite(p)][0]}; calibrate again")
+    fx, fy, cx, cy, tx = (float(p[i]) for i in (0, 5, 2, 6, 3))
+    if not (fx > 0 and fy > 0):
+        raise CalibrationError(
+            f"{topic}: focal lengths {fx:g}, {fy:g} in p: the camera is not calibrated; calibrate it"
+        )
+    width, height = int(info.width), int(info.height)
+    # As image_geometry has it: K and P are those of the whole sensor, without binning.
+    roi = getattr(info, "roi", None)
+    left, top, roi_width, roi_height = (
+        (int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)) if roi is not None else (0, 0, 0, 0)
+    )
+    across, down = (max(int(getattr(info, f"binning_{axis}", 0)), 1) for axis in "xy")
+    seen = ((roi_width or width) // across, (roi_height or height) // down)
+    if size is None or seen == size:
+        cx, cy = (cx - left) / across, (cy - top) / down
+        return _Camera(topic, *seen, fx / across, fy / down, cx, cy, tx / across)
+    if (width, height) in (size, size[::-1], (0, 0)):
+        if (width, height) != size:
+            what = "width and height exchanged" if width else "no size"
+            remark(f"{topic} has {what} ({width} x {height}); the images' {size[0]} x {size[1]} pixels are taken")
+        elif (across, down) != (1, 1) or (roi_width, roi_height) not in ((0, 0), size):
+            remark(f"{topic} names a binning or a region, but the images are whole; both are ignored")
+        return _Camera(topic, *size, fx, fy, cx, cy, tx)
+    told = f"{width} x {height}" + (
+        f", {seen[0]} x {seen[1]} after binning and region" if seen != (width, height) else ""
+    )
+    raise SizeError(
+        f"{topic} says {told} pixels, the images are {size[0]} x {size[1]}; publish the camera_info of these images"
+    )
+
+
+def _check_rectified(info: Any, topic: str) -> None:
+    """Raise CalibrationError where a camera_info describes pictures that are still to be rectified."""
+    remedy = (
+        "not rectified; rectify with stereo_image_proc (image_proc's RectifyNode) and remap to its image_rect_color, "
+        "or say assume_rectified (--assume-rectified) if the images are"
+    )
+    if np.any(np.abs(np.asarray(info.d, np.float64)) > 1e-9):
+        raise CalibrationError(f"{topic}: distortion {[round(float(d), 6) for d in info.d]} is not zero: {remedy}")
+    r = np.asarray(info.r, np.float64).reshape(-1)
+    if r.size == 9 and np.any(r):  # all zero: not filled in
+        turn = math.acos(min(1.0, max(-1.0, (float(r[0] + r[4] + r[8]) - 1) / 2)))
+        if not turn <= TURN:
+            raise CalibrationError(f"{topic}: r turns by {math.degrees(turn):.2f} degrees: {remedy}")
+
+
+def _baseline(a: _Camera, b: _Camera, remark: Callable[[str], None]) -> float:
+    """Return the distance of the cameras, metres, from p[3] of both; mended where it is clear what was meant."""
+    said = f"p[3] is {a.tx:g} in {a.topic} and {b.tx:g} in {b.topic}"
+    by_hand = "set `baseline` (--baseline, metres) if you know it"
+    product = a.tx - b.tx
+    if not product:
+        if a.tx:
+            raise CalibrationError(f"{said}: both say the same, so the cameras are in one place; {by_hand}")
+        raise CalibrationError(
+            f"{said}: a baseline of 0.000 m; expected -fx * baseline on the right: not calibrated as stereo; {by_hand}"
+        )
+    if product < 0:
+        if a.tx:
+            raise CalibrationError(
+                f"{said}: a baseline of {product / a.fx:.3f} m: left and right are exchanged; exchange the topics"
+            )
+        remark(f"{said}: of the wrong sign (expected -fx * baseline on the right); taken as meant that way")
+        product = -product
+    baseline = product / a.fx
+    if SHORTEST <= baseline <= LONGEST:
+        return baseline
+    if baseline < SHORTEST <= product <= LONGEST:
+        remark(f"{said}: the focal length is missing in it; a baseline of {product:.4f} m is taken")
+        return product
+    if baseline > LONGEST and SHORTEST <= baseline / 1000 <= LONGEST:
+        remark(f"{said}: millimetres; a baseline of {baseline / 1000:.4f} m is taken")
+        return baseline / 1000
+    raise CalibrationError(f"{said}: a baseline of {baseline:.4g} m; expected {SHORTEST} to {LONGEST:g} m; {by_hand}")
 
 
 def camera_info_fields(calibration: StereoCalibration, side: str) -> dict:

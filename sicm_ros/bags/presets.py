@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from sicm_ros.errors import InputError
 from sicm_ros.extensions import Registry
 from sicm_ros.geometry import StereoCalibration
 
@@ -90,73 +88,3 @@ _SHIPPED = {
 }
 PRESETS: Registry[Preset] = Registry("sicm_ros.presets", _SHIPPED, Preset)
 IMAGES = {"sensor_msgs/msg/Image": "", "sensor_msgs/msg/CompressedImage": "/compressed"}
-
-
-def image_topics(topics: dict) -> dict[str, list[str]]:
-    """Image topics of a bag by the name of their raw form, no slash before it: `a/image` has `/a/image/compressed`."""
-    found: dict[str, list[str]] = {}
-    for name, topic in topics.items():
-        if topic.type in IMAGES and topic.count:
-            found.setdefault(name.removesuffix("/compressed").lstrip("/"), []).append(name)
-    return found
-
-
-def choose(preset: str, topics: dict, path: object, left: str = "", right: str = "") -> tuple[Preset, str, str]:
-    """The preset of a bag and its two image topics as recorded.
-
-    Args:
-        preset: a name of PRESETS, or `auto`: the first one whose pictures are there, else a pair of topics whose names
-            differ by left and right alone.
-        topics: of the bag, name to Topic.
-        path: the bag's, for errors.
-        left, right: image topics that overrule the preset's.
-
-    Raises:
-        InputError: an unknown preset, a topic that isn't there (and those that are), one camera alone, two candidates.
-    """
-    images = image_topics(topics)
-    if preset != "auto" and preset not in PRESETS:
-        raise InputError(f"no preset {preset!r}; expected auto, {', '.join(PRESETS)}")
-    if bool(left) != bool(right):
-        raise InputError(f"{path}: one topic of the pair was given ({left or right}); give both, left and right")
-    if left:
-        chosen = PRESETS["stereo"] if preset == "auto" else PRESETS[preset]
-        chosen = replace(chosen, left=left, right=right)
-    elif preset == "auto":
-        known = [p for p in PRESETS.values() if _bare(p.left) in images and _bare(p.right) in images]
-        chosen = known[0] if known else _guess(images, path, topics)
-    else:
-        chosen = PRESETS[preset]
-    sides = []
-    for side, name in (("left", chosen.left), ("right", chosen.right)):
-        recorded = images.get(_bare(name.removesuffix("/compressed")))
-        if not recorded:
-            raise InputError(f"{path}: no pictures of the {side} camera on {name}; {listed(topics)}")
-        sides.append(name if name in recorded else min(recorded, key=len))  # raw before compressed
-    return chosen, sides[0], sides[1]
-
-
-def listed(topics: dict) -> str:
-    """The bag's topics in words, for errors."""
-    if not topics:
-        return "the bag holds no topics"
-    return "it holds " + ", ".join(f"{name} ({topic.type}, {topic.count})" for name, topic in sorted(topics.items()))
-
-
-def _bare(topic: str) -> str:
-    return topic.lstrip("/")
-
-
-def _guess(images: Iterable[str], path: object, topics: dict) -> Preset:
-    pairs = [(n, n.replace("left", "right")) for n in images if "left" in n and n.replace("left", "right") in images]
-    if len(pairs) == 1:
-        left, right = pairs[0]
-        return Preset("auto", "found by its names", "/" + left, "/" + right)
-    if pairs:
-        raise InputError(f"{path}: several stereo pairs ({', '.join(left for left, _ in pairs)}); name the two topics")
-    lonely = [n for n in images if "left" in n or "right" in n]
-    if lonely:
-        raise InputError(
-            f"{path}: pictures of one camera only (/{lonely[0]}); a stereo pair is needed; {listed(topics)}"
-        )
-    raise InputError(f"{path}: no stereo pair of image topics is known in it; {listed(topics)}")

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from abc import ABC, abstractmethod
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sicm_ros.bags import serialization as ros
-from sicm_ros.bags.bag import SUFFIXES, Bag, BagMessage
+from sicm_ros.bags.bag import Bag, BagMessage, is_bag
 from sicm_ros.bags.camera_info import stereo_calibration
+from sicm_ros.bags.choosing import choose, listed
 from sicm_ros.bags.images import rgb_from_compressed, rgb_from_image
-from sicm_ros.bags.presets import IMAGES, KITTI_RIGS, choose, listed
+from sicm_ros.bags.pairing import DEPTH, SIDES, TOLERANCE, StereoPairer
+from sicm_ros.bags.presets import IMAGES, KITTI_RIGS
+from sicm_ros.bags.stamps import Stamps, frame_in, stamp_in, with_stamp
 from sicm_ros.errors import CalibrationError, InputError
 from sicm_ros.geometry import ImagePair, StereoCalibration
 
@@ -26,9 +32,14 @@ if TYPE_CHECKING:
 LEFT, RIGHT = "left/image_rect_color", "right/image_rect_color"
 LEFT_INFO, RIGHT_INFO = "left/camera_info", "right/camera_info"
 LABELS, TF_STATIC, DISPARITY_OFFSET = "labels", "/tf_static", "disparity_offset"
-TOLERANCE = 30_000_000  # nanoseconds between the stamps of one pair, as the encoder has it; KITTI's: up to 10 ms
 PERIOD = 100_000_000  # nanoseconds: KITTI's 10 Hz
 EPOCH = 1_317_000_000 * 10**9  # nanoseconds since 1970, September 2011: where a folder tells no time
+HORIZON, MOST = 10**10, 128  # nanoseconds and number of pictures that wait for a partner that was recorded late
+FAILURES = 8  # pairs that can't be read, without one that can, after which the recording can't
+KEPT = 32  # camera_info messages of one camera that are kept to find a picture's own
+
+_RECTIFIED = re.compile(r"(?<![a-z])rect(ified)?(?![a-z])[^/]*$")  # in the last part of a topic's name
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,12 +47,13 @@ class RecordedPair(ImagePair):
     """A pair with what else a recording tells of it.
 
     Attributes:
-        stamp: of the left image, nanoseconds since 1970.
+        stamp, right_stamp: of the left and the right image, nanoseconds since 1970.
         labels: objects that a person, or the renderer, marked; None where there are none. Left optical frame.
     """
 
     stamp: int
     labels: ros.Boxes | None
+    right_stamp: int = 0
 
 
 class StereoSource(ABC):
@@ -53,6 +65,12 @@ class StereoSource(ABC):
         compressed: pictures are CompressedImage, on <topic>/compressed.
         disparity_offset: pixels, which camera_info doesn't tell (see StereoCalibration).
         count: number of stereo pairs, or of pictures of the camera that has fewer.
+        period: nanoseconds between two pairs, on average; None where nothing tells.
+        tolerance: largest difference of the stamps of a pair, nanoseconds.
+        assume_rectified, baseline: as for `camera_info.stereo_calibration`.
+        lost: cause -> number of pictures without a partner (`unpaired`) and of pairs that couldn't be read (`image`,
+            `calibration`), of the last run through `pairs`.
+        remarks: what was mended or left out, in words, each once.
     """
 
     path: Path
@@ -60,6 +78,18 @@ class StereoSource(ABC):
     compressed: bool
     disparity_offset: float
     count: int
+    period: int | None = None
+
+    def __init__(self, tolerance: int = TOLERANCE, assume_rectified: bool = False, baseline: float = 0.0) -> None:
+        self.tolerance, self.assume_rectified, self.baseline = tolerance, assume_rectified, baseline
+        self.lost: Counter[str] = Counter()
+        self.remarks: list[str] = []
+
+    def remark(self, text: str) -> None:
+        """Note what was mended or left out; the log has it once."""
+        if text not in self.remarks:
+            self.remarks.append(text)
+            _log.warning("%s: %s", self.path, text)
 
     @property
     def topics(self) -> tuple[str, str]:
@@ -75,39 +105,111 @@ class StereoSource(ABC):
     def messages(self, start: float = 0.0, others: bool = False) -> Iterator[BagMessage]:
         """Messages from `start` seconds on, in the order of time; relative names but for tf_static.
 
-        `others` adds whatever else a bag holds, under its own name.
+        Each picture comes right after a camera_info of its own stamp. `others` adds whatever else a bag holds, under
+        its own name.
         """
 
     def pairs(self, start: float = 0.0) -> Iterator[RecordedPair]:
-        """The pairs as arrays. A picture without a partner within TOLERANCE is left out."""
+        """The pairs as arrays. What has no partner or can't be read is counted in `lost`, and said.
+
+        Raises:
+            InputError: there is no pair at all, or none that can be read.
+        """
+        self.lost.clear()
+        problem: InputError | None = None
+        good = 0
+        for pair in self._serialised(start):
+            try:
+                read = self._read(*pair)
+            except InputError as error:
+                problem = error
+                self.lost["calibration" if isinstance(error, CalibrationError) else "image"] += 1
+                if not good and (self.lost.total() >= FAILURES or isinstance(error, CalibrationError)):
+                    raise
+                self.remark(f"left out: {error}")
+                continue
+            good += 1
+            yield read
+        if self.lost["unpaired"] and good:
+            alone = self.lost["unpaired"]
+            self.remark(f"{alone} pictures have no partner" if alone > 1 else "1 picture has no partner")
+        if not good:
+            raise problem or InputError(f"{self.path}: {self._unpaired()}")
+
+    def _serialised(self, start: float) -> Iterator[tuple[BagMessage, BagMessage, ros.Boxes | None]]:
+        """Left and right picture of each pair, each behind its camera_info, and the labels."""
         infos: dict[str, Any] = {}
-        waiting: dict[str, Any] = {}
         labels: dict[int, ros.Boxes] = {}
-        left_topic, right_topic = self.topics
+        self._shifts: deque[int] = deque(maxlen=KEPT)
+        newest: dict[str, int] = {}
+        pairer: StereoPairer = StereoPairer(self.tolerance, lambda cause: self.lost.update([cause]), HORIZON, MOST)
+
+        def with_labels(pairs: list) -> Iterator:
+            for left, right in pairs:
+                yield left, right, labels.pop(stamp_in(left[0].data), None)
+
+        sides = dict(zip(self.topics, SIDES))
+        described = dict(zip((LEFT_INFO, RIGHT_INFO), SIDES))
         for message in self.messages(start):
-            if message.topic in (LEFT_INFO, RIGHT_INFO):
-                infos[message.topic] = ros.deserialize(message.data, message.type)
+            if message.topic in described:
+                infos[described[message.topic]] = message
             elif message.topic == LABELS:
                 found = ros.deserialize(message.data, message.type)
                 labels[ros.stamp_of(found)] = ros.Boxes(found)
-            elif message.topic in (left_topic, right_topic):
-                waiting[message.topic] = ros.deserialize(message.data, message.type)
-                if len(waiting) < 2:
-                    continue
-                left, right = waiting[left_topic], waiting[right_topic]
-                stamp = ros.stamp_of(left)
-                if abs(stamp - ros.stamp_of(right)) > TOLERANCE:
-                    del waiting[left_topic if stamp < ros.stamp_of(right) else right_topic]
-                    continue
-                waiting.clear()
-                if len(infos) < 2:
-                    raise CalibrationError(f"{self.path}: a pair comes before its camera_info")
-                calibration = stereo_calibration(
-                    infos[LEFT_INFO], infos[RIGHT_INFO], disparity_offset=self.disparity_offset
-                )
-                decode = rgb_from_compressed if self.compressed else rgb_from_image
-                images = decode(left, left_topic), decode(right, right_topic)
-                yield RecordedPair(*images, calibration, stamp, labels.pop(stamp, None))
+            elif message.topic in sides:
+                side, stamp = sides[message.topic], stamp_in(message.data)
+                newest[side] = stamp
+                if len(newest) == 2:
+                    self._shifts.append(newest["right"] - newest["left"])
+                yield from with_labels(pairer.add(side, stamp, (message, infos.get(side))))
+        yield from with_labels(pairer.close())
+
+    def _unpaired(self) -> str:
+        """Why there is no pair, in words."""
+        if not self._shifts:
+            return "pictures of one camera only, from there on"
+        apart = min(map(abs, self._shifts)) * 1e-9
+        return (
+            f"no left and right image in it have the same time: the stamps are {apart:.3f} s and more apart, the "
+            f"tolerance is {self.tolerance * 1e-9:g} s (--pair-tolerance) and less than half of a period"
+        )
+
+    def _read(self, left: tuple, right: tuple, labels: ros.Boxes | None) -> RecordedPair:
+        """A pair as arrays. Raises InputError where a picture or the calibration is no good."""
+        decode = rgb_from_compressed if self.compressed else rgb_from_image
+        images = []
+        for (message, _), topic in zip((left, right), self.named):
+            images.append(decode(ros.deserialize(message.data, message.type), topic))
+        sizes = [(image.shape[1], image.shape[0]) for image in images]
+        if sizes[0] != sizes[1]:
+            raise InputError(
+                f"{self.named[0]} is {sizes[0][0]} x {sizes[0][1]} pixels, {self.named[1]} {sizes[1][0]} x "
+                f"{sizes[1][1]}; both images of a pair have one size"
+            )
+        infos = [None if info is None else ros.deserialize(info.data, info.type) for _, info in (left, right)]
+        if None in infos:
+            raise CalibrationError(f"{self.path}: a pair comes before its camera_info")
+        calibration = stereo_calibration(
+            *infos,
+            topics=self.named_infos,
+            size=sizes[0],
+            disparity_offset=self.disparity_offset,
+            assume_rectified=self.assume_rectified,
+            baseline=self.baseline,
+            remark=self.remark,
+        )
+        stamps = [stamp_in(message.data) for message, _ in (left, right)]
+        return RecordedPair(*images, calibration, stamps[0], labels, stamps[1])
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """Names of the left and the right pictures as a person knows them, for errors."""
+        return self.topics
+
+    @property
+    def named_infos(self) -> tuple[str, str]:
+        """Names of both camera_infos, likewise."""
+        return LEFT_INFO, RIGHT_INFO
 
     def close(self) -> None:  # noqa: B027, most sources have nothing open
         """Closes what is open."""
@@ -119,13 +221,25 @@ class StereoSource(ABC):
         self.close()
 
 
-def open_stereo(path: str | Path, preset: str = "auto", left: str = "", right: str = "") -> StereoSource:
-    """A bag or a KITTI folder (raw drive, object folder, odometry sequence) as a source of stereo pairs.
+def open_stereo(
+    path: str | Path,
+    preset: str = "auto",
+    left: str = "",
+    right: str = "",
+    *,
+    pair_tolerance: float = TOLERANCE * 1e-9,
+    assume_rectified: bool = False,
+    baseline: float = 0.0,
+) -> StereoSource:
+    """Return a bag or a KITTI folder (raw drive, object folder, odometry sequence) as a source of stereo pairs.
 
     Args:
         path: .mcap, .db3, .bag, a bag's folder, a KITTI folder or zip archive.
         preset: name of a bag layout (`presets.PRESETS`), `auto` finds it.
         left, right: image topics of a bag that has other names.
+        pair_tolerance: seconds that the stamps of a pair may differ by, as the encoder has it.
+        assume_rectified: the pictures of a bag are rectified although its camera_info has distortion.
+        baseline: metres, in place of what camera_info says; 0 takes that.
 
     Raises:
         InputError: nothing of the kind, broken, or without a stereo pair.
@@ -135,11 +249,10 @@ def open_stereo(path: str | Path, preset: str = "auto", left: str = "", right: s
         raise InputError(
             f"{path}: no such bag or folder; expected a bag (.mcap, .db3, .bag, a folder) or a KITTI folder"
         )
-    is_bag = path.suffix in (*SUFFIXES, ".bag") or (
-        path.is_dir() and ((path / "metadata.yaml").exists() or any(p.suffix in SUFFIXES for p in path.iterdir()))
-    )
-    if is_bag:
-        return BagSource(path, preset, left, right)
+    if is_bag(path):
+        return BagSource(path, preset, left, right, round(pair_tolerance * 1e9), assume_rectified, baseline)
+    if path.is_file() and path.suffix != ".zip":
+        raise InputError(f"{path}: neither a bag (.mcap, .db3, .bag, a folder) nor a KITTI folder or .zip")
     from sicm_ros.kitti import open_kitti
 
     return KittiSource(path, open_kitti(path))
@@ -158,8 +271,10 @@ class KittiSource(StereoSource):
     def __init__(
         self, path: Path, frames: Sequence[StereoFrame], compress: str | None = None, quality: int = 95
     ) -> None:
+        super().__init__()
         if not len(frames):
             raise InputError(f"{path}: no stereo frames in it")
+        self.period = PERIOD
         self.path, self.layout, self.frames = Path(path), "kitti", frames
         self.compressed, self._format, self._quality = compress is not None, compress, quality
         self.count = len(frames)
@@ -209,27 +324,54 @@ class KittiSource(StereoSource):
 
 
 class BagSource(StereoSource):
-    """A bag of a known layout; arguments as in `open_stereo`."""
+    """A bag of a known layout; arguments as in `open_stereo`, the tolerance in nanoseconds.
 
-    def __init__(self, path: str | Path, preset: str = "auto", left: str = "", right: str = "") -> None:
+    Attributes:
+        choice: the topics that were taken, and why.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        preset: str = "auto",
+        left: str = "",
+        right: str = "",
+        tolerance: int = TOLERANCE,
+        assume_rectified: bool = False,
+        baseline: float = 0.0,
+    ) -> None:
+        super().__init__(tolerance, assume_rectified, baseline)
         self.bag = Bag(path)
         self.path = Path(path)
         try:
-            self.preset, self._left, self._right = choose(preset, self.bag.topics, path, left, right)
-            kinds = [self.bag.topics[name].type for name in (self._left, self._right)]
+            self.choice = choose(preset, self.bag.topics, path, left, right)
+            self.preset, self._left, self._right = self.choice.preset, self.choice.left, self.choice.right
+            kinds = [self.bag.topics[name].type for name in self.named]
             if kinds[0] != kinds[1]:
                 raise InputError(
-                    f"{path}: {self._left} is {kinds[0]} but {self._right} is {kinds[1]}; give two topics of one type"
+                    f"{path}: {self._left} is {kinds[0]} but {self._right} is {kinds[1]}; give two topics of one type "
+                    f"by --left and --right; {listed(self.bag.topics)}"
                 )
             self.layout = self.preset.name
             self.compressed = bool(IMAGES[kinds[0]])
-            self.count = min(self.bag.topics[name].count for name in (self._left, self._right))
+            counts = [self.bag.topics[name].count for name in self.named]
+            self.count = min(counts)
+            if max(counts) > 1 and self.bag.end > self.bag.start:
+                self.period = (self.bag.end - self.bag.start) // (max(counts) - 1)
             self._infos = self._info_topics()
             self._rig = self._fixed_rig()
             self.disparity_offset = self._offset()
         except BaseException:
             self.bag.close()
             raise
+
+    @property
+    def named(self) -> tuple[str, str]:
+        return self._left, self._right
+
+    @property
+    def named_infos(self) -> tuple[str, str]:
+        return (self._infos[0], self._infos[1]) if self._infos else (LEFT_INFO, RIGHT_INFO)
 
     def close(self) -> None:
         self.bag.close()
@@ -258,27 +400,61 @@ class BagSource(StereoSource):
                     yield replace(message, topic=names[message.topic], stamp=begin)
         if "/" + DISPARITY_OFFSET not in self.bag.topics and self.disparity_offset:
             yield _message(DISPARITY_OFFSET, begin, ros.number(self.disparity_offset))
-        held: list[BagMessage] = []
-        described: set[str] = set()
+        infos: dict[str, deque[BagMessage]] = {side: deque(maxlen=KEPT) for side in SIDES}
+        sides = dict(zip(self.named, SIDES)) | dict(zip(self._infos, SIDES))
+        if self._rig is None:
+            for side, topic in zip(SIDES, self._infos):
+                infos[side].append(self._info_before(topic, begin if start > 0 else None))
+        stamps = Stamps(self.remark)
+        held: deque[BagMessage] = deque()
         for message in self.bag.messages(names, start=begin):
-            renamed = replace(message, topic=names[message.topic])
-            if self._rig is not None and message.topic in (self._left, self._right):
-                side = "left" if message.topic == self._left else "right"
-                head = self.bag.decode(message).header
-                info = ros.camera_info(self._rig, side, ros.nanoseconds(head.stamp), head.frame_id)
-                yield _message(f"{side}/camera_info", message.stamp, info)
-            elif self._rig is None and len(described) < 2:
-                # The first pictures wait for their calibration, which some recorders write behind them.
-                if renamed.topic in (LEFT_INFO, RIGHT_INFO):
-                    described.add(renamed.topic)
-                    yield replace(renamed, stamp=held[0].stamp if held else renamed.stamp)
-                    if len(described) == 2:
-                        yield from held
-                else:
-                    held.append(renamed)
-                continue
-            yield renamed
-        yield from held if len(described) < 2 else ()
+            if message.topic in self._infos:
+                infos[sides[message.topic]].append(message)
+            else:
+                held.append(message)
+            while held and (len(held) > DEPTH or self._described(held[0], infos)):
+                yield from self._renamed(held.popleft(), names, infos, stamps)
+        for message in held:
+            yield from self._renamed(message, names, infos, stamps)
+
+    def _described(self, message: BagMessage, infos: dict[str, deque[BagMessage]]) -> bool:
+        """Whether all is there that is to come before a message; a picture's own camera_info may be behind it."""
+        if self._rig is not None or message.topic not in self.named:
+            return True
+        index = self.named.index(message.topic)
+        topics, info = self.bag.topics, self._infos[index]
+        if topics[info].count < topics[message.topic].count:  # not one for each picture
+            return True
+        return any(stamp_in(known.data) == stamp_in(message.data) for known in infos[SIDES[index]])
+
+    def _renamed(
+        self, message: BagMessage, names: dict[str, str], infos: dict[str, deque[BagMessage]], stamps: Stamps
+    ) -> Iterator[BagMessage]:
+        """A message under our name; a picture behind a camera_info of its own stamp."""
+        if message.topic not in self.named:
+            yield replace(message, topic=names[message.topic])
+            return
+        index = self.named.index(message.topic)
+        recorded = stamp_in(message.data)
+        stamp = stamps.time(message.topic, recorded, message.stamp)
+        if self._rig is not None:
+            info = ros.camera_info(self._rig, SIDES[index], stamp, frame_in(message.data))
+            yield _message((LEFT_INFO, RIGHT_INFO)[index], message.stamp, info)
+        else:
+            known = infos[SIDES[index]]
+            own = next((i for i in reversed(known) if stamp_in(i.data) == recorded), known[-1])
+            data = with_stamp(own.data, stamp)
+            yield replace(own, topic=(LEFT_INFO, RIGHT_INFO)[index], stamp=message.stamp, data=data)
+        data = message.data if stamp == recorded else with_stamp(message.data, stamp)
+        yield replace(message, topic=names[message.topic], data=data)
+
+    def _info_before(self, topic: str, moment: int | None) -> BagMessage:
+        """The last camera_info before a moment of the recording; the first one where there is none before."""
+        last = self._first_message(topic)
+        if moment is not None:
+            for message in self.bag.messages([topic], stop=moment):
+                last = message
+        return last
 
     def _info_topics(self) -> tuple[str, ...]:
         """The siblings of the image topics, where the bag has them."""
@@ -296,37 +472,79 @@ class BagSource(StereoSource):
             siblings.append(sibling)
         return tuple(siblings)
 
-    def _first(self, topic: str) -> Any:
+    def _first_message(self, topic: str) -> BagMessage:
         message = next(self.bag.messages([topic]), None)
         if message is None:
             raise InputError(f"{self.path}: broken bag: no message of {topic}, though its index counts some")
-        return self.bag.decode(message)
+        return message
+
+    def _first(self, topic: str) -> Any:
+        return self.bag.decode(self._first_message(topic))
+
+    def _size(self) -> tuple[int, int]:
+        """Width and height of the first left picture, pixels."""
+        picture = self._first(self._left)
+        if not self.compressed:
+            return int(picture.width), int(picture.height)
+        height, width = rgb_from_compressed(picture, self._left).shape[:2]
+        return width, height
 
     def _fixed_rig(self) -> StereoCalibration | None:
         """The calibration to write instead of the recorded one; None where that one is good."""
         if not self.preset.camera_info:
-            decode = rgb_from_compressed if self.compressed else rgb_from_image
-            height, width = decode(self._first(self._left), self._left).shape[:2]
-            if (width, height) not in KITTI_RIGS:
+            size = self._size()
+            if size not in KITTI_RIGS:
                 sizes = ", ".join(f"{w} x {h}" for w, h in KITTI_RIGS)
                 raise CalibrationError(
-                    f"{self.path}: no camera_info, and pictures of {width} x {height} pixels are of no known KITTI rig "
-                    f"({sizes}); record camera_info"
+                    f"{self.path}: no camera_info, and pictures of {size[0]} x {size[1]} pixels are of no known KITTI "
+                    f"rig ({sizes}); record camera_info"
                 )
-            return KITTI_RIGS[width, height]
-        if not self.preset.rectified:
+            return KITTI_RIGS[size]
+        infos = [self._first(topic) for topic in self._infos]
+        rectified = self.preset.rectified or self.assume_rectified or self._rectified_by_name(infos)
+        if not rectified and not self.baseline:
             return None
-        left, right = self._infos
-        infos = self._first(left), self._first(right)
-        return stereo_calibration(*infos, topics=(left, right), assume_rectified=True)
+        size = self._size()
+        if self.preset.rectified:
+            # Some of these converters write the size of the pictures before their rectification, or exchange its sides.
+            for info, topic in zip(infos, self._infos):
+                if (info.width, info.height) != size:
+                    self.remark(
+                        f"{topic} says {info.width} x {info.height}; the images' {size[0]} x {size[1]} are taken"
+                    )
+                    info.width, info.height = size
+        return stereo_calibration(
+            *infos,
+            topics=self.named_infos,
+            size=size,
+            assume_rectified=rectified,
+            baseline=self.baseline,
+            remark=self.remark,
+        )
+
+    def _rectified_by_name(self, infos: list) -> bool:
+        """Whether the topics say that their pictures are rectified, though camera_info has distortion.
+
+        That is image_proc's ordinary output: beside its image_rect_color lies the camera_info that it rectified by.
+        """
+        rectified = all(_RECTIFIED.search(name.removesuffix("/compressed")) is not None for name in self.named)
+        distorted = any(np.any(np.abs(np.asarray(info.d, np.float64)) > 1e-9) for info in infos)
+        if rectified and distorted:
+            self.remark(
+                f"{self._infos[0]} has distortion, but {self._left} is rectified by its name, as image_proc leaves it; "
+                "its projection p is taken"
+            )
+        return rectified and distorted
 
     def _offset(self) -> float:
         if "/" + DISPARITY_OFFSET in self.bag.topics:
             return float(self._first("/" + DISPARITY_OFFSET).data)
+        # A fixed rig is told in camera_infos that share a principal point.
+        own = self._rig.disparity_offset if self._rig else 0.0
         if not self.preset.disparity_offset:
-            return 0.0
+            return own
         width = self._rig.width if self._rig else self._first(self._infos[0]).width
-        return self.preset.disparity_offset * width / 1242
+        return own + self.preset.disparity_offset * width / 1242
 
 
 def _stereo_types(source: StereoSource) -> dict[str, str]:

@@ -25,22 +25,19 @@ def run(args: argparse.Namespace) -> None:
     from rich.table import Table
     from tqdm import tqdm
 
-    from sicm_ros.bags import open_stereo
+    from sicm_ros.bags.stamps import rate_of
     from sicm_ros.benchmark import bag_report
     from sicm_ros.benchmark.figures import label_of
-    from sicm_ros.errors import InputError
 
     threads = options.limit_threads(args.threads)
-    with open_stereo(args.drive, args.preset, args.left, args.right) as source:
+    with options.open_drive(args, args.drive) as source:
         step = max(1, -(-source.count // args.limit))
         pairs, stamps = [], []
         for index, pair in enumerate(tqdm(source.pairs(), "reading", source.count, unit="pair", disable=None)):
             stamps.append(pair.stamp)
             if index % step == 0:
                 pairs.append(pair)
-    if not pairs:
-        raise InputError(f"{args.drive}: no left and right image in it have the same time")
-    rate = 1e9 * (len(stamps) - 1) / (stamps[-1] - stamps[0]) if len(stamps) > 1 else 10.0
+    rate = rate_of(stamps)
     model = options.load_model(args)
     report = bag_report.compare(
         model, pairs, str(args.drive), rate, threads, lambda work: tqdm(work, "coding", unit="codec", disable=None)

@@ -36,7 +36,6 @@ def run(args: argparse.Namespace) -> int:
     from rich.text import Text
 
     from sicm_ros import demo
-    from sicm_ros.bags import open_stereo
     from sicm_ros.errors import InputError, printable
     from sicm_ros.files import write_text
 
@@ -44,10 +43,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--rate {args.rate}; expected 0.01 to 100")
     data = args.drive or options.SHIPPED
     console = options.console()
-    with open_stereo(data, args.preset, args.left, args.right) as source:
-        first = next(source.pairs(), None)
-        if first is None:
-            raise InputError(f"{data}: no left and right image in it have the same time")
+    with options.open_drive(args, data) as source:
+        next(source.pairs())  # which says what is wrong with it, before anything is started
         args.out.mkdir(parents=True, exist_ok=True)
         recording, logs = args.out / "recording.mcap", args.out / "logs"
         begin = time.monotonic()

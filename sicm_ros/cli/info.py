@@ -20,46 +20,68 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL|PACKET|DRIVE",
         help="name or folder of a model, a .sicm file, a bag or a KITTI folder (default: the model `default`)",
     )
-    options.add_preset(parser)
+    options.add_layout(parser)
 
 
 def run(args: argparse.Namespace) -> None:
+    from sicm_ros.bags.bag import is_bag
+
     path = Path(args.what)
-    if path.suffix in BAGS or (path.is_dir() and not (path / "config.yaml").is_file()):
-        _drive(path, args.preset)
+    if (
+        path.suffix in BAGS
+        or (path.exists() and is_bag(path))
+        or (path.is_dir() and not (path / "config.yaml").is_file())
+    ):
+        _drive(args, path)
     elif path.is_file() or path.suffix == ".sicm":
         _packet(path)
     else:
         _model(args.what)
 
 
-def _drive(path: Path, preset: str) -> None:
+def _drive(args: argparse.Namespace, path: Path) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
-    from sicm_ros.bags import open_stereo
-    from sicm_ros.bags.stereo import BagSource
+    from sicm_ros.bags.bag import is_bag
+    from sicm_ros.bags.choosing import arguments
+    from sicm_ros.bags.survey import survey
     from sicm_ros.errors import InputError
 
     console = options.console()
-    with open_stereo(path, preset) as source:
-        console.print(f"{path}: layout {source.layout}, {source.count} stereo pairs", highlight=False)
-        first = next(source.pairs(), None)
-        if first is None:
-            raise InputError(f"{path}: no left and right image in it have the same time")
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False)
+
+    if path.exists() and is_bag(path):
+        found = survey(path, args.preset, args.left, args.right)
+        say(f"{path}: {found.seconds:.1f} s")
+        table = Table(box=None, pad_edge=False)
+        for title in ("topic", "type", "messages", "Hz", "holds"):
+            table.add_column(title, overflow="fold", justify="right" if title in ("messages", "Hz") else "left")
+        for topic in found.topics:
+            rate = "" if topic.rate is None else f"{topic.rate:.1f}"
+            table.add_row(escape(topic.name), topic.type, str(topic.count), rate, escape(topic.holds))
+        console.print(table)
+        for pair in found.candidates:
+            taken = (found.choice.left, found.choice.right) if found.choice else ()
+            chosen = pair == tuple(name.removesuffix("/compressed") for name in taken)
+            say(f"stereo pair: {arguments(*pair)}" + (", taken" if chosen else ""))
+        if found.choice is None:
+            raise InputError(found.problem)
+        say(f"taken: {found.choice.left} and {found.choice.right}: {found.choice.why}")
+    with options.open_drive(args, path) as source:
+        first = next(source.pairs())
         c = first.calibration
-        console.print(
-            f"{c.width} x {c.height} pixels, fx {c.fx:.2f}, fy {c.fy:.2f}, cx {c.cx:.2f}, cy {c.cy:.2f} px, baseline "
-            f"{c.baseline:.4f} m, disparity offset {c.disparity_offset:.2f} px, "
-            f"{'compressed' if source.compressed else 'raw'} images",
-            highlight=False,
+        say(
+            f"{path}: layout {source.layout}, {source.count} stereo pairs, "
+            f"{'compressed' if source.compressed else 'raw'} images, stamps of the first pair "
+            f"{(first.right_stamp - first.stamp) * 1e-6:.1f} ms apart"
         )
-        if isinstance(source, BagSource):
-            table = Table(box=None, pad_edge=False)
-            for title in ("topic", "type", "messages"):
-                table.add_column(title, overflow="fold")
-            for name, topic in sorted(source.bag.topics.items()):
-                table.add_row(name, topic.type, str(topic.count))
-            console.print(table)
+        say(
+            f"{c.width} x {c.height} pixels, fx {c.fx:.2f}, fy {c.fy:.2f}, cx {c.cx:.2f}, cy {c.cy:.2f} px, baseline "
+            f"{c.baseline:.4f} m, disparity offset {c.disparity_offset:.2f} px"
+        )
 
 
 def _packet(path: Path) -> None:

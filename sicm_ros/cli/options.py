@@ -7,7 +7,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from sicm_ros.bags import RecordedPair
+    from sicm_ros.bags import RecordedPair, StereoSource
     from sicm_ros.model import Model
 
 PACKAGE = Path(__file__).parents[1]
@@ -32,10 +32,29 @@ def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
 
 
 def add_layout(parser: argparse.ArgumentParser) -> None:
-    """--preset, --left, --right: which pictures of a bag are the pair."""
+    """--preset, --left, --right: which pictures of a bag are the pair; and how they are to be taken."""
     add_preset(parser)
     parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag of another layout")
     parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag of another layout")
+    parser.add_argument(
+        "--pair-tolerance",
+        type=number(0, 1),
+        default=0.03,
+        metavar="S",
+        help="seconds that the stamps of a left and a right image may differ by (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--assume-rectified",
+        action="store_true",
+        help="the images of a bag are rectified although its camera_info has distortion",
+    )
+    parser.add_argument(
+        "--baseline",
+        type=number(0, 100),
+        default=0.0,
+        metavar="M",
+        help="distance of the cameras, metres, in place of what camera_info says",
+    )
 
 
 def add_preset(parser: argparse.ArgumentParser) -> None:
@@ -120,6 +139,18 @@ def quality(text: str) -> float:
     return value
 
 
+def number(least: float, most: float) -> Callable[[str], float]:
+    """Return what reads a number in a range."""
+
+    def read(text: str) -> float:
+        value = _number(text, float, f"a number from {least:g} to {most:g}")
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r}; expected {least:g} to {most:g}")
+        return value
+
+    return read
+
+
 def positive(text: str) -> int:
     """Read a count."""
     value = _number(text, int, "a whole number")
@@ -156,10 +187,24 @@ def load_model(args: argparse.Namespace) -> Model:
     return sicm_ros.load(args.model, **where)
 
 
+def open_drive(args: argparse.Namespace, drive: Path) -> StereoSource:
+    """Open a bag or a KITTI folder as the arguments of `add_layout` say."""
+    from sicm_ros.bags import open_stereo
+
+    return open_stereo(
+        drive,
+        args.preset,
+        args.left,
+        args.right,
+        pair_tolerance=args.pair_tolerance,
+        assume_rectified=args.assume_rectified,
+        baseline=args.baseline,
+    )
+
+
 def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:
     """Read so many pairs of a drive, evenly spread; of the one that ships if there is none."""
     from sicm_ros.bags import open_stereo
-    from sicm_ros.errors import InputError
 
     with open_stereo(drive or SHIPPED) as source:
         wanted = {round(i * (source.count - 1) / max(count - 1, 1)) for i in range(count)}
@@ -169,8 +214,6 @@ def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:
                 pairs.append(pair)
             if len(pairs) == len(wanted):
                 break
-    if not pairs:
-        raise InputError(f"{drive}: no stereo pair in it")
     return pairs
 
 

@@ -33,11 +33,12 @@ def write_report(run: Run, path: Path) -> None:
 def _parts(run: Run) -> dict[str, str]:
     facts = run.as_json()
     labelled = facts["labels"] is not None
-    lost = len(run.pairs) - len(run.answered)
+    lost = run.played - len(run.answered)
     name = Path(run.source).name
     model = f"model {run.model} ({run.fingerprint})" if run.model else "the encoder never described its model"
     causes = ", ".join(f"{cause} {number}" for cause, number in run.lost.items())
-    warning = f'<p class="bad">{lost} of {len(run.pairs)} pairs were lost: {escape(causes)}.</p>' if lost else ""
+    warning = f'<p class="bad">{lost} of {run.played} pairs were lost: {escape(causes)}.</p>' if lost else ""
+    warning += "".join(f'<p class="bad">{escape(note)}.</p>' for note in run.notes)
     computed = ", ".join(
         f"{node} by {by['engine']} in {by['number_type']}" for node, by in run.computed.items() if "engine" in by
     )
@@ -46,7 +47,7 @@ def _parts(run: Run) -> dict[str, str]:
     link = f" Features went through an emulated link ({run.link['profile']})." if run.link else ""
     return {
         "title": escape(name),
-        "heading": escape(f"{name}: {len(run.answered)} of {len(run.pairs)} stereo pairs answered"),
+        "heading": escape(f"{name}: {len(run.answered)} of {run.played} stereo pairs answered"),
         "subtitle": escape(f"{model}, quality {run.quality:g}" + (f", link {run.link['profile']}" if run.link else "")),
         "warning": warning,
         "tiles": _tiles(facts),

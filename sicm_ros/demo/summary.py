@@ -14,7 +14,8 @@ import numpy as np
 from sicm_ros.bags import serialization as ros
 from sicm_ros.bags.bag import Bag, BagWriter
 from sicm_ros.bags.images import compress
-from sicm_ros.bags.stereo import LEFT, LEFT_INFO, RIGHT, RIGHT_INFO, TOLERANCE, StereoSource
+from sicm_ros.bags.stamps import frame_in, stamp_in
+from sicm_ros.bags.stereo import LEFT, LEFT_INFO, RIGHT, RIGHT_INFO, StereoSource
 from sicm_ros.geometry.drawing import DETECTION, LABEL, birds_eye, draw_boxes
 
 RATE = 10.0  # Hz: the rate at which kbit/s are stated, KITTI's
@@ -69,6 +70,8 @@ class Run:
         link: what the emulated link says of itself in /diagnostics; empty where there is none.
         computed: node -> what ran its network, as COMPUTES.
         paced: each pair waited for the answer to the one before.
+        notes: what was mended or left out when the drive was read, in words.
+        unread: cause -> number of pairs of the drive that can't be read, nor answered.
     """
 
     source: str
@@ -83,6 +86,12 @@ class Run:
     paced: bool = True
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    unread: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def played(self) -> int:
+        """Number of pairs of the drive, whether they can be read or not."""
+        return len(self.pairs) + sum(self.unread.values())
 
     @property
     def answered(self) -> list[PlayedPair]:
@@ -94,13 +103,13 @@ class Run:
 
         Each is put down to the node that it never left.
         """
-        causes: dict[str, int] = {}
+        causes: dict[str, int] = dict(self.unread)
         for node in ("encoder", "link", "decoder"):
             missing = sum(_stopped_at(pair) == node for pair in self.pairs)
             for cause, number in self.dropped.get(node, {}).items():
-                counted = min(number, missing)
+                counted = min(number - self.unread.get(cause, 0), missing)
                 # A repeated message is dropped because its pair has come already: nothing is lost by it.
-                if counted and cause != "repeated":
+                if counted > 0 and cause != "repeated":
                     causes[cause] = causes.get(cause, 0) + counted
                     missing -= counted
             if missing:
@@ -126,7 +135,7 @@ class Run:
         size = self.mean("bytes")
         return {
             "source": self.source,
-            "pairs_in": len(self.pairs),
+            "pairs_in": self.played,
             "pairs_out": len(self.answered),
             "lost": self.lost,
             "link": {k: v for k, v in self.link.items() if k in LINK_FACTS} or None,
@@ -151,6 +160,7 @@ class Run:
             "model": self.model,
             "model_fingerprint": self.fingerprint,
             "computed": self.computed,
+            "notes": self.notes,
         }
 
 
@@ -189,7 +199,6 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
                 arrivals[stamp], boxes[stamp] = m.stamp, ros.Boxes(message)
             elif topic == "codec_description":
                 model, fingerprint = message.model, bytes(message.model_fingerprint).hex()
-    right_stamps = np.array(sorted(sent[RIGHT_INFO]))
     every = -(-source.count // MAX_FRAMES)
     pairs = []
     for index, played in enumerate(source.pairs()):
@@ -200,10 +209,7 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
         pair.png = sum(len(compress(p, "png")) for p in (played.left, played.right))
         pair.jpeg = sum(len(compress(p, "jpeg", JPEG_QUALITY)) for p in (played.left, played.right))
         if pair.boxes is not None:
-            moments = [sent[LEFT_INFO].get(pair.stamp)]
-            if len(right_stamps):
-                nearest = int(right_stamps[np.argmin(np.abs(right_stamps - pair.stamp))])
-                moments.append(sent[RIGHT_INFO][nearest] if abs(nearest - pair.stamp) <= TOLERANCE else None)
+            moments = sent[LEFT_INFO].get(played.stamp), sent[RIGHT_INFO].get(played.right_stamp)
             known = [m for m in moments if m is not None]
             pair.latency = (arrivals[pair.stamp] - max(known)) / 1e9 if known else None
         if pictures and index % every == 0:
@@ -224,6 +230,8 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
             if node in reports
         },
         paced=paced,
+        notes=list(source.remarks),
+        unread={cause: number for cause, number in source.lost.items() if cause != "unpaired"},
     )
 
 
@@ -274,14 +282,21 @@ def write_output(path: Path, recording: Path, source: StereoSource) -> None:
 
 
 def _merged(recording: Path, source: StereoSource) -> Iterator[tuple[str, str, int, bytes]]:
-    rest = {"tf_static", "disparity_offset", "labels", "left/camera_info", "right/camera_info"}
+    described = {"labels", LEFT_INFO, RIGHT_INFO}
     rows: list[tuple[int, str, str, bytes]] = []
+    fixed: list[tuple[str, str, bytes]] = []
     frames = {LEFT: ros.LEFT_FRAME, RIGHT: ros.RIGHT_FRAME}
     for m in source.messages():
+        name = "/" + m.topic.lstrip("/")
         if m.topic in (LEFT_INFO, RIGHT_INFO):
-            frames[LEFT if m.topic == LEFT_INFO else RIGHT] = ros.deserialize(m.data, m.type).header.frame_id
-        if m.topic.lstrip("/") in rest:
-            rows.append((m.stamp, "/" + m.topic.lstrip("/"), m.type, m.data))
+            frames[LEFT if m.topic == LEFT_INFO else RIGHT] = frame_in(m.data)
+        # By their header's clock, as all that follows: that of the recording may be another one.
+        if m.topic in described:
+            rows.append((stamp_in(m.data), name, m.type, m.data))
+        elif name in ("/tf_static", "/disparity_offset"):
+            fixed.append((name, m.type, m.data))
+    first = min((row[0] for row in rows), default=0)
+    rows += [(first, *row) for row in fixed]
     kept = ("/detections", "/markers", "/features", "/codec_description")
     with Bag(recording) as bag:
         for m in bag.messages(kept):

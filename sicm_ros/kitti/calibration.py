@@ -134,7 +134,7 @@ def check_projections(p2: np.ndarray, p3: np.ndarray, where: str) -> None:
 def read_calibration(path: str | Path) -> KittiCalibration:
     """KittiCalibration of a calibration file; CalibrationError if it is missing or broken."""
     try:
-        text = Path(path).read_text()
+        text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CalibrationError(f"{path}: {error}; expected a KITTI calibration file") from None
     return parse_calibration(text, str(path))

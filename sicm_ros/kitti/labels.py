@@ -123,7 +123,7 @@ def parse_labels(text: str, where: str, scored: bool = False) -> Labels:
 def read_labels(path: str | Path, scored: bool = False) -> Labels:
     """Labels of a file (detections with scored), as written there: rectified camera 0."""
     try:
-        text = Path(path).read_text()
+        text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {error}; expected a KITTI {'detection' if scored else 'label'} file") from None
     return parse_labels(text, str(path), scored)

@@ -19,6 +19,7 @@ from sicm_ros.kitti.tree import Tree
 CAMERAS = "calib_cam_to_cam.txt"
 VELODYNE = "calib_velo_to_cam.txt"
 IMU = "calib_imu_to_velo.txt"
+EXTRACT = "_extract"  # ends the name of a drive that isn't rectified
 
 
 def _drive(path: str) -> PurePosixPath | None:
@@ -40,9 +41,11 @@ class KittiRaw(KittiFrames):
     def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
         files: dict[str, FrameFiles] = {}
         known: dict[PurePosixPath, tuple[str, str, list[int]]] = {}
+        # A drive as it was recorded lies beside the same one rectified, where both archives were unpacked.
+        rectified = any(not drive.name.endswith(EXTRACT) for path in self.tree if (drive := _drive(path)) is not None)
         for path in self.tree:
             drive = _drive(path)
-            if drive is None:
+            if drive is None or (rectified and drive.name.endswith(EXTRACT)):
                 continue
             if drive not in known:
                 known[drive] = (*self._names(drive), self._times(str(drive / "image_02" / "timestamps.txt")))
@@ -69,7 +72,7 @@ class KittiRaw(KittiFrames):
     def _names(self, drive: PurePosixPath) -> tuple[str, str]:
         """A drive's title (2011_09_26_0056) and the path of its cameras' calibration."""
         folder = drive.name or self.tree.root.resolve().name
-        if folder.endswith("_extract"):
+        if folder.endswith(EXTRACT):
             raise InputError(f"{self.tree.root / drive} is not rectified; expected the drive's '_sync' pictures")
         title = folder.removesuffix("_sync").replace("_drive_", "_")
         for place in (drive.parent, drive):
@@ -114,7 +117,7 @@ class KittiRaw(KittiFrames):
 
     def _matrices(self, path: str, shapes: dict[str, tuple[int, int]]) -> dict[str, np.ndarray]:
         """Named matrices of a calibration file."""
-        text = (self.tree.root / path).read_text() if path.startswith("../") else self.tree.text(path)
+        text = (self.tree.root / path).read_text("utf-8-sig") if path.startswith("../") else self.tree.text(path)
         found = {}
         for number, line in enumerate(text.splitlines(), 1):
             key, _, values = line.partition(":")

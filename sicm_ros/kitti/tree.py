@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sicm_ros.errors import InputError
+from sicm_ros.files import read_bytes
+
+MOST_FILES = 500_000  # of a data set; KITTI's raw drives together have 190,000
+MOST_BYTES = 1 << 26  # of one file; its largest pictures have 1 MB, its scans 2 MB
 
 
 class Tree:
@@ -30,10 +34,18 @@ class Tree:
         else:
             self._add_folder(self.root, "")
 
-    def _add_folder(self, folder: Path, prefix: str) -> None:
+    def _add_folder(self, folder: Path, prefix: str, above: tuple[tuple[int, int], ...] = ()) -> None:
+        status = folder.stat()
+        here = status.st_dev, status.st_ino
+        if here in above:  # a link to where we come from
+            return
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if _of_macos(entry.name):
+                continue
+            if len(self._files) > MOST_FILES:
+                raise InputError(f"{self.root}: more than {MOST_FILES} files; expected a KITTI folder")
             if entry.is_dir():
-                self._add_folder(Path(entry.path), f"{prefix}{entry.name}/")
+                self._add_folder(Path(entry.path), f"{prefix}{entry.name}/", (*above, here))
             elif entry.name.lower().endswith(".zip"):
                 self._add_archive(Path(entry.path), prefix)
             else:
@@ -42,11 +54,16 @@ class Tree:
     def _add_archive(self, archive: Path, prefix: str) -> None:
         try:
             with zipfile.ZipFile(archive) as opened:
-                for member in opened.namelist():
-                    if not member.endswith("/"):
-                        self._archives.setdefault(prefix + member, (archive, member))
-        except (zipfile.BadZipFile, OSError) as error:
+                names = opened.namelist()
+        except Exception as error:  # whatever zipfile meets in bytes that are no archive
             raise InputError(f"{archive} can't be read as a zip archive ({error}); fetch it again") from None
+        if len(names) > MOST_FILES:
+            raise InputError(f"{archive}: {len(names)} members; expected at most {MOST_FILES}")
+        for member in names:
+            parts = member.split("/")
+            # What doesn't lie below the archive is nobody's file.
+            if parts[0] and parts[-1] and ".." not in parts and not any(map(_of_macos, parts)):
+                self._archives.setdefault(prefix + member, (archive, member))
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_open": (0, {})}  # open archives stay with their process
@@ -69,18 +86,24 @@ class Tree:
         """The bytes of a file; InputError if it is missing or its archive is broken."""
         try:
             if path in self._files:
-                return (self.root / path).read_bytes()
+                return read_bytes(self.root / path, MOST_BYTES)
             if path in self._archives:
                 archive, member = self._archives[path]
-                return self._archive(archive).read(member)
-        except (OSError, zipfile.BadZipFile, RuntimeError) as error:
+                opened = self._archive(archive)
+                size = opened.getinfo(member).file_size  # zipfile unpacks no more than this
+                if size > MOST_BYTES:
+                    raise InputError(f"{self.where(path)}: {size} bytes; expected at most {MOST_BYTES}")
+                return opened.read(member)
+        except InputError:
+            raise
+        except Exception as error:  # the system, zipfile, or one of its decompressors (zlib, bz2, LZMA)
             raise InputError(f"{self.where(path)} can't be read: {error}") from None
         raise InputError(f"{self.root / path} is missing")
 
     def text(self, path: str) -> str:
         """The text of a file; InputError if it isn't text."""
         try:
-            return self.read(path).decode()
+            return self.read(path).decode("utf-8-sig")  # without the byte order mark that some editors write
         except UnicodeDecodeError:
             raise InputError(f"{self.where(path)} is not a text file") from None
 
@@ -91,3 +114,8 @@ class Tree:
         if archive not in opened:
             opened[archive] = zipfile.ZipFile(archive)
         return opened[archive]
+
+
+def _of_macos(name: str) -> bool:
+    """Whether a file or folder is what macOS leaves beside copied files: their attributes under the same endings."""
+    return name.startswith("._") or name == "__MACOSX"

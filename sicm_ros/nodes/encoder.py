@@ -9,10 +9,15 @@ from typing import Any, NoReturn
 
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion
+from rclpy.qos import DurabilityPolicy
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float64
 
+from sicm_ros.bags.camera_info import SizeError
+from sicm_ros.bags.pairing import SIDES, StereoPairer
+from sicm_ros.bags.serialization import nanoseconds
+from sicm_ros.bags.stamps import Stamps
 from sicm_ros.bitstream import VERSION, box_packet
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import ImagePair, StereoCalibration
@@ -25,12 +30,12 @@ from sicm_ros.nodes.frames import FrameError, Frames
 from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.images import rgb
 from sicm_ros.nodes.managed import ManagedNode
-from sicm_ros.nodes.pairing import SIDES, StereoPairer
 from sicm_ros.nodes.parameters import ENCODER
 from sicm_ros.nodes.process import run
 from sicm_ros.nodes.receiving import subscribe
 from sicm_ros.nodes.rig import BadInfo, Rig
 
+SILENCE = 0.1  # seconds without a picture, after which those that wait for the period to be known are paired
 SMALLEST = 32  # pixels of a picture's side: below it there is nothing to see
 ALIGNMENT = 8  # bytes at most that serialisation adds between the fields and a payload
 
@@ -43,12 +48,6 @@ class Pair:
     right: Image | CompressedImage
     arrived: float
     health: Health
-
-
-class SizeError(InputError):
-    """A picture of another size than its calibration's, or too small."""
-
-    cause = "size"
 
 
 class EncoderNode(ManagedNode):
@@ -73,6 +72,12 @@ class EncoderNode(ManagedNode):
         # Only what is fixed: the pose of a camera that turns is no fact to announce.
         looks = self.parameters.base_frame and self._optical_pose is None
         self._frames = Frames(self, moving=False) if looks else None
+        self._image_topics: dict[str, str] = {}
+        self._info_topics: dict[str, str] = {}
+        self._latched: dict[str, Any] = {}
+        self._silence = self.create_timer(SILENCE, self._settle, clock=self._steady)
+        self._silence.cancel()
+        self.create_timer(1.0, self._look_for_latched, clock=self._steady)
         self.forget()
 
     def _given_pose(self) -> FramePose | None:
@@ -89,7 +94,13 @@ class EncoderNode(ManagedNode):
 
     def forget(self) -> None:
         # The tolerance of the pairing is fixed, the pictures before a deactivation are nothing to wait for.
-        self._pairer = StereoPairer(round(self.parameters.pair_tolerance * 1e9), self.health.tally.drop)
+        self._pairer: StereoPairer[Any] = StereoPairer(
+            round(self.parameters.pair_tolerance * 1e9), self.health.tally.drop
+        )
+        self._stamps = Stamps(self.get_logger().warning)
+        for subscription in self._latched.values():
+            self.destroy_subscription(subscription)
+        self._latched.clear()
         self._described: tuple | None = None
         self._choice = QualityChoice()
         self._quality_in_use: float | None = None
@@ -101,7 +112,6 @@ class EncoderNode(ManagedNode):
         profile, override = qos.sensor(self.parameters.reliable_images), qos.overridable()
         options = {"qos_profile": profile, "qos_overriding_options": override}
         inputs = {}
-        self._image_topics, self._info_topics = {}, {}
         for side in SIDES:
             base = self.resolve_topic_name(f"{side}/image_rect_color")
             image_topic, info_topic = base + suffix, f"{base.rpartition('/')[0]}/camera_info"
@@ -122,7 +132,7 @@ class EncoderNode(ManagedNode):
                     "each camera needs a namespace of its own"
                 )
             inputs[info_topic] = self.create_subscription(CameraInfo, info_topic, on_info, **options)
-        self._rig = Rig(self._image_topics, self._info_topics)
+        self._rig = Rig(self._image_topics, self._info_topics, self.get_logger().warning)
         # Bags of KITTI say here what their camera_info can't; most cameras have no such topic, so it isn't awaited.
         if self._offset is None:
             self._offset = self.create_subscription(Float64, "disparity_offset", self._on_offset, qos.latched())
@@ -148,10 +158,38 @@ class EncoderNode(ManagedNode):
 
     def _on_image(self, side: str, message: Any) -> None:
         self.health.tally.count(f"received_{side}")
-        pair = self._pairer.add(side, _nanoseconds(message.header.stamp), message)
-        if pair is not None:
+        recorded = nanoseconds(message.header.stamp)
+        stamp = self._stamps.time(self._image_topics[side], recorded, self.get_clock().now().nanoseconds)
+        if stamp != recorded:
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
+        self._submit_all(self._pairer.add(side, stamp, message))
+        if self._pairer.undecided:
+            self._silence.reset()
+        else:
+            self._silence.cancel()
+
+    def _settle(self) -> None:
+        self._silence.cancel()
+        self._submit_all(self._pairer.settle())
+
+    def _submit_all(self, pairs: list) -> None:
+        for pair in pairs:
             self.health.tally.count("paired")
             self.submit(Pair(*pair, self.steady(), self.health))
+
+    def _look_for_latched(self) -> None:
+        """Listen for camera_infos that were published once, before this node was there."""
+        for side, topic in self._info_topics.items():
+            if not self.health.inputs or topic in self._latched or self._rig.knows(side):
+                continue
+            offers = [p.qos_profile.durability for p in self.get_publishers_info_by_topic(topic)]
+            if DurabilityPolicy.TRANSIENT_LOCAL in offers:
+
+                def on_info(message: CameraInfo, side: str = side, topic: str = topic) -> None:
+                    self.health.heard(topic)
+                    self._rig.put(side, message)
+
+                self._latched[topic] = self.create_subscription(CameraInfo, topic, on_info, qos.latched())
 
     # -- worker's thread: encode and publish --------------------------------------------------------------------------
 
@@ -172,27 +210,26 @@ class EncoderNode(ManagedNode):
 
     def _look(self, pair: Pair) -> ImagePair:
         """The pair's pictures and calibration. Raises an InputError with a `cause` where something of it is refused."""
-        images, infos = self._image_topics, self._info_topics
+        images = self._image_topics
         with self.health.tally.timed("decode_images"):
             left, right = rgb(pair.left, images["left"]), rgb(pair.right, images["right"])
-        calibration = self._calibration(pair)
-        for side, picture in (("left", left), ("right", right)):
-            height, width = picture.shape[:2]
-            if (width, height) != (calibration.width, calibration.height):
-                raise SizeError(
-                    f"{images[side]} is {width} x {height} pixels, {infos[side]} says {calibration.width} x "
-                    f"{calibration.height}; publish the camera_info of that picture"
-                )
+        sizes = [(picture.shape[1], picture.shape[0]) for picture in (left, right)]
+        for side, (width, height) in zip(SIDES, sizes):
             if min(width, height) < SMALLEST:
                 raise SizeError(f"{images[side]} is {width} x {height} pixels; at least {SMALLEST} a side")
-        return ImagePair(left, right, calibration)
+        if sizes[0] != sizes[1]:
+            raise SizeError(
+                f"{images['left']} is {sizes[0][0]} x {sizes[0][1]} pixels, {images['right']} is {sizes[1][0]} x "
+                f"{sizes[1][1]}; both images of a rectified pair have one size"
+            )
+        return ImagePair(left, right, self._calibration(pair, sizes[0]))
 
-    def _calibration(self, pair: Pair) -> StereoCalibration:
+    def _calibration(self, pair: Pair, size: tuple[int, int]) -> StereoCalibration:
         """The calibration of the pair's own camera_info, or the newest."""
-        stamps = pair.left.header.stamp, pair.right.header.stamp
-        offset = self.parameters.disparity_offset or self._offset_heard
+        p, stamps = self.parameters, (pair.left.header.stamp, pair.right.header.stamp)
+        offset = p.disparity_offset or self._offset_heard
         try:
-            calibration, changed = self._rig.calibration(stamps, offset, self.parameters.assume_rectified)
+            calibration, changed = self._rig.calibration(stamps, size, offset, p.assume_rectified, p.baseline)
         except BadInfo as error:
             self.health.problem = str(error)
             raise
@@ -256,7 +293,7 @@ class EncoderNode(ManagedNode):
             self._choice.sent(message.quality, len(data))
         else:
             self._choice.spend(len(data))
-        health.message(len(data), _nanoseconds(pair.left.header.stamp) * 1e-9)
+        health.message(len(data), nanoseconds(pair.left.header.stamp) * 1e-9)
         health.tally.took("since_arrival", self.steady() - pair.arrived)
         health.problem = ""
 
@@ -313,10 +350,6 @@ class EncoderNode(ManagedNode):
             message.optical_pose.orientation = Quaternion(**dict(zip("xyzw", pose.quaternion.tolist())))
         self._description.publish(message)
         self._described = facts
-
-
-def _nanoseconds(stamp: Any) -> int:
-    return stamp.sec * 10**9 + stamp.nanosec
 
 
 def main(args: list[str] | None = None) -> NoReturn:

@@ -200,7 +200,8 @@ ENCODER = (
     Parameter(
         "pair_tolerance",
         0.03,
-        "largest difference of the stamps of a left and a right image that belong together",
+        "largest difference of the stamps of a left and a right image that belong together; never above half of their "
+        "period",
         "s",
         0.0,
         1.0,
@@ -209,6 +210,14 @@ ENCODER = (
         "assume_rectified",
         False,
         "the images are rectified although camera_info has distortion (image_proc's outputs, KITTI bags)",
+    ),
+    Parameter(
+        "baseline",
+        0.0,
+        "distance of the cameras, in place of what camera_info says; 0 takes that",
+        "m",
+        0.0,
+        100.0,
     ),
     Parameter(
         "disparity_offset",
@@ -306,6 +315,18 @@ REPLAY = (
     Parameter("preset", "auto", "layout of the bag's topics, as docs/bags.md names it; auto finds it"),
     Parameter("left_topic", "", "left image topic of a bag of another layout; empty for the preset's"),
     Parameter("right_topic", "", "right image topic of a bag of another layout; empty for the preset's"),
+    Parameter(
+        "pair_tolerance",
+        0.03,
+        "largest difference of the stamps of a left and a right image that belong together; as the encoder's",
+        "s",
+        0.0,
+        1.0,
+    ),
+    Parameter("assume_rectified", False, "the images are rectified although camera_info has distortion"),
+    Parameter(
+        "baseline", 0.0, "distance of the cameras, in place of what camera_info says; 0 takes that", "m", 0.0, 100.0
+    ),
     Parameter("rate", 1.0, "speed relative to that of the recording", "", 0.01, 100.0, fixed=False),
     Parameter("start", 0.0, "where to begin, from the start of the recording", "s", 0.0, 1e6),
     Parameter("loop", False, "begin anew at the end, until stopped", fixed=False),

@@ -18,14 +18,16 @@ from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from vision_msgs.msg import Detection3DArray
 
-from sicm_ros.bags.bag import BagMessage
+from sicm_ros.bags.pairing import SIDES, StereoPairer
 from sicm_ros.bags.serialization import nanoseconds
-from sicm_ros.bags.stereo import DISPARITY_OFFSET, LEFT_INFO, RIGHT_INFO, TF_STATIC, TOLERANCE, open_stereo
+from sicm_ros.bags.stamps import stamp_in
+from sicm_ros.bags.stereo import DISPARITY_OFFSET, HORIZON, LEFT_INFO, MOST, RIGHT_INFO, TF_STATIC, open_stereo
 from sicm_ros.errors import InputError, SicmError
 from sicm_ros.nodes.parameters import REPLAY, Parameters
 from sicm_ros.nodes.process import DESCRIBE, run
 from sicm_ros.nodes.qos import latched, overridable
 
+LONGEST_GAP = 10.0  # seconds of a recording without a message that are waited out; what is longer is skipped
 CLOCK_STEP = 0.01  # seconds between two messages on /clock
 DISCOVERY = 3.0  # seconds that further subscribers are waited for, who needn't come
 FLUSHING = 7.0  # seconds that the last messages are given to arrive: two heartbeats of Fast DDS, 3 s apart
@@ -48,7 +50,6 @@ class ReplayNode(Node):
         self._answered = threading.Condition()
         self._expected = 0  # stamp of the left picture whose answer is awaited, nanoseconds; 0 for none
         self._answers = 0  # how many have come
-        self._newest: dict[str, int] = {}  # image topic -> stamp of its newest picture, nanoseconds
         self._last_answer = 0  # stamp of the newest, nanoseconds
         self._last_pair = 0  # stamp of the last left picture that has a right one, nanoseconds; 0 for none
         self._outputs: dict[str, Publisher | None] = {}
@@ -57,7 +58,15 @@ class ReplayNode(Node):
             raise InputError(
                 "parameter path is empty; expected a bag or a KITTI folder: --ros-args -p path:=drive.mcap"
             )
-        self._source = open_stereo(p.path, p.preset, p.left_topic, p.right_topic)
+        self._source = open_stereo(
+            p.path,
+            p.preset,
+            p.left_topic,
+            p.right_topic,
+            pair_tolerance=p.pair_tolerance,
+            assume_rectified=p.assume_rectified,
+            baseline=p.baseline,
+        )
         self._time = self.create_publisher(Clock, "/clock", 10) if p.clock else None
         for topic in {p.acknowledge, p.results} - {""}:
             self.create_subscription(Detection3DArray, topic, self._on_answer, 10)
@@ -185,15 +194,17 @@ class ReplayNode(Node):
         p = self.parameters
         if p.results and self._last_pair and not self._stop.is_set():
             self._wait_for_the_last()
+        if not pairs and not self._stop.is_set():
+            raise InputError(f"{self._source.path}: no stereo pair was played; `sicm info` says why")
         topic = p.acknowledge or p.results
         if topic and pairs and not self._answers and not self._stop.is_set():
             raise InputError(
-                f"played {pairs} left pictures, {pairs} of them unanswered: nothing came on {topic}; "
+                f"played {pairs} stereo pairs, {pairs} of them unanswered: nothing came on {topic}; "
                 "encoder and decoder say why"
             )
         lost = f", {unanswered} of them unanswered" if p.acknowledge else ""
         answers = f", {self._answers} of them answered" if topic and not p.acknowledge else ""
-        self.get_logger().info(f"played {pairs} left pictures{lost}{answers}")
+        self.get_logger().info(f"played {pairs} stereo pairs{lost}{answers}")
 
     def _wait_for_the_last(self) -> None:
         """Waits until the last pair is answered, as long as answers come within `acknowledge_timeout` of each other."""
@@ -213,39 +224,38 @@ class ReplayNode(Node):
                     break
 
     def _play_once(self) -> tuple[int, int]:
-        """From the start to the end; returns left pictures played and those that were not answered."""
-        pairs = unanswered = last = 0
-        begin: int | None = None
-        wall = time.monotonic()
-        messages = self._source.messages(self.parameters.start, self.parameters.other_topics)
+        """From the start to the end; returns pairs played and those that were not answered."""
+        pairs = unanswered = 0
+        last: int | None = None
+        moment = time.monotonic()  # when the next message is due
+        # The encoder's rule; the period, which the encoder has to measure, is known here.
+        source = self._source
+        pairer: StereoPairer[int] = StereoPairer(source.tolerance, horizon=HORIZON, most=MOST, period=source.period)
+        sides = dict(zip(source.topics, SIDES))
+        messages = source.messages(self.parameters.start, self.parameters.other_topics)
         for message in _prefetched(messages, self._stop):
-            begin = message.stamp if begin is None else begin
-            if not self._wait_until(wall + (message.stamp - begin) / 1e9 / self.parameters.rate, message.stamp):
+            gap = 0.0 if last is None else (message.stamp - last) / 1e9
+            last = message.stamp
+            if gap > LONGEST_GAP:
+                self.get_logger().info(f"{gap:.0f} s without a message in the recording; {LONGEST_GAP:g} s are waited")
+            moment += min(max(gap, 0.0), LONGEST_GAP) / self.parameters.rate
+            if not self._wait_until(moment, message.stamp):
                 return pairs, unanswered
-            is_left = message.topic == self._source.topics[0]
-            if self._expected and (is_left or message.stamp > last + TOLERANCE):
-                waiting = time.monotonic()
-                unanswered += not self._wait_for_answer()
-                wall += time.monotonic() - waiting  # the drive stands still meanwhile
-            if is_left:
-                last = message.stamp
-                self._expected = _stamp(message.data) if self.parameters.acknowledge else 0
-                pairs += 1
-            self._note_pair(message)
+            done: list[tuple[int, int]] = []
+            if message.topic in sides:
+                stamp = stamp_in(message.data)
+                done = pairer.add(sides[message.topic], stamp, stamp)
+            if done:
+                pairs, self._last_pair = pairs + len(done), done[-1][0]
+                self._expected = self._last_pair if self.parameters.acknowledge else 0
             publisher = self._publisher(message.topic, message.type)
             if publisher is not None:
                 publisher.publish(message.data)
-        if self._expected:
-            unanswered += not self._wait_for_answer()
+            if self._expected:
+                waiting = time.monotonic()
+                unanswered += not self._wait_for_answer()
+                moment += time.monotonic() - waiting  # the drive stands still meanwhile
         return pairs, unanswered
-
-    def _note_pair(self, message: BagMessage) -> None:
-        """Keeps the stamp of the last left picture that a right one belongs to."""
-        if message.topic in self._source.topics:
-            self._newest[message.topic] = _stamp(message.data)
-            left, right = (self._newest.get(topic) for topic in self._source.topics)
-            if left is not None and right is not None and abs(left - right) <= TOLERANCE:
-                self._last_pair = left
 
     def _wait_until(self, moment: float, stamp: int) -> bool:
         """Sleeps until a moment of time.monotonic(), when the drive's time is `stamp`; /clock goes on. False: stop."""
@@ -270,12 +280,6 @@ class ReplayNode(Node):
         if not came and not self._stop.is_set():
             self.get_logger().warning(f"no answer on {topic} to the picture of {stamp / 1e9:.3f} s within {limit:g} s")
         return came
-
-
-def _stamp(data: bytes) -> int:
-    """Header stamp of a serialised message whose first field is its header."""
-    order = "little" if data[1] & 1 else "big"
-    return int.from_bytes(data[4:8], order, signed=True) * 10**9 + int.from_bytes(data[8:12], order)
 
 
 def _prefetched(items: Iterable, stop: threading.Event, depth: int = 12) -> Iterator:

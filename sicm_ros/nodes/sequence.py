@@ -1,33 +1,51 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Which feature messages are new: gaps are losses, repetitions and stragglers are not decoded."""
+"""Which feature messages are new: gaps are losses, repetitions and stragglers are not decoded, a new start is."""
 
 from __future__ import annotations
 
 MODULUS = 1 << 32
-FAR = 1 << 10  # messages; a step back by more than this is an encoder that started anew
+FAR = 1 << 16  # messages: a larger step forward is no gap but another encoder's numbers
+SILENCE = 2.0  # seconds without a message, after which one that steps back is a new start: a straggler is quicker
+RUN = 3  # messages in a row, all behind, that are a new start: what was ahead of them was a stray
 
 
 class Sequence:
-    """Follows the sequence numbers of one encoder, through its restarts."""
+    """Follows the sequence numbers of one encoder, through its restarts.
+
+    A new start and a straggler both step back in number, and where the same recording is played again in stamp as
+    well. What tells them apart: an encoder that starts describes itself, takes seconds to do so, and goes on.
+    """
 
     def __init__(self) -> None:
         self._last: int | None = None
-        self._stamp = 0.0
+        self._stamp = self._heard = 0.0
+        self._fresh = False  # a description has come since the last message
+        self._behind = (0, 0.0, 0)  # number and stamp of the last one that was dropped, and how many in a row
 
-    def check(self, number: int, stamp: float) -> tuple[int, str]:
-        """Takes a message's number and stamp (s); returns how many were lost before it, and why to drop it, if so.
+    def described(self) -> None:
+        """Note that an encoder has described itself: at its start, or because its camera has changed."""
+        self._fresh = True
 
-        A number behind the last one with a later stamp is an encoder's new start: a straggler is older in both.
+    def check(self, number: int, stamp: float, now: float) -> tuple[int, str]:
+        """Take a message's number, its stamp and when it arrived, both in seconds.
+
+        Returns:
+            How many were lost before it, and why to drop it: `repeated`, `late`, or "" for a new one.
         """
-        if self._last is None:
-            self._last, self._stamp = number, stamp
-            return 0, ""
-        step = (number - self._last) % MODULUS
-        behind = step > MODULUS // 2
-        if step == 0 and stamp == self._stamp:
-            return 0, "repeated"
-        if behind and MODULUS - step <= FAR and stamp < self._stamp:
-            return 0, "late"
-        restarted = step == 0 or behind
-        self._last, self._stamp = number, stamp
-        return (0 if restarted else step - 1), ""
+        fresh, self._fresh = self._fresh, False
+        silent, self._heard = now - self._heard, now
+        step = 0 if self._last is None else (number - self._last) % MODULUS
+        started = self._last is None
+        if not started and step == 0:
+            if stamp == self._stamp and not fresh:
+                return 0, "repeated"
+            started = True
+        elif step > MODULUS // 2:
+            last, before, row = self._behind
+            follows = (number - last) % MODULUS == 1 and stamp > before
+            self._behind = number, stamp, row + 1 if follows else 1
+            started = fresh or stamp > self._stamp or silent >= SILENCE or self._behind[2] >= RUN
+            if not started:
+                return 0, "late"
+        self._last, self._stamp, self._behind = number, stamp, (0, 0.0, 0)
+        return (0 if started or step > FAR else step - 1), ""

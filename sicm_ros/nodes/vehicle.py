@@ -29,6 +29,10 @@ from sicm_ros.nodes.sequence import Sequence
 
 LONGEST_NAME = 256  # characters of a frame's name
 COUNTERS = ("received", "lost", "decoded", "boxes", "published", "detections")
+_SAID = {
+    "repeated": "it was here before; the link repeats messages, or two encoders send on one topic",
+    "late": "newer ones were here before; the link reorders messages, or two encoders send on one topic",
+}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 
@@ -181,6 +185,7 @@ class Vehicle:
             if self.health.may_say("mismatch"):
                 log.error(printable(self.health.problem))
             return
+        self._sequence.described()
         try:
             _check_names(message.header.frame_id, message.optical_frame, message.base_frame)
             values = {field.name: getattr(message, field.name) for field in fields(StereoCalibration)}
@@ -243,13 +248,13 @@ class Vehicle:
         job = self._checked(message, size)
         if job is None:
             return
-        lost, cause = self._sequence.check(message.sequence, stamp)
+        lost, cause = self._sequence.check(message.sequence, stamp, self._node.steady())
         health.tally.count("lost", lost)
         second.lost += lost
         second.delays.append(delay)
         second.newest = message
         if cause:
-            health.tally.drop(cause)
+            health.refuse(cause, f"message {message.sequence} of {stamp:.3f} s: {_SAID[cause]}")
         else:
             self._node.submit(job)
 

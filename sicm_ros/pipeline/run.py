@@ -66,12 +66,16 @@ def run_pipeline(
         **reliable((*source.topics, LEFT_INFO, RIGHT_INFO)),
         "quality": float(quality),
         "compressed": source.compressed,
+        "pair_tolerance": source.tolerance * 1e-9,
     }
     replay = {
         "path": str(source.path.resolve()),
         "preset": preset,
         "left_topic": topics[0],
         "right_topic": topics[1],
+        "pair_tolerance": source.tolerance * 1e-9,
+        "assume_rectified": source.assume_rectified,
+        "baseline": float(source.baseline),
         "rate": float(rate),
         "wait_for_subscribers": 60.0,
         "acknowledge": "detections" if paced else "",

@@ -46,7 +46,7 @@ def split_names(split: str | Path, names: Iterable[str], tree: Tree) -> list[str
         if place.name == f"{split}.txt" and place.parent.name == "ImageSets":
             return list(dict.fromkeys(tree.text(path).split()))
     if Path(split).is_file():
-        return list(dict.fromkeys(Path(split).read_text().split()))
+        return list(dict.fromkeys(Path(split).read_text("utf-8-sig").split()))
     drives = {name: drive_of(name) for name in names}
     if split in SPLITS and any(drives.values()):
         if split == "train":

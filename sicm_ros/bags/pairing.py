@@ -1,0 +1,186 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""Left and right pictures that belong together, by their stamps: the one rule of nodes, replay and tools.
+
+Not message_filters: its synchroniser calls back inside its lock, never fires at a tolerance of zero, stalls when a
+looped bag jumps back in time, and pairs a picture with its partner's neighbour where the tolerance exceeds half of the
+period.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+SIDES = ("left", "right")
+TOLERANCE = 30_000_000  # ns between the stamps of a pair, unless told otherwise; KITTI's cameras: up to 10 ms
+HALF = 0.45  # of the period: a picture nearer than half of it has no nearer partner, with room for jitter
+CERTAIN = 4_000_000  # ns: pictures this near belong together at any rate up to 120 Hz
+MEASURED = 4  # distances between pictures of one camera after which the period is known
+WINDOW = 16  # distances that the period is taken from
+PAUSE = 2_000_000_000  # ns: a longer distance is no period
+DEPTH = 8  # pictures of one side that wait for a partner in any case,
+HORIZON = 500_000_000  # ns: and further ones as long as they are not older than this against the newest,
+MOST = 64  # but no more than this
+SKIPPED = 4  # pairs of later pictures after which a picture's partner was lost
+
+
+@dataclass(eq=False)
+class _Waiting(Generic[T]):
+    """A picture without a partner.
+
+    Attributes:
+        number: of arrival, on its side.
+        behind: its stamp is no newer than those before it: a straggler, or the clock was set back.
+        skipped: pairs that were made of later arrivals of its side.
+    """
+
+    stamp: int
+    picture: T
+    number: int
+    behind: bool
+    skipped: int = 0
+
+
+class StereoPairer(Generic[T]):
+    """Gives each picture the nearest one of the other side, whatever the order in which they arrive.
+
+    The tolerance is kept below half of the period, which is measured: at 60 Hz two pictures that are one period apart
+    are within 30 ms, and no pair. Before the period is known, only pictures that are a pair at any rate are paired
+    at once; others wait for a few more, or for `settle`.
+
+    Args:
+        tolerance: largest difference of stamps in a pair, nanoseconds; 0 asks for equal stamps.
+        dropped: called with the cause `unpaired` for each picture that is given up.
+        horizon, most: how long pictures wait for a partner that is late, nanoseconds and number a side.
+        period: of the pictures, nanoseconds, where it is known beforehand.
+    """
+
+    def __init__(
+        self,
+        tolerance: int = TOLERANCE,
+        dropped: Callable[[str], None] = lambda cause: None,
+        horizon: int = HORIZON,
+        most: int = MOST,
+        period: int | None = None,
+    ) -> None:
+        self.tolerance = tolerance
+        self._dropped, self._horizon, self._most = dropped, horizon, most
+        self._waiting: dict[str, list[_Waiting[T]]] = {side: [] for side in SIDES}
+        self._recent: dict[str, deque[int]] = {side: deque(maxlen=DEPTH) for side in SIDES}
+        self._arrived = dict.fromkeys(SIDES, 0)
+        self._spacings: deque[int] = deque([period] * MEASURED if period else (), maxlen=WINDOW)
+        self._limit = self._reach()
+
+    @property
+    def period(self) -> int | None:
+        """Nanoseconds between two pictures of one camera, as far as it was measured; None before."""
+        # The lower quartile: where pictures were lost distances are multiples, where stamps jitter some are short.
+        return sorted(self._spacings)[(len(self._spacings) - 1) // 4] if self._spacings else None
+
+    @property
+    def undecided(self) -> bool:
+        """Whether pictures wait that `settle` would pair."""
+        return len(self._spacings) < MEASURED and bool(self._candidates(self._guess()))
+
+    def add(self, side: str, stamp: int, picture: T) -> list[tuple[T, T]]:
+        """Take a picture (its stamp in nanoseconds); return the pairs (left, right) that it completes."""
+        recent = self._recent[side]
+        if recent and 0 < stamp - recent[-1] < PAUSE:
+            self._spacings.append(stamp - recent[-1])
+        self._arrived[side] += 1
+        number = self._arrived[side]
+        behind = bool(recent) and stamp <= max(recent)
+        fresh = [_Waiting(stamp, picture, number, behind)]
+        if not behind:  # so those right before were stragglers, and no clock was set back
+            fresh += [item for item in self._waiting[side] if item.behind and item.number >= number - 2]
+            for item in fresh:
+                item.behind = False
+        recent.append(stamp)
+        self._waiting[side].append(fresh[0])
+        limit, self._limit = self._limit, self._reach()
+        # A wider reach is news for all that wait.
+        pairs = self._paired(side, self._waiting[side] if limit < self._limit else fresh, self._limit)
+        self._give_up(side)
+        return pairs
+
+    def settle(self) -> list[tuple[T, T]]:
+        """Pair what waits for the period to be known: at the end of a recording, or when nothing more arrives."""
+        if len(self._spacings) >= MEASURED:
+            return []
+        limit = self._guess()
+        return self._paired("left", [left for _, left in self._candidates(limit)], limit)
+
+    def close(self) -> list[tuple[T, T]]:
+        """Settle, and give up what remains."""
+        pairs = self.settle()
+        for waiting in self._waiting.values():
+            for _ in waiting:
+                self._dropped("unpaired")
+            waiting.clear()
+        return pairs
+
+    def _reach(self) -> int:
+        """Largest difference of stamps in a pair, nanoseconds, by what is known of the period."""
+        if len(self._spacings) < MEASURED:
+            return min(self.tolerance, CERTAIN)
+        return self._guess()
+
+    def _guess(self) -> int:
+        period = self.period
+        return self.tolerance if period is None else min(self.tolerance, int(HALF * period))
+
+    def _candidates(self, limit: int) -> list[tuple[int, _Waiting[T]]]:
+        """Left pictures that have a partner, the nearest first."""
+        found = [(self._nearest("left", item, limit), item) for item in self._waiting["left"]]
+        return sorted(
+            ((abs(other.stamp - item.stamp), item) for other, item in found if other is not None), key=lambda c: c[0]
+        )
+
+    def _paired(self, side: str, items: Iterable[_Waiting[T]], limit: int) -> list[tuple[T, T]]:
+        """Pairs of those items that are their partner's nearest, too."""
+        other = SIDES[side == "left"]
+        pairs = []
+        for item in list(items):
+            partner = self._nearest(side, item, limit)
+            # An item that was dropped meanwhile is nobody's nearest.
+            if partner is None or self._nearest(other, partner, limit) is not item:
+                continue
+            self._take(side, item)
+            self._take(other, partner)
+            pair = item.picture, partner.picture
+            pairs.append(pair if side == "left" else pair[::-1])
+        return pairs
+
+    def _nearest(self, side: str, item: _Waiting[T], limit: int) -> _Waiting[T] | None:
+        """The other side's nearest picture to an item; of several, the one that came last."""
+        best = None
+        for other in self._waiting[SIDES[side == "left"]]:
+            apart = abs(other.stamp - item.stamp)
+            # One that is left over from before the clock was set back is no partner of what came after it.
+            foreign = (item.behind and other.skipped) or (other.behind and item.skipped)
+            if apart <= limit and not foreign and (best is None or apart <= abs(best.stamp - item.stamp)):
+                best = other
+        return best
+
+    def _take(self, side: str, item: _Waiting[T]) -> None:
+        self._waiting[side].remove(item)
+        for earlier in self._waiting[side]:
+            earlier.skipped += earlier.number < item.number
+        self._drop(side, [earlier for earlier in self._waiting[side] if earlier.skipped >= SKIPPED])
+
+    def _give_up(self, side: str) -> None:
+        """Drop the oldest of those that wait for too long."""
+        waiting = self._waiting[side]
+        while len(waiting) > self._most or (
+            len(waiting) > DEPTH and abs(waiting[-1].stamp - waiting[0].stamp) > self._horizon
+        ):
+            self._drop(side, waiting[:1])
+
+    def _drop(self, side: str, items: list[_Waiting[T]]) -> None:
+        for item in items:
+            self._waiting[side].remove(item)
+            self._dropped("unpaired")
