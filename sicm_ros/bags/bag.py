@@ -191,8 +191,6 @@ def _named(path: Path) -> list[str]:
     try:
         metadata = read_bytes(path / "metadata.yaml", MOST_METADATA)
         about = read_yaml(metadata, MOST_METADATA, MOST_METADATA)["rosbag2_bagfile_information"]
-            "rosbag2_bagfile_information"
-        ]
         return [Path(name).name for name in about["relative_file_paths"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
