@@ -31,14 +31,13 @@ from sicm_ros.kitti.tree import MOST_BYTES, Tree
 @contextmanager
 def little(seconds: float = 3.0, memory: float = 100e6) -> Iterator[None]:
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()  # a busy machine's clock on the wall is no measure
     try:
         yield
-        took, peak = time.perf_counter() - start, tracemalloc.get_traced_memory()[1]
+        took, peak = time.process_time() - start, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # The clock of a busy machine is no measure of what is hundreds of times as slow.
-    assert took < seconds * max(1.0, os.getloadavg()[0]), f"{took:.1f} s"
+    assert took < seconds, f"{took:.1f} s"
     assert peak < memory, f"{peak / 1e6:.0f} MB"
 
 
@@ -101,11 +100,18 @@ def test_every_damage_of_an_archive_is_an_input_error(tmp_path: Path):
 
 def test_hundred_thousand_members_and_links_in_circles(tmp_path: Path):
     archive = tmp_path / "many.zip"
-    with zipfile.ZipFile(archive, "w") as file:
-        for number in range(100_000):
-            file.writestr(zipfile.ZipInfo(f"x/{number}"), b"")
-    with little(20.0, 300e6):
-        assert len(list(Tree(archive))) == 100_000
+    count = 100_000
+    names = [b"x/%d" % number for number in range(count)]
+    head = struct.pack("<IHHHHHHIIIHHHHHII", 0x02014B50, 20, 20, 0, 0, 0, 33, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0)
+    directory = b"".join(head[:28] + struct.pack("<H", len(name)) + head[30:] + name for name in names)
+    # More members than the short form counts: ZIP64's records say how many.
+    end64 = struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, 45, 45, 0, 0, count, count, len(directory), 0)
+    locator = struct.pack("<IIQI", 0x07064B50, 0, len(directory), 1)
+    end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 0xFFFF, 0xFFFF, len(directory), 0, 0)
+    archive.write_bytes(directory + end64 + locator + end)
+    start = time.process_time()
+    assert len(list(Tree(archive))) == count
+    assert time.process_time() - start < 10
     loop = tmp_path / "loop" / "a"
     loop.mkdir(parents=True)
     (loop / "up").symlink_to(loop.parent)
@@ -213,10 +219,8 @@ def test_a_picture_says_how_large_it_is_before_it_is_unpacked():
         assert rgb_from_compressed(SimpleNamespace(data=data, format=form)).shape == picture.shape
         for length in range(0, 200, 7):
             announced_size(data[:length])
-    for width, height in ((30_000, 30_000), (1 << 31, 1)):
-        message = SimpleNamespace(data=bomb(min(width, 30_000), height), format="png")
-        with little(), pytest.raises(InputError):
-            rgb_from_compressed(message)
+    with little(), pytest.raises(InputError, match="announce 30000 x 30000 pixels"):
+        rgb_from_compressed(SimpleNamespace(data=bomb(30_000, 30_000), format="png"))
 
 
 def test_files_are_read_up_to_a_size(tmp_path: Path):

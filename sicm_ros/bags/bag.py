@@ -190,7 +190,7 @@ def _named(path: Path) -> list[str]:
     """Names of the files that a folder's metadata.yaml says it consists of; empty where it doesn't."""
     try:
         metadata = read_bytes(path / "metadata.yaml", MOST_METADATA)
-        about = read_yaml(metadata, MOST_METADATA, MOST_METADATA)["rosbag2_bagfile_information"]
+        about = read_yaml(metadata)["rosbag2_bagfile_information"]
         return [Path(name).name for name in about["relative_file_paths"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []

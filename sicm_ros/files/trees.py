@@ -13,7 +13,7 @@ import yaml
 
 from sicm_ros.errors import InputError
 
-MOST_CHARACTERS = 200_000  # of a text: a second's work for the parser; what ships has a few thousand
+MOST_CHARACTERS = 50_000  # of a text: a second's work for the parser; what ships has a few thousand
 MOST_VALUES = 20_000  # that it stands for, aliases written out
 DEEPEST = 50  # mappings and lists inside each other
 
@@ -24,8 +24,6 @@ class TreeError(InputError):
 
 class _Counted(yaml.SafeLoader):
     """Refuses a document before it is built: by what it stands for, not by how long it is."""
-
-    most_values = MOST_VALUES
 
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()
@@ -51,31 +49,22 @@ class _Counted(yaml.SafeLoader):
                 size += sum(self._size(part, known, depth + 1) for pair in node.value for part in pair)
             elif isinstance(node, yaml.SequenceNode):
                 size += sum(self._size(part, known, depth + 1) for part in node.value)
-            if size > self.most_values:
-                raise TreeError(f"more than {self.most_values} values")
+            if size > MOST_VALUES:
+                raise TreeError(f"more than {MOST_VALUES} values")
             known[id(node)] = size
         return known[id(node)]
 
 
-def read_yaml(text: str | bytes, most: int = MOST_CHARACTERS, values: int = MOST_VALUES) -> Any:
+def read_yaml(text: str | bytes) -> Any:
     """Return the tree of a YAML text; None of an empty one.
-
-    Args:
-        most: characters at most.
-        values: that it may stand for at most.
 
     Raises:
         TreeError: it is no YAML, holds tags that make objects or keys that aren't plain, or is too large.
     """
-    if len(text) > most:
-        raise TreeError(f"{len(text)} characters; expected at most {most}")
+    if len(text) > MOST_CHARACTERS:
+        raise TreeError(f"{len(text)} characters; expected at most {MOST_CHARACTERS}")
     try:
-        loader = _Counted(text)
-        loader.most_values = values
-        try:
-            return loader.get_single_data()
-        finally:
-            loader.dispose()
+        return yaml.load(text, _Counted)
     except yaml.MarkedYAMLError as error:
         place = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise TreeError(f"no plain YAML: {' '.join(str(error.problem or error.context).split())}{place}") from None

@@ -3,14 +3,23 @@
 
 from __future__ import annotations
 
+import bz2
+import copy
 import os
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from sicm_ros.errors import InputError
 from sicm_ros.files import read_bytes
 
+_UNPACKERS: dict[int, Callable[[], Any] | None] = {
+    zipfile.ZIP_STORED: None,
+    zipfile.ZIP_DEFLATED: lambda: zlib.decompressobj(-zlib.MAX_WBITS),
+    zipfile.ZIP_BZIP2: bz2.BZ2Decompressor,
+}
 MOST_FILES = 500_000  # of a data set; KITTI's raw drives together have 190,000
 MOST_BYTES = 1 << 26  # of one file; its largest pictures have 1 MB, its scans 2 MB
 
@@ -89,11 +98,7 @@ class Tree:
                 return read_bytes(self.root / path, MOST_BYTES)
             if path in self._archives:
                 archive, member = self._archives[path]
-                opened = self._archive(archive)
-                size = opened.getinfo(member).file_size  # zipfile unpacks no more than this
-                if size > MOST_BYTES:
-                    raise InputError(f"{self.where(path)}: {size} bytes; expected at most {MOST_BYTES}")
-                return opened.read(member)
+                return _unpacked(self._archive(archive), member, self.where(path))
         except InputError:
             raise
         except Exception as error:  # the system, zipfile, or one of its decompressors (zlib, bz2, LZMA)
@@ -114,6 +119,29 @@ class Tree:
         if archive not in opened:
             opened[archive] = zipfile.ZipFile(archive)
         return opened[archive]
+
+
+def _unpacked(archive: zipfile.ZipFile, member: str, where: str) -> bytes:
+    """A member's bytes. zipfile itself unpacks more than a member says it has: here that is the most.
+
+    Raises:
+        InputError: more than MOST_BYTES, other than what was put in, encrypted, or packed in a way that KITTI isn't.
+    """
+    about = archive.getinfo(member)
+    if about.file_size > MOST_BYTES or about.compress_size > MOST_BYTES:
+        raise InputError(f"{where}: {max(about.file_size, about.compress_size)} bytes; expected at most {MOST_BYTES}")
+    if about.flag_bits & 1 or about.compress_type not in _UNPACKERS:
+        raise InputError(f"{where} is encrypted, or packed in an unusual way; unpack the archive first")
+    as_it_lies = copy.copy(about)
+    as_it_lies.compress_type, as_it_lies.file_size = zipfile.ZIP_STORED, about.compress_size
+    as_it_lies.CRC = None  # type: ignore[assignment]  # which isn't that of the packed bytes
+    with archive.open(as_it_lies) as file:
+        packed = file.read()
+    unpacker = _UNPACKERS[about.compress_type]
+    data = packed if unpacker is None else unpacker().decompress(packed, about.file_size + 1)
+    if len(data) != about.file_size or zlib.crc32(data) != about.CRC:
+        raise InputError(f"{where} isn't what was put into the archive; fetch it again")
+    return data
 
 
 def _of_macos(name: str) -> bool:
