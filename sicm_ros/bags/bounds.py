@@ -22,7 +22,7 @@ from sicm_ros.files import read_bytes
 
 MOST_CHUNK = 256 << 20  # bytes; recorders write chunks of about 1 MB, of at least one picture
 MOST_METADATA = 1 << 20  # bytes of metadata.yaml
-MOST_BRACKETS = 5000
+MOST_BRACKETS = 1000
 _ALIAS = re.compile(rb"(?:^|[\s\[{,])[&*]\w")
 
 
