@@ -81,7 +81,7 @@ class DecoderNode(ManagedNode):
             health.tally.took("decode", elapsed / len(jobs))
             health.took("decode", result.timings)
             health.tally.count("decoded")
-            if job.vehicle.too_old(job):
+            if job.vehicle.too_old(job) or job.vehicle.overslept(job):
                 continue
             self._publish_alone(job, result.detections, result)
 

@@ -205,6 +205,8 @@ class EncoderNode(ManagedNode):
         if refusal:
             self.health.refuse(*refusal)
             return
+        if self.overslept(self.health, pair.arrived, self.now() - nanoseconds(pair.left.header.stamp) * 1e-9):
+            return
         self._describe(seen.calibration, pair.left.header)
         self._send(message, pair)
 

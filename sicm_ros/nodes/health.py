@@ -46,6 +46,7 @@ class Health:
         now: Callable[[], float],
     ) -> None:
         self.tally = Tally(*counters)
+        self.usual_delay = math.nan  # seconds, of the newest message that went its way
         self.problem = ""
         self.inputs: dict[str, Any] = {}
         self.facts: Callable[[], dict[str, str]] = dict

@@ -65,7 +65,8 @@ def make_room_for_pictures(environment: MutableMapping[str, str]) -> None:
 def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoReturn:
     """Makes a node and serves it until a signal comes, or until its `finished` attribute is an exit status.
 
-    `node.started()`, if it has one, is called once the node is served; `node.close()` at the end. Ends the
+    `node.started()`, if it has one, is called once the node is served, `node.turned()` several times a second,
+    `node.close()` at the end. Ends the
     process with status 0 after a signal, 2 after a SicmError or what ROS refuses (names, remaps, parameter files),
     whose text is said in one line. What a callback raises is logged, and the node goes on; one that has
     `ends_at_errors` ends with a callback's SicmError too.
@@ -93,7 +94,9 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
         executor.add_node(node)
         if hasattr(node, "started"):
             node.started()
+        turned = getattr(node, "turned", lambda: None)
         while not stop.is_set() and rclpy.ok() and status is None:
+            turned()
             try:
                 executor.spin_once(timeout_sec=TURN)
             except (ExternalShutdownException, KeyboardInterrupt):

@@ -331,6 +331,11 @@ class Vehicle:
             return True
         return False
 
+    def overslept(self, job: Job) -> bool:
+        """Whether a job is left over from before the process stood still; counts it where it is."""
+        delay = self._node.now() - _seconds(job.message.header.stamp)
+        return self._node.overslept(self.health, job.arrived, delay)
+
     def place(self, job: Job) -> Placement | None:
         """Where the results of a job are published; None where nobody knows: it is counted, and said."""
         header, target = job.message.header, self._node.parameters.target_frame
