@@ -35,8 +35,8 @@ BELOW: dict[str, set[str]] = {
     "nodes": {"errors", "files", "config", "geometry", "bitstream", "bags", "link", "model", "msg"},
     "training": {"errors", "files", "config", "geometry", "entropy", "kitti", "network", "model", "baseline"},
     "benchmark": {
-        "errors", "files", "config", "extensions", "geometry", "bitstream", "bags", "kitti", "network", "model",
-        "baseline", "pipeline", "synth",
+        "errors", "files", "config", "extensions", "geometry", "entropy", "bitstream", "bags", "kitti", "network",
+        "model", "baseline", "pipeline", "synth",
     },
     "demo": {"errors", "files", "geometry", "bags", "pipeline", "benchmark"},
 }  # fmt: skip

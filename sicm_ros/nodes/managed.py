@@ -19,7 +19,7 @@ from sicm_ros.nodes.parameters import Parameter, Parameters
 from sicm_ros.nodes.process import TURN, stop
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-PAUSE = 2.0  # seconds without a turn of the executor, which takes TURN: the process was stopped
+PAUSE = 3.0  # seconds without a turn of the executor, which takes TURN: the process was stopped
 QUICK_END = 0.5  # seconds that the worker is given to finish what it does when the process ends
 
 

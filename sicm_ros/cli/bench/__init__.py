@@ -13,4 +13,7 @@ COMMANDS = {
     "report": "sicm_ros.cli.bench.report",
     "soak": "sicm_ros.cli.bench.soak",
     "fleet": "sicm_ros.cli.bench.fleet",
+    "faults": "sicm_ros.cli.bench.faults",
+    "fuzz": "sicm_ros.cli.bench.fuzz",
+    "symbols": "sicm_ros.cli.bench.symbols",
 }
