@@ -28,7 +28,8 @@ BELOW: dict[str, set[str]] = {
     "kitti": {"errors", "files", "extensions", "geometry"},
     "bags": {"errors", "files", "extensions", "geometry", "kitti"},
     "network": {"errors", "config", "extensions", "geometry", "entropy"},
-    "model": {"errors", "files", "config", "geometry", "entropy", "bitstream", "network"},
+    "engines": {"errors", "config", "geometry", "entropy", "network"},
+    "model": {"errors", "files", "config", "geometry", "entropy", "bitstream", "network", "engines"},
     "baseline": {"errors", "config", "geometry", "entropy", "network", "model"},
     "pipeline": {"errors", "files", "bags"},
     "synth": {"errors", "files", "geometry", "kitti"},
@@ -36,7 +37,7 @@ BELOW: dict[str, set[str]] = {
     "training": {"errors", "files", "config", "geometry", "entropy", "kitti", "network", "model", "baseline"},
     "benchmark": {
         "errors", "files", "config", "extensions", "geometry", "entropy", "bitstream", "bags", "kitti", "network",
-        "model", "baseline", "pipeline", "synth",
+        "engines", "model", "baseline", "pipeline", "synth",
     },
     "demo": {"errors", "files", "geometry", "bags", "pipeline", "benchmark"},
 }  # fmt: skip

@@ -40,7 +40,7 @@ KEYS = {
     "tqdm": "python3-tqdm",
     "yaml": "python3-yaml",
 }
-NO_KEY = {"torch", "constriction", "safetensors", "rosbags"}
+NO_KEY = {"openvino", "onnxruntime", "constriction", "safetensors", "rosbags"}
 OPTIONAL = {"autoware_perception_msgs"}  # used where it is installed, and not installed for us
 
 

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sicm_ros.baseline.config import PictureCodecConfig
 from sicm_ros.baseline.network import StereoPictureNetwork
 from sicm_ros.geometry import ImagePair, StereoCalibration
-from sicm_ros.model.base import PairCodec, level_of
-from sicm_ros.model.folder import Kind, read_model, register
+from sicm_ros.model.base import PairCodec, Symbols, level_of, rounded
+from sicm_ros.model.folder import Kind, StoredModel, read_model, register
 from sicm_ros.model.pair import takes_pair
+from sicm_ros.network.config import LEVELS
+from sicm_ros.network.runtime import Inference, folded, images_of, keep_memory
 
 PICTURES = register(
     Kind("pictures", PictureCodecConfig, StereoPictureNetwork, "sicm_ros.baseline.load", "encoder.units.")
@@ -26,6 +30,27 @@ class PictureModel(PairCodec):
     Its packets are like those of features (docs/bitstream.md), and each holds its calibration. The network runs in
     float32 everywhere: where pixels are bright, numbers of bfloat16 lie a grey level apart.
     """
+
+    def __init__(self, stored: StoredModel, device: str = "cpu") -> None:
+        super().__init__(stored)
+        keep_memory()
+        self.device = torch.device(device)
+        network: Any = folded(stored.network)
+        self.network: Any = network.to(self.device, memory_format=torch.channels_last)
+
+    def _views_of(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Tensor:
+        return images_of(self._pictures(left, right, calibration), self.device)
+
+    def _rounded(self, latents: Tensor) -> Symbols:
+        latents = latents.float()
+        hyper = self.network.prior.analyse(*latents.chunk(2))
+        return rounded(latents.cpu().numpy(), None if hyper is None else hyper[0].cpu().numpy())
+
+    def _quality(self, level: int) -> Tensor:
+        return torch.tensor([level / LEVELS], device=self.device)
+
+    def _inference(self) -> Inference:
+        return Inference(self.device, "float32")
 
     @takes_pair
     def encode_pictures(

@@ -131,20 +131,15 @@ class CodedFeatures:
         return self.codec.encode(self.model.extract(frame), self.quality)
 
     def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
-        import torch
-
         (frame,) = frames
         found = []
         for detector in detectors:
             config = detector.config
             shapes = tuple(
                 (channels, config.input_height // stride, config.input_width // stride)
-                for channels, stride in zip(detector.network.backbone.channels, (4, 8, 16))
+                for channels, stride in zip(config.channels, (4, 8, 16))
             )
-            features = tuple(
-                torch.from_numpy(scale).to(detector.device, memory_format=torch.channels_last)
-                for scale in self.codec.decode(streams, shapes)
-            )
+            features = tuple(self.codec.decode(streams, shapes))
             found.append([detector.detect_features(features, frame.calibration).detections])
         return found
 

@@ -119,7 +119,7 @@ def _payloads() -> list[bytes]:
     views = rng.integers(-3, 4, (2, config.channels, *GRID), np.int32)
     views[1, config.coded(1) :] = 0
     z = rng.integers(-2, 3, (config.hyper_channels, (GRID[0] + 3) // 4, (GRID[1] + 3) // 4), np.int32)
-    return [bytes([level]) + prior.compress(*views, z, level) for level in (0, 128, 255)]
+    return [bytes([level]) + prior.compress(views[0], views[1], z, level) for level in (0, 128, 255)]
 
 
 def _bag() -> list[bytes]:

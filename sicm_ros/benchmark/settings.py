@@ -12,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sicm_ros import baseline
 from sicm_ros.benchmark.codecs import Mode, PictureCodec, codec_of
 from sicm_ros.benchmark.coders import (
     CodedFeatures,
@@ -96,6 +95,8 @@ def model_of(name: str) -> Model:
 @lru_cache(maxsize=2)
 def image_model_of(name: str) -> LearnedCodec:
     """Return a codec of stereo images, loaded once in a process."""
+    from sicm_ros import baseline  # needs PyTorch, which a benchmark without such a codec doesn't
+
     return baseline.load(name)
 
 

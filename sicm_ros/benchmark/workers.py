@@ -14,10 +14,12 @@ from sicm_ros.errors import DependencyError, SicmError
 
 
 def limit_threads(threads: int) -> None:
+    """Let OpenCV, engines that are made from now on, and PyTorch, if it is loaded, have so many threads."""
     import cv2
-    import torch
 
-    torch.set_num_threads(threads)
+    from sicm_ros.engines.base import set_threads
+
+    set_threads(threads)
     cv2.setNumThreads(threads)
 
 

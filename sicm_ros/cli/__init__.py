@@ -33,6 +33,7 @@ COMMANDS = {
     "data": "sicm_ros.cli.data",
     "train": "sicm_ros.cli.train",
     "average": "sicm_ros.cli.average",
+    "export": "sicm_ros.cli.export",
     "calibrate": "sicm_ros.cli.calibrate",
     "bench": "sicm_ros.cli.bench",
     "top": "sicm_ros.cli.top",

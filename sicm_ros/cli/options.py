@@ -117,13 +117,13 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         "--number-type",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="of the network (default: %(default)s)",
+        help="of the network; bfloat16 by torch alone (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",
-        choices=("torch", "openvino", "auto"),
-        default="torch",
-        help="of the network; openvino computes in float32 (default: %(default)s)",
+        choices=("auto", "openvino", "onnxruntime", "torch"),
+        default="auto",
+        help="what runs the network (default: %(default)s)",
     )
 
 
@@ -171,7 +171,7 @@ def _number(text: str, kind: type, expected: str) -> Any:
 
 
 def limit_threads(threads: int | None) -> int:
-    """Tell PyTorch and OpenCV how many threads to use; return the number, all cores for None."""
+    """Tell engines and OpenCV how many threads to use; return the number, all cores for None."""
     from sicm_ros.benchmark import workers
 
     threads = threads or os.cpu_count() or 1

@@ -40,7 +40,9 @@ def _parts(run: Run) -> dict[str, str]:
     warning = f'<p class="bad">{lost} of {run.played} pairs were lost: {escape(causes)}.</p>' if lost else ""
     warning += "".join(f'<p class="bad">{escape(note)}.</p>' for note in run.notes)
     computed = ", ".join(
-        f"{node} by {by['engine']} in {by['number_type']}" for node, by in run.computed.items() if "engine" in by
+        f"{node} by {by['engine']} ({by.get('provider', '')}) in {by['number_type']}, {by['threads']} threads"
+        for node, by in run.computed.items()
+        if "engine" in by
     )
     computed = f" Networks were computed: {computed}." if computed else ""
     pace = "Each pair waited for the answer to the one before." if run.paced else "Pairs were sent at their own pace."

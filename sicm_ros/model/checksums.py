@@ -16,6 +16,7 @@ from sicm_ros.files import read_bytes, write_text
 
 SUMS = "SHA256SUMS"
 MOST_BYTES = 96 << 20  # of a file: 50 million weights in half precision, twice what the largest backbone has
+KEPT = 1 << 16  # bytes of a file that is kept: the configuration is asked for again and again
 PAGES = (".md",)  # for people: they may be mended
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\0]+)")
 
@@ -47,17 +48,19 @@ class ModelFiles:
         return {line[2]: line[1] for line in lines if line}
 
     def read(self, name: str) -> bytes:
-        """Return a file's bytes, the same whenever it is asked for.
+        """Return a file's bytes, checked.
 
         Raises:
             ModelError: it is missing, no regular file, too large, or not what SHA256SUMS says.
         """
-        if name not in self._known:
-            data = self._bytes(name, MOST_BYTES)
-            if self._sums is not None:
-                self._check(name, data, self._sums)
+        if name in self._known:
+            return self._known[name]
+        data = self._bytes(name, MOST_BYTES)
+        if self._sums is not None:
+            self._check(name, data, self._sums)
+        if len(data) <= KEPT:
             self._known[name] = data
-        return self._known[name]
+        return data
 
     def page(self, name: str) -> str:
         """Return the text of a page for people; an empty one where it isn't there."""

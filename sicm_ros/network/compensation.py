@@ -112,11 +112,11 @@ class CompensatedDecoder(FeatureDecoder):
         geometry = geometry[:, : self.geometry]
         left, x = self.rebuild(appearance, torch.cat([appearance, quality_plane(quality, appearance), geometry], 1))
         logarithm = F.pixel_shuffle(exact(self.patch, geometry), SIDE) + exact(self.to_disparity, x)
-        disparity = logarithm.clamp(0, math.log1p(self.most)).expm1()
+        disparity = logarithm.clamp(0, math.log1p(self.most)).exp() - 1  # expm1, which ONNX lacks
         return three(torch.cat([f, self._right(f, disparity)]) for f in left), disparity
 
     def _right(self, left: Tensor, disparity: Tensor) -> Tensor:
-        side = disparity.shape[3] // left.shape[3]
+        side = int(disparity.shape[3]) // int(left.shape[3])
         if side > 1:
             disparity = F.avg_pool2d(disparity, side) / side
         return moved(left, disparity, self.most / side)

@@ -10,6 +10,14 @@ from sicm_ros.config import Config, limited
 from sicm_ros.entropy import PriorConfig
 from sicm_ros.geometry.boxes import CLASSES
 
+CHANNELS = {"lite": (24, 40, 112), "resnet34": (64, 128, 256)}  # of each backbone's features at strides 4, 8, 16
+LEVELS = 255  # a quality travels as one byte
+
+
+def quality_level(quality: float) -> int:
+    """The byte that stands for a quality in [0, 1]."""
+    return round(min(max(quality, 0.0), 1.0) * LEVELS)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StereoConfig(Config):
@@ -154,3 +162,8 @@ class NetworkConfig(Config):
     input_height: int = limited(192, ge=64, le=4096, multiple_of=16)
     codec: CodecConfig = CodecConfig()
     detector: DetectorConfig = DetectorConfig()
+
+    @property
+    def channels(self) -> tuple[int, int, int]:
+        """Of features at strides 4, 8 and 16."""
+        return CHANNELS[self.backbone]

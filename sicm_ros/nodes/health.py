@@ -34,7 +34,7 @@ class Health:
         problem: what keeps the stream from its job right now; shown as an error.
         inputs: topic -> subscription; empty while the node is not active.
         facts: returns what else belongs into the status.
-        computes: what runs the model: engine, number_type, device, threads.
+        computes: what runs the model: engine, provider, number_type, device, threads.
     """
 
     def __init__(

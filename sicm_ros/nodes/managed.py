@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from sicm_ros.errors import ModelError, SicmError
+from sicm_ros.errors import SicmError
 from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.mailbox import Worker
 from sicm_ros.nodes.parameters import Parameter, Parameters
@@ -94,7 +94,7 @@ class ManagedNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._worker = worker = Worker(self._prepare, self._handle, self._failed)
-        # The signals' handlers run in this thread, so it must not sleep for long while torch is imported.
+        # The signals' handlers run in this thread, so it must not sleep for long while libraries are loaded.
         while not worker.ready.wait(TURN):
             if stop.is_set():
                 return FAILURE
@@ -139,28 +139,20 @@ class ManagedNode(LifecycleNode):
         return super().on_shutdown(state)
 
     def close(self) -> bool:
-        """Ends the worker; False if it is still inside torch after QUICK_END seconds."""
+        """Ends the worker; False if it is still computing after QUICK_END seconds."""
         return self._worker is None or self._worker.close(QUICK_END)
 
     def _prepare(self) -> int:
-        import torch
-
         import sicm_ros
 
-        if self.parameters.device == "cuda" and not torch.cuda.is_available():
-            raise ModelError("device is cuda, but torch sees no GPU here; set device to cpu")
-        if self.parameters.threads:
-            torch.set_num_threads(self.parameters.threads)
-        chosen = {name: getattr(self.parameters, name) for name in ("device", "engine", "number_type")}
+        chosen = {name: getattr(self.parameters, name) for name in ("device", "engine", "number_type", "threads")}
         self.model = sicm_ros.load(self.parameters.model, **chosen, sides=(self.side,))
         self.model.warm_up((self.side,))  # so that the first real job is not the slow one
-        about = self.model.describe()
-        self._computes = {name: about[name] for name in ("engine", "number_type")}
-        self._computes |= {"device": self.parameters.device, "threads": str(torch.get_num_threads())}
+        computes = self.model.computes
+        self._computes = {name: str(value) for name, value in vars(computes).items()}
         self.get_logger().info(
-            f"model {about['name']} ({self.model.fingerprint.hex()}) is loaded and warm, computed by {about['engine']} "
-            f"in {about['number_type']} ({about['verified']}), {torch.get_num_threads()} threads on "
-            f"{self.parameters.device}"
+            f"model {self.model.name} ({self.model.fingerprint.hex()}) is loaded and warm, computed by {computes} "
+            f"({self.model.verified}), {computes.threads} threads"
         )
         return self.together()
 

@@ -103,17 +103,6 @@ class Parameter:
         return self.accept(value)
 
 
-def _engine(default: str) -> Parameter:
-    return Parameter(
-        "engine",
-        default,
-        "what runs the network: torch; openvino, on a processor, which takes seconds to start; or auto, openvino where "
-        "it is installed and agrees with torch, else torch",
-        choices=("auto", "torch", "openvino"),
-        until_configured=True,
-    )
-
-
 MODEL = (
     Parameter(
         "model",
@@ -121,11 +110,19 @@ MODEL = (
         "name of a model that ships with sicm_ros, or the folder of another",
         until_configured=True,
     ),
+    Parameter(
+        "engine",
+        "auto",
+        "what runs the network: openvino, onnxruntime, torch, or auto, the first of them that is installed and agrees "
+        "with torch in float32",
+        choices=("auto", "openvino", "onnxruntime", "torch"),
+        until_configured=True,
+    ),
     Parameter("device", "cpu", "where the network runs", choices=("cpu", "cuda"), until_configured=True),
     Parameter(
         "threads",
         0,
-        "processor threads of the network; 0 leaves it to torch",
+        "processor threads of the network; 0 takes all cores",
         "threads",
         0,
         256,
@@ -153,7 +150,6 @@ MODEL = (
 
 ENCODER = (
     *MODEL,
-    _engine("auto"),
     Parameter("quality", 0.5, "from fewest bytes to best features", "", 0.0, 1.0, fixed=False),
     Parameter(
         "mode",
@@ -248,7 +244,6 @@ ENCODER = (
 
 DECODER = (
     *MODEL,
-    _engine("torch"),
     Parameter(
         "vehicles",
         [""],

@@ -117,7 +117,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
             print(f"sicm_ros: {text}", file=sys.stderr)
         else:
             node.get_logger().fatal(text)
-    # A worker that is inside torch can't be interrupted; its node is then left as it is.
+    # A worker that is computing can't be interrupted; its node is then left as it is.
     if node is not None and getattr(node, "close", lambda: True)() is not False:
         if executor is not None:
             executor.remove_node(node)
@@ -126,7 +126,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
         node = executor = None
         gc.collect()
     rclpy.try_shutdown()
-    # Everything is said and closed. Unloading torch's libraries would only take time, and crash under a busy worker.
+    # Everything is said and closed. Unloading libraries would only take time, and crash under a busy worker.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status or 0)

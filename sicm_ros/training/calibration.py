@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from sicm_ros.errors import InputError
@@ -19,8 +18,8 @@ from sicm_ros.kitti import StereoFrame, from_detections
 from sicm_ros.kitti.planner import judged
 from sicm_ros.model import load
 from sicm_ros.model.folder import change_config, find_model
+from sicm_ros.network.candidates import reaches_out
 from sicm_ros.network.config import ScoreConfig
-from sicm_ros.network.detector import reaches_out
 
 PLAIN = ScoreConfig(slope=1.0, shift=0.0)
 # Standard deviations of what is to be fitted, around PLAIN, before anything was seen: slope and shift, and what being
@@ -56,8 +55,8 @@ def calibrate(folder: str | Path, frames: Sequence[StereoFrame], qualities: Sequ
                 found = model.decode(packet, frame.calibration).detections
             match = judged(frame.labels, from_detections(found), frame.size[0], min_score=0.0)
             right = np.isin(np.arange(len(found)), match.found)
-            boxes = (torch.from_numpy(a) for a in (found.location, found.dimensions, found.rotation_y))
-            cut = reaches_out(*boxes, frame.calibration.fx, frame.calibration.cx, frame.size[0]).numpy()
+            boxes = found.location, found.dimensions, found.rotation_y
+            cut = reaches_out(*boxes, frame.calibration.fx, frame.calibration.cx, frame.size[0])
             names = np.array([classes.index(name) for name in found.names], np.int64)
             counts = right | match.false
             parts.append(tuple(a[counts] for a in (found.scores, cut, names, right)))
