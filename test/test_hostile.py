@@ -17,7 +17,7 @@ import test_fleet as fleet
 import test_nodes_pipeline as pipeline
 
 from sicm_ros.benchmark.watched import resident_kib
-from sicm_ros.nodes.leftovers import SHARED, remove_leftovers
+from sicm_ros.pipeline.leftovers import SHARED, remove_leftovers
 
 bus, start, diagnostics, model = pipeline.bus, pipeline.start, pipeline.diagnostics, pipeline.model
 codec, packet = fleet.codec, fleet.packet

@@ -33,7 +33,7 @@ BELOW: dict[str, set[str]] = {
     "baseline": {"errors", "config", "geometry", "entropy", "network", "model"},
     "pipeline": {"errors", "files", "bags"},
     "synth": {"errors", "files", "geometry", "kitti"},
-    "nodes": {"errors", "files", "config", "geometry", "bitstream", "bags", "link", "model", "msg"},
+    "nodes": {"errors", "files", "config", "geometry", "bitstream", "bags", "link", "model", "pipeline", "msg"},
     "training": {"errors", "files", "config", "geometry", "entropy", "kitti", "network", "model", "baseline"},
     "benchmark": {
         "errors", "files", "config", "extensions", "geometry", "entropy", "bitstream", "bags", "kitti", "network",

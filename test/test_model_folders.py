@@ -34,7 +34,9 @@ def folder(small_model: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in MODELS.glob("*/config.yaml")))
 def test_models_that_ship_are_what_their_sums_say(name: str):
     listed = [line.split()[1] for line in (MODELS / name / SUMS).read_text().splitlines()]
-    assert listed == sorted(COMPUTED_WITH)
+    assert (
+        set(COMPUTED_WITH) <= set(listed) == {p.name for p in (MODELS / name).iterdir() if p.suffix != ".md"} - {SUMS}
+    )
     done = subprocess.run(["sha256sum", "-c", SUMS], cwd=MODELS / name, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

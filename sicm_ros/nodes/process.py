@@ -79,7 +79,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     from rclpy.signals import SignalHandlerOptions
 
     from sicm_ros.errors import SicmError, printable
-    from sicm_ros.nodes.leftovers import remove_leftovers
+    from sicm_ros.pipeline.leftovers import remove_leftovers
 
     served.set()
     remove_leftovers()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,21 +17,20 @@ SHARED = Path("/dev/shm")
 _LOCK = re.compile(r"fastrtps_(?:port\d+|[0-9a-f]{16})_el")
 
 
+def leftovers(folder: Path = SHARED) -> Iterator[Path]:
+    """Yield the lock of each segment whose process is gone, held by us meanwhile."""
+    locks = sorted(p for p in folder.iterdir() if _LOCK.fullmatch(p.name)) if folder.is_dir() else []
+    for lock in locks:
+        with suppress(OSError), lock.open("rb") as file:  # held, somebody else's, or gone meanwhile
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield lock
+
+
 def remove_leftovers(folder: Path = SHARED) -> int:
     """Remove the segments of processes that have ended; return how many."""
     removed = 0
-    with suppress(OSError):
-        for lock in sorted(folder.iterdir()):
-            if _LOCK.fullmatch(lock.name):
-                with suppress(OSError):  # held, somebody else's, or gone meanwhile
-                    removed += _remove(lock)
-    return removed
-
-
-def _remove(lock: Path) -> bool:
-    with lock.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # While we hold the lock nobody begins to use what it guards.
+    for lock in leftovers(folder):  # while we hold the lock nobody begins to use what it guards
         lock.with_name(lock.name.removesuffix("_el")).unlink(missing_ok=True)
         lock.unlink()
-    return True
+        removed += 1
+    return removed
