@@ -175,10 +175,13 @@ def test_shared_memory_of_the_dead_is_removed_and_of_the_living_is_not(tmp_path:
     for name in names:
         (tmp_path / name).touch()
         (tmp_path / f"{name}_el").touch()
+        os.utime(tmp_path / f"{name}_el", (1, 1))
+    new = tmp_path / "fastrtps_00000000000000ff_el"
+    new.touch()
     with (tmp_path / f"{names[2]}_el").open("rb") as living:
         fcntl.flock(living, fcntl.LOCK_EX)
-        assert remove_leftovers(tmp_path) == 2
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([names[2], f"{names[2]}_el", "other_el", "other_el_el"])
+        assert remove_leftovers(tmp_path) == 1
+    assert {p.name for p in tmp_path.iterdir()} == {new.name, *names[1:], *(f"{name}_el" for name in names[1:])}
     assert remove_leftovers(tmp_path / "nowhere") == 0
 
 

@@ -119,7 +119,7 @@ def _main() -> None:
     job = json.load(sys.stdin)
     model = sicm_ros.load(job["model"], engine=job["engine"])
     results = [model.decode(base64.b64decode(packet)) for packet in job["packets"]]
-    digests = [hashlib.sha256(result.symbols.tobytes()).hexdigest() for result in results]
+    digests = [hashlib.sha256(result.symbols.tobytes()).hexdigest() for result in results if result.symbols is not None]
     print(json.dumps({"digests": digests, "computed": f"{model.engine} in {model.number_type}"}))
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import fcntl
 import re
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 SHARED = Path("/dev/shm")
-_LOCK = re.compile(r"fastrtps_(?:port\d+|[0-9a-f]{16})_el")
+_LOCK = re.compile(r"fastrtps_[0-9a-f]{16}_el")  # ports are small, and may be shared
+NEW = 10.0  # seconds of a lock that may have been made, but not yet taken
 
 
 def leftovers(folder: Path = SHARED) -> Iterator[Path]:
@@ -22,6 +24,8 @@ def leftovers(folder: Path = SHARED) -> Iterator[Path]:
     locks = sorted(p for p in folder.iterdir() if _LOCK.fullmatch(p.name)) if folder.is_dir() else []
     for lock in locks:
         with suppress(OSError), lock.open("rb") as file:  # held, somebody else's, or gone meanwhile
+            if time.time() - lock.stat().st_mtime < NEW:
+                continue
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield lock
 
