@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-# ROS 2 Jazzy with sicm_ros, by the steps of docs/installation.md. It has not been built yet.
+# ROS 2 Jazzy with sicm_ros, by the steps in docs/installation.md. It has not been built yet.
 #   docker build -t sicm_ros . && docker run --rm --network host -v ~/bags:/bags sicm_ros \
 #     ros2 launch sicm_ros pipeline.launch.py bag:=/bags/drive.mcap
 FROM ros:jazzy
@@ -12,7 +12,7 @@ RUN apt-get update && apt-get install -y python3-venv && rosdep update && \
     rosdep install --from-paths src --ignore-src --skip-keys rviz2 -y && \
     rm -rf /var/lib/apt/lists/*
 
-# What Ubuntu has no packages of; torch without CUDA. A newer NumPy or OpenCV would not fit ROS.
+# What Ubuntu does not package; torch without CUDA. A newer NumPy or OpenCV would not match ROS.
 ENV PIP_CONSTRAINT=/ws/src/sicm_ros/without_ros/constraints.txt \
     PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 RUN python3 -m venv --system-site-packages env && touch env/COLCON_IGNORE && source env/bin/activate && \

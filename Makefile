@@ -9,6 +9,8 @@ TORCH_INDEX ?=
 DATA ?=
 LINK ?=
 TESTS ?= test
+WORKERS ?= 2
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,21 +33,26 @@ STAND_INS := $(call stand_ins,vision_msgs tf2_msgs)
 PIP := $(BIN)/python -m pip install --no-compile --constraint without_ros/constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help demo bench test soak lint docs format clean setup workspace
+.PHONY: help demo bench test coverage soak lint docs format clean setup workspace
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
-demo: setup ## the main job on the bag in this repository; DATA=a bag or a KITTI folder, LINK=a link profile
+demo: setup ## the whole chain on the drive in this repository; DATA=a bag or a KITTI folder, LINK=a link profile
 	$(SAY) "Replay, encoder and decoder as three processes; the report goes to demo/report.html"
 	$(BIN)/sicm demo $${SICM_LINK:+"--link=$$SICM_LINK"} $${SICM_DATA:+-- "$$SICM_DATA"}
 
-bench: $(DONE)/bench ## rate and accuracy beside other codecs, on a few rendered frames, in about ten minutes
+bench: $(DONE)/bench ## rate and accuracy compared with other codecs, on a few rendered frames, in about ten minutes
 	$(BIN)/sicm bench run quick --out runs/quick --workers $$(nproc) && $(BIN)/sicm bench report runs/quick
 
-test: setup $(DONE)/test $(WS)/built_for_tests ## the tests, then what was skipped and why; TESTS=test/test_x.py for some of them
+test: setup $(DONE)/test $(WS)/built_for_tests ## the tests, and what was skipped and why; TESTS=test/test_x.py for some, WORKERS=0 for one after the other
 	$(SAY) "Tests, with real node processes over DDS"
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(TESTS)
+
+coverage: setup $(DONE)/test $(WS)/built_for_tests ## which lines the tests run, those in the nodes' processes too
+	$(BIN)/coverage erase
+	-$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE) $(TESTS)
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage report --sort=cover
 
 soak: setup ## three minutes at full speed through the real nodes: memory, losses, latency
 	$(SAY) "400 pairs through encoder and decoder"
@@ -59,14 +66,14 @@ lint: $(DONE)/lint ## style, common mistakes, types
 docs: $(DONE)/docs ## the pages as a site in runs/site; a link that leads nowhere is an error
 	$(BIN)/mkdocs build --strict
 
-format: $(DONE)/lint ## bring the source into our style
+format: $(DONE)/lint ## format the source
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## removes what was set up and made: .venv, ws, demo
+clean: ## remove everything that was set up: .venv, ws, demo
 	rm -rf $(VENV) $(WS) demo *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-setup: $(DONE)/python $(DONE)/ros workspace ## everything that demo and test need, without running them
+setup: $(DONE)/python $(DONE)/ros workspace ## install everything that demo and test need, without running them
 
 $(DONE)/venv:
 	$(SAY) "Step 1 of 4: a Python environment in $(VENV)"
@@ -114,8 +121,8 @@ $(WS)/built_for_tests: $(wildcard without_ros/autoware_perception_msgs/*/* witho
 	@touch $@
 
 $(DONE)/test: pyproject.toml without_ros/constraints.txt | $(DONE)/python
-	$(SAY) "What the tests need beside it: PyTorch, among others"
-	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,onnxruntime]'
+	$(SAY) "What only the tests need: PyTorch, among others"
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,onnxruntime]' pytest-xdist coverage
 	@touch $@
 
 $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python

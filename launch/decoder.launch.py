@@ -15,11 +15,11 @@ def start(request: Request) -> list[Action]:
 def generate_launch_description() -> LaunchDescription:
     return description(
         [
-            Argument("features", "Topic of the feature messages; link/features behind an emulated link.", "features"),
+            Argument("features", "Topic of the feature messages; link/features after an emulated link.", "features"),
             *of_nodes(("decoder",), "model", "device", "vehicles", "min_score", "target_frame", "publish_tf"),
             parameter_file("decoder"),
             *viewer(),
-            Argument("image", "Left images that RViz shows, where they arrive here at all.", "left/image_rect_color"),
+            Argument("image", "Left images that RViz shows, if they arrive here at all.", "left/image_rect_color"),
             *common(),
         ],
         start,

@@ -69,7 +69,7 @@ def generate_launch_description() -> LaunchDescription:
     profile = next(p for p in LINK if p.name == "profile")
     return description(
         [
-            Argument("bag", "Bag to play: .mcap, .db3, .bag or a folder. Neither bag nor kitti: a live camera."),
+            Argument("bag", "Bag to play: .mcap, .db3, .bag or a folder. With neither bag nor kitti: a live camera."),
             Argument("kitti", "KITTI folder to play instead: a raw drive, an object set or an odometry sequence."),
             *of_nodes(("replay",), "preset", "rate", "loop"),
             Argument("left", "Left image topic of a live camera; its camera_info is the topic's sibling.", LEFT),

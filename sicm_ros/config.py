@@ -178,7 +178,7 @@ def _switch(value: Any) -> bool:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ConfigError(f"{value!r}; expected a text (in quotes, if it looks like a number)")
+        raise ConfigError(f"{value!r}; expected a string (in quotes, if it looks like a number)")
     return value
 
 

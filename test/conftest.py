@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import importlib.util
 import os
 import signal
@@ -20,13 +21,37 @@ import pytest
 from sicm_ros.pipeline.domain import own_domain
 
 ROOT = Path(__file__).resolve().parents[1]
+LONGEST = ("test_installed", "test_training", "test_fleet", "test_link_nodes", "test_nodes_pipeline")
 END = 2.0  # seconds that a node may take to end
 AGAIN = 15.0  # seconds after which a service is asked once more
 
 # Before rclpy is imported anywhere, until the tests have ended: only this machine, and a domain that nobody else has.
 _domain = own_domain()
 os.environ.update(_domain.__enter__())
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that workers side by side end together."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run a test marked `alone`, which measures time, while no other worker runs one.
+
+    Locks of files: all share the second. Who wants it alone waits for the others, and holds the first meanwhile, so
+    that none of them begins another test.
+    """
+    how = fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH
+    with open(__file__) as entrance, open(ROOT / "pyproject.toml") as turn:
+        fcntl.flock(entrance, fcntl.LOCK_EX)
+        fcntl.flock(turn, how)
+        fcntl.flock(entrance, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            fcntl.flock(turn, fcntl.LOCK_UN)  # not by closing: a child may have the file too
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +103,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return create(tmp_path_factory.mktemp("model") / "tiny", config)
 
 
+def patience(seconds: float) -> float:
+    """Return how long that may take here and now: longer where others have the processors."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 class Peer:
     """A ROS node of the test's own, served by a thread: what the nodes under test talk to."""
 
@@ -111,7 +141,7 @@ class Peer:
 
     def wait(self, condition: Callable[[], Any], seconds: float = 60.0, what: str = "") -> Any:
         """Waits until the condition holds; returns its value, fails the test if that takes too long."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience(seconds)
         while time.monotonic() < end:
             if value := condition():
                 return value
@@ -228,7 +258,7 @@ class NodeProcess:
 
     def wait_for(self, text: str, seconds: float = 60.0) -> None:
         """Waits until the node has said something; fails the test if it ends before, or doesn't."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience(seconds)
         while text not in self.output:
             assert self.process.poll() is None, f"{self.name} ended before it said {text!r}:\n{self.output}"
             assert time.monotonic() < end, f"{self.name} did not say {text!r} in {seconds} s:\n{self.output}"
@@ -238,7 +268,7 @@ class NodeProcess:
         """Sends a signal; the exit status. Fails the test if the node takes too long or leaves a traceback."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        seconds = END * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # others may have the processors
+        seconds = patience(END)
         try:
             status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:

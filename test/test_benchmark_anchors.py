@@ -71,7 +71,7 @@ def test_no_message_of_an_encoder_is_counted():
 def test_what_an_encoder_refuses_is_told():
     with pytest.raises(InputError, match="quality 64; expected 0 to 63"):
         PictureCodec("vvc").encode(pair(), 64)
-    with pytest.raises(InputError, match="knows no two_view coding"):
+    with pytest.raises(InputError, match="has no mode two_view"):
         PictureCodec("jpeg", "two_view")
     with pytest.raises(InputError, match="libvvenc failed"):
         PictureCodec("vvc", "intra", "no such preset").encode(pair(), 40)

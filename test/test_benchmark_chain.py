@@ -147,7 +147,7 @@ def test_the_report_says_what_was_measured(finished):
 def test_another_data_set_of_the_same_name_is_refused(finished, place):
     _, out = finished
     write_objects(place / "other", FRAMES, seed=1)
-    with pytest.raises(InputError, match="another data set"):
+    with pytest.raises(InputError, match="a data set other than"):
         run.prepare(load_config(place / "config.yaml"), out, {"drive": place / "other"})
 
 

@@ -102,9 +102,9 @@ def test_what_is_packed_comes_back(calibration, included, quality, sequence, fin
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "cut off"),
-        (pack(packet())[:23], "cut off"),
-        (b"JFIF" + pack(packet())[4:], "something else"),
+        (b"", "truncated"),
+        (pack(packet())[:23], "truncated"),
+        (b"JFIF" + pack(packet())[4:], "not a packet"),
         (pack(packet())[:-1], "damaged"),
         (pack(packet()) + b"\0", "damaged"),
         (resealed(pack(packet())[:30]), "ends within its calibration"),
@@ -113,7 +113,7 @@ def test_what_is_packed_comes_back(calibration, included, quality, sequence, fin
         (resealed(pack(packet())[:16] + b"\0\0" + pack(packet())[18:]), "width is 0"),
         (resealed(pack(packet())[:18] + b"\xff\xff" + pack(packet())[20:]), "height is 65535"),
         (resealed(pack(packet())[:24] + b"\0\0\xc0\x7f" + pack(packet())[28:]), "fx is nan"),
-        (resealed(pack(packet())[:12] + b"\0\0\0\0" + pack(packet())[16:]), "isn't the one that its header names"),
+        (resealed(pack(packet())[:12] + b"\0\0\0\0" + pack(packet())[16:]), "does not match its header"),
         (bytes(MAX_PAYLOAD + 100), "more than any packet"),
     ],
 )
@@ -130,7 +130,7 @@ def test_damage_is_named(data, says):
         ({"width": 0}, "width is 0"),
         ({"fingerprint": b"abc"}, "fingerprint of 3 bytes"),
         ({"payload": bytes(MAX_PAYLOAD + 1)}, "payload size"),
-        ({"width": 1241}, "1241 x 375 but their calibration is for 1242 x 375"),
+        ({"width": 1241}, "1241 x 375, but their calibration is for 1242 x 375"),
     ],
 )
 def test_fields_out_of_range_are_refused(fields, says):

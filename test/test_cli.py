@@ -76,6 +76,7 @@ def test_no_command_keeps_a_name_of_its_own_for_input_or_output():
         ("bench stages --quality 0.1 0.5 --pairs in", "bench stages in --quality 0.1 0.5"),
         ("bench soak --data in --pairs 400", "bench soak in --limit 400"),
         ("bench fleet --data in --vehicles 2", "bench fleet in --vehicles 2"),
+        ("calibrate model in --split validation", "calibrate in --model model --split validation"),
     ],
 )
 def test_a_spelling_of_the_release_before_works_and_says_what_to_write(old, new, capsys):

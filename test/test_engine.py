@@ -135,7 +135,7 @@ def test_float32_is_what_nobody_asked_for(small_model, float32, pair):
 
 
 def test_a_type_that_is_wrong_here_is_refused_with_the_layer_named(small_model, wrong_in_bfloat16):
-    with pytest.raises(VerificationError, match=r"layer .*encoder\.linear\.scales\.0 by .* take number_type float32"):
+    with pytest.raises(VerificationError, match=r"layer .*encoder\.linear\.scales\.0 by .* use number_type float32"):
         sicm_ros.load(small_model, number_type="bfloat16")
     sicm_ros.load(small_model, number_type="float32")
 

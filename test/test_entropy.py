@@ -187,13 +187,17 @@ def test_other_processes_decode_the_same_symbols(tmp_path):
     expected = b"".join(x.astype("<i4").tobytes() for x in sent)
     assert (sent[0] == left).all()
     assert np.ptp(left) > 8
+    one_thread, two_threads = {"OMP_NUM_THREADS": "1"}, {"OMP_NUM_THREADS": "2"}
     machines = [
-        ({"OMP_NUM_THREADS": "1"}, "float32", "C", "highest"),
-        ({"OMP_NUM_THREADS": "2"}, "float64", "F", "highest"),
         # Without fused multiply-add, or in other widths: PyTorch's products are MKL's where that is linked in.
-        ({"MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "OPENBLAS_CORETYPE": "Prescott"}, "float32", "F", "highest"),
-        ({"MKL_ENABLE_INSTRUCTIONS": "AVX2", "OPENBLAS_CORETYPE": "Haswell"}, "float32", "C", "highest"),
-        ({"DNNL_DEFAULT_FPMATH_MODE": "BF16"}, "float32", "C", "medium"),
+        (
+            {**one_thread, "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "OPENBLAS_CORETYPE": "Prescott"},
+            "float32",
+            "F",
+            "highest",
+        ),
+        ({**two_threads, "MKL_ENABLE_INSTRUCTIONS": "AVX2", "OPENBLAS_CORETYPE": "Haswell"}, "float64", "C", "highest"),
+        ({**two_threads, "DNNL_DEFAULT_FPMATH_MODE": "BF16"}, "float32", "C", "medium"),
     ]
     runs = [
         subprocess.Popen(

@@ -114,7 +114,7 @@ def test_several_qualities_give_a_curve_of_bytes_and_ap(dataset, tmp_path, monke
     assert high["depth_error_percent_10_to_30_m"] == pytest.approx(1, abs=0.05)
     assert high["matched_cars_10_to_30_m"] == 42
     printed = capsys.readouterr().out
-    assert "bytes a pair" in printed
+    assert "bytes per pair" in printed
     assert "uncompressed" in printed
 
 
@@ -173,10 +173,10 @@ def test_files_give_figures_as_json_and_table(tmp_path, capsys):
     assert set(figures["Cyclist"]["3d"]) == {"0.50", "0.25"}
     captured = capsys.readouterr()
     assert "100.00 [100.0, 100.0]" in captured.out
-    assert "1 with labels alone are left out" in captured.err
+    assert "1 frames that only have labels are left out" in captured.err
 
     (tmp_path / "labels" / "000007.txt").unlink()
-    with pytest.raises(InputError, match=r"000007\.txt is missing; expected the labels of"):
+    with pytest.raises(InputError, match=r"000007\.txt is missing; expected the labels for"):
         sicm_evaluate(*files)
     with pytest.raises(InputError, match="expected one with a text file for each frame"):
         sicm_evaluate("--labels", tmp_path / "labels", "--detections", tmp_path / "nowhere")

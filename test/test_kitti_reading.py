@@ -107,7 +107,7 @@ def test_boxes_in_the_left_cameras_frame_project_as_p2_projects_those_of_the_fil
         (CALIBRATION.replace("P3:", "P9:"), "no line 'P3:'"),
         (CALIBRATION.replace("P2: 7.2", "P2: x7.2"), "line 3: P2: could not convert"),
         (CALIBRATION.replace("P2: ", "P2: 1 "), "line 3: P2 has 13 numbers; expected 12"),
-        (CALIBRATION.replace("P2: 7.215400000000e+02", "P2: nan"), "line 3: P2 holds a number that is not finite"),
+        (CALIBRATION.replace("P2: 7.215400000000e+02", "P2: nan"), "line 3: P2 has a number that is not finite"),
         (CALIBRATION.replace("P3: 7.215", "P3: 8.215"), "expected the same"),
         (CALIBRATION.replace("P2", "P4").replace("P3", "P2").replace("P4", "P3"), "exchanged"),
         (CALIBRATION.replace("P2: 7.2", "P2: -7.2"), "expected positive"),
@@ -257,7 +257,7 @@ def test_archives_are_read_as_they_are_and_in_other_processes(tmp_path):
         np.testing.assert_array_equal(a.right, b.right)
         np.testing.assert_array_equal(a.labels.location, b.labels.location)
     (root / "data_object_velodyne.zip").write_bytes(b"not a zip")
-    with pytest.raises(InputError, match=r"data_object_velodyne\.zip can't be read"):
+    with pytest.raises(InputError, match=r"data_object_velodyne\.zip cannot be read"):
         open_kitti(root)
 
 
@@ -312,7 +312,7 @@ def test_what_is_missing_or_contradictory_is_named(tmp_path):
 
     refused(lambda root: (root / "image_3" / "000001.png").unlink(), "frame '000001' has no image_3")
     refused(lambda root: (root / "calib" / "000001.txt").unlink(), "frame '000001' has no calib")
-    refused(lambda root: (root / "image_2" / "000001.png").write_bytes(b""), "can't be read as a picture")
+    refused(lambda root: (root / "image_2" / "000001.png").write_bytes(b""), "cannot be read as an image")
     refused(lambda root: picture(root / "image_3" / "000001.png", 0, (60, 20)), "60 x 20 pixels; expected 64 x 20")
     refused(lambda root: picture(root / "image_2" / "000001.jpg"), "same frame's")
     refused(lambda root: objects(root / "more", ["000001"]), "frame of the same name")
@@ -409,7 +409,7 @@ def test_odometry_sequences_are_read_with_their_times(tmp_path):
     (folder / "times.txt").write_text("")
     assert open_kitti(folder)[0].stamp is None
     (folder / "image_3" / "000000.png").unlink()
-    with pytest.raises(InputError, match="expected the right picture"):
+    with pytest.raises(InputError, match="expected the right image"):
         open_kitti(folder)
 
 

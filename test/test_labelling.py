@@ -35,7 +35,7 @@ class Found:
 
 
 class Teacher:
-    def detect_uncompressed(self, left, right, calibration) -> Found:
+    def detect_uncompressed(self, pair) -> Found:
         return Found(detections(0.9, 0.3, 0.05))
 
 

@@ -217,9 +217,9 @@ def test_what_cannot_be_started_is_said_before_anything_is(ros_installed, name, 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [1\n  b", "is no ROS parameter file at line 2: "),
-        ("- 1\n- 2", "is no ROS parameter file; expected /**: ros__parameters: name: value"),
-        ("/**: 7", "is no ROS parameter file; expected"),
+        ("a: [1\n  b", "is not a ROS parameter file at line 2: "),
+        ("- 1\n- 2", "is not a ROS parameter file; expected /**: ros__parameters: name: value"),
+        ("/**: 7", "is not a ROS parameter file; expected"),
         ("/**:\n  ros__parameters:\n    quality: 3", "quality is 3.0; expected a number from 0 to 1"),
         ("encoder:\n  ros__parameters:\n    adaptive: often", "adaptive is often; expected true or false"),
     ],
@@ -277,7 +277,7 @@ def test_time_is_simulated_only_where_something_publishes_it(ros_installed, tmp_
 def test_a_misspelt_argument_is_named(launched):
     launch = launched("pipeline.launch.py", f"bag:={DRIVE}", "qualty:=0.5")
     assert launch.wait(120) == 1
-    assert "there is no argument qualty (perhaps quality); `ros2 launch -s sicm_ros pipeline" in launch.output
+    assert "unknown argument qualty (perhaps quality); `ros2 launch -s sicm_ros pipeline" in launch.output
     assert "process started" not in launch.output
 
 
@@ -415,7 +415,7 @@ def test_a_node_that_fails_ends_the_launch_with_exit_status_1(launched, tmp_path
     assert f"{tmp_path / 'missing.mcap'}: no such bag or folder" in missing.output
     assert launch.wait(240) == 1
     assert "the model can't be loaded: no model 'nosuch'" in launch.output
-    assert " ended with exit status 2, so all ends; its last message says why" in launch.output
+    assert " ended with exit status 2, so everything ends; its last message says why" in launch.output
 
 
 @pytest.mark.timeout(240)
@@ -428,7 +428,7 @@ def test_ctrl_c_and_a_killed_node_end_all(launched):
     live.process.send_signal(signal.SIGINT)
     assert live.wait(90) == 0
     assert killed.wait(90) == 1
-    assert "the replay ended with signal 9, so all ends" in killed.output
+    assert "the replay ended with signal 9, so everything ends" in killed.output
 
 
 def _wait_for(launch: Launched, text: str) -> None:

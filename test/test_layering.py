@@ -34,10 +34,12 @@ BELOW: dict[str, set[str]] = {
     "pipeline": {"errors", "files", "bags"},
     "synth": {"errors", "files", "geometry", "kitti"},
     "nodes": {"errors", "files", "config", "geometry", "bitstream", "bags", "link", "model", "pipeline", "msg"},
-    "training": {"errors", "files", "config", "geometry", "entropy", "kitti", "network", "model", "baseline"},
     "benchmark": {
         "errors", "files", "config", "extensions", "geometry", "entropy", "bitstream", "bags", "kitti", "network",
         "engines", "model", "baseline", "pipeline", "synth",
+    },
+    "training": {
+        "errors", "files", "config", "geometry", "entropy", "kitti", "network", "model", "baseline", "benchmark",
     },
     "demo": {"errors", "files", "geometry", "bags", "pipeline", "benchmark"},
 }  # fmt: skip

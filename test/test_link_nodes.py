@@ -148,6 +148,7 @@ def test_the_decoder_reports_what_arrives_and_drops_what_is_too_old(chain: Chain
     chain.set("decoder", max_age_ms=0.0)
 
 
+@pytest.mark.alone
 def test_each_second_of_the_stream_keeps_to_the_target(chain: Chain):
     from rclpy.serialization import serialize_message
     from sicm_ros.msg import CompressedStereoFeatures
@@ -176,6 +177,7 @@ def test_each_second_of_the_stream_keeps_to_the_target(chain: Chain):
     assert abs(whole / target - 1) < 0.03
 
 
+@pytest.mark.alone
 def test_a_link_that_drops_to_a_quarter_is_followed_and_made_good_within_three_seconds(bus, start, model, diagnostics):
     """Encoder, link and decoder, `adaptive`: the queue of a narrow link is short, and soon the old rate is back."""
     from rclpy.serialization import serialize_message

@@ -50,13 +50,11 @@ def _few_threads():
 def test_correlation_is_the_mean_product_at_each_disparity(disparities, groups):
     left, right = torch.randn(2, 8, 3, 12), torch.randn(2, 8, 3, 12)
     volume = correlate(left, right, disparities, groups).reshape(2, groups, disparities, 3, 12)
+    expected = torch.zeros_like(volume)
     for d in range(disparities):
         for g in range(groups):
-            for u in range(12):
-                expected = torch.zeros(2, 3)
-                if u >= d:
-                    expected = (left[:, g::groups, :, u] * right[:, g::groups, :, u - d]).mean(1)
-                torch.testing.assert_close(volume[:, g, d, :, u], expected, atol=1e-5, rtol=1e-4)
+            expected[:, g, d, :, d:] = (left[:, g::groups, :, d:] * right[:, g::groups, :, : 12 - d]).mean(1)
+    torch.testing.assert_close(volume, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_gathering_with_certain_weights_shifts_the_right_view():
@@ -314,7 +312,7 @@ def _perfect_maps(target, h, w):
     st.floats(0.2, 1.0),
     st.floats(-2, 2),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_perfect_maps_give_back_the_box(x, z, ry, name, baseline, offset):
     """Targets and decoding are inverse to each other, whatever the rig."""
     width, height = 864, 192

@@ -289,7 +289,9 @@ def test_a_cv_bridge_that_does_worse_is_not_used(monkeypatch: pytest.MonkeyPatch
         message.encoding = "yuv422"  # only cv_bridge knows it
         assert (images.rgb(message, "left") == 7).all()
         message.encoding = "bayer_rggb16"
-        with pytest.raises(images.ImageError, match="left: encoding 'bayer_rggb16' is not read: unknown conversion"):
+        with pytest.raises(
+            images.ImageError, match="left: encoding 'bayer_rggb16' is not supported: unknown conversion"
+        ):
             images.rgb(message, "left")
     finally:
         images.through_bridge.cache_clear()

@@ -55,7 +55,7 @@ def test_other_words_are_refused_with_what_was_expected(table, name, word):
 
 
 def test_numbers_are_no_texts_and_the_remedy_is_said():
-    with pytest.raises(InputError, match=r"""model is 7; expected a text; .* quotes of its own: "'7'\""""):
+    with pytest.raises(InputError, match=r"""model is 7; expected a string; .* its own quotes: "'7'\""""):
         parameter(ENCODER, "model").accept(7)
 
 
@@ -80,7 +80,7 @@ def test_a_node_that_cannot_start_says_why_in_one_line(ros_installed, tmp_path):
         ("--ros-args", "-r", "__ns:=/1x"): "'-r __ns:=/1x'",
         ("--ros-args", "--params-file", str(broken)): str(broken),
         ("--ros-args", "--params-file", str(tmp_path / "nosuch.yaml")): "nosuch.yaml",
-        ("--loss", "0.5"): "unexpected arguments: --loss 0.5; parameters are set as in --ros-args -p",
+        ("--loss", "0.5"): "unexpected arguments: --loss 0.5; set parameters as in --ros-args -p",
     }
     running = {
         arguments: subprocess.Popen(
@@ -114,8 +114,8 @@ def test_whole_numbers_serve_for_numbers_and_misspelt_parameters_are_named(peer,
     names = GetParameters.Request(names=["loss", "delay_ms", "profile"])
     loss, delay, profile = peer.call(GetParameters, "/link/get_parameters", names).values
     assert (loss.double_value, delay.double_value, profile.string_value) == (0.0, 30.0, "lte")
-    assert "there is no parameter bandwith_kbit_s (perhaps bandwidth_kbit_s), so it has no effect" in node.output
-    assert "no parameter quality" not in node.output  # the encoder's: one file may serve all nodes
+    assert "unknown parameter bandwith_kbit_s (perhaps bandwidth_kbit_s); it has no effect" in node.output
+    assert "unknown parameter quality" not in node.output  # the encoder's: one file may serve all nodes
 
 
 def test_a_callback_that_fails_is_logged_and_the_node_goes_on(ros_installed):

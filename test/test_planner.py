@@ -91,7 +91,7 @@ def test_the_table_of_detection_files_and_the_sheet_of_a_model(small_model, tmp_
         "--json", str(tmp_path / "model.json"),
     ]  # fmt: skip
     assert main(arguments) == 0
-    assert "false alarms a frame" in capsys.readouterr().out
+    assert "false alarms per frame" in capsys.readouterr().out
     of_model = json.loads((tmp_path / "model.json").read_text())["points"][0]["planner"]
     assert of_model["frames"] == 2
     files = [

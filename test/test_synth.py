@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -403,25 +404,20 @@ def written(renderer, tmp_path_factory):
     return recipe, folder
 
 
-def test_the_same_seed_gives_the_same_files_however_many_workers(written, tmp_path):
-    recipe, folder = written
-    assert sum(generate(recipe, tmp_path, workers=2)) == 2
-    for where in FOLDERS:
-        ours, theirs = (sorted((root / where).iterdir()) for root in (folder, tmp_path))
-        assert [p.name for p in ours] == [p.name for p in theirs]
-        for a, b in zip(ours, theirs, strict=True):
-            assert a.read_bytes() == b.read_bytes(), f"{where}/{a.name} differs"
-
-
 @pytest.mark.filterwarnings("ignore:a rendering process died")
-def test_frames_of_a_process_that_died_are_rendered_again(tmp_path):
-    recipe = WorldRecipe(4, seed=9, width=208, height=64)
-    rendering = generate(recipe, tmp_path, workers=2)
+def test_the_same_seed_gives_the_same_files_however_many_processes_render_and_die(written, tmp_path):
+    recipe, folder = written
+    rendering = generate(replace(recipe, frames=4), tmp_path, workers=2)
     done = next(rendering)
     for child in multiprocessing.active_children():
         child.kill()
     assert done + sum(rendering) == 4
     assert len(KittiObjects(tmp_path)) == 4
+    for where in FOLDERS:
+        ours, theirs = (sorted((root / where).iterdir()) for root in (folder, tmp_path))
+        assert [p.name for p in ours] == [p.name for p in theirs[:2]]
+        for a, b in zip(ours, theirs):
+            assert a.read_bytes() == b.read_bytes(), f"{where}/{a.name} differs"
 
 
 def test_kittis_reader_reads_what_was_written(written):

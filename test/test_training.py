@@ -37,7 +37,42 @@ CONFIGS = sorted(p.name[:-5] for p in resources.files("sicm_ros.training").joinp
 
 @pytest.fixture(scope="module")
 def drive(tmp_path_factory):
-    return write_objects(tmp_path_factory.mktemp("drive"), 3)
+    return write_objects(tmp_path_factory.mktemp("drive") / "drive", 3)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_samples():
+    """What a codec's transform is fitted on: there are three pairs to draw from."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loop, "FEATURE_SAMPLES", 12)
+        yield
+
+
+@pytest.fixture(scope="module")
+def detector(drive, tmp_path_factory):
+    """A detector, trained from ImageNet's backbone."""
+    return train(tiny(drive, tmp_path_factory.mktemp("detector")))
+
+
+@pytest.fixture(scope="module")
+def codec(drive, detector, tmp_path_factory):
+    """A codec of the detector's features, trained on data that is not free."""
+    return train(tiny(drive, tmp_path_factory.mktemp("codec"), "lite_codec", f"start={detector}", "data.0.free=false"))
+
+
+CYCLIST_AND_CAR = "network.detector.classes={Cyclist: [1.7, 0.6, 1.8], Car: [1.5, 1.6, 3.9]}"
+
+
+@pytest.fixture(scope="module")
+def detector_of_two(drive, tmp_path_factory):
+    """A detector of two classes."""
+    return train(tiny(drive, tmp_path_factory.mktemp("two"), "lite_detector", CYCLIST_AND_CAR))
+
+
+@pytest.fixture(scope="module")
+def codec_from_nothing(drive, tmp_path_factory):
+    """A codec whose teacher learnt nothing."""
+    return train(tiny(drive, tmp_path_factory.mktemp("nothing"), "lite_codec"))
 
 
 def tiny(drive, tmp_path, name="lite_detector", *more):
@@ -45,7 +80,7 @@ def tiny(drive, tmp_path, name="lite_detector", *more):
     return load_config(
         name,
         [
-            f"data={sets}", "validation=[]", f"out={tmp_path / name}", f"cache={tmp_path / 'packed'}", "start=null",
+            f"data={sets}", "validation=[]", f"out={tmp_path / name}", f"cache={drive.parent / 'packed'}", "start=null",
             "network.input_width=256", "network.input_height=64", "crop_width=128", "steps=4", "batch=2", "workers=0",
             "threads=1", "prior_steps=1",
             "checkpoint_every=2", "validate_every=4", "device=cpu", "mixed_precision=false", *more,
@@ -53,13 +88,11 @@ def tiny(drive, tmp_path, name="lite_detector", *more):
     )  # fmt: skip
 
 
-def test_stages_lead_from_nothing_to_packets_and_ap(drive, tmp_path):
-    detector = train(tiny(drive, tmp_path))
-    codec = train(tiny(drive, tmp_path, "lite_codec", f"start={detector}", "data.0.free=false"))
+def test_stages_lead_from_nothing_to_packets_and_ap(drive, detector, codec, tmp_path):
     joint = train(tiny(drive, tmp_path, "lite_joint", f"start={codec}", f"validation=[{{path: {drive}}}]"))
     model = sicm_ros.load(joint)
     frame = KittiObjects(drive)[0]
-    small, large = (model.encode(frame.left, frame.right, frame.calibration, q) for q in (0.0, 1.0))
+    small, large = (model.encode(frame, q) for q in (0.0, 1.0))
     assert len(small) < len(large)
     assert model.decode(small).symbols.shape == (2, 64, 4, 16)
     log = (tmp_path / "lite_joint" / "log.jsonl").read_text()
@@ -69,24 +102,21 @@ def test_stages_lead_from_nothing_to_packets_and_ap(drive, tmp_path):
     assert [licence_of(folder) for folder in (detector, codec, joint)] == ["free", "non-commercial", "non-commercial"]
 
 
-def test_a_killed_training_goes_on_as_if_it_had_not_stopped(drive, tmp_path, monkeypatch):
-    whole = train(tiny(drive, tmp_path, "lite_codec", f"out={tmp_path / 'whole'}"))
-    config = tiny(drive, tmp_path, "lite_codec", f"out={tmp_path / 'interrupted'}")
+def test_a_killed_training_goes_on_as_if_it_had_not_stopped(drive, codec_from_nothing, tmp_path, monkeypatch):
+    config = tiny(drive, tmp_path, "lite_codec")
     interrupted(monkeypatch, config, 4)
     resumed = train(config)
-    a, b = (load_file(folder / "weights.safetensors") for folder in (whole, resumed))
+    a, b = (load_file(folder / "weights.safetensors") for folder in (codec_from_nothing, resumed))
     for name in a:
         assert torch.equal(a[name], b[name]), name
 
 
-def test_a_codec_follows_a_teacher_that_learnt_more(drive, tmp_path):
-    first = train(tiny(drive, tmp_path, "lite_detector", f"out={tmp_path / 'first'}"))
-    codec = train(tiny(drive, tmp_path, "lite_codec", f"start={first}"))
-    more = f"out={tmp_path / 'more'}", f"start={first}", "seed=1", "learning_rate=0.01"
+def test_a_codec_follows_a_teacher_that_learnt_more(drive, detector, codec, tmp_path):
+    more = f"out={tmp_path / 'more'}", f"start={detector}", "seed=1", "learning_rate=0.01"
     second = train(tiny(drive, tmp_path, "lite_detector", *more, "backbone_rate=0"))
     config = tiny(drive, tmp_path, "lite_joint", f"start={codec}", f"teacher={second}")
     weights = {name: load_file(folder / "weights.safetensors")
-               for name, folder in (("first", first), ("codec", codec), ("second", second))}  # fmt: skip
+               for name, folder in (("first", detector), ("codec", codec), ("second", second))}  # fmt: skip
     network = loop.start_network(config).state_dict()
     for name, was in weights["first"].items():
         if name.startswith("reference.") and was.is_floating_point():
@@ -95,15 +125,14 @@ def test_a_codec_follows_a_teacher_that_learnt_more(drive, tmp_path):
             torch.testing.assert_close(network[name], weights["second"][name].float())
             if "running_" not in name:
                 torch.testing.assert_close(network[own], moved)
-    other = train(tiny(drive, tmp_path, "lite_detector", f"out={tmp_path / 'other'}", f"start={first}"))
+    other = train(tiny(drive, tmp_path, "lite_detector", f"out={tmp_path / 'other'}", f"start={detector}"))
     with pytest.raises(InputError, match="backbone_rate=0"):
         loop.start_network(replace(config, teacher=str(other)))
 
 
-def test_matching_alone_leaves_everything_else_as_it_is(drive, tmp_path):
-    codec = train(tiny(drive, tmp_path, "lite_codec"))
-    matching = train(tiny(drive, tmp_path, "lite_matching", f"start={codec}"))
-    before, after = (load_file(folder / "weights.safetensors") for folder in (codec, matching))
+def test_matching_alone_leaves_everything_else_as_it_is(drive, codec_from_nothing, tmp_path):
+    matching = train(tiny(drive, tmp_path, "lite_matching", f"start={codec_from_nothing}"))
+    before, after = (load_file(folder / "weights.safetensors") for folder in (codec_from_nothing, matching))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert "encoder.stereo.refine.shift.weight" in changed
     assert all(name.startswith("encoder.stereo.") for name in changed)
@@ -112,10 +141,9 @@ def test_matching_alone_leaves_everything_else_as_it_is(drive, tmp_path):
         train(tiny(drive, tmp_path, "lite_matching", *alike))
 
 
-def test_the_detector_of_a_codec_follows_alone_and_learns_new_classes(drive, tmp_path):
-    """Packets stay what they were, while the detector goes from two classes to five after another teacher."""
-    few = "network.detector.classes={Car: [1.5, 1.6, 3.9], Cyclist: [1.7, 0.6, 1.8]}"
-    first = train(tiny(drive, tmp_path, "lite_detector", f"out={tmp_path / 'first'}", few))
+def test_the_detector_of_a_codec_follows_alone_and_learns_new_classes(drive, detector_of_two, tmp_path):
+    """Packets stay what they were, while the detector goes from two classes to four after another teacher."""
+    first = detector_of_two
     codec = train(tiny(drive, tmp_path, "lite_codec", f"start={first}"))
     more = "{Van: [2.2, 1.9, 5.1], Pedestrian: [1.76, 0.66, 0.84]}"
     second = train(
@@ -128,20 +156,18 @@ def test_the_detector_of_a_codec_follows_alone_and_learns_new_classes(drive, tmp
             "learning_rate=0.01",
         )
     )  # fmt: skip
-    assert list(network_config(after).detector.classes) == ["Car", "Cyclist", "Van", "Pedestrian"]
-    assert list(network_config(codec).detector.classes) == ["Car", "Cyclist"]
+    assert list(network_config(after).detector.classes) == ["Cyclist", "Car", "Van", "Pedestrian"]
+    assert list(network_config(codec).detector.classes) == ["Cyclist", "Car"]
     before, now, teacher = (load_file(f / "weights.safetensors") for f in (codec, after, second))
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], now[name])}
     assert changed == {"detector", "reference"}
     assert all(torch.equal(now[name], teacher[name]) for name in now if name.startswith("reference."))
 
 
-def test_a_new_class_begins_as_what_it_is_like_or_as_nothing(drive, tmp_path):
-    few = "network.detector.classes={Cyclist: [1.7, 0.6, 1.8], Car: [1.5, 1.6, 3.9]}"
-    first = train(tiny(drive, tmp_path, "lite_detector", few))
-    config = tiny(drive, tmp_path, "lite_detector", f"start={first}", "network.detector.classes={Van: [2, 2, 5], "
-                  "Pedestrian: [1.76, 0.66, 0.84]}")  # fmt: skip
-    before = load_file(first / "weights.safetensors")["detector.appearance_out.weight"].float()
+def test_a_new_class_begins_as_what_it_is_like_or_as_nothing(drive, detector_of_two, tmp_path):
+    more = "network.detector.classes={Van: [2, 2, 5], Pedestrian: [1.76, 0.66, 0.84]}"
+    config = tiny(drive, tmp_path, "lite_detector", f"start={detector_of_two}", more)
+    before = load_file(detector_of_two / "weights.safetensors")["detector.appearance_out.weight"].float()
     head = loop.start_network(config).detector.appearance_out
     cyclist, car, van, pedestrian, *others = head.weight.detach()
     assert torch.equal(torch.stack([cyclist, car, van]), before[[0, 1, 1]])
@@ -255,7 +281,7 @@ def without_facts(network: dict, facts: set[str]) -> dict:
 def test_every_configuration_that_ships_runs_two_steps(drive, tmp_path, name, monkeypatch):
     config = load_config(name)
     small = [
-        f"data=[{{path: {drive}}}]", "validation=[]", f"out={tmp_path / 'out'}", f"cache={tmp_path / 'packed'}",
+        f"data=[{{path: {drive}}}]", "validation=[]", f"out={tmp_path / 'out'}", f"cache={drive.parent / 'packed'}",
         "crop_width=64", "steps=2", "batch=1", "workers=0", "threads=1", "device=cpu", "mixed_precision=false",
         "start=null", "prior_steps=1",
     ]  # fmt: skip
@@ -276,10 +302,11 @@ def test_the_same_number_gives_the_same_sample_and_another_gives_another(drive, 
 def test_two_processes_may_pack_the_same_data_at_once(drive, tmp_path):
     """As the ranks of `torchrun` do: each is left with all of it, whoever ends first."""
     code = (
-        "import sys; from pathlib import Path; from sicm_ros.training.config import DataSet\n"
-        "from sicm_ros.training.samples import packed\n"
-        "print(sum(packed(DataSet(path=sys.argv[1]), Path(sys.argv[2]), width)"
-        ".read(0)[0].shape[1] for width in range(280, 320, 2)))"
+        "import sys; from pathlib import Path; from sicm_ros.kitti import open_kitti\n"
+        "from sicm_ros.training.pack import PackedPairs, pack\n"
+        "frames, widths = list(open_kitti(sys.argv[1])), range(280, 320, 2)\n"
+        "for width in widths: pack(frames, Path(sys.argv[2], str(width)), width)\n"
+        "print(sum(PackedPairs(Path(sys.argv[2], str(width))).read(0).left.shape[1] for width in widths))"
     )
     words = [sys.executable, "-c", code, str(drive), str(tmp_path / "cache")]
     ranks = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
@@ -297,7 +324,7 @@ def test_a_frame_without_objects_is_drawn_like_any_other(tmp_path):
         path.write_text("")
     config = tiny(folder, tmp_path)
     pair = packed(config.data[0], config.cache, 312).read(0)
-    sample = draw(pair, (192, 64), 1.0, Augmentation(mirror=1.0), np.random.default_rng(0), 1.0)
+    sample = draw(pair, (192, 64), 1.0, Augmentation(mirror=1.0), np.random.default_rng(0))
     assert len(sample.labels) == 0
 
 
@@ -308,7 +335,7 @@ def test_augmented_boxes_stay_on_the_disparity_that_the_pictures_have(drive, tmp
     pairs = packed(config.data[0], config.cache, 312)
     augmentation = Augmentation(mirror=mirror, light=0, vertical=0)
     for seed in range(8):
-        sample = draw(pairs.read(0), (192, 64), 1.0, augmentation, np.random.default_rng(seed), 1.0)
+        sample = draw(pairs.read(0), (192, 64), 1.0, augmentation, np.random.default_rng(seed))
         zoom = sample.calibration.fx / 180.0
         expected = 10 * zoom - sample.calibration.disparity_offset  # the shift is told as an offset
         grey = [image.astype(np.float32).mean(2)[8:-8] for image in (sample.left, sample.right)]
@@ -328,7 +355,7 @@ def test_coded_pictures_lose_detail_and_nothing_else(drive, tmp_path):
     losses = []
     for seed in range(12):
         plain, coded = (
-            draw(pair, (192, 64), 1.0, Augmentation(light=0, coded=coded), np.random.default_rng(seed), 1.0)
+            draw(pair, (192, 64), 1.0, Augmentation(light=0, coded=coded), np.random.default_rng(seed))
             for coded in (0.0, 1.0)
         )
         assert plain.calibration == coded.calibration

@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from backports import zstd
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from sicm_ros.bags.bounds import MOST_METADATA, bound_chunks, check_metadata, unpack_zstd
+from sicm_ros.bags.bounds import MOST_METADATA, bound_chunks, check_metadata
 from sicm_ros.bags.types import typestore
 from sicm_ros.errors import InputError
 from sicm_ros.files import number_of, read_bytes, read_yaml, take_place
 
 SUFFIXES = {".mcap": "mcap", ".db3": "sqlite3"}
 PACKED = (".zstd", ".zst", ".lz4")  # a whole file compressed, as rosbag2's file compression leaves it
+LARGEST = 1 << 28  # bytes of one message: an image of 16384 x 5000 pixels in colour
 MCAP, ZSTD = b"\x89MCAP0\r\n", b"\x28\xb5\x2f\xfd"
 LATCHED = ("/tf_static", "tf_static", "/disparity_offset", "/codec_description")
 _FOREVER = QosTime(9223372036, 854775807)  # RMW_DURATION_INFINITE
@@ -130,7 +132,7 @@ class Bag:
                 return
             connection, stamp, data = item
             if bytes(data[:4]) == ZSTD:  # compressed one by one, which only metadata.yaml tells; CDR begins otherwise
-                data = self._guard(lambda: unpack_zstd(bytes(data)))  # noqa: B023
+                data = self._guard(lambda: _unpacked(data))  # noqa: B023
             if self._ros1:
                 data = bytes(self._guard(lambda: self._as_cdr(data, connection.msgtype)))  # noqa: B023, called at once
             yield BagMessage(connection.topic, connection.msgtype, stamp, bytes(data))
@@ -144,6 +146,15 @@ class Bag:
     def _as_cdr(self, data: bytes, name: str):
         """A ROS 1 message in CDR; the types of pictures and calibrations, whose fields differ by `seq` and by case."""
         return typestore().serialize_cdr(_modern(self._reader.typestore.deserialize_ros1(data, name)), name)
+
+
+def _unpacked(data: bytes) -> bytes:
+    """A message that was compressed by itself. Raises ValueError where it is cut off, or too large for a message."""
+    unpacker = zstd.ZstdDecompressor()
+    unpacked = unpacker.decompress(bytes(data), max_length=LARGEST)
+    if not unpacker.eof:
+        raise ValueError(f"a compressed message that is cut off, or larger than {LARGEST >> 20} MiB")
+    return unpacked
 
 
 def is_bag(path: Path) -> bool:
@@ -270,9 +281,11 @@ class BagWriter:
         if storage is None:
             storage = suffix or "mcap"
         if storage not in SUFFIXES.values() or suffix not in (None, storage):
-            raise InputError(f"{self.path}: storage {storage!r} does not fit; expected mcap (.mcap) or sqlite3 (.db3)")
+            raise InputError(
+                f"{self.path}: storage {storage!r} does not match the name; expected mcap (.mcap) or sqlite3 (.db3)"
+            )
         if self.path.exists() and not overwrite:
-            raise InputError(f"{self.path} exists already; choose another name or ask for --overwrite")
+            raise InputError(f"{self.path} exists already; choose another name or use --overwrite")
         self._single = suffix is not None
         self._connections: dict[tuple[str, str], Any] = {}
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,14 +28,14 @@ _log = logging.getLogger(__name__)
 
 
 class SizeError(CalibrationError):
-    """A picture of another size than its camera_info's, or too small."""
+    """A image of another size than its camera_info's, or too small."""
 
     cause = "size"
 
 
 @dataclass(frozen=True)
 class _Camera:
-    """What one camera_info says of the pictures as they are: after its binning, within its region of interest."""
+    """What one camera_info says of the images as they are: after its binning, within its region of interest."""
 
     topic: str
     width: int
@@ -109,7 +109,7 @@ def stereo_calibration(
 
 
 def _camera(info: Any, topic: str, size: tuple[int, int] | None, remark: Callable[[str], None]) -> _Camera:
-    """Return a camera's projection and size in pixels of the pictures as they are sent."""
+    """Return a camera's projection and size in pixels of the images as they are sent."""
     p = np.asarray(info.p, np.float64).reshape(-1)
     if p.size != 12:
         raise CalibrationError(f"{topic}: the projection matrix p has {p.size} numbers; expected 12")
@@ -147,7 +147,7 @@ def _camera(info: Any, topic: str, size: tuple[int, int] | None, remark: Callabl
 
 
 def _check_rectified(info: Any, topic: str) -> None:
-    """Raise CalibrationError where a camera_info describes pictures that are still to be rectified."""
+    """Raise CalibrationError where a camera_info describes images that are still to be rectified."""
     remedy = (
         "not rectified; rectify with stereo_image_proc (image_proc's RectifyNode) and remap to its image_rect_color, "
         "or say assume_rectified (--assume-rectified) if the images are"

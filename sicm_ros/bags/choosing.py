@@ -13,7 +13,7 @@ from sicm_ros.errors import InputError
 
 # Names of the left and of the right camera, by which one topic's partner is found.
 COUNTERPARTS = (("left", "right"), ("infra1", "infra2"), ("cam0", "cam1"), ("camera0", "camera1"), ("cam_0", "cam_1"))
-_KIND = re.compile(r"_(raw|rect|gray|grey|color|colour)(?=/|_|$)")  # what a camera's folder says of its pictures
+_KIND = re.compile(r"_(raw|rect|gray|grey|color|colour)(?=/|_|$)")  # what a camera's folder says of its images
 LISTED = 12  # topics that an error names
 
 
@@ -67,11 +67,11 @@ def choose(preset: str, topics: Mapping[str, Topic], path: object, left: str = "
     for side, name in (("left", chosen.left), ("right", chosen.right)):
         recorded = images.get(_bare(name.removesuffix("/compressed")))
         if not recorded:
-            raise InputError(f"{path}: no pictures of the {side} camera on {name}; {listed(topics)}")
+            raise InputError(f"{path}: no images of the {side} camera on {name}; {listed(topics)}")
         taken = name if left and name in recorded else _fullest(recorded, topics)
         rest = [f"{other} has {topics[other].count}" for other in recorded if other != taken]
         if rest and topics[taken].type not in (topics[other].type for other in recorded if other != taken):
-            notes.append(f"{taken} has {topics[taken].count} pictures, {', '.join(rest)}")
+            notes.append(f"{taken} has {topics[taken].count} images, {', '.join(rest)}")
         sides.append(taken)
     why = "; ".join([why, *notes])
     others = [(_fullest(images[a], topics), _fullest(images[b], topics)) for a, b in pairs]
@@ -116,7 +116,7 @@ def arguments(left: str, right: str) -> str:
 
 
 def _fullest(recorded: list[str], topics: Mapping[str, Topic]) -> str:
-    """Of raw and compressed copies the one with more pictures; raw where they are alike."""
+    """Of raw and compressed copies the one with more images; raw where they are alike."""
     return max(recorded, key=lambda name: (topics[name].count, -len(name)))
 
 
@@ -157,9 +157,7 @@ def _guess(
     remedy = f"name both by --left and --right; {listed(topics)}"
     lonely = [name for name in images if any(word in name for pair in COUNTERPARTS for word in pair)]
     if lonely and len(images) == 1:
-        raise InputError(
-            f"{path}: pictures of one camera only (/{lonely[0]}); a stereo pair is needed; {listed(topics)}"
-        )
+        raise InputError(f"{path}: images of only one camera (/{lonely[0]}); a stereo pair is needed; {listed(topics)}")
     if len(images) > 1:
         raise InputError(f"{path}: no two image topics are a pair by their names; {remedy}")
     raise InputError(f"{path}: no stereo pair of image topics in it; {listed(topics)}")

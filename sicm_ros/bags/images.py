@@ -56,14 +56,16 @@ def rgb_from_image(message, topic: str = "image") -> np.ndarray:
     """
     encoding = message.encoding
     if encoding not in LAYOUTS:
-        raise InputError(f"{topic}: encoding {encoding!r} is not read; convert to one of {', '.join(sorted(LAYOUTS))}")
+        raise InputError(
+            f"{topic}: encoding {encoding!r} is not supported; convert to one of {', '.join(sorted(LAYOUTS))}"
+        )
     channels, size = LAYOUTS[encoding]
     height, width = int(message.height), int(message.width)
     step = int(message.step) or width * channels * size
     data = np.frombuffer(message.data, np.uint8)
     if height < 1 or width < 1 or step < width * channels * size or len(data) < height * step:
         raise InputError(
-            f"{topic}: {len(data)} bytes do not hold a {width} x {height} {encoding} image of {step} bytes a row"
+            f"{topic}: {len(data)} bytes are not a {width} x {height} {encoding} image with {step} bytes per row"
         )
     rows = data[: height * step].reshape(height, step)[:, : width * channels * size]
     if size == 2:
@@ -97,7 +99,9 @@ def rgb_from_compressed(message, topic: str = "image") -> np.ndarray:
     except cv2.error:  # more pixels than OpenCV takes in any format (sicm_ros/__init__.py)
         image = None
     if image is None:
-        raise InputError(f"{topic}: {len(data)} bytes of format {message.format!r} are no picture that OpenCV decodes")
+        raise InputError(
+            f"{topic}: {len(data)} bytes of format {message.format!r} are not an image that OpenCV can decode"
+        )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

@@ -23,7 +23,7 @@ def from_kitti(
     overwrite: bool = False,
     progress: bool = True,
 ) -> int:
-    """Writes a KITTI drive as a stereo bag; returns the number of pairs.
+    """Write a KITTI drive as a stereo bag; return the number of pairs.
 
     The bag holds both pictures and their camera_info (conformant to ROS stereo), tf_static of both cameras, labels
     where there are any, and the rig's disparity offset. Both pictures of a pair have one stamp.
@@ -38,8 +38,8 @@ def from_kitti(
         overwrite: replace an existing bag.
         progress: show a bar.
     """
-    frames = open_kitti(source)
-    frames = frames if limit is None else frames[:limit]
+    all_frames = open_kitti(source)
+    frames = all_frames if limit is None else all_frames[:limit]
     drive = KittiSource(Path(source), frames, compress, quality)
     with (
         BagWriter(out, storage, overwrite) as bag,

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Left and right pictures that belong together, by their stamps: the one rule of nodes, replay and tools.
+"""Left and right images that belong together, by their stamps: the one rule of nodes, replay and tools.
 
 Not message_filters: its synchroniser calls back inside its lock, never fires at a tolerance of zero, stalls when a
 looped bag jumps back in time, and pairs a picture with its partner's neighbour where the tolerance exceeds half of the
@@ -30,7 +30,7 @@ SKIPPED = 4  # pairs of later pictures after which a picture's partner was lost
 
 @dataclass(eq=False)
 class _Waiting(Generic[T]):
-    """A picture without a partner.
+    """A image without a partner.
 
     Attributes:
         number: of arrival, on its side.
@@ -46,7 +46,7 @@ class _Waiting(Generic[T]):
 
 
 class StereoPairer(Generic[T]):
-    """Gives each picture the nearest one of the other side, whatever the order in which they arrive.
+    """Gives each image the nearest one of the other side, whatever the order in which they arrive.
 
     The tolerance is kept below half of the period, which is measured: at 60 Hz two pictures that are one period apart
     are within 30 ms, and no pair. Before the period is known, only pictures that are a pair at any rate are paired
@@ -77,17 +77,17 @@ class StereoPairer(Generic[T]):
 
     @property
     def period(self) -> int | None:
-        """Nanoseconds between two pictures of one camera, as far as it was measured; None before."""
+        """Nanoseconds between two images of one camera, as far as it was measured; None before."""
         # The lower quartile: where pictures were lost distances are multiples, where stamps jitter some are short.
         return sorted(self._spacings)[(len(self._spacings) - 1) // 4] if self._spacings else None
 
     @property
     def undecided(self) -> bool:
-        """Whether pictures wait that `settle` would pair."""
+        """Whether images wait that `settle` would pair."""
         return len(self._spacings) < MEASURED and bool(self._candidates(self._guess()))
 
     def add(self, side: str, stamp: int, picture: T) -> list[tuple[T, T]]:
-        """Take a picture (its stamp in nanoseconds); return the pairs (left, right) that it completes."""
+        """Take a image (its stamp in nanoseconds); return the pairs (left, right) that it completes."""
         recent = self._recent[side]
         if recent and 0 < stamp - recent[-1] < PAUSE:
             self._spacings.append(stamp - recent[-1])
@@ -134,7 +134,7 @@ class StereoPairer(Generic[T]):
         return self.tolerance if period is None else min(self.tolerance, int(HALF * period))
 
     def _candidates(self, limit: int) -> list[tuple[int, _Waiting[T]]]:
-        """Left pictures that have a partner, the nearest first."""
+        """Left images that have a partner, the nearest first."""
         found = [(self._nearest("left", item, limit), item) for item in self._waiting["left"]]
         return sorted(
             ((abs(other.stamp - item.stamp), item) for other, item in found if other is not None), key=lambda c: c[0]
@@ -156,7 +156,7 @@ class StereoPairer(Generic[T]):
         return pairs
 
     def _nearest(self, side: str, item: _Waiting[T], limit: int) -> _Waiting[T] | None:
-        """The other side's nearest picture to an item; of several, the one that came last."""
+        """The other side's nearest image to an item; of several, the one that came last."""
         best = None
         for other in self._waiting[SIDES[side == "left"]]:
             apart = abs(other.stamp - item.stamp)

@@ -30,7 +30,7 @@ def deserialize(data: bytes, type: str) -> Any:
     try:
         return typestore().deserialize_cdr(data, type)
     except Exception as error:  # whatever rosbags meets in bytes that it wasn't made for
-        raise InputError(f"{len(data)} bytes are no {type} ({error.__class__.__name__}: {error})") from None
+        raise InputError(f"{len(data)} bytes are not a {type} ({error.__class__.__name__}: {error})") from None
 
 
 def _new(type: str, **fields: Any) -> Any:

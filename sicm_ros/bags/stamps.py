@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from statistics import median
+from typing import Literal
 
+HEADER = 16  # bytes that a serialised message with a header has at least
 STANDSTILL = 3  # pictures of one camera with one stamp, after which its stamps are no times
 
 
@@ -29,12 +31,12 @@ def with_stamp(data: bytes, stamp: int) -> bytes:
     return data[:4] + seconds + (stamp % 10**9).to_bytes(4, order) + data[12:]
 
 
-def _order(data: bytes):
+def _order(data: bytes) -> Literal["little", "big"]:
     return "little" if data[1] & 1 else "big"
 
 
 class Stamps:
-    """Tells which time to take for a picture: its stamp, or that of its arrival where its camera sets none.
+    """Tells which time to take for a image: its stamp, or that of its arrival where its camera sets none.
 
     Args:
         remark: told once, in words, where stamps are no use.
@@ -50,7 +52,7 @@ class Stamps:
         self._arrived: dict[str, int] = {}
 
     def time(self, topic: str, stamp: int, arrival: int) -> int:
-        """Return the time of a picture, nanoseconds, from its header stamp and from when it arrived."""
+        """Return the time of a image, nanoseconds, from its header stamp and from when it arrived."""
         last, times = self._last.get(topic, (None, 0))
         times = times + 1 if stamp == last else 1
         first = topic not in self._last
@@ -68,7 +70,7 @@ class Stamps:
 
 
 def rate_of(stamps: Sequence[int], otherwise: float = 10.0) -> float:
-    """Return the rate, Hz, of pictures with these stamps (nanoseconds); `otherwise` where they tell none.
+    """Return the rate, Hz, of images with these stamps (nanoseconds); `otherwise` where they tell none.
 
     By the median of the steps forward: a clock that was set, a pause or a lost picture doesn't change it.
     """

@@ -21,7 +21,7 @@ from sicm_ros.bags.choosing import choose, listed
 from sicm_ros.bags.images import rgb_from_compressed, rgb_from_image
 from sicm_ros.bags.pairing import DEPTH, SIDES, TOLERANCE, StereoPairer
 from sicm_ros.bags.presets import IMAGES, KITTI_RIGS
-from sicm_ros.bags.stamps import Stamps, frame_in, stamp_in, with_stamp
+from sicm_ros.bags.stamps import HEADER, Stamps, frame_in, stamp_in, with_stamp
 from sicm_ros.errors import CalibrationError, InputError
 from sicm_ros.geometry import ImagePair, StereoCalibration
 
@@ -93,7 +93,7 @@ class StereoSource(ABC):
 
     @property
     def topics(self) -> tuple[str, str]:
-        """Topics of the left and the right pictures."""
+        """Topics of the left and the right images."""
         suffix = "/compressed" if self.compressed else ""
         return LEFT + suffix, RIGHT + suffix
 
@@ -117,14 +117,14 @@ class StereoSource(ABC):
         """
         self.lost.clear()
         problem: InputError | None = None
-        good = 0
+        good = failed = 0
         for pair in self._serialised(start):
             try:
                 read = self._read(*pair)
             except InputError as error:
-                problem = error
+                problem, failed = error, failed + 1
                 self.lost["calibration" if isinstance(error, CalibrationError) else "image"] += 1
-                if not good and (self.lost.total() >= FAILURES or isinstance(error, CalibrationError)):
+                if not good and (failed >= FAILURES or isinstance(error, CalibrationError)):
                     raise
                 self.remark(f"left out: {error}")
                 continue
@@ -137,7 +137,7 @@ class StereoSource(ABC):
             raise problem or InputError(f"{self.path}: {self._unpaired()}")
 
     def _serialised(self, start: float) -> Iterator[tuple[BagMessage, BagMessage, ros.Boxes | None]]:
-        """Left and right picture of each pair, each behind its camera_info, and the labels."""
+        """Left and right image of each pair, each behind its camera_info, and the labels."""
         infos: dict[str, Any] = {}
         labels: dict[int, ros.Boxes] = {}
         self._shifts: deque[int] = deque(maxlen=KEPT)
@@ -167,7 +167,7 @@ class StereoSource(ABC):
     def _unpaired(self) -> str:
         """Why there is no pair, in words."""
         if not self._shifts:
-            return "pictures of one camera only, from there on"
+            return "images of only one camera, from there on"
         apart = min(map(abs, self._shifts)) * 1e-9
         return (
             f"no left and right image in it have the same time: the stamps are {apart:.3f} s and more apart, the "
@@ -175,7 +175,7 @@ class StereoSource(ABC):
         )
 
     def _read(self, left: tuple, right: tuple, labels: ros.Boxes | None) -> RecordedPair:
-        """A pair as arrays. Raises InputError where a picture or the calibration is no good."""
+        """A pair as arrays. Raises InputError where a image or the calibration is no good."""
         decode = rgb_from_compressed if self.compressed else rgb_from_image
         images = []
         for (message, _), topic in zip((left, right), self.named):
@@ -203,7 +203,7 @@ class StereoSource(ABC):
 
     @property
     def named(self) -> tuple[str, str]:
-        """Names of the left and the right pictures as a person knows them, for errors."""
+        """Names of the left and the right images as a person knows them, for errors."""
         return self.topics
 
     @property
@@ -281,7 +281,7 @@ class KittiSource(StereoSource):
         self.disparity_offset = frames[0].calibration.disparity_offset
 
     def stamp(self, index: int) -> int:
-        """Stamp of a frame's pictures, nanoseconds."""
+        """Stamp of a frame's images, nanoseconds."""
         stamp = self.frames[index].stamp
         if stamp is None:
             return EPOCH + index * PERIOD
@@ -299,7 +299,7 @@ class KittiSource(StereoSource):
             stamp = self.stamp(index)
             if stamp <= last:
                 raise InputError(
-                    f"{self.path}: time goes back at {self.frames[index].name}: it holds several drives, name one"
+                    f"{self.path}: time goes back at {self.frames[index].name}: the folder has several drives; name one"
                 )
             last = stamp
             if stamp < first + start * 1e9:
@@ -408,7 +408,9 @@ class BagSource(StereoSource):
         stamps = Stamps(self.remark)
         held: deque[BagMessage] = deque()
         for message in self.bag.messages(names, start=begin):
-            if message.topic in self._infos:
+            if message.topic in sides and len(message.data) < HEADER:
+                self.remark(f"left out: a message of {message.topic} that is cut off")
+            elif message.topic in self._infos:
                 infos[sides[message.topic]].append(message)
             else:
                 held.append(message)
@@ -418,7 +420,7 @@ class BagSource(StereoSource):
             yield from self._renamed(message, names, infos, stamps)
 
     def _described(self, message: BagMessage, infos: dict[str, deque[BagMessage]]) -> bool:
-        """Whether all is there that is to come before a message; a picture's own camera_info may be behind it."""
+        """Whether all is there that is to come before a message; a image's own camera_info may be behind it."""
         if self._rig is not None or message.topic not in self.named:
             return True
         index = self.named.index(message.topic)
@@ -430,7 +432,7 @@ class BagSource(StereoSource):
     def _renamed(
         self, message: BagMessage, names: dict[str, str], infos: dict[str, deque[BagMessage]], stamps: Stamps
     ) -> Iterator[BagMessage]:
-        """A message under our name; a picture behind a camera_info of its own stamp."""
+        """A message under our name; a image behind a camera_info of its own stamp."""
         if message.topic not in self.named:
             yield replace(message, topic=names[message.topic])
             return
@@ -482,7 +484,7 @@ class BagSource(StereoSource):
         return self.bag.decode(self._first_message(topic))
 
     def _size(self) -> tuple[int, int]:
-        """Width and height of the first left picture, pixels."""
+        """Width and height of the first left image, pixels."""
         picture = self._first(self._left)
         if not self.compressed:
             return int(picture.width), int(picture.height)
@@ -523,7 +525,7 @@ class BagSource(StereoSource):
         )
 
     def _rectified_by_name(self, infos: list) -> bool:
-        """Whether the topics say that their pictures are rectified, though camera_info has distortion.
+        """Whether the topics say that their images are rectified, though camera_info has distortion.
 
         That is image_proc's ordinary output: beside its image_rect_color lies the camera_info that it rectified by.
         """

@@ -43,7 +43,7 @@ FALL = 1.2  # variance falls with the square of the frequency to this power
 
 
 def cosine_blocks(count: int) -> Tensor:
-    """(count, 3, BLOCK, BLOCK): orthonormal patterns of colour and frequency, those that vary most in pictures."""
+    """Return (count, 3, BLOCK, BLOCK): orthonormal patterns of colour and frequency, those that vary most in images."""
     rows = cosine_rows(BLOCK)
     colours = torch.tensor(COLOURS)
     colours = colours / colours.norm(dim=1, keepdim=True)
@@ -55,7 +55,7 @@ def cosine_blocks(count: int) -> Tensor:
 
 
 def _widths(config: PictureCodecConfig) -> tuple[int, int, int]:
-    """Channels at strides 4, 8 and 16."""
+    """Return channels at strides 4, 8 and 16."""
     return config.width * 3 // 4, config.width, config.width
 
 
@@ -85,7 +85,7 @@ class PictureEncoder(nn.Module):
             self.linear.weight.copy_(cosine_blocks(latent) / latent_magnitude(latent))
 
     def forward(self, pictures: Tensor, quality: Tensor) -> Tensor:
-        """(2B, 3, H, W), left views first, and quality (2B,) -> (2B, M, H / 16, W / 16)."""
+        """Map (2B, 3, H, W), left views first, and quality (2B,) to (2B, M, H / 16, W / 16)."""
         x = self.units(pictures)
         x = self.join(torch.cat([x, quality_plane(quality, x)], 1))
         return self.linear(pictures) + self.to_latent(x)
@@ -120,13 +120,15 @@ class PictureDecoder(nn.Module):
             self.linear.weight.copy_(patterns[..., None, None])
 
     def forward(self, latents: Tensor, quality: Tensor) -> Tensor:
-        """(2B, M, h, w), left views first, and quality (2B,) -> (2B, 3, 16h, 16w)."""
+        """Map (2B, M, h, w), left views first, and quality (2B,) to (2B, 3, 16h, 16w)."""
         x = self.units(self.enter(torch.cat([latents, quality_plane(quality, latents)], 1)))
         return F.pixel_shuffle(self.linear(latents), BLOCK) + x
 
 
 def latent_magnitude(channels: int) -> float:
-    """Of the coefficients of an orthonormal transform of pixels of variance one, if so many of them hold nearly all."""
+    """Return the magnitude of the coefficients of an orthonormal transform of pixels of variance one, if so many of
+    them hold nearly all.
+    """
     return math.sqrt(3 * BLOCK**2 / channels)
 
 
@@ -158,13 +160,13 @@ class StereoPictureNetwork(nn.Module):
         self.prior = StereoPrior(config.prior)
 
     def analyse(self, pictures: Tensor, quality: Tensor) -> Tensor:
-        """Pictures (2B, 3, H, W), 0 to 255, and quality (B,) -> latents (2B, M, H / 16, W / 16) in quantisation steps,
-        not yet rounded.
+        """Map pictures (2B, 3, H, W), 0 to 255, and quality (B,) to latents (2B, M, H / 16, W / 16) in quantisation
+        steps, not yet rounded.
         """
         return self.encoder((pictures - MEAN) / DEVIATION, quality.repeat(2)) * self.gain.of_views(quality)
 
     def synthesise(self, symbols: Tensor, quality: Tensor) -> Tensor:
-        """Rounded latents (2B, M, H / 16, W / 16) and quality (B,) -> pictures (2B, 3, H, W), 0 to 255."""
+        """Map rounded latents (2B, M, H / 16, W / 16) and quality (B,) to pictures (2B, 3, H, W), 0 to 255."""
         return self._synthesise(symbols, quality).clamp(0, 255)
 
     def _synthesise(self, symbols: Tensor, quality: Tensor) -> Tensor:
@@ -173,12 +175,12 @@ class StereoPictureNetwork(nn.Module):
     # Training
 
     def rate(self, pictures: Tensor, quality: Tensor) -> Tensor:
-        """(B,) estimated bits of each pair, with gradients for the prior alone."""
+        """Return (B,) estimated bits of each pair, with gradients for the prior alone."""
         with torch.no_grad():
             left, right = self.analyse(pictures, quality).chunk(2)
         return self.prior(left, right, quality_levels(quality)).bits
 
     def code(self, pictures: Tensor, quality: Tensor) -> CodedPair:
-        """The whole chain, differentiable: the prior rounds (straight through) and estimates the rate."""
+        """Run the whole chain, differentiable: the prior rounds (straight through) and estimates the rate."""
         coded = self.prior(*self.analyse(pictures, quality).chunk(2), quality_levels(quality))
         return CodedPair(self._synthesise(torch.cat([coded.left, coded.right]), quality), coded.bits)

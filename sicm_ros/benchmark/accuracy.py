@@ -3,7 +3,8 @@
 
 frames -> coder -> streams -> coder, detector -> detections (KITTI files) -> AP of all frames, with intervals
 
-The one chain of every evaluation: `sicm evaluate` measures a model by it, `sicm bench run` every other codec too.
+The one chain of every evaluation: `sicm evaluate` measures a model by it, `sicm bench run` every other codec too, and a
+training its network (`training.validation`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sicm_ros.benchmark.association import overlapping
-from sicm_ros.benchmark.coders import Coder, Found, Ours, Uncompressed
+from sicm_ros.benchmark.coders import Coder, Found, of_model
 from sicm_ros.benchmark.coverage import ERRORS, coverage
 from sicm_ros.benchmark.point import Point
 from sicm_ros.benchmark.reliability import reliability
@@ -57,7 +58,7 @@ def measure(
     unlabelled = [frame.name for frame in frames if not frame.labelled]
     if unlabelled or not len(frames):
         raise InputError(f"{len(frames)} frames, {len(unlabelled)} of them without labels; expected labelled ones")
-    coder: Coder = Uncompressed() if quality is None else Ours(model, quality)
+    coder = of_model(model, quality)
     sizes = _done(folder)
     for part in ("detections", "errors"):
         (folder / part).mkdir(parents=True, exist_ok=True)
@@ -123,7 +124,7 @@ def judge(
         replicates: resampled sets of frames behind the intervals.
         errors: folder of `<frame>.txt`, the detections' standard deviations in the same order; None without any.
     """
-    labels = [frame.labels for frame in frames]
+    labels = [frame.truth for frame in frames]
     found = [
         read_labels(detections / f"{frame.name}.txt", scored=True).moved(frame.source.left_origin_shift)
         for frame in frames
@@ -170,7 +171,7 @@ def _detections(found: Labels, errors: np.ndarray) -> Detections:
     """A frame's detections as they were before they became a file of KITTI's."""
     classes = np.array([NAMES.index(name) for name in found.names], np.int64)
     return Detections(
-        classes, found.scores, found.location, found.dimensions, found.rotation_y, found.image_boxes, errors
+        classes, found.certainty, found.location, found.dimensions, found.rotation_y, found.image_boxes, errors
     )
 
 
@@ -188,7 +189,7 @@ def _done(folder: Path) -> dict[str, tuple[float, float]]:
                 name, size, bpp = line.strip().rsplit(",", 2)
                 sizes[name] = int(size), float(bpp)
             except ValueError:
-                raise InputError(f"{path}, line {number}: {line.strip()!r}; delete {folder} to begin anew") from None
+                raise InputError(f"{path}, line {number}: {line.strip()!r}; delete {folder} to start again") from None
     return sizes
 
 
@@ -200,7 +201,7 @@ def depth_errors(labels: Labels, detections: Labels, near: float = NEAR, far: fl
     """
     cars = labels[labels.names == "Car"]
     found = detections[detections.names == "Car"]
-    found = found[np.argsort(-found.scores, kind="stable")]
+    found = found[np.argsort(-found.certainty, kind="stable")]
     taken = overlapping(found.image_boxes, cars.image_boxes)
     depth = cars.location[taken[taken >= 0], 2]
     errors = 100 * np.abs(found.location[taken >= 0, 2] - depth) / depth

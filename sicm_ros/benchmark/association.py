@@ -11,7 +11,7 @@ LEAST_OVERLAP = 0.5  # intersection over union in the image, above which two box
 
 
 def nearest_free(apart: np.ndarray) -> np.ndarray:
-    """Each row in turn, so the best detection first, takes the nearest column that is still free.
+    """Let each row in turn, so the best detection first, take the nearest column that is still free.
 
     Args:
         apart: (N, M), any measure of distance; inf where two can't be the same.
@@ -30,7 +30,7 @@ def nearest_free(apart: np.ndarray) -> np.ndarray:
 
 
 def overlapping(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Each image box (N, 4), best first, takes the free one of the others (M, 4) that it overlaps most.
+    """Let each image box (N, 4), best first, take the free one of the others (M, 4) that it overlaps most.
 
     Depth itself has no say in what is what, then. int (N,): the other one's row, -1 where none overlaps by more than
     LEAST_OVERLAP.

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from sicm_ros.benchmark import page
-from sicm_ros.benchmark.codecs import PictureCodec
+from sicm_ros.benchmark.codecs import Mode, PictureCodec
 from sicm_ros.benchmark.coders import CodedPictures, Coder, Ours
 from sicm_ros.benchmark.comparison import ABOVE, WIDTH, jpeg
 from sicm_ros.benchmark.drift import NEAR, Drift, drift
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 OURS = "ours"
 QUALITIES = (0.2, 0.5, 0.8)
 # Codec, mode, preset, qualities at the camera's size, and at the detector's own.
-ANCHORS = (
+ANCHORS: tuple[tuple[str, Mode, str, tuple[float, ...], tuple[float, ...]], ...] = (
     ("jpeg", "intra", "", (10, 40), (10, 40)),
     ("webp", "intra", "", (), (0, 20)),
     ("jxl", "intra", "", (), (15, 5)),
@@ -197,8 +197,8 @@ def _tree(row: Row, rate: float) -> dict:
 
 
 def _page(report: DriveReport, tree: dict, model: Model, threads: int) -> str:
-    titles = ("codec, size, quality", "bytes a pair", "kbit/s", "encode, ms", "decode and detect, ms")
-    titles += ("agreement, F1", "kept", "lost", "new", "moved by, m")
+    titles = ["codec, size, quality", "bytes per pair", "kbit/s", "encode, ms", "decode and detect, ms"]
+    titles += ["agreement, F1", "kept", "lost", "new", "moved by, m"]
     rows = []
     for row, facts in zip(report.rows, tree["codecs"]):
         cells = [f"{label_of(row.anchor)}, {row.variant}, {row.quality:g}", f"{row.bytes:,.0f}"]
@@ -207,21 +207,21 @@ def _page(report: DriveReport, tree: dict, model: Model, threads: int) -> str:
         rows.append((*cells, page.number(row.drift.displacement, ".2f")))
     marks = ["ours" if row.anchor == OURS else "" for row in report.rows]
     key = (
-        '<p class="key"><i style="background:var(--label)"></i>detections on uncompressed pictures'
+        '<p class="key"><i style="background:var(--label)"></i>detections on uncompressed images'
         '<i style="background:var(--detection)"></i>detections on what was received</p>'
     )
     sheets = "".join("".join(page.panel(*panel) for panel in sheet) + "<hr>" for sheet in report.sheets)
-    body = page.card(page.table(titles, rows, marks), "Bytes, time, and how far detections drift")
+    body = page.card(page.table(titles, rows, marks), "Bytes, time, and drift of detections")
     body += page.card(key + sheets, "The same pairs at about equal bits")
     method = (
-        f"{report.pairs} pairs of the drive, evenly spread, {report.rate:.1f} Hz. Bytes are whole streams, headers "
-        "included (ours: with the calibration), both views together.",
-        f"Drift: detections with score {LIKELY} and more against those of the uncompressed network on uncompressed "
-        f"pictures; the same object: same class and at most {NEAR:g} m apart, seen from above. No labels here: "
-        "agreement says how little the coding changes, not how right the detector is.",
-        f"Times: medians, {threads} threads. The other encoders and decoders run as processes of ffmpeg (JPEG: in this "
-        "one), whose start counts in; `sicm bench speed` takes it off.",
+        f"{report.pairs} pairs of the drive, evenly spread, {report.rate:.1f} Hz. Bytes are whole streams with headers "
+        "(ours: with the calibration), both views together.",
+        f"Drift: detections with a score of at least {LIKELY} against those of the uncompressed network on "
+        f"uncompressed images. The same object has the same class and is at most {NEAR:g} m apart, seen "
+        "from above. Without labels, agreement says how little coding changes, not how right the detector is.",
+        f"Times: medians, {threads} threads. The other encoders and decoders run as ffmpeg processes (JPEG: in this "
+        "one), whose start-up time is included; `sicm bench speed` subtracts it.",
     )
     name = Path(report.source).name
     subtitle = f"model {model.name} ({model.fingerprint.hex()}), {tree['detections_on_uncompressed']} detections on "
-    return page.page(f"{name}: what it costs to send", subtitle + "uncompressed pictures", body, method)
+    return page.page(f"{name}: what it costs to send", subtitle + "uncompressed images", body, method)

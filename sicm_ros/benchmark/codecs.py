@@ -88,7 +88,7 @@ class Codec:
     decoder: str = ""
 
     def check(self) -> None:
-        """Raise DependencyError if the encoder is missing."""
+        """Accept: it is always there."""
         ffmpeg.need_encoder(self.encoder)
 
     def encode(self, images: np.ndarray, request: EncodingRequest, rate: float) -> bytes:
@@ -116,7 +116,7 @@ class Jpeg(Codec):
     """JPEG by OpenCV: no process has to be started for it."""
 
     def check(self) -> None:
-        """It is always there."""
+        """Accept: it is always there."""
 
     def encode(self, images: np.ndarray, request: EncodingRequest, rate: float) -> bytes:
         words = [cv2.IMWRITE_JPEG_QUALITY, round(request.quality), cv2.IMWRITE_JPEG_OPTIMIZE, 1]
@@ -125,7 +125,7 @@ class Jpeg(Codec):
     def decode(self, stream: bytes, threads: int) -> np.ndarray:
         image = cv2.imdecode(np.frombuffer(stream, np.uint8), cv2.IMREAD_COLOR)
         if image is None:
-            raise InputError(f"jpeg: {len(stream)} bytes are no JPEG that OpenCV decodes")
+            raise InputError(f"jpeg: {len(stream)} bytes are not a JPEG that OpenCV can decode")
         return np.ascontiguousarray(image[None, ..., ::-1])
 
     @property
@@ -230,7 +230,7 @@ class PictureCodec:
 
     def __post_init__(self) -> None:
         if not self.row.video and self.mode != "intra":
-            raise InputError(f"codec {self.codec} knows no {self.mode} coding; expected intra")
+            raise InputError(f"codec {self.codec} has no mode {self.mode}; expected intra")
 
     @property
     def row(self) -> Codec:
@@ -238,7 +238,7 @@ class PictureCodec:
         return codec_of(self.codec)
 
     def check(self) -> None:
-        """Raise DependencyError if the encoder is missing."""
+        """Accept: it is always there."""
         self.row.check()
 
     def encode(self, images: np.ndarray, quality: float) -> list[bytes]:

@@ -71,6 +71,11 @@ class Ours:
         return [[detector.decode(streams[0]).detections] for detector in detectors]
 
 
+def of_model(model: Model, quality: float | None) -> Coder:
+    """Return a model's own coder at a quality, 0 to 1; for None the one that compresses nothing."""
+    return Uncompressed() if quality is None else Ours(model, quality)
+
+
 @dataclass(frozen=True)
 class CodedPictures:
     """A codec of pictures, at the camera's size or at that of the detector's input (width, height)."""
@@ -90,7 +95,7 @@ class CodedPictures:
             view = self._view(frame.calibration)
             pictures += [frame.left, frame.right] if view is None else [view.apply(frame.left), view.apply(frame.right)]
         if len({picture.shape for picture in pictures}) > 1:
-            raise InputError("pictures of a sequence differ in size; a video has one")
+            raise InputError("the images of a sequence differ in size; a video needs one size")
         return self.codec.encode(np.stack(pictures), self.quality)
 
     def decode(self, frames: Sequence[StereoPair], streams: list[bytes]) -> list[ImagePair]:
@@ -98,7 +103,7 @@ class CodedPictures:
         calibrations = [self._calibration(frame.calibration) for frame in frames]
         decoded = self.codec.decode(streams, calibrations[0].width, calibrations[0].height)
         if len(decoded) != 2 * len(frames):
-            raise InputError(f"{self.codec.codec}: {len(decoded)} pictures decoded; expected {2 * len(frames)}")
+            raise InputError(f"{self.codec.codec}: {len(decoded)} images decoded; expected {2 * len(frames)}")
         return [ImagePair(decoded[2 * i], decoded[2 * i + 1], k) for i, k in enumerate(calibrations)]
 
     def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
@@ -139,8 +144,8 @@ class CodedFeatures:
                 (channels, config.input_height // stride, config.input_width // stride)
                 for channels, stride in zip(config.channels, (4, 8, 16))
             )
-            features = tuple(self.codec.decode(streams, shapes))
-            found.append([detector.detect_features(features, frame.calibration).detections])
+            fine, middle, coarse = self.codec.decode(streams, shapes)
+            found.append([detector.detect_features((fine, middle, coarse), frame.calibration).detections])
         return found
 
 

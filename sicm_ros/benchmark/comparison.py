@@ -33,35 +33,33 @@ class Panel:
 
 
 def equal_bits(results: DatasetResults, count: int = 3) -> list[Measured]:
-    """A point of ours and, of the best `count` anchors there, the points with about as many bytes.
+    """Return a point of ours and, of the best `count` anchors there, the points with about as many bytes.
 
     Ours is the cheapest that lies within a point of uncompressed pictures, or else its best one. An anchor that needs
     more bytes than that at its least stands with its least.
     """
-    ours = sorted(results.curves[OURS], key=lambda m: m.point.bytes_per_pair)
+    ours = sorted(results.curves[OURS], key=lambda m: m.size)
     best = max(ours, key=lambda m: m.ap("AP3D"))
     goal = results.uncompressed.ap("AP3D") - 1 if results.uncompressed else best.ap("AP3D")
     chosen = next((m for m in ours if m.ap("AP3D") >= goal), best)
-    size = chosen.point.bytes_per_pair
+    size = chosen.size
     rivals = []
     for name in results.anchors:
         if any(m.setting.video for m in results.curves[name]):
             continue  # a pair of a video has no bytes of its own
         points = results.curves[name]
-        affordable = [m for m in points if m.point.bytes_per_pair <= 1.1 * size]
+        affordable = [m for m in points if m.size <= 1.1 * size]
         rivals.append(
-            max(affordable, key=lambda m: m.ap("AP3D", HEADLINE))
-            if affordable
-            else min(points, key=lambda m: m.point.bytes_per_pair)
+            max(affordable, key=lambda m: m.ap("AP3D", HEADLINE)) if affordable else min(points, key=lambda m: m.size)
         )
-    rivals.sort(key=lambda m: (m.point.bytes_per_pair > 1.1 * size, -m.ap("AP3D", HEADLINE)))
+    rivals.sort(key=lambda m: (m.size > 1.1 * size, -m.ap("AP3D", HEADLINE)))
     return [chosen, *rivals[:count]]
 
 
 def busiest(results: DatasetResults, count: int) -> list[StereoFrame]:
-    """The frames with most labelled cars, of different drives where names tell them."""
+    """Return the frames with most labelled cars, of different drives where names tell them."""
     frames = [frames_of(results.config.path, results.config.split).frame(name) for name in results.names]
-    frames.sort(key=lambda frame: -int(((frame.labels.names == "Car") & (frame.labels.occluded < 2)).sum()))
+    frames.sort(key=lambda frame: -int(((frame.truth.names == "Car") & (frame.truth.occluded < 2)).sum()))
     chosen: dict[str, StereoFrame] = {}
     for frame in frames:
         drive = frame.name.rpartition("_")[0] or frame.name
@@ -70,7 +68,7 @@ def busiest(results: DatasetResults, count: int) -> list[StereoFrame]:
 
 
 def panels(results: DatasetResults, frame: StereoFrame, points: Sequence[Measured], out: Path) -> list[Panel]:
-    """One frame through each point's codec, from the files of a run's folder."""
+    """Return panels of one frame through each point's codec, from the files of a run's folder."""
     return [_panel(frame, m, out / results.name / m.setting.folder) for m in points]
 
 
@@ -80,14 +78,14 @@ def _panel(frame: StereoFrame, measured: Measured, folder: Path) -> Panel:
     streams = [path.read_bytes() for path in files]
     detections = read_labels(folder / measured.setting.key(measured.detector) / f"{frame.name}.txt", scored=True)
     detections = detections.moved(frame.source.left_origin_shift)
-    detections = detections[detections.scores >= LIKELY]
+    detections = detections[detections.certainty >= LIKELY]
     picture, calibration = frame.left, frame.calibration
     if isinstance(coder, (CodedPictures, LearnedPictures)):
         (pair,) = coder.decode([frame], streams)
         picture, calibration = pair.left, pair.calibration
     else:  # no picture is sent: the camera's own, pale, behind the boxes
         picture = cv2.addWeighted(picture, 0.6, np.full_like(picture, 255), 0.4, 0)
-    labels = _boxes(frame.labels)
+    labels = _boxes(frame.truth)
     height = round(picture.shape[0] * WIDTH / picture.shape[1])
     picture = cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_LINEAR)
     picture = draw_boxes(picture, labels, calibration, LABEL)
@@ -102,5 +100,5 @@ def _boxes(labels: Labels) -> Labels:
 
 
 def jpeg(picture: np.ndarray, quality: int = 82) -> bytes:
-    """uint8 RGB to JPEG."""
+    """Encode uint8 RGB as JPEG."""
     return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import resources
+from importlib.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
@@ -79,11 +80,13 @@ class AnchorConfig(Config):
     def check(self) -> None:
         row = None if self.codec in ("features", "learned") else codec_of(self.codec)
         if self.mode != "intra" and not (row and row.video):
-            raise ValueError(f"{self.codec} knows one mode; expected intra, which is the default")
+            raise ValueError(f"{self.codec} has only one mode; expected intra, the default")
         if self.codec == "features" and set(self.qualities) != {"input"}:
-            raise ValueError("features have the size of the detector's input; expected qualities: {input: [...]}")
+            raise ValueError(
+                "features always have the size of the detector's input; expected qualities: {input: [...]}"
+            )
         if (self.codec == "learned") != (self.model is not None):
-            raise ValueError("a learned codec needs model, the folder of its weights, and no other codec has one")
+            raise ValueError("a learned codec needs model, the folder of its weights; other codecs have none")
         low, high = (0, 1) if self.codec == "learned" else (row or codec_of("vvc")).range
         for values in self.qualities.values():
             for value in values:
@@ -146,11 +149,11 @@ class BenchmarkConfig(Config):
 def load_config(source: str | Path) -> BenchmarkConfig:
     """A configuration that ships, by name, or of a file. InputError names what is wrong with it."""
     shipped = resources.files("sicm_ros.benchmark").joinpath("configs")
-    path = Path(source)
+    path: Path | Traversable = Path(source)
     if not path.is_file():
         names = sorted(p.name[:-5] for p in shipped.iterdir() if p.name.endswith(".yaml"))
         if str(source) not in names:
-            raise InputError(f"no configuration {str(source)!r}: neither a file nor one of {', '.join(names)}")
+            raise InputError(f"no configuration {str(source)!r}; expected a file or one of {', '.join(names)}")
         path = shipped.joinpath(f"{source}.yaml")
     try:
         return BenchmarkConfig.parse(read_yaml(path.read_text()))

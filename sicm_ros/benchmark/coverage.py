@@ -33,7 +33,7 @@ class Coverage:
 
 
 def coverage(labels: Sequence[Labels], detections: Sequence[Detections]) -> Coverage:
-    """Compares the errors of boxes with what `Detections.errors` says, of the same frames.
+    """Compare the errors of boxes with what `Detections.errors` says, of the same frames.
 
     Which box is which label is decided in the image, so that depth itself has no say; boxes below LIKELY, which nobody
     gets, and those of unknown error are left out.
@@ -49,7 +49,7 @@ def coverage(labels: Sequence[Labels], detections: Sequence[Detections]) -> Cove
 
 
 def _ratios(labels: Labels, found: Detections) -> np.ndarray:
-    """(M, 4): errors over their standard deviations, of a frame's M boxes that have a label."""
+    """Return (M, 4): errors over their standard deviations, of a frame's M boxes that have a label."""
     labels = labels[labels.has_box & np.isin(labels.names, CLASSES)]
     found = found.take((np.asarray(found.scores) >= LIKELY) & np.isfinite(found.errors).all(1))
     taken = overlapping(found.image_boxes, labels.image_boxes)

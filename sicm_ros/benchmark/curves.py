@@ -30,7 +30,7 @@ class Front:
 
     @classmethod
     def of(cls, *variants: Sequence[tuple[float, float]]) -> Front:
-        """The Pareto front of curves of (bytes a pair, AP) points, each made monotone first."""
+        """Return the Pareto front of curves of (bytes a pair, AP) points, each made monotone first."""
         best, kept = -np.inf, []
         points = [point for curve in variants for point in _monotone(curve)]
         for size, ap in sorted(points, key=lambda point: (point[0], -point[1])):
@@ -43,7 +43,7 @@ class Front:
         return len(self.sizes)
 
     def ap_at(self, size: float) -> float | None:
-        """AP for at most so many bytes a pair; None if the codec can't do with so few."""
+        """Return AP for at most so many bytes a pair; None if the codec can't do with so few."""
         if not len(self) or size < self.sizes[0]:
             return None
         if size >= self.sizes[-1] or len(self) == 1:
@@ -51,7 +51,7 @@ class Front:
         return float(PchipInterpolator(np.log10(self.sizes), self.ap)(np.log10(size)))
 
     def size_at(self, ap: float) -> float | None:
-        """Bytes a pair for an AP: None if never reached, the first point's if the curve begins above it."""
+        """Return bytes a pair for an AP: None if never reached, the first point's if the curve begins above it."""
         if not len(self) or ap > self.ap[-1]:
             return None
         if ap <= self.ap[0] or len(self) == 1:
@@ -60,7 +60,7 @@ class Front:
 
 
 def _monotone(curve: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The increasing curve that is nearest to the points, in squares of AP."""
+    """Return the increasing curve that is nearest to the points, in squares of AP."""
     if not curve:
         return []
     sizes, ap = np.array(sorted(curve), np.float64).T
@@ -83,7 +83,9 @@ class BdRate:
 
 
 def bd_rate(anchor: Front, test: Front) -> BdRate:
-    """BD-rate of test against anchor, on AP over log10(bytes), PCHIP (Bjontegaard, VCEG-M33; bjontegaard package)."""
+    """Return BD-rate of test against anchor, on AP over log10(bytes), PCHIP (Bjontegaard, VCEG-M33;
+    bjontegaard package).
+    """
     from bjontegaard import bd_rate as delta
 
     if min(len(anchor), len(test)) < LEAST_POINTS:
@@ -104,10 +106,10 @@ def bd_rate(anchor: Front, test: Front) -> BdRate:
 
 
 def kbit_per_s(size: float) -> float:
-    """Of a stream of pairs of so many bytes at 10 Hz."""
+    """Return kbit/s of a stream of pairs of so many bytes at 10 Hz."""
     return size * 8 * RATE / 1000
 
 
 def size_of(kbit: float) -> float:
-    """Bytes a pair of a stream of so many kbit/s at 10 Hz."""
+    """Return bytes a pair of a stream of so many kbit/s at 10 Hz."""
     return kbit * 1000 / 8 / RATE

@@ -35,7 +35,7 @@ class Drift:
 
 
 def drift(uncompressed: Sequence[Detections], coded: Sequence[Detections]) -> Drift:
-    """Compares detections frame by frame: best scores first, each takes the nearest of its class that is still free."""
+    """Compare detections frame by frame: best scores first, each takes the nearest of its class that is still free."""
     kept = lost = new = 0
     distances: list[float] = []
     for a, b in zip(uncompressed, coded, strict=True):

@@ -23,13 +23,13 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def failure_sheet(frames: Sequence[StereoFrame], judged: Sequence[Judged], path: str | Path) -> None:
-    """Writes the sheet as a picture: labels blue, detections red, what each panel is about in its middle.
+    """Write the sheet as a picture: labels blue, detections red, what each panel is about in its middle.
 
     Args:
         judged: of each frame, in the left camera's coordinates.
     """
     missed = [(j.labels.location[i, 2], n, i) for n, j in enumerate(judged) for i in np.flatnonzero(j.missed)]
-    alarms = [(-j.detections.scores[i], n, i) for n, j in enumerate(judged) for i in np.flatnonzero(j.false)]
+    alarms = [(-j.detections.certainty[i], n, i) for n, j in enumerate(judged) for i in np.flatnonzero(j.false)]
     count = COLUMNS * ROWS
     halves = []
     for title, cases, of_labels in (
@@ -64,7 +64,7 @@ def _panel(frame: StereoFrame, judged: Judged, index: int, of_labels: bool) -> n
     z = objects.location[index, 2]
     text = f"{objects.names[index]} at {z:.1f} m"
     text += ", cut" if of_labels and judged.cut[index] else ""
-    text += "" if of_labels else f", {objects.scores[index]:.2f}"
+    text += "" if of_labels else f", {objects.certainty[index]:.2f}"
     labels = judged.labels[judged.labels.has_box]
     picture = draw_boxes(frame.left, labels, frame.calibration, LABEL, thickness=1)
     picture = draw_boxes(picture, judged.detections, frame.calibration, DETECTION, captions=True, thickness=1)
@@ -81,7 +81,7 @@ def _panel(frame: StereoFrame, judged: Judged, index: int, of_labels: bool) -> n
 
 
 def _cropped(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The picture around a box, as large as a panel."""
+    """Return the picture around a box, as large as a panel."""
     height, width = picture.shape[:2]
     wide = min(width, max(LEAST_WIDTH, 2 * (box[2] - box[0]), 1.3 * (box[3] - box[1]) * PANEL[0] / PANEL[1]))
     high = wide * PANEL[1] / PANEL[0]

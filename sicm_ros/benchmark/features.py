@@ -98,13 +98,15 @@ class FeatureCodec:
         scales = [as_array(scale) for scale in features]
         ranges = np.array([[scale.min(), scale.max()] for scale in scales], np.float16)
         if not np.isfinite(ranges).all():
-            raise InputError("features exceed what a float16 holds; the feature anchor can't code this model's")
+            raise InputError(
+                "features exceed the range of float16; the feature anchor cannot code this model's features"
+            )
         steps = (1 << BITS) - 1
         coded = []
         for scale, (low, high) in zip(scales, ranges.astype(np.float32)):
             levels = (scale - low) * (steps / max(high - low, 1e-6))
             coded.append(np.rint(levels).clip(0, steps).astype(np.uint16))
-        tiling = Tiling.of(tuple(scale.shape[1:] for scale in scales))
+        tiling = Tiling.of(tuple((c, h, w) for _, c, h, w in (scale.shape for scale in scales)))
         pictures = np.stack([tiling.pack([scale[view] for scale in coded]) for view in range(2)])
         own = "accessunitdelimiter=0:poc0idr=1"
         options = ["-c:v", "libvvenc", "-preset", self.preset, "-qp", f"{quality:g}", "-qpa", "0"]

@@ -19,7 +19,7 @@ OUTPUT = "OUTPUT"
 
 @lru_cache
 def executable() -> str:
-    """Path of ffmpeg; DependencyError if the wheel isn't installed."""
+    """Return the path of ffmpeg; DependencyError if the wheel isn't installed."""
     try:
         from imageio_ffmpeg import get_ffmpeg_exe
 
@@ -35,7 +35,7 @@ def _encoders() -> frozenset[str]:
 
 
 def need_encoder(name: str) -> None:
-    """DependencyError unless this ffmpeg has the encoder (another one may be set by IMAGEIO_FFMPEG_EXE)."""
+    """Raise DependencyError unless this ffmpeg has the encoder (another one may be set by IMAGEIO_FFMPEG_EXE)."""
     if name not in _encoders():
         raise DependencyError(
             f"{executable()} has no encoder {name}: unset IMAGEIO_FFMPEG_EXE, pip install 'imageio-ffmpeg>=0.8'"
@@ -85,7 +85,7 @@ def run(arguments: Sequence[str], data: bytes | np.ndarray, what: str) -> bytes:
 
 
 def encode(pictures: np.ndarray, options: Sequence[str], threads: int, rate: float = RATE) -> bytes:
-    """Frames to a bitstream.
+    """Encode frames to a bitstream.
 
     Args:
         pictures: uint8 (N, height, width, 3) RGB, or uint16 (N, height, width) luma of 10 bits, both sides even.
@@ -106,13 +106,13 @@ def encode(pictures: np.ndarray, options: Sequence[str], threads: int, rate: flo
 
 
 def decode(stream: bytes, form: str, threads: int, decoder: str | None = None) -> np.ndarray:
-    """A bitstream to frames, uint8 (N, height, width, 3) RGB."""
+    """Decode a bitstream to frames, uint8 (N, height, width, 3) RGB."""
     # Portable pixmaps carry their size.
     return _pixmaps(_decode(stream, form, threads, decoder, ["-pix_fmt", "rgb24", "-f", "image2pipe", "-c:v", "ppm"]))
 
 
 def decode_luma(stream: bytes, form: str, threads: int, width: int, height: int) -> np.ndarray:
-    """A bitstream of 10 bits to its luma, uint16 (N, height, width)."""
+    """Decode a bitstream of 10 bits to its luma, uint16 (N, height, width)."""
     raw = _decode(stream, form, threads, None, ["-pix_fmt", "yuv420p10le", "-f", "rawvideo"])
     frames = np.frombuffer(raw, "<u2")
     size = height * width * 3 // 2
@@ -128,7 +128,7 @@ def _decode(stream: bytes, form: str, threads: int, decoder: str | None, sink: l
 
 
 def _pixmaps(data: bytes) -> np.ndarray:
-    """Binary PPM files of one size, one after the other -> frames."""
+    """Split binary PPM files of one size, one after the other, into frames."""
     kind, width, height, most = data[:64].split(None, 4)[:4]  # "P6", size, 255, each followed by one white space
     head = len(kind) + len(width) + len(height) + len(most) + 4
     shape = int(height), int(width), 3
@@ -137,6 +137,6 @@ def _pixmaps(data: bytes) -> np.ndarray:
 
 
 def version() -> str:
-    """First line of `ffmpeg -version`."""
+    """Return first line of `ffmpeg -version`."""
     done = subprocess.run([executable(), "-version"], capture_output=True, text=True)
     return done.stdout.splitlines()[0].split(" Copyright")[0]

@@ -6,17 +6,20 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sicm_ros.errors import DependencyError
 
 try:
     import matplotlib
 except ImportError as error:
-    raise DependencyError(f"pictures need matplotlib ({error}): pip install 'sicm_ros[bench]'") from None
+    raise DependencyError(f"charts need matplotlib ({error}): pip install 'sicm_ros[bench]'") from None
 
 matplotlib.use("Agg")  # no screen, and none of the user's backends
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.axes._secondary_axes import SecondaryAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -31,7 +34,7 @@ _COLOURS = {"ours": "#D55E00", "vvc": "#0072B2", "x265": "#009E73", "svtav1": "#
 _COLOURS |= {"jxl": "#E69F00", "webp": "#999999", "jpeg": "#555555", "feature": "#000000", "stereo": "#B8A800"}
 _MARKERS = {"ours": "o", "vvc": "s", "x265": "^", "svtav1": "v", "avif": "D", "jxl": "P", "webp": "X", "jpeg": "d"}
 _MARKERS |= {"feature": "*", "stereo": "h"}
-_STYLE = {"font.size": 10, "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
+_STYLE: Any = {"font.size": 10, "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
 NEAR = 2.0  # AP points below a front within which a point's interval is drawn
 _OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
@@ -66,10 +69,12 @@ def rate_accuracy(results: DatasetResults, anchors: Sequence[str], bands: Sequen
     return figure
 
 
-def _panel(axis, results: DatasetResults, names: Sequence[str], metric: str, overlap: str, bands) -> None:
+def _panel(
+    axis: Axes, results: DatasetResults, names: Sequence[str], metric: str, overlap: str, bands: Sequence[str]
+) -> None:
     ceiling = results.uncompressed
     if ceiling is not None:
-        axis.axhline(ceiling.ap(metric, overlap), color="#000000", lw=1, ls=(0, (4, 3)), label="uncompressed pictures")
+        axis.axhline(ceiling.ap(metric, overlap), color="#000000", lw=1, ls=(0, (4, 3)), label="uncompressed images")
     others = iter(_OTHERS)
     for name in names:
         points = results.curves.get(name, [])
@@ -86,26 +91,27 @@ def _panel(axis, results: DatasetResults, names: Sequence[str], metric: str, ove
             zorder=5 if name == OURS else 3,
         )  # fmt: skip
         axis.plot(
-            [m.point.bytes_per_pair for m in points], [m.ap(metric, overlap) for m in points],
+            [m.size for m in points], [m.ap(metric, overlap) for m in points],
             ls="", marker=mark, ms=3, alpha=0.3, color=colour,
         )  # fmt: skip
         if name in bands:
-            near = [m for m in points if m.ap(metric, overlap) >= (front.ap_at(m.point.bytes_per_pair) or 0) - NEAR]
+            near = [m for m in points if m.ap(metric, overlap) >= (front.ap_at(m.size) or 0) - NEAR]
             for m in near:
-                axis.plot([m.point.bytes_per_pair] * 2, m.interval(metric, overlap), color=colour, alpha=0.35, lw=1)
+                axis.plot([m.size] * 2, m.interval(metric, overlap), color=colour, alpha=0.35, lw=1)
     axis.set_xscale("log")
     _count_along(axis)
     axis.set_ylim(bottom=0)
     axis.set_ylabel(f"{metric} of cars, moderate, overlap {overlap}, R40 (%)")
     axis.grid(alpha=0.25)
     if metric == next(iter(METRICS)):
-        top = axis.secondary_xaxis("top", functions=(kbit_per_s, size_of))
+        scales: Any = kbit_per_s, size_of  # of arrays as well as of numbers
+        top = axis.secondary_xaxis("top", functions=scales)
         top.set_xscale("log")
         top.set_xlabel("kbit/s at 10 Hz")
         _count_along(top)
 
 
-def _count_along(axis) -> None:
+def _count_along(axis: Axes | SecondaryAxis) -> None:
     """Numbers at 1, 2 and 5 of each decade of the horizontal axis, short enough to stand side by side."""
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter(

@@ -7,9 +7,13 @@ import statistics
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sicm_ros.benchmark.watched import Watched, resident_kib
 from sicm_ros.pipeline.processes import READY, check_ros, expect, processes
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 SETTLING = 3.0  # seconds of full load before counting
 
@@ -42,7 +46,7 @@ class Served:
 def serve(
     source: Path, model: str, vehicles: int, rate: float = 10.0, seconds: float = 10.0, batch: int = 1, threads: int = 1
 ) -> Served:
-    """Measures one decoder process with so many vehicles.
+    """Measure one decoder process with so many vehicles.
 
     Raises:
         PipelineError: a node ended.
@@ -84,8 +88,8 @@ def serve(
         )
 
 
-def table(rows: list[Served]):
-    """A rich table of them."""
+def table(rows: list[Served]) -> Table:
+    """Return a rich table of them."""
     from rich.table import Table
 
     shown = Table(title="one decoder process, packets of a fleet")

@@ -11,7 +11,7 @@ from string import Template
 
 
 def page(title: str, subtitle: str, body: str, method: Iterable[str]) -> str:
-    """The whole file; title and subtitle as text, body as HTML, method as sentences at the end."""
+    """Return the whole file; title and subtitle as text, body as HTML, method as sentences at the end."""
     template = Template(resources.files("sicm_ros.benchmark").joinpath("report.html").read_text())
     paragraphs = "".join(f"<p>{escape(sentence)}</p>" for sentence in method)
     return template.substitute(
@@ -20,7 +20,7 @@ def page(title: str, subtitle: str, body: str, method: Iterable[str]) -> str:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], marks: Iterable[str] = ()) -> str:
-    """A table: the first column as text, the others right-aligned; marks are the rows' classes."""
+    """Return a table: the first column as text, the others right-aligned; marks are the rows' classes."""
     head = "".join(f"<th{'' if i == 0 else ' class=n'}>{escape(title)}</th>" for i, title in enumerate(titles))
     rows = list(rows)
     marks = list(marks) or [""] * len(rows)
@@ -39,7 +39,7 @@ def card(content: str, title: str = "") -> str:
 
 
 def tiles(numbers: Iterable[tuple[str, str]]) -> str:
-    """Big figures, each with what it is."""
+    """Return big figures, each with what it is."""
     return (
         '<section class="tiles">'
         + "".join(f'<div class="card"><b>{escape(n)}</b><span>{escape(what)}</span></div>' for n, what in numbers)
@@ -52,7 +52,7 @@ def picture(jpeg: bytes, what: str) -> str:
 
 
 def panel(jpeg: bytes, above: bytes, caption: str) -> str:
-    """A picture with boxes, the view from above beside it, and what they are."""
+    """Return a picture with boxes, the view from above beside it, and what they are."""
     return f'<div class="panel"><p>{escape(caption)}</p>{picture(jpeg, caption)}{picture(above, "from above")}</div>'
 
 
@@ -62,5 +62,5 @@ KEY = (
 
 
 def number(value: float | None, form: str = ",.0f", none: str = "–") -> str:
-    """A number for a cell."""
+    """Return a number for a cell."""
     return none if value is None else format(value, form)

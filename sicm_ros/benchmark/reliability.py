@@ -37,7 +37,7 @@ class Reliability:
 
 
 def reliability(labels: Sequence[Labels], detections: Sequence[Labels], of_class: str = "Car") -> Reliability:
-    """Compares scores with labels of the same frames, both measured from the same camera.
+    """Compare scores with labels of the same frames, both measured from the same camera.
 
     A detection is right if a label of its class that no better one took lies at most 2 m away, centres seen from above
     (as nuScenes matches); left out if only a label of KITTI's similar class does, or a DontCare region covers it.
@@ -49,29 +49,29 @@ def reliability(labels: Sequence[Labels], detections: Sequence[Labels], of_class
     count = [int(mask.sum()) for mask in chosen]
     score = [float(scores[mask].mean()) if mask.any() else None for mask in chosen]
     share = [float(right[mask].mean()) if mask.any() else None for mask in chosen]
-    gaps = [n * abs(s - r) for n, s, r in zip(count, score, share) if n]
+    gaps = [n * abs(s - r) for n, s, r in zip(count, score, share) if s is not None and r is not None]
     return Reliability(count, score, share, sum(gaps) / len(scores) if len(scores) else None)
 
 
 def _judged(labels: Labels, found: Labels, of_class: str) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of the detections that count, and whether each is right."""
+    """Return scores of the detections that count, and whether each is right."""
     found = found[found.names == of_class]
-    found = found[np.argsort(-found.scores, kind="stable")]
+    found = found[np.argsort(-found.certainty, kind="stable")]
     apart = _distances(found, labels[labels.names == of_class])
     right = nearest_free(np.where(apart <= NEAR, apart, np.inf)) >= 0
     alike = labels[np.char.lower(labels.names) == NEIGHBOURS.get(of_class, "")]
     alike = (_distances(found, alike) <= NEAR).any(1)
     counts = right | ~(alike | _in_regions(found, labels[labels.names == "DontCare"]))
-    return found.scores[counts], right[counts]
+    return found.certainty[counts], right[counts]
 
 
 def _distances(a: Labels, b: Labels) -> np.ndarray:
-    """(N, M) metres between centres, seen from above."""
+    """Return (N, M) metres between centres, seen from above."""
     return np.linalg.norm(a.location[:, None, [0, 2]] - b.location[None][:, :, [0, 2]], axis=2)
 
 
 def _in_regions(found: Labels, regions: Labels) -> np.ndarray:
-    """bool (N,): mostly inside one of the regions."""
+    """Return bool (N,): mostly inside one of the regions."""
     a = np.repeat(found.image_boxes, len(regions), axis=0)
     shared = image_intersections(a, np.tile(regions.image_boxes, (len(found), 1))).reshape(len(found), len(regions))
     return (shared > _IGNORED * image_areas(found.image_boxes)[:, None]).any(1)

@@ -25,18 +25,18 @@ STRONGEST = "vvc_two_view"  # of which the interval is drawn beside ours
 FRAMES = 2  # in the visual comparison
 
 METHOD = (
-    "Every curve is made of real bitstreams: bytes are sizes of files, parameter sets, headers and, in ours, the "
-    "calibration included; nothing is left out because it could have been sent before. Bits per pixel are over both "
+    "Every curve comes from real bitstreams. Bytes are file sizes and include parameter sets, headers and, in ours, "
+    "the calibration; nothing is omitted because it could have been sent before. Bits per pixel refer to both "
     "views at the camera's size, whatever size was coded.",
-    "Pictures from the anchors' decoders go to our network's uncompressed detector; where several detectors or "
-    "variants (encoder preset, size of the picture) were tried, the best counts. Each variant's curve is first "
-    "made increasing (isotonic regression, ours too), then all variants' Pareto front is taken; faint markers show "
+    "Images from the anchors' decoders go to our network's uncompressed detector. If several detectors or "
+    "variants (encoder preset, image size) were tried, the best counts: each variant's curve, ours too, is first "
+    "made monotone (isotonic regression), then the Pareto front of all variants is taken. Faint markers show "
     "every point as measured.",
     "BD-rate: Bjontegaard's delta on AP of moderate cars at overlap 0.5 (R40) over the logarithm of the rate, PCHIP; "
-    "negative: ours needs fewer bits. Overlap: the range of AP that both reach, over what either does. Refused where "
-    "there is none, or where a front has fewer than three points.",
-    "Intervals are of 95 % over resampled frames, the whole evaluation repeated on each draw.",
-    "No PSNR: nobody looks at these pictures, and what is kept of them is what a detector needs.",
+    "negative: ours needs fewer bits. Overlap: the AP range that both reach, divided by the range that either reaches. "
+    "No figure without overlap, or if a front has fewer than three points.",
+    "Intervals: 95 % over resampled frames, with the whole evaluation repeated on each draw.",
+    "No PSNR: nobody looks at these images, and they keep what a detector needs.",
 )
 
 
@@ -55,7 +55,7 @@ def write_report(out: Path) -> list[str]:
     }
     tree = tree_of(results, times, about)
     write_text(out / "results.json", json.dumps(tree, indent=1) + "\n")
-    written = ["report.html: curves, tables, pictures", "results.json: the same in numbers"]
+    written = ["report.html: curves, tables, images", "results.json: the figures"]
     body = []
     for r in results:
         html, files = _dataset(r, tree["datasets"][r.name], out)
@@ -63,7 +63,7 @@ def write_report(out: Path) -> list[str]:
         written += files
     if times:
         body.append(_times(times))
-    title = f"{model.name}: rate against accuracy beside {len(results[0].anchors)} anchors"
+    title = f"{model.name}: rate and accuracy, compared with {len(results[0].anchors)} anchors"
     subtitle = f"model {model.fingerprint.hex()}, licence {model.licence}; input {model.config.input_width} x "
     subtitle += f"{model.config.input_height}"
     write_text(out / "report.html", page.page(title, subtitle, "".join(body), METHOD))
@@ -78,7 +78,7 @@ def write_report(out: Path) -> list[str]:
 def _dataset(results: DatasetResults, tree: dict, out: Path) -> tuple[str, list[str]]:
     parts = [f"<h2>{escape(results.config.what or results.name)}: {len(results.names)} frames</h2>"]
     if results.missing:
-        parts.append(f'<p class="bad">{results.missing} points are not there yet: run `sicm bench run` again.</p>')
+        parts.append(f'<p class="bad">{results.missing} points are missing: run `sicm bench run` again.</p>')
     parts.append(_tiles(tree))
     written = []
     drawn = figures.rate_accuracy(results, results.anchors, (OURS, STRONGEST))
@@ -111,9 +111,9 @@ def _tiles(tree: dict) -> str:
     sizes = tree["bytes_per_pair_at_1_point_below_uncompressed"]
     ours, theirs = (sizes.get(name, {}).get("AP3D") for name in (OURS, STRONGEST))
     if ours is not None:
-        numbers.append((f"{ours:,.0f} bytes", "a pair, of ours, at 1 point of AP3D below uncompressed pictures"))
+        numbers.append((f"{ours:,.0f} bytes", "per pair, ours, at 1 point of AP3D below uncompressed images"))
         if theirs is not None:
-            numbers.append((f"{theirs / ours:.1f} ×", "as many are needed by two-view VVC at its best"))
+            numbers.append((f"{theirs / ours:.1f} ×", "as many bytes are needed by two-view VVC at its best"))
     return page.tiles(numbers) if numbers else ""
 
 
@@ -134,7 +134,7 @@ def _table(results: DatasetResults, tree: dict) -> str:
         rows.append(cells)
     if results.uncompressed is not None:
         point = results.uncompressed
-        rows.append([f"uncompressed pictures: AP3D {point.ap('AP3D'):.1f}, APBEV {point.ap('APBEV'):.1f}"])
+        rows.append([f"uncompressed images: AP3D {point.ap('AP3D'):.1f}, APBEV {point.ap('APBEV'):.1f}"])
         rows[-1] += [""] * (len(titles) - 1)
     table = page.table(titles, rows, ["ours", *[""] * (len(rows) - 1)])
     refused = "".join(
@@ -154,7 +154,7 @@ def _comparison(results: DatasetResults, out: Path) -> tuple[str, list[str]]:
         drawn = comparison.panels(results, frame, points, out)
         parts.append(f"<h3>Frame {escape(frame.name)}</h3>")
         for panel in drawn:
-            sent = "no picture is sent: the camera's own, pale" if panel.anchor == OURS else panel.variant
+            sent = "no image is sent: the camera's own, pale" if panel.anchor == OURS else panel.variant
             caption = f"{label_of(panel.anchor)} ({sent}): {panel.size:,.0f} bytes for this pair"
             parts.append(page.panel(comparison.jpeg(panel.picture), comparison.jpeg(panel.above), caption))
         files.append(f"comparison_{results.name}_{frame.name}.jpg")
@@ -187,29 +187,27 @@ def _points(results: DatasetResults) -> str:
                     low, high = m.interval(metric, overlap)
                     cells.append(f"{m.ap(metric, overlap):.1f} [{low:.1f}, {high:.1f}]")
             rows.append(cells)
-    titles = ["codec, variant, quality", "bytes a pair", "bpp"]
+    titles = ["codec, variant, quality", "bytes per pair", "bpp"]
     titles += [f"{metric} {overlap}" for metric in METRICS for overlap in ("0.5", "0.7")]
     return f"<details><summary>every point, cars, moderate</summary>{page.table(titles, rows)}</details>"
 
 
 def _times(times: dict) -> str:
     ours = times["ours"]
-    rows = [
-        ("ours (decode with detection)", page.number(ours["bytes"]), f"{ours['encode']:.1f}", f"{ours['decode']:.1f}")
-    ]
-    rows = [(*rows[0], "", "")]
+    whole = page.number(ours["bytes"]), f"{ours['encode']:.1f}", f"{ours['decode']:.1f}"
+    rows: list[tuple[str, ...]] = [("ours (decode with detection)", *whole, "", "")]
     marks = ["ours"]
     for stage, value in ours["stages"].items():
         side, name = stage.split(": ", 1)
-        cells = (f"{value:.1f}", "") if side == "encode" else ("", f"{value:.1f}")
-        rows.append((f"  {name}", "", *cells, "", ""))
+        own = (f"{value:.1f}", "") if side == "encode" else ("", f"{value:.1f}")
+        rows.append((f"  {name}", "", *own, "", ""))
         marks.append("part")
     for name, timing in times["others"].items():
         ratio = times["ratios"][name]
         cells = (page.number(timing["bytes"]), f"{timing['encode']:.1f}", f"{timing['decode']:.1f}")
         rows.append((name, *cells, f"{ratio['encode']:.3f}", f"{ratio['decode']:.3f}"))
         marks.append("")
-    titles = ("codec", "bytes a pair", "encode, ms", "decode, ms", "encode, ours / theirs", "decode, ours / theirs")
+    titles = ("codec", "bytes per pair", "encode, ms", "decode, ms", "encode, ours / theirs", "decode, ours / theirs")
     machine = times["machine"]
     note = (
         f"{times['threads']} threads of {machine['processor']}, {times['number_type']}, medians over {times['pairs']} "

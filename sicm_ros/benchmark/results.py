@@ -34,13 +34,23 @@ class Measured:
     detector: str
     point: Point
 
+    @property
+    def size(self) -> float:
+        """Bytes per pair of what was coded. Raises ValueError for the uncompressed network, which sends nothing."""
+        if self.point.bytes_per_pair is None:
+            raise ValueError(f"{self.setting.anchor}: nothing was coded; expected a codec's point")
+        return self.point.bytes_per_pair
+
     def ap(self, metric: str, overlap: str = HEADLINE, level: str = "moderate", of_class: str = "Car") -> float:
-        """Per cent, R40; metric "AP3D" or "APBEV"; overlap "0.7", "0.5" (or, of other classes, "0.25")."""
+        """Return the AP in per cent, R40; metric "AP3D" or "APBEV"; overlap "0.7", "0.5" (or, of
+        other classes, "0.25").
+        """
         return _figure(self.point.ap, metric, overlap, of_class)[DIFFICULTIES.index(level)]
 
     def interval(self, metric: str, overlap: str = HEADLINE, level: str = "moderate") -> tuple[float, float]:
-        """95 % over resampled frames."""
-        return tuple(_figure(self.point.interval, metric, overlap, "Car")[DIFFICULTIES.index(level)])
+        """Return the interval of 95 % over resampled frames."""
+        low, high = _figure(self.point.interval, metric, overlap, "Car")[DIFFICULTIES.index(level)]
+        return low, high
 
 
 def _figure(figures: Figures, metric: str, overlap: str, of_class: str) -> list:
@@ -67,12 +77,10 @@ class DatasetResults:
     reference: str = OURS
 
     def front(self, anchor: str, metric: str, overlap: str = HEADLINE) -> Front:
-        """What an anchor reaches with the best of its variants and detectors."""
+        """Return what an anchor reaches with the best of its variants and detectors."""
         variants: dict[tuple[str, str], list[tuple[float, float]]] = {}
         for m in self.curves.get(anchor, ()):
-            variants.setdefault((m.setting.variant, m.detector), []).append(
-                (m.point.bytes_per_pair, m.ap(metric, overlap))
-            )
+            variants.setdefault((m.setting.variant, m.detector), []).append((m.size, m.ap(metric, overlap)))
         return Front.of(*variants.values())
 
     @property
@@ -85,8 +93,10 @@ class DatasetResults:
         return [name for name in self.curves if name.startswith(ABLATION) and name != self.reference]
 
     def tree(self) -> dict:
-        """For JSON; per cent, moderate cars at 0.5 where nothing else is said."""
-        refused, overlaps, rates = {}, {}, {}
+        """Return a tree for JSON; per cent, moderate cars at 0.5 where nothing else is said."""
+        refused: dict[str, dict[str, str]] = {}
+        overlaps: dict[str, dict[str, float]] = {}
+        rates: dict[str, dict[str, float | None]] = {}
         for anchor in (*self.anchors, *self.ablations):
             rates[anchor] = {}
             for metric in METRICS:
@@ -141,7 +151,7 @@ def _point(measured: Measured) -> dict:
 
 
 def _levels(figures: Figures, metric: str, of_class: str) -> dict:
-    """{overlap: {"easy": ..., "moderate": ..., "hard": ...}} of a class."""
+    """Return {overlap: {"easy": ..., "moderate": ..., "hard": ...}} of a class."""
     return {
         f"{limit:g}": dict(zip(DIFFICULTIES, _figure(figures, metric, str(limit), of_class)))
         for limit in (STRICT[of_class], LOOSE[of_class])
@@ -149,7 +159,7 @@ def _levels(figures: Figures, metric: str, of_class: str) -> dict:
 
 
 def read_dataset(config: BenchmarkConfig, name: str, out: Path) -> DatasetResults:
-    """What a run's folder holds of one of its data sets."""
+    """Return what a run's folder holds of one of its data sets."""
     dataset = config.datasets[name]
     names = names_of(dataset)
     found: dict[str, list[Measured]] = {}
@@ -164,27 +174,27 @@ def read_dataset(config: BenchmarkConfig, name: str, out: Path) -> DatasetResult
             elif detector == config.model:
                 uncompressed = Measured(setting, detector, point)
     for points in found.values():
-        points.sort(key=lambda m: m.point.bytes_per_pair)
+        points.sort(key=lambda m: m.size)
     reference = ABLATION + config.whole if config.whole else OURS
     return DatasetResults(name, dataset, names, found, uncompressed, missing, reference)
 
 
 def read_results(config: BenchmarkConfig, out: Path) -> list[DatasetResults]:
-    """Every data set of a run, the headline's first; InputError if nothing of ours is there."""
+    """Return every data set of a run, the headline's first; InputError if nothing of ours is there."""
     results = [read_dataset(config, name, out) for name in config.datasets]
     if not any(OURS in r.curves for r in results):
-        raise InputError(f"{out} has no finished point of ours yet; run `sicm bench run` again, it goes on")
+        raise InputError(f"{out} has no finished point of ours yet; run `sicm bench run` again, which resumes")
     return results
 
 
 def times_of(out: Path) -> dict:
-    """times.json of a run's folder, empty where there is none."""
+    """Return times.json of a run's folder, empty where there is none."""
     path = out / TIMES
     return json.loads(path.read_text()) if path.exists() else {}
 
 
 def tree_of(results: Iterable[DatasetResults], times: dict, about: dict) -> dict:
-    """results.json: the headline's data set at the top, every one below "datasets"."""
+    """Return results.json: the headline's data set at the top, every one below "datasets"."""
     trees = {r.name: r.tree() for r in results}
     first = next(iter(trees.values()))
     return {"bd_rate": first["bd_rate"], "curves": first["curves"], "times": times, "about": about, "datasets": trees}

@@ -55,6 +55,7 @@ def prepare(config: BenchmarkConfig, out: Path, data: dict[str, Path], workers: 
 def _render(dataset: DatasetConfig, path: Path, name: str, workers: int) -> None:
     from sicm_ros.synth.dataset import WorldRecipe, generate
 
+    assert dataset.rendered is not None, f"{name}: nothing to render"
     recipe = WorldRecipe(dataset.rendered.frames, dataset.rendered.seed, dataset.rendered.sequences)
     with tqdm(total=recipe.frames, unit="pair", desc=f"rendering {name}") as bar:
         for rendered in generate(recipe, path, workers):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -134,14 +134,14 @@ def summarised(samples: list[Moment], lost: int, dropped: dict[str, dict[str, in
     warm = [s for s in samples if s.pairs >= min(max(WARM_UP * total, LEAST_WARM_UP), total / 2)]
     fifth = max(1, len(warm) // 5)
 
-    def change(value: Callable[[Moment], float]) -> float:
-        before = statistics.median(map(value, warm[:fifth]))
-        after = statistics.median(map(value, warm[-fifth:]))
+    def change(values: Sequence[float]) -> float:
+        before = statistics.median(values[:fifth])
+        after = statistics.median(values[-fifth:])
         return after / before - 1 if before else 0.0
 
     growth = {name: _trend([(s.pairs, s.memory[name]) for s in warm]) for name in NODES}
-    step = {name: change(lambda s, n=name: s.memory[n]) for name in NODES}
-    drift = {name: change(lambda s, n=name: s.latency[n]) for name in NODES}
+    step = {name: change([s.memory[name] for s in warm]) for name in NODES}
+    drift = {name: change([s.latency[name] for s in warm]) for name in NODES}
     return Soak(total, samples[-1].seconds, growth, step, drift, lost, dropped, samples)
 
 

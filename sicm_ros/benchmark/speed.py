@@ -27,6 +27,8 @@ from sicm_ros.geometry import StereoPair
 from sicm_ros.network.stages import REMOTE, VEHICLE
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from sicm_ros.model import Model
 
 
@@ -251,7 +253,7 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def table(times: dict):
+def table(times: dict) -> Table:
     """The tree of `measure` as a table for the terminal."""
     from rich.table import Table
 
@@ -262,12 +264,12 @@ def table(times: dict):
     )
     caption = (
         f"Medians over {times['pairs']} pairs x {times['repeats']} rounds. Starting an ffmpeg process, "
-        f"{times['process_start']:.0f} ms, is taken off. Ratios: ours / theirs; their decode counts the uncompressed "
-        f"detector's {times['detect']:.0f} ms in, which ours includes."
+        f"{times['process_start']:.0f} ms, is subtracted. Ratios: ours / theirs; their decode includes the "
+        f"uncompressed detector's {times['detect']:.0f} ms, as ours includes detection."
     )
     result = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     result.add_column("codec")
-    for name in ("bytes a pair", "encode ms", "decode ms", "encode ratio", "decode ratio"):
+    for name in ("bytes per pair", "encode ms", "decode ms", "encode ratio", "decode ratio"):
         result.add_column(name, justify="right")
     ours = times["ours"]
     result.add_row(
@@ -275,8 +277,8 @@ def table(times: dict):
     )
     for stage, value in ours["stages"].items():
         side, name = stage.split(": ", 1)
-        cells = (f"{value:.1f}", "") if side == "encode" else ("", f"{value:.1f}")
-        result.add_row(f"  {name}", "", *cells, style="dim")
+        own = (f"{value:.1f}", "") if side == "encode" else ("", f"{value:.1f}")
+        result.add_row(f"  {name}", "", *own, style="dim")
     result.add_section()
     for name, timing in times["others"].items():
         ratio = times["ratios"][name]
@@ -289,11 +291,11 @@ def cost_lines(times: dict) -> list[str]:
     """Cost and memory in sentences."""
     cost, memory = times["cost"], times["memory"]
     lines = [
-        f"{side}: {cost[side]['macs'] / 1e9:.2f} G multiply-accumulates a pair, "
+        f"{side}: {cost[side]['macs'] / 1e9:.2f} G multiply-accumulates per pair, "
         f"{cost[side]['parameters'] / 1e6:.2f} M parameters"
         for side in ("vehicle", "remote")
     ]
-    lines[0] += f" ({100 * cost['vehicle_share']:.0f} % of the whole)"
+    lines[0] += f" ({100 * cost['vehicle_share']:.0f} % of the total)"
     if memory:
         lines.append("peak memory: " + ", ".join(f"{name} {value:.0f} MB" for name, value in memory.items()))
     return lines

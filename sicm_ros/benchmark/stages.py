@@ -99,7 +99,7 @@ def table(columns: list[Stages]) -> Table:
     """A rich table: stages down, ways to send a pair across."""
     from rich.table import Table
 
-    shown = Table(title="milliseconds (median) and bytes (mean) of a pair")
+    shown = Table(title="milliseconds (median) and bytes (mean) per pair")
     shown.add_column("")
     for column in columns:
         shown.add_column(column.name, justify="right", no_wrap=True)

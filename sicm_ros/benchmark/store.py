@@ -24,6 +24,8 @@ from sicm_ros.errors import InputError
 from sicm_ros.files import read_yaml, write_text
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from sicm_ros.kitti import KittiFrames
 
 TIMES = "times.json"
@@ -92,13 +94,13 @@ def guard(out: Path, names: tuple[str, ...], dataset: DatasetConfig) -> None:
         told = json.loads(path.read_text())
         same = told["frame"] in frames.names and told["left_sha256"] == _sha(frames.frame(told["frame"]).left)
         if not same:
-            raise InputError(f"{out} holds results of another data set than {dataset.path}; choose another --out")
+            raise InputError(f"{out} has results of a data set other than {dataset.path}; choose another --out")
     else:
         tree = {"frame": names[0], "left_sha256": _sha(frames.frame(names[0]).left)}
         write_text(path, json.dumps(tree))
 
 
-def _sha(picture) -> str:
+def _sha(picture: np.ndarray) -> str:
     return hashlib.sha256(picture.tobytes()).hexdigest()
 
 
@@ -106,5 +108,5 @@ def load_run(out: Path) -> BenchmarkConfig:
     """The configuration of a run's folder; InputError if there is none."""
     path = out / "run.yaml"
     if not path.is_file():
-        raise InputError(f"{out} is no benchmark's folder: no run.yaml; expected --out of `sicm bench run`")
+        raise InputError(f"{out} has no run.yaml; expected a folder written by `sicm bench run --out`")
     return BenchmarkConfig.parse(read_yaml(path.read_text()))

@@ -18,16 +18,16 @@ class Watched:
         self.statuses: dict[str, dict] = {}
 
     def number(self, node: str, key: str) -> float:
-        """A value of a node's status; 0 where it has said nothing yet."""
+        """Return a value of a node's status; 0 where it has said nothing yet."""
         return float(self.statuses.get(node, {}).get("values", {}).get(key, 0))
 
     def causes(self, node: str) -> dict[str, int]:
-        """What a node dropped, by cause."""
+        """Return what a node dropped, by cause."""
         values = self.statuses.get(node, {}).get("values", {})
         return {k.removeprefix("dropped_"): int(v) for k, v in values.items() if k.startswith("dropped_")}
 
     def listen(self, seconds: float, alive: list[Process]) -> None:
-        """Takes in what is said for a while; raises PipelineError if a node ends meanwhile."""
+        """Take in what is said for a while; raise PipelineError if a node ends meanwhile."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             line = self._monitor.line()
@@ -38,7 +38,7 @@ class Watched:
 
 
 def resident_kib(pid: int) -> int:
-    """Memory of a process that is in RAM, KiB (Linux: VmRSS)."""
+    """Return memory of a process that is in RAM, KiB (Linux: VmRSS)."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1])

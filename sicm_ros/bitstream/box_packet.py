@@ -42,7 +42,7 @@ _LEAST_ERROR, _DOUBLING = 1e-3, 16  # metres or radians; steps
 
 
 def pack_boxes(detections: Detections, fingerprint: bytes, sequence: int, width: int, height: int) -> bytes:
-    """Detections of one pair as bytes, the best MAX_BOXES of them.
+    """Write detections of one pair as bytes, the best MAX_BOXES of them.
 
     Args:
         detections: boxes in the left camera's frame, best first.
@@ -63,9 +63,7 @@ def pack_boxes(detections: Detections, fingerprint: bytes, sequence: int, width:
     for name, values, scale, low, high in fields:
         steps = np.rint(np.asarray(values, np.float64)[:count] * scale)
         if not ((steps >= low) & (steps <= high)).all():
-            raise InputError(
-                f"box packet: a {name} is outside of what it can hold, {low / scale:g} to {high / scale:g}"
-            )
+            raise InputError(f"box packet: a {name} is out of range, {low / scale:g} to {high / scale:g}")
         boxes[name] = steps
     boxes["class_id"] = np.asarray(detections.classes)[:count]
     turn = np.rint(np.asarray(detections.rotation_y, np.float64)[:count] * _HALF_TURN)
@@ -81,17 +79,19 @@ def pack_boxes(detections: Detections, fingerprint: bytes, sequence: int, width:
 
 
 def unpack_boxes(data: bytes) -> tuple[Detections, bytes, int]:
-    """What `pack_boxes` was given: detections (image boxes are zero), fingerprint (shortened), sequence.
+    """Read what `pack_boxes` was given: detections (image boxes are zero), fingerprint (shortened), sequence.
 
     Raises:
         BitstreamError: the bytes aren't a box packet, are damaged or of another version; the message says which.
     """
     data = bytes(data)
     if len(data) < HEADER_BYTES:
-        raise BitstreamError(f"box packet: {len(data)} bytes, but a header has {HEADER_BYTES}: it was cut off")
+        raise BitstreamError(
+            f"box packet: {len(data)} bytes, but the header alone has {HEADER_BYTES}: it was truncated"
+        )
     magic, version, count, sequence, fingerprint, width, height = _HEADER.unpack_from(data)
     if magic != MAGIC:
-        raise BitstreamError(f"box packet: starts with {magic!r}, not with {MAGIC!r}: it is something else")
+        raise BitstreamError(f"box packet: starts with {magic!r}, not with {MAGIC!r}: it is not a packet")
     if version != VERSION:
         raise BitstreamError(f"box packet: version {version}; this decoder reads {VERSION}: update the older side")
     if len(data) != HEADER_BYTES + count * BOX_BYTES:
@@ -99,7 +99,7 @@ def unpack_boxes(data: bytes) -> tuple[Detections, bytes, int]:
     (checksum,) = _CHECKSUM.unpack_from(data, _HEADER.size)
     body = data[HEADER_BYTES:]
     if checksum != zlib.crc32(body, zlib.crc32(data[: _HEADER.size])):
-        raise BitstreamError("box packet: its checksum is wrong: it was damaged on its way")
+        raise BitstreamError("box packet: wrong checksum: it was damaged in transit")
     for name, value in (("width", width), ("height", height)):
         if not 1 <= value <= MAX_IMAGE_SIDE:
             raise BitstreamError(f"box packet: {name} is {value}; expected 1 to {MAX_IMAGE_SIDE}")

@@ -58,7 +58,9 @@ class Packet:
 
 
 def identity(calibration: StereoCalibration) -> int:
-    """32 bits that tell calibrations apart: CRC-32 of the size and of the calibration block, as packets hold them."""
+    """Return 32 bits that tell calibrations apart: CRC-32 of the size and of the calibration block,
+    as packets hold them.
+    """
     return zlib.crc32(struct.pack("<HH", calibration.width, calibration.height) + _calibration_block(calibration))
 
 
@@ -78,7 +80,7 @@ def _read_calibration(block: bytes, width: int, height: int) -> StereoCalibratio
 
 
 def pack(packet: Packet) -> bytes:
-    """The bytes of a packet.
+    """Write a packet as bytes.
 
     Raises:
         InputError: a field is out of range.
@@ -99,7 +101,7 @@ def pack(packet: Packet) -> bytes:
     calibration = packet.calibration
     if calibration is not None and (calibration.width, calibration.height) != (packet.width, packet.height):
         raise InputError(
-            f"packet: pictures are {packet.width} x {packet.height} but their calibration is for "
+            f"packet: images are {packet.width} x {packet.height}, but their calibration is for "
             f"{calibration.width} x {calibration.height}"
         )
     header = _HEADER.pack(
@@ -117,19 +119,19 @@ def pack(packet: Packet) -> bytes:
 
 
 def unpack(data: bytes) -> Packet:
-    """The packet that `pack` made of it.
+    """Read the packet that `pack` made bytes of.
 
     Raises:
         BitstreamError: the bytes aren't a packet, are damaged, or are of another version; the message says which.
     """
     data = bytes(data)
     if len(data) < HEADER_BYTES:
-        raise BitstreamError(f"packet: {len(data)} bytes, but a header has {HEADER_BYTES}: it was cut off")
+        raise BitstreamError(f"packet: {len(data)} bytes, but the header alone has {HEADER_BYTES}: it was truncated")
     if len(data) > HEADER_BYTES + CALIBRATION_BYTES + MAX_PAYLOAD:
-        raise BitstreamError(f"packet: {len(data)} bytes, more than any packet has")
+        raise BitstreamError(f"packet: {len(data)} bytes, more than any packet can have")
     magic, version, quality, sequence, fingerprint, calibration_identity, width, height = _HEADER.unpack_from(data)
     if magic != MAGIC:
-        raise BitstreamError(f"packet: starts with {magic!r}, not with {MAGIC!r}: it is something else")
+        raise BitstreamError(f"packet: starts with {magic!r}, not with {MAGIC!r}: it is not a packet")
     version, flags = version >> 4, version & 15
     if version != VERSION:
         raise BitstreamError(f"packet: version {version}; this decoder reads version {VERSION}: update the older side")
@@ -137,7 +139,7 @@ def unpack(data: bytes) -> Packet:
     body = data[HEADER_BYTES:]
     actual = zlib.crc32(body, zlib.crc32(data[: _HEADER.size]))
     if checksum != actual:
-        raise BitstreamError(f"packet: checksum {actual:08x}, expected {checksum:08x}: it was damaged on its way")
+        raise BitstreamError(f"packet: checksum {actual:08x}, expected {checksum:08x}: it was damaged in transit")
     if flags & ~HAS_CALIBRATION:
         raise BitstreamError(f"packet: unknown flags {flags:#x}; update the decoder")
     for name, value in (("width", width), ("height", height)):
@@ -152,7 +154,7 @@ def unpack(data: bytes) -> Packet:
         except CalibrationError as error:
             raise BitstreamError(f"packet: {error}") from None
         if identity(calibration) != calibration_identity:
-            raise BitstreamError("packet: its calibration isn't the one that its header names")
+            raise BitstreamError("packet: its calibration does not match its header")
         body = body[CALIBRATION_BYTES:]
     if len(body) > MAX_PAYLOAD:
         raise BitstreamError(f"packet: payload of {len(body)} bytes, more than {MAX_PAYLOAD}")

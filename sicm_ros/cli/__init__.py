@@ -39,16 +39,16 @@ COMMANDS = {
     "top": "sicm_ros.cli.top",
 }
 
-FIRST_STEPS = """sicm: what a machine needs from stereo cameras, in a few hundred bytes per pair.
+FIRST_STEPS = """sicm: what a machine needs from a stereo camera, in one to a few kilobytes per pair.
 
 Try first:
-  sicm demo                    send the drive that ships through encoder and decoder nodes; see demo/report.html
-  sicm compare DRIVE           your own stereo bag or KITTI folder, beside JPEG, AV1 and VVC
-  sicm evaluate KITTI          accuracy and bytes of the model on labelled frames
-  sicm info                    the model that ships: its card and its cost
-  sicm top                     the nodes that run on this machine, live
+  sicm demo                    send a drive through the encoder and decoder nodes; see demo/report.html
+  sicm compare DRIVE           your own stereo bag or KITTI folder, compared with JPEG, AV1 and VVC
+  sicm evaluate KITTI          accuracy and bytes of a model on labelled frames
+  sicm info                    the card and the cost of the model that ships
+  sicm top                     the running nodes, live
 
-All commands: sicm --help. One of them: sicm demo --help.
+All commands: sicm --help. One command: sicm demo --help.
 Completion in bash: eval "$(register-python-argcomplete sicm)"."""
 
 

@@ -7,12 +7,12 @@ import argparse
 
 from sicm_ros.cli import options
 
-SUMMARY = "average the weights of models that were trained from one another: better than each"
+SUMMARY = "average the weights of models trained from one another, which is better than each of them"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="names or folders")
-    parser.add_argument("--shares", nargs="+", type=float, metavar="S", help="of each model (default: even)")
+    parser.add_argument("--shares", nargs="+", type=float, metavar="S", help="share of each model (default: equal)")
     options.add_out(parser, "new folder", old_position=False)
 
 

@@ -1,33 +1,31 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""`sicm calibrate`: fits how a model's scores become chances, on frames that it was never trained on."""
+"""`sicm calibrate`: fit how a model's scores become chances, on frames that it was never trained on."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-SUMMARY = "fit how a model's scores become chances, on frames that nothing was trained on"
+from sicm_ros.cli import options
+
+SUMMARY = "fit how a model's scores become chances, on frames that it was not trained on"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    from sicm_ros.cli.evaluate import quality
-
-    parser.add_argument("model", type=Path, help="folder of a model; its config.yaml is written anew")
     parser.add_argument("dataset", type=Path, help="labelled KITTI folder or archives")
-    parser.add_argument("--split", help="frames to take: validation, an index file, or drives")
     parser.add_argument(
-        "--quality",
-        nargs="+",
-        type=quality,
-        default=[None, 0.3, 0.5],
-        metavar="Q",
-        help="0 to 1, or 'uncompressed'; they count alike (default: uncompressed 0.3 0.5)",
+        "--model", required=True, metavar="DIR", help="folder of the model; its config.yaml is rewritten"
     )
+    options.add_qualities(parser, [None, 0.3, 0.5], "with equal weights")
+    options.add_split(parser)
+    options.add_limit(parser, "the first ones")
+    options.add_device(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     from sicm_ros.kitti import open_kitti
     from sicm_ros.training.calibration import calibrate
 
-    scores = calibrate(args.model, open_kitti(args.dataset, args.split, labelled=True), args.quality)
+    frames = open_kitti(args.dataset, args.split, labelled=True)[: args.limit]
+    scores = calibrate(args.model, frames, args.quality, args.device)
     print(f"{args.model}: {scores.tree()}")

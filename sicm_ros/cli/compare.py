@@ -8,13 +8,15 @@ from pathlib import Path
 
 from sicm_ros.cli import options
 
-SUMMARY = "bytes, time and drift of detections on a stereo drive of your own, beside other codecs"
+SUMMARY = "bytes, time and drift of detections on your own stereo drive, compared with other codecs"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_drive(parser, optional=False)
     options.add_model(parser)
-    parser.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument(
+        "--out", type=Path, default=Path("report"), metavar="DIR", help="folder of the report (default: %(default)s)"
+    )
     options.add_limit(parser, "evenly spread", 8)
     options.add_threads(parser)
     options.add_device(parser)
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     bag_report.write(report, model, threads, args.out)
     table = Table(title=f"{args.drive.name}, {len(pairs)} pairs, {rate:.1f} Hz", title_justify="left")
     table.add_column("codec")
-    for name in ("bytes a pair", "kbit/s", "encode ms", "decode and detect ms", "agreement"):
+    for name in ("bytes per pair", "kbit/s", "encode ms", "decode and detect ms", "agreement"):
         table.add_column(name, justify="right")
     for row in report.rows:
         agreement = row.drift.agreement
@@ -60,5 +62,5 @@ def run(args: argparse.Namespace) -> None:
         )
     console = options.console(140)
     console.print(table)
-    for name, what in (("report.html", "the same with pictures"), ("results.json", "the same in numbers")):
+    for name, what in (("report.html", "the same with images"), ("results.json", "the figures")):
         console.print(f"{args.out / name}: {what}", highlight=False)

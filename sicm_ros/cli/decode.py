@@ -18,19 +18,19 @@ SUMMARY = "decode a packet to 3D detections"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("packet", type=Path, metavar="IN.sicm", help="what `sicm encode` wrote")
-    options.add_model(parser, ", the encoder's")
+    options.add_model(parser, ", the same as the encoder's")
     parser.add_argument(
         "--calib",
         type=Path,
         metavar="KITTI.txt",
-        help="the source's calibration: for packets without one, and to have --kitti in KITTI's frame",
+        help="calibration of the source: for packets without one, and for --kitti in KITTI's frame",
     )
     options.add_device(parser)
     parser.add_argument(
         "--kitti",
         type=Path,
         metavar="OUT.txt",
-        help="KITTI detection file: in the left camera's frame, or with --calib in camera 0's, as KITTI's are",
+        help="KITTI detection file, in the left camera's frame, or with --calib in camera 0's, as KITTI's own",
     )
     options.add_json(parser)
     parser.add_argument(
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
     try:
         data = args.packet.read_bytes()
     except OSError as error:
-        raise InputError(f"{args.packet}: {error.strerror}; expected a packet that `sicm encode` wrote") from None
+        raise InputError(f"{args.packet}: {error.strerror}; expected a packet written by `sicm encode`") from None
     header = unpack(data)
     source = read_calibration(args.calib) if args.calib else None
     calibration = header.calibration or (source.stereo(header.width, header.height) if source else None)

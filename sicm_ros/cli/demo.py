@@ -9,22 +9,22 @@ from pathlib import Path
 from sicm_ros.cli import options
 from sicm_ros.link.profiles import PROFILES
 
-SUMMARY = "replay a stereo drive through encoder and decoder nodes, and report"
+SUMMARY = "play a stereo drive through the encoder and decoder nodes, and report"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_drive(parser)
     options.add_model(parser)
     options.add_quality(parser)
-    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results; default: %(default)s")
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results (default: %(default)s)")
     parser.add_argument(
-        "--rate", type=float, default=1.0, help="speed relative to the recording's, at most; default: %(default)s"
+        "--rate", type=float, default=1.0, help="greatest speed relative to the recording (default: %(default)s)"
     )
     parser.add_argument(
-        "--realtime", action="store_true", help="send pairs at their own pace, whether or not the last one was answered"
+        "--realtime", action="store_true", help="send pairs at their own pace, without waiting for answers"
     )
     parser.add_argument(
-        "--link", default="", choices=["", *PROFILES], help="emulated link between encoder and decoder; default: none"
+        "--link", default="", choices=["", *PROFILES], help="emulated link between encoder and decoder (default: none)"
     )
     options.add_layout(parser)
 
@@ -73,9 +73,9 @@ def run(args: argparse.Namespace) -> int:
             recording.unlink()
     console.print(demo.table(result))
     for name, what in (
-        ("report.html", "pictures, bytes and latency over time"),
-        ("summary.json", "the same in numbers"),
-        ("output.mcap", "detections, markers and pictures, for Foxglove and RViz"),
+        ("report.html", "images, bytes and latency over time"),
+        ("summary.json", "the figures"),
+        ("output.mcap", "detections, markers and images, for Foxglove and RViz"),
     ):
         console.print(f"{args.out / name}: {what}", highlight=False)
     if result.lost:

@@ -21,16 +21,18 @@ SUMMARY = "encode a rectified stereo pair to a packet of features"
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("left", type=Path, help="left image (PNG, JPEG)")
     parser.add_argument("right", type=Path, help="right image, of the same size")
-    parser.add_argument("--calib", type=Path, required=True, metavar="KITTI.txt", help="calibration file as KITTI has")
+    parser.add_argument(
+        "--calib", type=Path, required=True, metavar="KITTI.txt", help="calibration file in KITTI's format"
+    )
     options.add_out(parser, "packet to write", "OUT.sicm", old_position=False)
     options.add_model(parser)
     options.add_quality(parser)
     parser.add_argument("--sequence", type=int, default=0, help="number of the pair (default: %(default)s)")
     parser.add_argument(
-        "--without-calibration", action="store_true", help="24 bytes less; `sicm decode` then needs --calib"
+        "--without-calibration", action="store_true", help="saves 24 bytes; `sicm decode` then needs --calib"
     )
     options.add_device(parser)
-    parser.add_argument("--bits", type=Path, metavar="OUT.png", help="also an image of where the bits go")
+    parser.add_argument("--bits", type=Path, metavar="OUT.png", help="also write an image that shows where the bits go")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -28,57 +28,48 @@ EPILOG = """examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "dataset", nargs="?", type=Path, help="labelled KITTI folder or archives to send through a model"
+        "dataset", nargs="?", type=Path, help="labelled KITTI folder or archives, to be sent through a model"
     )
     options.add_json(parser)
     parser.add_argument(
         "--table", action="store_true", help="print every figure (default without --json: the main ones)"
     )
     parser.add_argument(
-        "--planner", action="store_true", help="print what a planner asks: what is found, by distance, border and class"
+        "--planner",
+        action="store_true",
+        help="print what a planner asks: what was found, by distance, border and class",
     )
     parser.add_argument(
         "--min-score",
         type=options.quality,
         metavar="0..1",
-        help="least score of what --planner takes as found (default: 0.5)",
+        help="minimum score of detections for --planner (default: 0.5)",
     )
     parser.add_argument(
-        "--replicates", type=options.positive, metavar="N", help="resampled sets of frames behind each interval"
+        "--replicates", type=options.positive, metavar="N", help="number of resampled sets of frames for each interval"
     )
 
-    files = parser.add_argument_group("detection files, one a frame")
-    files.add_argument("--labels", type=Path, metavar="DIR", help="label files")
-    files.add_argument("--detections", type=Path, metavar="DIR", help="detection files of the same names")
+    files = parser.add_argument_group("detection files, one per frame")
+    files.add_argument("--labels", type=Path, metavar="DIR", help="folder of label files")
+    files.add_argument("--detections", type=Path, metavar="DIR", help="folder of detection files with the same names")
 
     chain = parser.add_argument_group("a model on DATASET")
     options.add_model(chain)
-    chain.add_argument(
-        "--quality",
-        nargs="+",
-        type=quality,
-        default=[0.5],
-        metavar="0..1",
-        help="one or several, 0 to 1, or 'uncompressed' (default: 0.5)",
-    )
-    chain.add_argument("--split", help="frames to take: train, test, val, a file of names, or drives")
+    options.add_qualities(chain, [0.5])
+    options.add_split(chain)
     options.add_limit(chain, "the first ones")
     options.add_device(chain)
     chain.add_argument(
         "--sheet",
         type=Path,
         metavar="FILE",
-        help="picture of the nearest missed objects and the surest false alarms, at the first quality",
+        help="draw the nearest missed objects and the most confident false alarms, at the first quality",
     )
     chain.add_argument(
         "--out",
         type=Path,
-        help="folder of the detections; an interrupted run goes on there (default: runs/evaluate/...)",
+        help="folder of the detections; an interrupted run resumes there (default: runs/evaluate/...)",
     )
-
-
-def quality(text: str) -> float | None:
-    return None if text == "uncompressed" else options.quality(text)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -89,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
 
         args.min_score = LIKELY
     if args.sheet and args.dataset is None:
-        raise InputError(f"--sheet {args.sheet}: detection files have no pictures; expected a DATASET")
+        raise InputError(f"--sheet {args.sheet}: detection files have no images; expected a DATASET")
     if args.dataset is not None and args.labels is None and args.detections is None:
         _of_model(args)
         return
@@ -110,22 +101,25 @@ def _of_files(args: argparse.Namespace) -> None:
 
     for folder in (args.labels, args.detections):
         if not folder.is_dir():
-            raise InputError(f"{folder} is no folder; expected one with a text file for each frame")
+            raise InputError(f"{folder} is not a folder; expected one with a text file for each frame")
     paths = sorted(args.detections.glob("*.txt"))
     if not paths:
         raise InputError(
-            f"{args.detections} holds no .txt; expected a detection file for each frame, empty where none was found"
+            f"{args.detections} holds no .txt; expected a detection file for each frame, empty where nothing was found"
         )
     labels, detections = [], []
     for path in tqdm(paths, "reading", unit="frame", disable=None, leave=False):
         label = args.labels / path.name
         if not label.exists():
-            raise InputError(f"{label} is missing; expected the labels of {path}")
+            raise InputError(f"{label} is missing; expected the labels for {path}")
         labels.append(read_labels(label))
         detections.append(read_labels(path, scored=True))
     unread = len(list(args.labels.glob("*.txt"))) - len(paths)
     if unread:
-        print(f"{len(paths)} frames have a detection file; {unread} with labels alone are left out", file=sys.stderr)
+        print(
+            f"{len(paths)} frames have a detection file; {unread} frames that only have labels are left out",
+            file=sys.stderr,
+        )
     figures = evaluate(labels, detections)
     interval = None
     if args.replicates:
@@ -193,7 +187,9 @@ def _of_model(args: argparse.Namespace) -> None:
 
 
 def _planner_tables(args: argparse.Namespace, frames: Sequence[StereoFrame], folders: list[Path]) -> list[PlannerTable]:
-    """What a planner asks, of the detections of each quality; the first one's failures as a picture if asked for."""
+    """Return what a planner asks, of the detections of each quality; the first one's failures as a
+    picture if asked for.
+    """
     from sicm_ros.benchmark.failures import failure_sheet
     from sicm_ros.kitti import read_labels
     from sicm_ros.kitti.planner import judged, planner_table
@@ -213,7 +209,7 @@ def _planner_tables(args: argparse.Namespace, frames: Sequence[StereoFrame], fol
 
 
 def _key(dataset: Path, description: dict) -> str:
-    """Folder name of a model on a data set: another model or data set never finds its detections."""
+    """Return the name of a folder for a model on a data set: another model or data set never finds its detections."""
     place = hashlib.sha256(str(dataset.resolve()).encode()).hexdigest()[:8]
     return f"{description['name']}-{description['fingerprint'][:8]}-{dataset.resolve().name}-{place}"
 
@@ -228,7 +224,7 @@ def _point(point: Point) -> dict:
 def _title(point: Point, frames: int) -> str:
     if point.quality is None:
         return f"uncompressed, {frames} frames"
-    return f"quality {point.quality:g}, {point.bytes_per_pair:.0f} bytes a pair, {point.bpp:.4f} bpp, {frames} frames"
+    return f"quality {point.quality:g}, {point.bytes_per_pair:.0f} bytes per pair, {point.bpp:.4f} bpp, {frames} frames"
 
 
 def _cell(value: float, interval: list[float] | None) -> str:
@@ -236,7 +232,7 @@ def _cell(value: float, interval: list[float] | None) -> str:
 
 
 def _print_figures(figures: Figures, interval: Figures | None, title: str) -> None:
-    """Every class, metric and overlap: AP, and orientation similarity (aos), at 40 and 11 recall points."""
+    """Print every class, metric and overlap: AP, and orientation similarity (aos), at 40 and 11 recall points."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
@@ -264,17 +260,17 @@ def _inside(coverage: dict | None) -> str:
 
 
 def _print_points(points: list[Point], title: str) -> None:
-    """One line a quality: what it costs and the main figures of cars, moderate, 40 recall points."""
+    """Print one line per quality: what it costs and the main figures of cars, moderate, 40 recall points."""
     from rich.table import Table
 
     table = Table(
         title=title,
         title_justify="left",
-        caption="Car, moderate, R40; score error: mean of |score - chance to be right|; within 1 sigma: share of boxes "
-        "whose depth, sideways position, height and heading are",
+        caption="Car, moderate, R40; score error: mean of |score - share that is right|; within 1 sigma: share of "
+        "boxes whose depth, sideways and vertical position and heading are",
         caption_justify="left",
     )
-    for name in ("quality", "bytes a pair", "bpp"):
+    for name in ("quality", "bytes per pair", "bpp"):
         table.add_column(name, justify="right")
     columns = [("3d", "0.70"), ("bev", "0.70"), ("3d", "0.50"), ("bev", "0.50"), ("bbox", "0.70")]
     for metric, limit in columns:
@@ -300,7 +296,9 @@ def _quality_name(quality: float | None) -> str:
 
 
 def _print_planner(tables: list[tuple[str, PlannerTable]], title: str) -> None:
-    """A column for each quality: what is found of what a planner asks for, then of every class, distance and border."""
+    """Print a column for each quality: what is found of what a planner asks for, then of every class,
+    distance and border.
+    """
     from rich.table import Table
 
     table = Table(
@@ -320,7 +318,7 @@ def _print_planner(tables: list[tuple[str, PlannerTable]], title: str) -> None:
     for name in tables[0][1].rows:
         table.add_row(name, *(cell(each.rows[name]) for _, each in tables))
     table.add_row("of the right class", *(cell(each.right_class) for _, each in tables))
-    table.add_row("false alarms a frame", *(f"{each.false_alarms:.2f}" for _, each in tables))
+    table.add_row("false alarms per frame", *(f"{each.false_alarms:.2f}" for _, each in tables))
     table.add_section()
     for name in tables[0][1].bands:
         table.add_row(name, *(cell(each.bands[name]) for _, each in tables))

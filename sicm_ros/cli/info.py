@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sicm_ros.cli import options
 
-SUMMARY = "print a model's card and cost, a packet's header, or what is in a bag or KITTI folder"
+SUMMARY = "print a model's card and cost, a packet's header, or the contents of a bag or KITTI folder"
 BAGS = (".mcap", ".db3", ".bag", ".zip")
 
 
@@ -91,7 +91,7 @@ def _packet(path: Path) -> None:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a packet that `sicm encode` wrote") from None
+        raise InputError(f"{path}: {error.strerror}; expected a packet written by `sicm encode`") from None
     packet = unpack(data)
     pixels = 2 * packet.width * packet.height
     _print(
@@ -100,7 +100,7 @@ def _packet(path: Path) -> None:
             "header": f"{HEADER_BYTES} bytes",
             "payload": f"{len(packet.payload)} bytes",
             "model": f"{packet.fingerprint.hex()}...",
-            "pictures": f"{packet.width} x {packet.height}",
+            "images": f"{packet.width} x {packet.height}",
             "quality": f"{packet.quality / 255:.3f} (level {packet.quality} of 255)",
             "sequence": packet.sequence,
             "calibration": f"{packet.calibration_identity:08x}" + ("" if packet.calibration else ", not in the packet"),
@@ -134,7 +134,7 @@ def _model(name: str) -> None:
     _print({**known, "classes": ", ".join(known["classes"]), "input": size})
     costs = model.costs()
     whole = sum(cost.macs for cost in costs.values())
-    print("\na stereo pair       multiply-accumulates      parameters")
+    print("\nper stereo pair     multiply-accumulates      parameters")
     for side, stages in (("vehicle", VEHICLE), ("remote", REMOTE)):
         for stage in stages:
             print(f"  {stage:<18}{costs[stage].macs / 1e9:9.2f} G        {costs[stage].parameters / 1e6:9.2f} M")

@@ -34,26 +34,26 @@ def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
 def add_layout(parser: argparse.ArgumentParser) -> None:
     """--preset, --left, --right: which pictures of a bag are the pair; and how they are to be taken."""
     add_preset(parser)
-    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag of another layout")
-    parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag of another layout")
+    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag with another layout")
+    parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag with another layout")
     parser.add_argument(
         "--pair-tolerance",
         type=number(0, 1),
         default=0.03,
         metavar="S",
-        help="seconds that the stamps of a left and a right image may differ by (default: %(default)s)",
+        help="largest difference between the stamps of one pair, seconds (default: %(default)s)",
     )
     parser.add_argument(
         "--assume-rectified",
         action="store_true",
-        help="the images of a bag are rectified although its camera_info has distortion",
+        help="the images of a bag are rectified although its camera_info contains distortion",
     )
     parser.add_argument(
         "--baseline",
         type=number(0, 100),
         default=0.0,
         metavar="M",
-        help="distance of the cameras, metres, in place of what camera_info says",
+        help="distance between the cameras, metres; overrides camera_info",
     )
 
 
@@ -66,7 +66,9 @@ def add_preset(parser: argparse.ArgumentParser) -> None:
 
 def add_model(parser: argparse._ActionsContainer, of: str = "") -> None:
     """--model, a name or a folder."""
-    action = parser.add_argument("--model", default="default", help=f"name or folder{of} (default: %(default)s)")
+    action = parser.add_argument(
+        "--model", default="default", help=f"name or folder of a model{of} (default: %(default)s)"
+    )
     # What the shell offers; argcomplete reads this attribute.
     action.completer = _shipped_models  # type: ignore[attr-defined]
 
@@ -78,8 +80,28 @@ def add_quality(parser: argparse.ArgumentParser, default: float = 0.5) -> None:
         type=quality,
         default=default,
         metavar="0..1",
-        help="0, fewest bytes, to 1, most accurate (default: %(default)s)",
+        help="0 (fewest bytes) to 1 (most accurate) (default: %(default)s)",
     )
+
+
+def add_qualities(
+    parser: argparse._ActionsContainer, default: list[float | None], what: str = "one or several"
+) -> None:
+    """--quality, several, the uncompressed network among them."""
+    told = " ".join("uncompressed" if value is None else f"{value:g}" for value in default)
+    parser.add_argument(
+        "--quality",
+        nargs="+",
+        type=_quality_or_none,
+        default=default,
+        metavar="0..1",
+        help=f"0 to 1, or 'uncompressed'; {what} (default: {told})",
+    )
+
+
+def add_split(parser: argparse._ActionsContainer) -> None:
+    """--split, which frames of a KITTI folder."""
+    parser.add_argument("--split", help="frames to take: train, test, val, validation, a file of names, or drives")
 
 
 def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None = None) -> None:
@@ -90,7 +112,9 @@ def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """--json, where the figures go."""
-    parser.add_argument("--json", metavar="FILE", help="write the figures there ('-': standard output, and no table)")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the figures to FILE ('-': standard output, without a table)"
+    )
 
 
 def add_out(parser: argparse.ArgumentParser, help: str, metavar: str = "DIR", old_position: bool = True) -> None:
@@ -103,10 +127,10 @@ def add_out(parser: argparse.ArgumentParser, help: str, metavar: str = "DIR", ol
 
 def add_device(parser: argparse._ActionsContainer) -> None:
     """--device of the network."""
-    parser.add_argument("--device", default="cpu", help="of the network, cpu or cuda (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="device of the network, cpu or cuda (default: %(default)s)")
 
 
-def add_threads(parser: argparse.ArgumentParser, what: str = "of ours and of each encoder") -> None:
+def add_threads(parser: argparse.ArgumentParser, what: str = "threads of our network and of each encoder") -> None:
     """--threads."""
     parser.add_argument("--threads", type=positive, metavar="N", help=f"{what} (default: all cores)")
 
@@ -117,13 +141,13 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         "--number-type",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="of the network; bfloat16 by torch alone (default: %(default)s)",
+        help="number type of the network; bfloat16 by torch alone (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",
         choices=("auto", "openvino", "onnxruntime", "torch"),
         default="auto",
-        help="what runs the network (default: %(default)s)",
+        help="engine of the network (default: %(default)s)",
     )
 
 
@@ -137,6 +161,10 @@ def quality(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r}; expected 0 to 1")
     return value
+
+
+def _quality_or_none(text: str) -> float | None:
+    return None if text == "uncompressed" else quality(text)
 
 
 def number(least: float, most: float) -> Callable[[str], float]:

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Spellings of 0.8.0. They still work in this release, and say on stderr what to write instead."""
+"""Spellings of earlier releases. They still work in this one, and say on stderr what to write instead."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ OPTIONS: dict[tuple[str, ...], dict[str, str | int]] = {
 
 
 def translated(given: Sequence[str]) -> list[str]:
-    """Return a command line of 0.8.0 as this release writes it, except for outputs: see `settle`."""
+    """Return a command line of an earlier release as this one writes it, except for outputs: see `settle`."""
     words = list(given)
+    if words[:1] == ["calibrate"] and len(words) > 2 and not any(word.startswith("-") for word in words[1:3]):
+        words[1:3] = [words[2], "--model", words[1]]  # 0.9.0: MODEL DATASET
     for old, new in COMMANDS.items():
         if tuple(words[: len(old)]) == old:
             words[: len(old)] = new
@@ -75,6 +77,6 @@ def settle(args: argparse.Namespace, given: Sequence[str], words: Sequence[str])
         words = [*words[:at], *words[at + 1 :], "--out", old]
     if words != list(given):
         print(
-            f"sicm: this spelling is 0.8.0's and goes with the next release; write: sicm {shlex.join(words)}",
+            f"sicm: this spelling is an earlier release's and goes with the next; write: sicm {shlex.join(words)}",
             file=sys.stderr,
         )

@@ -23,7 +23,7 @@ TIMES = {"encoder": "since_arrival_ms", "link": "transit_ms", "decoder": "since_
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--once", action="store_true", help="print the table once, after two seconds, and end")
+    parser.add_argument("--once", action="store_true", help="print the table once, after two seconds, and exit")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,7 +56,7 @@ def table(statuses: dict[str, Status], now: float) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(caption="Ctrl-C ends" if statuses else "no node has spoken on /diagnostics yet", expand=True)
+    shown = Table(caption="Ctrl-C ends" if statuses else "nothing received on /diagnostics yet", expand=True)
     shown.add_column("node", no_wrap=True)
     for title in ("Hz", "kbit/s", "target", "quality", "ms", "out", "boxes", "missing"):
         shown.add_column(title, justify="right", no_wrap=True)

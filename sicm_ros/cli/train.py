@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import argparse
 
-SUMMARY = "train a stage: a configuration by name or path, with key=value put over it; goes on where it was interrupted"
+SUMMARY = "train a stage, given by the name or path of a configuration and key=value overrides; resumes if interrupted"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="name of a configuration that ships (lite_detector, ...) or path of a YAML file")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings; dots reach inside")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="overrides of settings; dots reach into nested ones"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,8 +15,8 @@ from sicm_ros.geometry.boxes import CLASSES
 
 
 def compare(run: Run, source: StereoSource, model: str, progress: bool = True) -> None:
-    """Fills in `agreement` of each answered pair: F1 of its detections against the uncompressed network's; 1 where
-    neither found anything.
+    """Fill in `agreement` of each answered pair: F1 of its detections against the uncompressed
+    network's; 1 where neither found anything.
     """
     import sicm_ros
 
@@ -25,7 +25,7 @@ def compare(run: Run, source: StereoSource, model: str, progress: bool = True) -
     bar = tqdm(source.pairs(), total=source.count, unit="pair", desc="uncompressed, to compare", disable=not progress)
     for played in bar:
         pair = waiting.get(played.stamp)
-        if pair is None:
+        if pair is None or pair.boxes is None:
             continue
         whole = detector.detect_uncompressed(played).detections
         agreement = drift([whole], [_detections(pair.boxes)]).agreement

@@ -15,10 +15,10 @@ from sicm_ros.demo.summary import JPEG_QUALITY, RATE, Run
 from sicm_ros.files import write_text
 
 STAGE_NAMES = {
-    "decode_images": "pictures from messages",
+    "decode_images": "images from messages",
     "encode": "features and bitstream",
     "publish": "publish",
-    "since_arrival": "whole, from arrival to publication",
+    "since_arrival": "total, from arrival to publication",
     "decode": "bitstream to detections",
     "transit": "on the emulated link",
 }
@@ -44,8 +44,8 @@ def _parts(run: Run) -> dict[str, str]:
         for node, by in run.computed.items()
         if "engine" in by
     )
-    computed = f" Networks were computed: {computed}." if computed else ""
-    pace = "Each pair waited for the answer to the one before." if run.paced else "Pairs were sent at their own pace."
+    computed = f" Engines: {computed}." if computed else ""
+    pace = "Each pair waited for the answer to the previous one." if run.paced else "Pairs were sent at their own pace."
     link = f" Features went through an emulated link ({run.link['profile']})." if run.link else ""
     return {
         "title": escape(name),
@@ -58,11 +58,11 @@ def _parts(run: Run) -> dict[str, str]:
         "stages": _stages(run),
         "method": escape(
             "Replay, encoder and decoder were separate processes that talked over DDS on one machine; the decoder saw "
-            f"no picture. {pace}{link}{computed} Bytes are those of the whole feature message as serialised: header, "
-            f"calibration, payload. kbit/s are stated at {RATE:g} Hz. PNG as OpenCV writes it, JPEG at quality "
-            f"{JPEG_QUALITY}, both "
-            "pictures of a pair. Boxes: the crossed face, or the tick from above, is the front. Agreement is the F1 of "
-            "a pair's detections against those of the same network on the uncompressed pictures (centres within 2 m)."
+            f"no image. {pace}{link}{computed} Bytes are those of the whole feature message as serialised: header, "
+            f"calibration, payload. kbit/s are at {RATE:g} Hz. PNG (by OpenCV) and JPEG (quality "
+            f"{JPEG_QUALITY}) count both "
+            "images of a pair. Boxes: the crossed face, or the tick from above, is the front. Agreement is the F1 of "
+            "a pair's detections against those of the same network on the uncompressed images (centres within 2 m)."
         ),
         "data": _data(run),
     }
@@ -75,7 +75,7 @@ def _tiles(facts: dict[str, Any]) -> str:
     size, jpeg = facts["bytes_per_pair_mean"], facts["jpeg90_bytes_per_pair"]
     tiles = [tile(f"{facts['pairs_out']} / {facts['pairs_in']}", "pairs out / in")]
     if size:
-        tiles.append(tile(f"{size:,.0f} bytes", "per pair, mean, everything counted"))
+        tiles.append(tile(f"{size:,.0f} bytes", "per pair on average, everything included"))
         tiles.append(tile(f"{facts['kbit_per_s']:,.1f} kbit/s", f"at {RATE:g} Hz"))
         tiles.append(tile(f"{jpeg / size:,.0f} ×", f"smaller than JPEG {JPEG_QUALITY}"))
     if facts["latency_ms_p50"] is not None:
@@ -95,9 +95,9 @@ def _tiles(facts: dict[str, Any]) -> str:
 
 def _sizes(run: Run) -> str:
     ours = run.mean("bytes")
-    rows = [("this stream", ours, "ours"), (f"JPEG, quality {JPEG_QUALITY}", run.mean("jpeg"), "")]
-    rows += [("PNG, lossless", run.mean("png"), ""), ("raw pictures", run.mean("raw"), "")]
-    rows = [row for row in rows if row[1]]
+    measured = [("this stream", ours, "ours"), (f"JPEG, quality {JPEG_QUALITY}", run.mean("jpeg"), "")]
+    measured += [("PNG, lossless", run.mean("png"), ""), ("raw images", run.mean("raw"), "")]
+    rows = [(name, size, kind) for name, size, kind in measured if size]
     largest = max((size for _, size, _ in rows), default=1.0)
     cells = []
     for name, size, kind in rows:
@@ -142,11 +142,12 @@ def _data(run: Run) -> str:
         }
         for p in run.pairs
     ]
+    shown = [i for i, p in enumerate(run.pairs) if p.frame is not None]
     frames = [
         {"pair": i, "picture": b64encode(p.frame[0]).decode(), "above": b64encode(p.frame[1]).decode()}
         for i, p in enumerate(run.pairs)
         if p.frame is not None
     ]
-    every = frames[1]["pair"] - frames[0]["pair"] if len(frames) > 1 else 1
+    every = shown[1] - shown[0] if len(shown) > 1 else 1
     # "<" can't close the script element when it is written as an escape.
     return json.dumps({"pairs": pairs, "frames": frames, "every": every}).replace("<", "\\u003c")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -25,6 +25,9 @@ FRAME_WIDTH = 960  # pixels of a picture in the report
 LINK_FACTS = ("profile", "seed", "received", "published", "damaged", "duplicates", "reordered")  # of its diagnostics
 COMPUTES = ("engine", "provider", "number_type", "device", "threads")  # of the diagnostics of encoder and decoder
 MAX_FRAMES = 120  # pictures in the report; longer drives show every second, third ... pair
+
+
+Jpeg: TypeAlias = bytes
 
 
 @dataclass
@@ -53,7 +56,7 @@ class PlayedPair:
     raw: int = 0
     png: int = 0
     jpeg: int = 0
-    frame: tuple[bytes, bytes] | None = None
+    frame: tuple[Jpeg, Jpeg] | None = None
 
 
 @dataclass
@@ -139,7 +142,7 @@ class Run:
             "pairs_out": len(self.answered),
             "lost": self.lost,
             "link": {k: v for k, v in self.link.items() if k in LINK_FACTS} or None,
-            "detections": sum(len(p.boxes) for p in self.answered),
+            "detections": sum(len(p.boxes) for p in self.pairs if p.boxes is not None),
             "labels": sum(p.labels or 0 for p in self.pairs) if any(p.labels is not None for p in self.pairs) else None,
             "agreement_mean": rounded(self.mean("agreement"), 3),
             "bytes_per_pair_mean": rounded(size),
@@ -236,7 +239,7 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
 
 
 def _frame(played: Any, boxes: ros.Boxes | None) -> tuple[bytes, bytes]:
-    """JPEGs of the left picture with its boxes, and of the boxes from above."""
+    """JPEGs of the left image with its boxes, and of the boxes from above."""
     layers = [(played.labels, LABEL), (boxes, DETECTION)]
     layers = [(b, colour) for b, colour in layers if b is not None]
     width = min(FRAME_WIDTH, played.left.shape[1])

@@ -11,7 +11,7 @@ from sicm_ros.demo.summary import JPEG_QUALITY, RATE, Run
 
 
 def table(run: Run) -> Group:
-    """What a run gave, as two tables: the stream beside the pictures, and the time of every stage."""
+    """Return what a run gave, as two tables: the stream beside the pictures, and the time of every stage."""
     facts = run.as_json()
     stream = Table(title=f"{facts['pairs_out']} of {facts['pairs_in']} stereo pairs answered", title_justify="left")
     stream.add_column("a pair as")
@@ -21,8 +21,8 @@ def table(run: Run) -> Group:
     rows = [("features", ours), (f"JPEG {JPEG_QUALITY}", run.mean("jpeg")), ("PNG", run.mean("png"))]
     for name, size in [*rows, ("raw", run.mean("raw"))]:
         if size is not None:
-            times = f"{size / ours:,.1f}" if ours else ""
-            stream.add_row(name, f"{size:,.0f}", f"{size * 8 * RATE / 1e3:,.1f}", times)
+            larger = f"{size / ours:,.1f}" if ours else ""
+            stream.add_row(name, f"{size:,.0f}", f"{size * 8 * RATE / 1e3:,.1f}", larger)
     times = Table(title="milliseconds per pair", title_justify="left")
     times.add_column("node")
     times.add_column("stage")
@@ -36,7 +36,7 @@ def table(run: Run) -> Group:
         times.add_section()
     if facts["latency_ms_p50"] is not None:
         times.add_row(
-            "all", "picture to detections", f"{facts['latency_ms_p50']:,.1f}", f"{facts['latency_ms_p95']:,.1f}"
+            "all", "image to detections", f"{facts['latency_ms_p50']:,.1f}", f"{facts['latency_ms_p95']:,.1f}"
         )
     words = f"{facts['detections']} detections"
     if facts["labels"] is not None:

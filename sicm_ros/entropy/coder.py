@@ -36,7 +36,7 @@ class Models:
 
 
 def grouped(tables: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
-    """uint8 (n,) -> the stable order that sorts it, and (table, start, end) of each run in that order."""
+    """Return the stable order that sorts uint8 (n,), and (table, start, end) of each run in that order."""
     counts = np.bincount(tables)
     present = np.flatnonzero(counts)
     ends = np.cumsum(counts[present])
@@ -45,19 +45,22 @@ def grouped(tables: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]
 
 
 def _clipped(wanted: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """What can be coded at all."""
+    """Return what can be coded at all."""
     return np.clip(wanted, -reach - MAX_EXCESS, reach + MAX_EXCESS).astype(np.int32)
 
 
 def _excesses(residuals: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of the residuals that aren't inside of their tables, in order: 1 + how far beyond the end, and its length in bits
-    after the leading one."""
+    """Return, of the residuals that aren't inside of their tables, in order: 1 + how far beyond the end, and its length
+    in bits after the leading one.
+    """
     values = (np.abs(residuals) - reach)[np.abs(residuals) >= reach] + 1
     return values, (np.frexp(values.astype(np.float64))[1] - 1).astype(np.int32)
 
 
 def _bit_places(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of the bits of numbers of these lengths, in turn, highest first: the number's index, and the bit's place."""
+    """Return, of the bits of numbers of these lengths, in turn, highest first: the number's index,
+    and the bit's place.
+    """
     of = np.repeat(np.arange(len(lengths)), lengths)
     return of, np.cumsum(lengths)[of] - 1 - np.arange(len(of))
 
@@ -70,7 +73,7 @@ class Encoder:
         self._coder = constriction.stream.queue.RangeEncoder()
 
     def code(self, tables: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """uint8 (n,), int32 (n,) -> int32 (n,), the residuals that were written."""
+        """Write residuals, int32 (n,), by tables, uint8 (n,); return those that were written, int32 (n,)."""
         reach = self._models.tables.reach_of[tables]
         residuals = _clipped(wanted, reach)
         order, runs = grouped(tables)
@@ -86,7 +89,9 @@ class Encoder:
         return residuals
 
     def payload(self) -> bytes:
-        """Everything written so far: constriction's 32-bit words, little-endian, less the zero bytes at their end."""
+        """Return everything written so far: constriction's 32-bit words, little-endian, less the zero
+        bytes at their end.
+        """
         return self._coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
 
 
@@ -99,7 +104,7 @@ class Decoder:
         self._coder = constriction.stream.queue.RangeDecoder(words)
 
     def code(self, tables: np.ndarray, wanted: np.ndarray | None = None) -> np.ndarray:
-        """uint8 (n,) -> int32 (n,); `wanted` is not looked at."""
+        """Read the residuals, int32 (n,), of `tables`, uint8 (n,); `wanted` is not looked at."""
         order, runs = grouped(tables)
         entries = np.empty(len(tables), np.int32)
         decode, models = self._coder.decode, self._models.each
@@ -121,9 +126,9 @@ class Decoder:
         return residuals
 
     def finish(self) -> None:
-        """Raises BitstreamError unless the payload ends where the symbols do."""
+        """Raise BitstreamError unless the payload ends where the symbols do."""
         if not self._coder.maybe_exhausted():
-            raise BitstreamError("payload: bytes left over after the last symbol; drop the packet")
+            raise BitstreamError("payload: bytes are left over after the last symbol; drop the packet")
 
 
 class Meter:
@@ -134,7 +139,7 @@ class Meter:
         self.bits: list[np.ndarray] = []
 
     def code(self, tables: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """uint8 (n,), int32 (n,) -> int32 (n,), as written; their costs, float64 (n,), are appended to `bits`."""
+        """Return `wanted`, int32 (n,), as `tables`, uint8 (n,), write it; append the costs, float64 (n,), to `bits`."""
         reach = self._tables.reach_of[tables]
         residuals = _clipped(wanted, reach)
         costs = self._tables.costs[self._tables.starts[tables] + np.clip(residuals, -reach, reach) + reach]

@@ -57,7 +57,7 @@ class PriorConfig(Config):
             raise ValueError("independent views are coded alike; leave right_channels out, or switch cross_view on")
 
     def coded(self, view: int) -> int:
-        """How many channels of a view's latent are coded."""
+        """Return how many channels of a view's latent are coded."""
         return self.channels if view == LEFT or self.right_channels is None else self.right_channels
 
     @property
@@ -66,7 +66,7 @@ class PriorConfig(Config):
         return 1 if self.cross_view else 2
 
     def passes(self) -> Iterator[Pass]:
-        """The passes in the order of the bitstream."""
+        """Yield the passes in the order of the bitstream."""
         for view in (LEFT, RIGHT):
             for parity in (EVEN, ODD) if self.context else (None,):
                 yield Pass(view, parity, own=parity == ODD, cross=view == RIGHT and self.cross_view)
@@ -90,5 +90,5 @@ class Pass:
 
 
 def hyper_size(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of the hyper latent for a latent of height x width cells: halved twice, rounded up."""
+    """Return rows and columns of the hyper latent for a latent of height x width cells: halved twice, rounded up."""
     return (height + 3) // 4, (width + 3) // 4

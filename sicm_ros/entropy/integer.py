@@ -81,13 +81,15 @@ class IntegerLayer:
         if weight.shape != (rows, spec.outputs) or bias.shape != (spec.outputs,):
             raise ModelError(
                 f"prior: layer {spec.name} has weights {weight.shape} and biases {bias.shape}; expected "
-                f"({rows}, {spec.outputs}) and ({spec.outputs},): they belong to another configuration"
+                f"({rows}, {spec.outputs}) and ({spec.outputs},): they are from another configuration"
             )
         rounding = (1 << spec.shift) // 2
         largest = np.repeat([largest for _, largest in spec.inputs], [count for count, _ in spec.inputs])
         bound = largest @ np.abs(weight.astype(np.int64)) + np.abs(bias.astype(np.int64)) + rounding
         if bound.max() >= EXACT:
-            raise ModelError(f"prior: sums of layer {spec.name} can exceed 2^24 and would not be exact; export it anew")
+            raise ModelError(
+                f"prior: sums of layer {spec.name} can exceed 2^24 and would not be exact; export it again"
+            )
         ends = np.cumsum([count for count, _ in spec.inputs])[:-1]
         # The shift divides weights and bias beforehand: a power of two, so that every sum is as exact as before.
         scale = dtype(2.0**-spec.shift)
@@ -122,7 +124,7 @@ class IntegerPrior:
             for name, low, high in (("z.mean", -MEAN_LIMIT, MEAN_LIMIT), ("z.scale", 0, SCALES - 1)):
                 array = self._arrays[name]
                 if array.shape != shape or array.min() < low or array.max() > high:
-                    raise ModelError(f"prior: {name} is not {shape} of {low} to {high}; fetch the model anew")
+                    raise ModelError(f"prior: {name} is not {shape} of {low} to {high}; fetch the model again")
         self._layers = {
             spec.name: IntegerLayer(spec, self._arrays[f"{spec.name}.weight"], self._arrays[f"{spec.name}.bias"], dtype)
             for spec in layer_specs(config)
@@ -137,9 +139,9 @@ class IntegerPrior:
             names += [f"{spec.name}.weight", f"{spec.name}.bias"]
         missing = [name for name in names if name not in arrays]
         if missing:
-            raise ModelError(f"prior: array {missing[0]} is missing; the arrays belong to another configuration")
+            raise ModelError(f"prior: array {missing[0]} is missing; the arrays are from another configuration")
         if any(not np.issubdtype(arrays[name].dtype, np.integer) for name in names):
-            raise ModelError("prior: an array isn't of integers; fetch the model anew")
+            raise ModelError("prior: an array is not of integers; fetch the model again")
         return names
 
     def arrays(self) -> dict[str, Array]:

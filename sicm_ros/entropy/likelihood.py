@@ -20,7 +20,8 @@ SURPRISE = (
 
 
 def bits(offset: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """Cost in bits of symbols that lie `offset` from the mean, under scale index `scale` (any real number in 0..31).
+    """Return the cost in bits of symbols that lie `offset` from the mean, under scale index `scale` (any real number in
+    0..31).
 
     Laplace distributions integrated over a cell of width one (Balle et al., ICLR 2017, eq. 8-10), mixed with SURPRISE
     of the widest one. Differentiable in both arguments, which broadcast; in the logarithm throughout, so that a symbol
@@ -34,7 +35,7 @@ def bits(offset: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
 
 
 def _log_mass(distance: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
-    """Logarithm of the Laplace mass of [distance - 1/2, distance + 1/2], distance >= 0."""
+    """Return the logarithm of the Laplace mass of [distance - 1/2, distance + 1/2], distance >= 0."""
     rate = math.sqrt(2) / deviation
     # Beyond 1/2 the cell lies in one tail; within, it holds the peak, and the two tails are what it lacks.
     outside = -rate * (distance - 0.5).clamp(min=0) - math.log(2) + torch.log(-torch.expm1(-rate))
@@ -44,7 +45,7 @@ def _log_mass(distance: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
 
 
 def build_tables() -> Tables:
-    """The integer tables of the family."""
+    """Return the integer tables of the family."""
     reach, frequencies = [], []
     for scale in range(SCALES):
         deviation = SMALLEST_SCALE * math.exp(scale * LOG_SCALE_STEP)
@@ -57,7 +58,9 @@ def build_tables() -> Tables:
 
 
 def _to_frequencies(mass: np.ndarray) -> np.ndarray:
-    """Integers >= 1 in proportion to `mass` that sum to 2 ** PRECISION; what rounding leaves goes to the largest."""
+    """Return integers >= 1 in proportion to `mass` that sum to 2 ** PRECISION; what rounding leaves goes to the
+    largest.
+    """
     total = 1 << PRECISION
     frequencies = 1 + np.floor(mass / mass.sum() * (total - len(mass))).astype(np.int64)
     frequencies[mass.argmax()] += total - frequencies.sum()

@@ -35,11 +35,11 @@ class Tables:
     def __post_init__(self) -> None:
         reach, frequencies = self.reach, self.frequencies
         if reach.shape != (SCALES,) or reach.min() < 1 or reach.max() > 4096:
-            raise ModelError(f"tables: expected {SCALES} reaches of 1 to 4096; fetch the model anew")
+            raise ModelError(f"tables: expected {SCALES} reaches of 1 to 4096; fetch the model again")
         if frequencies.shape != (self.starts[-1],) or frequencies.min() < 1:
-            raise ModelError("tables: frequencies of the wrong number or not positive; fetch the model anew")
+            raise ModelError("tables: frequencies of the wrong number or not positive; fetch the model again")
         if (np.add.reduceat(frequencies.astype(np.int64), self.starts[:-1]) != 1 << PRECISION).any():
-            raise ModelError(f"tables: frequencies that don't sum to 2^{PRECISION}; fetch the model anew")
+            raise ModelError(f"tables: frequencies that don't sum to 2^{PRECISION}; fetch the model again")
 
     @cached_property
     def starts(self) -> np.ndarray:
@@ -57,5 +57,5 @@ class Tables:
         return PRECISION - np.log2(self.frequencies)
 
     def of(self, table: int) -> np.ndarray:
-        """int32 (2 * reach + 1,): one table's frequencies."""
+        """Return int32 (2 * reach + 1,): one table's frequencies."""
         return self.frequencies[self.starts[table] : self.starts[table + 1]]

@@ -61,15 +61,17 @@ class StereoCalibration:
                 raise CalibrationError(f"calibration: {name} is {value}; expected 1 to {MAX_IMAGE_SIDE} pixels")
 
     def depth(self, disparity: Numbers) -> Numbers:
-        """Depth in metres of a disparity in pixels (number or array); disparities of nothing give infinity or less."""
+        """Return the depth in metres of a disparity in pixels (number or array); disparities of nothing give infinity
+        or less.
+        """
         return self.fx * self.baseline / (disparity + self.disparity_offset)
 
     def disparity(self, depth: Numbers) -> Numbers:
-        """Disparity in pixels, as the pictures show it, of a depth in metres (number or array)."""
+        """Return the disparity in pixels, as the pictures show it, of a depth in metres (number or array)."""
         return self.fx * self.baseline / depth - self.disparity_offset
 
     def resized(self, width: int, height: int) -> StereoCalibration:
-        """The calibration after the image was resized to width x height (corner-aligned, as cv2.resize does)."""
+        """Return the calibration after the image was resized to width x height (corner-aligned, as cv2.resize does)."""
         sx, sy = width / self.width, height / self.height
         return replace(
             self,
@@ -83,11 +85,11 @@ class StereoCalibration:
         )
 
     def cropped(self, left: int, top: int, width: int, height: int) -> StereoCalibration:
-        """The calibration of the window that starts at (left, top); negative starts mean padding."""
+        """Return the calibration of the window that starts at (left, top); negative starts mean padding."""
         return replace(self, cx=self.cx - left, cy=self.cy - top, width=width, height=height)
 
     def mirrored(self) -> StereoCalibration:
-        """The calibration after both images were mirrored and exchanged, so that left is left again.
+        """Return the calibration after both images were mirrored and exchanged, so that left is left again.
 
         The left view of the mirrored pair is the mirrored right view, whose principal point lies disparity_offset to
         the right of the left one's.

@@ -148,7 +148,7 @@ def read_picture(path: str | Path) -> np.ndarray:
     """A picture file as uint8 (height, width, 3), RGB; InputError if there is none that OpenCV can read."""
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR) if Path(path).is_file() else None
     if picture is None:
-        raise InputError(f"{path}: not a picture that can be read; expected a PNG or JPEG file")
+        raise InputError(f"{path}: not an image that can be read; expected a PNG or JPEG file")
     return picture[..., ::-1].copy()
 
 

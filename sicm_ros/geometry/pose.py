@@ -30,7 +30,9 @@ class FramePose:
 
     @classmethod
     def of(cls, translation: np.ndarray, quaternion: np.ndarray) -> FramePose:
-        """Of a translation (3,) and a quaternion x, y, z, w of any length. Raises ValueError where it is no pose."""
+        """Make one of a translation (3,) and a quaternion x, y, z, w of any length. Raises ValueError where it is no
+        pose.
+        """
         quaternion = np.asarray(quaternion, np.float64)
         length = np.linalg.norm(quaternion)
         if not (np.isfinite(length) and length > 1e-6 and np.isfinite(translation).all()):
@@ -39,7 +41,7 @@ class FramePose:
 
     @classmethod
     def parse(cls, text: str) -> FramePose:
-        """Of the words x y z qx qy qz qw. Raises ValueError where they aren't those of a pose."""
+        """Make one of the words x y z qx qy qz qw. Raises ValueError where they aren't those of a pose."""
         numbers = np.array([float(word) for word in text.replace(",", " ").split()])
         if numbers.shape != (7,):
             raise ValueError(f"{text!r} has {len(numbers)} numbers; expected seven, x y z qx qy qz qw")
@@ -53,21 +55,21 @@ class FramePose:
         return FramePose(self.rotation @ other.rotation, self.rotation @ other.translation + self.translation)
 
     def inverse(self) -> FramePose:
-        """The other frame's pose in this one."""
+        """Return the other frame's pose in this one."""
         return FramePose(self.rotation.T, -self.rotation.T @ self.translation)
 
     def points(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 3) of the frame in its parent's coordinates."""
+        """Return points (..., 3) of the frame in its parent's coordinates."""
         return points @ self.rotation.T + self.translation
 
     def quaternions(self, quaternions: np.ndarray) -> np.ndarray:
-        """Orientations (N, 4) x, y, z, w in the frame, as they are in its parent."""
+        """Return orientations (N, 4) x, y, z, w in the frame, as they are in its parent."""
         x, y, z, w = self.quaternion
         left = np.array([[w, -z, y, x], [z, w, -x, y], [-y, x, w, z], [-x, -y, -z, w]])
         return quaternions @ left.T
 
     def covariances(self, covariances: np.ndarray) -> np.ndarray:
-        """Covariances (N, 6, 6) in the frame, as they are in its parent."""
+        """Return covariances (N, 6, 6) in the frame, as they are in its parent."""
         turn = np.zeros((6, 6))
         turn[:3, :3] = turn[3:, 3:] = self.rotation
         return turn @ covariances @ turn.T
@@ -99,7 +101,7 @@ class FramePose:
 
 
 def rotations(quaternions: np.ndarray) -> np.ndarray:
-    """Rotations (N, 3, 3) of unit quaternions x, y, z, w (N, 4)."""
+    """Return rotations (N, 3, 3) of unit quaternions x, y, z, w (N, 4)."""
     x, y, z, w = np.asarray(quaternions, np.float64).T
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
@@ -110,7 +112,8 @@ def rotations(quaternions: np.ndarray) -> np.ndarray:
 
 
 def covariances(centres: np.ndarray, quaternions: np.ndarray, sizes: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Covariances (N, 6, 6) of boxes as `to_pose` returns them; zeros, ROS's "unknown", where an error is not known.
+    """Return covariances (N, 6, 6) of boxes as `to_pose` returns them; zeros, ROS's "unknown", where an error is not
+    known.
 
     Along the viewing ray the error is the depth's, across it that of the centre in the picture. The boxes stand upright
     in the camera's frame, and how far the road leans is not measured: each end of a box is taken to be as uncertain in
@@ -139,7 +142,7 @@ def covariances(centres: np.ndarray, quaternions: np.ndarray, sizes: np.ndarray,
 def to_pose(
     location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """KITTI boxes (N, 3), (N, 3), (N,) -> centres (N, 3), quaternions x, y, z, w (N, 4), sizes l, w, h (N, 3)."""
+    """Turn KITTI boxes (N, 3), (N, 3), (N,) into centres (N, 3), quaternions xyzw (N, 4), sizes l, w, h (N, 3)."""
     location, dimensions = np.asarray(location, np.float64), np.asarray(dimensions, np.float64)
     half = np.asarray(rotation_y, np.float64) / 2
     centre = location.copy()
@@ -151,7 +154,7 @@ def to_pose(
 def from_pose(
     centre: np.ndarray, quaternion: np.ndarray, size: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The inverse: location (N, 3), dimensions h, w, l (N, 3), rotation_y (N,) in [-pi, pi].
+    """Undo `to_pose`: return location (N, 3), dimensions h, w, l (N, 3) and rotation_y (N,) in [-pi, pi].
 
     A box that doesn't stand upright in the camera's frame keeps the direction of its length as seen from above.
     """

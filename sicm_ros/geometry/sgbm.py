@@ -81,11 +81,3 @@ def write_disparity(path: Path, disparity: np.ndarray) -> None:
     """Writes float (H, W) pixels as KITTI's 16-bit PNG: disparity * 256, 0 where there is none."""
     values = np.rint(disparity * PNG_SCALE).clip(0, 65535).astype(np.uint16)
     write_image(path, values)
-
-
-def read_disparity(path: Path) -> np.ndarray:
-    """float32 (H, W) pixels from KITTI's 16-bit disparity PNG, 0 where there is none."""
-    values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype != np.uint16 or values.ndim != 2:
-        raise InputError(f"{path}: expected a 16-bit grey PNG of disparities")
-    return values.astype(np.float32) / PNG_SCALE

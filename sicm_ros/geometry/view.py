@@ -32,7 +32,7 @@ class ModelView:
 
     @classmethod
     def fit(cls, source: StereoCalibration, width: int, height: int) -> ModelView:
-        """The view of a width x height model on a camera: full width, and the rows around the horizon."""
+        """Return the view of a width x height model on a camera: full width, and the rows around the horizon."""
         resized_height = max(1, round(source.height * width / source.width))
         resized = source.resized(width, resized_height)
         spare = resized_height - height
@@ -41,7 +41,7 @@ class ModelView:
         return cls(source, resized.cropped(0, top, width, height), resized_height, top)
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """uint8 (source height, source width, C) -> uint8 (height, width, C)."""
+        """Cut and resize an image, uint8 (source height, source width, C), to uint8 (height, width, C)."""
         width, height = self.calibration.width, self.calibration.height
         shrinks = self.resized_height < image.shape[0]
         resized = cv2.resize(

@@ -98,7 +98,7 @@ def parse_calibration(text: str, where: str) -> KittiCalibration:
         if len(numbers) != expected:
             raise CalibrationError(f"{where}, line {number}: {key} has {len(numbers)} numbers; expected {expected}")
         if not np.isfinite(numbers).all():
-            raise CalibrationError(f"{where}, line {number}: {key} holds a number that is not finite")
+            raise CalibrationError(f"{where}, line {number}: {key} has a number that is not finite")
         if name == "disparity_offset":
             offset = float(numbers[0])
         else:

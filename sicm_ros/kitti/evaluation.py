@@ -42,7 +42,8 @@ Figures = dict[str, dict[str, dict[str, dict[str, list]]]]
 
 
 def evaluate(labels: Sequence[Labels], detections: Sequence[Labels]) -> Figures:
-    """Labels and scored detections of the same frames -> {class: {metric: {overlap: {"R40": [...], "R11": [...]}}}}.
+    """Evaluate scored detections against labels of the same frames: {class: {metric: {overlap: {"R40": [...], "R11":
+    [...]}}}}.
 
     Metrics are "bbox", "bev", "3d" and, unless some detection has no alpha, "aos" (orientation similarity at bbox's
     overlap); overlaps are written "0.70"; figures are per cent for easy, moderate and hard. A class that was never
@@ -63,7 +64,7 @@ def bootstrap(
     seed: int = 0,
     progress: Callable[[Iterator], Iterator] = iter,
 ) -> Figures:
-    """Confidence intervals of evaluate's figures: the same form with [low, high] in each figure's place.
+    """Return confidence intervals of evaluate's figures: the same form with [low, high] in each figure's place.
 
     Frames are drawn with replacement, the whole evaluation, thresholds included, repeated on each draw, and the
     percentiles of its figures taken (Efron, 1979). progress wraps the iteration over curves (tqdm).
@@ -145,7 +146,7 @@ class _Pairs:
 
 
 def _all_pairs(detections: _Objects, labels: _Objects) -> tuple[np.ndarray, np.ndarray]:
-    """Index arrays of every detection with every label of its frame."""
+    """Return index arrays of every detection with every label of its frame."""
     frames = max(detections.frame[-1:].max(initial=-1), labels.frame[-1:].max(initial=-1)) + 1
     counts = np.bincount(labels.frame, minlength=frames)
     starts = np.cumsum(counts) - counts
@@ -156,7 +157,8 @@ def _all_pairs(detections: _Objects, labels: _Objects) -> tuple[np.ndarray, np.n
 
 
 def _overlaps(detections: _Objects, labels: _Objects) -> tuple[dict[str, _Pairs], _Pairs]:
-    """metric -> pairs that overlap, as intersection over union; and detections in DontCare regions, over the detection.
+    """Return metric -> pairs that overlap, as intersection over union; and detections in DontCare regions, over the
+    detection.
 
     DontCare acts in the image alone: its regions have no 3D box, and what stands in its place must not be read as one.
     """
@@ -198,7 +200,7 @@ def _overlaps(detections: _Objects, labels: _Objects) -> tuple[dict[str, _Pairs]
 def _all_curves(
     labels: Sequence[Labels], detections: Sequence[Labels], weights: np.ndarray | None
 ) -> Iterator[tuple[tuple[str, str, str], list[np.ndarray]]]:
-    """((class, metric, overlap), [(replicates, 41) precision or similarity of each difficulty]) of all there is."""
+    """Yield ((class, metric, overlap), [(replicates, 41) precision or similarity of each difficulty])."""
     if len(labels) != len(detections):
         raise InputError(
             f"{len(labels)} frames of labels and {len(detections)} of detections; expected the same frames"
@@ -241,7 +243,7 @@ def _all_curves(
 def _curves(
     of_class: str, level: int, d: _Objects, g: _Objects, pairs: _Pairs, spared: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Precision and orientation similarity, (replicates, 41) each, made monotone from the right.
+    """Return precision and orientation similarity, (replicates, 41) each, made monotone from the right.
 
     pairs: those that overlap enough. spared (detections,): those that a DontCare region covers. weights (frames,
     replicates): how often each frame counts.
@@ -304,12 +306,12 @@ def _monotone(curve: np.ndarray) -> np.ndarray:
 
 
 def _sorted(pairs: _Pairs, preference: np.ndarray) -> _Pairs:
-    """Pairs by label in file order, then by its preference (smallest first), then by detection in file order."""
+    """Sort pairs by label in file order, then by its preference (smallest first), then by detection in file order."""
     return pairs.where(np.lexsort([pairs.detection, preference, pairs.label]))
 
 
 def _assign(pairs: _Pairs, frame_of: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Greedy assignment: (pairs, replicates) bits where a pair's detection exists -> bits where its label takes it.
+    """Assign greedily: from (pairs, replicates) bits where a pair's detection exists to bits where its label takes it.
 
     pairs are in the order in which they are tried. Frames don't touch each other, so the n-th pairs of all frames are
     tried together.
@@ -334,7 +336,7 @@ def _assign(pairs: _Pairs, frame_of: np.ndarray, there: np.ndarray) -> np.ndarra
 
 
 def _thresholds(scores: np.ndarray, weights: np.ndarray, totals: np.ndarray) -> np.ndarray:
-    """Scores at which precision is measured: (replicates, 41), descending, infinite where there are fewer.
+    """Return scores at which precision is measured: (replicates, 41), descending, infinite where there are fewer.
 
     scores: (hits,) of the first pass, descending; weights: (hits, replicates); totals: (replicates,) valid labels.
 

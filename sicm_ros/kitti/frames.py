@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import overload
 
 import cv2
 import numpy as np
@@ -73,7 +74,7 @@ class StereoFrame:
         if picture.shape[1::-1] != self.size:
             raise InputError(
                 f"{self._tree.where(self._files.right)} is {picture.shape[1]} x {picture.shape[0]} pixels; expected "
-                f"{self.size[0]} x {self.size[1]}, as its left picture"
+                f"{self.size[0]} x {self.size[1]}, as its left image"
             )
         return picture
 
@@ -97,6 +98,13 @@ class StereoFrame:
         labels = self._frames.read_labels(self._files.labels)
         return labels.moved(self.source.left_origin_shift)
 
+    @property
+    def truth(self) -> Labels:
+        """The labels of a frame that must have some. Raises InputError for one without a label file."""
+        if self.labels is None:
+            raise InputError(f"{self.name} has no labels; expected a labelled frame")
+        return self.labels
+
     @cached_property
     def disparity(self) -> np.ndarray | None:
         if self._files.disparity is None:
@@ -105,7 +113,7 @@ class StereoFrame:
         if stored.dtype != np.uint16 or stored.shape[::-1] != self.size:
             raise InputError(
                 f"{self._tree.where(self._files.disparity)} is {stored.dtype} {stored.shape}; expected a 16-bit grey "
-                "PNG of its picture's size, disparity * 256"
+                "PNG of its image's size, disparity * 256"
             )
         return stored.astype(np.float32) / 256
 
@@ -123,7 +131,7 @@ class StereoFrame:
         data = np.frombuffer(self._tree.read(path), np.uint8)
         picture = cv2.imdecode(data, flags) if len(data) else None
         if picture is None:
-            raise InputError(f"{self._tree.where(path)} can't be read as a picture; fetch or render it again")
+            raise InputError(f"{self._tree.where(path)} cannot be read as an image; fetch or render it again")
         return picture
 
     def _picture(self, path: str) -> np.ndarray:
@@ -169,7 +177,7 @@ class KittiFrames(Sequence[StereoFrame], ABC):
     @classmethod
     @abstractmethod
     def recognises(cls, tree: Tree) -> bool:
-        """Whether a tree is of this layout."""
+        """Return whether a tree is of this layout."""
 
     @abstractmethod
     def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
@@ -186,11 +194,17 @@ class KittiFrames(Sequence[StereoFrame], ABC):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> StereoFrame: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[StereoFrame]: ...
+
+    def __getitem__(self, index: int | slice) -> StereoFrame | list[StereoFrame]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         return self.frame(self.names[index])
 
     def frame(self, name: str) -> StereoFrame:
-        """The frame of a name."""
+        """Return the frame of a name."""
         return StereoFrame(name, self._files[name], self)

@@ -50,7 +50,7 @@ class Labels:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index) -> Labels:
+    def __getitem__(self, index: slice | np.ndarray) -> Labels:
         """The objects of a slice, index array or mask."""
         scores = None if self.scores is None else self.scores[index]
         return Labels(
@@ -68,6 +68,13 @@ class Labels:
     @classmethod
     def empty(cls, scored: bool = False) -> Labels:
         return _labels([], [], scored)
+
+    @property
+    def certainty(self) -> np.ndarray:
+        """The scores (N,) of detections. Raises ValueError for labels, which have none."""
+        if self.scores is None:
+            raise ValueError("labels have no scores; expected detections")
+        return self.scores
 
     @property
     def has_box(self) -> np.ndarray:

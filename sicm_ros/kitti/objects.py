@@ -27,7 +27,7 @@ class KittiObjects(KittiFrames):
 
     @classmethod
     def recognises(cls, tree: Tree) -> bool:
-        """Whatever no other layout is: what it lacks to be this one is then said."""
+        """Take whatever no other layout is: what it lacks to be this one is then said."""
         return True
 
     def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
@@ -55,7 +55,7 @@ class KittiObjects(KittiFrames):
         files: dict[str, FrameFiles] = {}
         for folder, frames in folders.items():
             for name, parts in frames.items():
-                for part, what in (("image_3", "right picture"), ("calib", "calibration")):
+                for part, what in (("image_3", "right image"), ("calib", "calibration")):
                     if part not in parts:
                         raise InputError(
                             f"{self.tree.root / folder}: frame {name!r} has no {part}/{name}; expected its {what}"

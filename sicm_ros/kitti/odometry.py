@@ -12,7 +12,7 @@ from sicm_ros.kitti.tree import Tree
 
 
 def _sequence(path: str, tree: Tree) -> PurePosixPath | None:
-    """The sequence's folder if path is a left picture of one."""
+    """Return the sequence's folder if path is a left picture of one."""
     place = PurePosixPath(path)
     if place.parent.name == "image_2" and place.suffix.lower() in PICTURES:
         folder = place.parent.parent
@@ -26,7 +26,7 @@ class KittiOdometry(KittiFrames):
 
     @classmethod
     def recognises(cls, tree: Tree) -> bool:
-        """Whether pictures lie beside one calib.txt."""
+        """Return whether pictures lie beside one calib.txt."""
         return any(_sequence(path, tree) is not None for path in tree)
 
     def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
@@ -41,7 +41,7 @@ class KittiOdometry(KittiFrames):
             place = PurePosixPath(path)
             right = str(folder / "image_3" / place.name)
             if right not in self.tree:
-                raise InputError(f"{self.tree.root / right} is missing; expected the right picture of {path}")
+                raise InputError(f"{self.tree.root / right} is missing; expected the right image of {path}")
             name = f"{folder.name or self.tree.root.name}_{place.stem}"
             if name in files:
                 raise InputError(f"{self.tree.where(path)}: {files[name].left} is a frame of the same name, {name!r}")
@@ -55,13 +55,13 @@ class KittiOdometry(KittiFrames):
             files[name] = FrameFiles(path, right, str(folder / "calib.txt"), stamp=stamp)
         if not files:
             raise InputError(
-                f"{self.tree.root} holds no sequence; expected sequences/<nn>/ with image_2, image_3 and calib.txt "
+                f"{self.tree.root} has no sequence; expected sequences/<nn>/ with image_2, image_3 and calib.txt "
                 "(the colour set)"
             )
         return files
 
     def _times(self, path: str) -> list[int]:
-        """Nanoseconds of each frame since the first; empty where there is no times.txt."""
+        """Return nanoseconds of each frame since the first; empty where there is no times.txt."""
         if path not in self.tree:
             return []
         times = []

@@ -9,14 +9,14 @@ CHUNK = 1 << 14  # pairs clipped at a time: keeps the intermediate polygons in t
 
 
 def image_intersections(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(N, 4), (N, 4) left, top, right, bottom -> (N,) areas of the intersections, pixels squared."""
+    """Return the areas (N,) of the intersections of boxes (N, 4), (N, 4) left, top, right, bottom, pixels squared."""
     width = np.minimum(a[:, 2], b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
     height = np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 1], b[:, 1])
     return np.where((width > 0) & (height > 0), width * height, 0.0)
 
 
 def image_areas(boxes: np.ndarray) -> np.ndarray:
-    """(N, 4) -> (N,), pixels squared."""
+    """Return the areas (N,) of boxes (N, 4), pixels squared."""
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
@@ -28,7 +28,8 @@ def ground_intersections(
     b_dimensions: np.ndarray,
     b_rotation: np.ndarray,
 ) -> np.ndarray:
-    """N pairs of boxes (geometry.boxes' convention) -> (N,) areas shared by their footprints, square metres, exact.
+    """Return the areas (N,) that the footprints of N pairs of boxes (geometry.boxes' convention) share, square metres,
+    exact.
 
     Seen from box a, b's outline is clipped to a's rectangle. What lies outside of a side is not cut off but moved
     straight onto that side's line, where it encloses nothing: the outline keeps a fixed number of corners and the
@@ -58,7 +59,7 @@ def ground_intersections(
 
 
 def _clip(outline: np.ndarray, axis: int, half: np.ndarray) -> np.ndarray:
-    """(N, V, 2) closed outlines and (N,) half widths -> (N, 3 V, 2): |coordinate `axis`| at most half.
+    """Clip (N, V, 2) closed outlines to |coordinate `axis`| at most (N,) half widths; return (N, 3 V, 2).
 
     Each edge gets a corner where it crosses either side's line, then corners outside are moved onto that line.
     """
@@ -74,8 +75,10 @@ def _clip(outline: np.ndarray, axis: int, half: np.ndarray) -> np.ndarray:
     return points.reshape(len(outline), -1, 2)
 
 
-def height_overlaps(a_location, a_dimensions, b_location, b_dimensions) -> np.ndarray:
-    """(N,) metres of height that N pairs of boxes share: y is a box's bottom, y - h its top."""
+def height_overlaps(
+    a_location: np.ndarray, a_dimensions: np.ndarray, b_location: np.ndarray, b_dimensions: np.ndarray
+) -> np.ndarray:
+    """Return (N,) metres of height that N pairs of boxes share: y is a box's bottom, y - h its top."""
     bottom = np.minimum(a_location[:, 1], b_location[:, 1])
     top = np.maximum(a_location[:, 1] - a_dimensions[:, 0], b_location[:, 1] - b_dimensions[:, 0])
     return np.maximum(bottom - top, 0.0)

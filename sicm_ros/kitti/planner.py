@@ -81,7 +81,7 @@ class PlannerTable:
     bands: dict[str, Share]
 
     def tree(self) -> dict:
-        """For JSON."""
+        """Return a tree for JSON."""
         return asdict(self)
 
 
@@ -117,7 +117,7 @@ def judged(labels: Labels, detections: Labels, width: float = KITTI_WIDTH, min_s
 
 
 def planner_table(frames: Sequence[Judged], min_score: float = LIKELY) -> PlannerTable:
-    """The table of some frames, as `judged` with the same least score."""
+    """Return the table of some frames, as `judged` with the same least score."""
 
     def join(values: Callable[[Judged], np.ndarray]) -> np.ndarray:
         return np.concatenate([np.zeros(0), *(values(frame)[frame.counts] for frame in frames)])

@@ -53,7 +53,7 @@ class KittiRaw(KittiFrames):
             place = PurePosixPath(path)
             right = str(drive / "image_03" / "data" / place.name)
             if right not in self.tree:
-                raise InputError(f"{self.tree.root / right} is missing; expected the right picture of {path}")
+                raise InputError(f"{self.tree.root / right} is missing; expected the right image of {path}")
             stamp = None
             if times:
                 number = int(place.stem) if place.stem.isdigit() else -1
@@ -64,7 +64,7 @@ class KittiRaw(KittiFrames):
             files[f"{title}_{place.stem}"] = FrameFiles(path, right, calibration, stamp=stamp)
         if not files:
             raise InputError(
-                f"{self.tree.root} holds no raw drive; expected <date>/<date>_drive_<nnnn>_sync/image_02/data/*.png "
+                f"{self.tree.root} has no raw drive; expected <date>/<date>_drive_<nnnn>_sync/image_02/data/*.png "
                 "and image_03/data"
             )
         return files
@@ -73,7 +73,7 @@ class KittiRaw(KittiFrames):
         """A drive's title (2011_09_26_0056) and the path of its cameras' calibration."""
         folder = drive.name or self.tree.root.resolve().name
         if folder.endswith(EXTRACT):
-            raise InputError(f"{self.tree.root / drive} is not rectified; expected the drive's '_sync' pictures")
+            raise InputError(f"{self.tree.root / drive} is not rectified; expected the drive's '_sync' images")
         title = folder.removesuffix("_sync").replace("_drive_", "_")
         for place in (drive.parent, drive):
             if str(place / CAMERAS) in self.tree:

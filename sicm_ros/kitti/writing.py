@@ -30,7 +30,7 @@ def new_folder(output: Path) -> Iterator[Path]:
     Nothing is left of it where the block raises. Raises InputError where `output` exists already.
     """
     if output.exists():
-        raise InputError(f"{output} exists; expected a new folder: choose another name or remove it")
+        raise InputError(f"{output} exists; expected a new folder: choose another name, or remove the existing one")
     unfinished = output.with_name(output.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
@@ -45,7 +45,7 @@ def new_folder(output: Path) -> Iterator[Path]:
 def write_pair(
     folder: Path,
     name: str,
-    images: Sequence[np.ndarray],
+    images: Sequence[np.ndarray] | np.ndarray,
     calibration: KittiCalibration,
     labels: Labels,
     jpeg: bool = True,

@@ -92,7 +92,7 @@ class LinkProfile:
         return (1 - bad) * self.loss + bad * self.burst_loss
 
     def bandwidth(self, seconds: float) -> tuple[float, float]:
-        """Bytes per second at a time since the link's start, and how many seconds it stays like that."""
+        """Return bytes per second at a time since the link's start, and how many seconds it stays like that."""
         full = self.bandwidth_kbit_s * 125
         if not self.cycle:
             return full, NEVER
@@ -163,7 +163,7 @@ class Link(Generic[T]):
         return self._travelling[0][0] if self._travelling else None
 
     def send(self, now: float, packet: T, size: int) -> str:
-        """Puts a packet of `size` bytes (without HEADERS) on the link; "", or why it won't arrive: lost, queue_full."""
+        """Put a packet of `size` bytes (without HEADERS) on the link; "", or why it won't arrive: lost, queue_full."""
         p = self.profile
         self.counts["sent"] += 1
         if self._start is None:
@@ -195,7 +195,7 @@ class Link(Generic[T]):
         return ""
 
     def arrivals(self, now: float) -> list[Arrival[T]]:
-        """What has arrived until now and was not handed out before, in the order of arrival."""
+        """Return what has arrived until now and was not handed out before, in the order of arrival."""
         come = []
         while self._travelling and self._travelling[0][0] <= now:
             arrival = heapq.heappop(self._travelling)[2]
@@ -216,7 +216,7 @@ class Link(Generic[T]):
         return self._chance["loss"].random() < (p.burst_loss if self._bad else p.loss)
 
     def _flipped(self, bits: int) -> tuple[int, ...]:
-        """Positions of bit errors: the gaps between them are geometrically distributed."""
+        """Return positions of bit errors: the gaps between them are geometrically distributed."""
         rate, found, at = self.profile.bit_error, [], -1
         while rate > 0:
             if rate < 1:
@@ -229,7 +229,7 @@ class Link(Generic[T]):
         return tuple(found)
 
     def _through(self, begin: float, size: float) -> float:
-        """When the bottleneck has sent `size` bytes that it begins with at `begin`."""
+        """Return when the bottleneck has sent `size` bytes that it begins with at `begin`."""
         time = begin
         while True:
             rate, stays = self.profile.bandwidth(time - (self._start or 0.0))
@@ -239,7 +239,7 @@ class Link(Generic[T]):
             time += max(stays, 1e-9)  # always on, whatever rounding does to the cycle's steps
 
     def _backlog(self, now: float) -> float:
-        """Bytes that are queued: what the bottleneck can send until it is free."""
+        """Return bytes that are queued: what the bottleneck can send until it is free."""
         time, size = now, 0.0
         while time < self._free:
             rate, stays = self.profile.bandwidth(time - (self._start or 0.0))

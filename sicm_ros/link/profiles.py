@@ -89,11 +89,11 @@ PROFILES: dict[str, LinkProfile] = {
 
 
 def profile(name: str) -> LinkProfile:
-    """A link by its name.
+    """Return a link by its name.
 
     Raises:
         InputError: there is none of that name.
     """
     if name not in PROFILES:
-        raise InputError(f"no link is named {name!r}; there are {', '.join(PROFILES)}")
+        raise InputError(f"no link {name!r}; expected one of {', '.join(PROFILES)}")
     return PROFILES[name]

@@ -28,7 +28,7 @@ class QualityChoice:
         return None if self._rate is None else self._rate.target_kbit_s
 
     def choose(self, now: float, quality: float, most_kbit_s: float, adaptive: bool) -> float | None:
-        """The quality of the next packet; None to leave the pair out, since no quality fits the rate.
+        """Return the quality of the next packet; None to leave the pair out, since no quality fits the rate.
 
         Args:
             quality: where there is no rate to keep to.
@@ -49,24 +49,24 @@ class QualityChoice:
         return self._rate.quality(now)
 
     def report(self, now: float, report: Report) -> None:
-        """Takes in how packets arrive at the other side."""
+        """Take in how packets arrive at the other side."""
         if self._adaptive is not None:
             self._adaptive.report(now, report)
 
     def encode(self, encode: Callable[[float], bytes], quality: float, limit: int) -> FittingPacket | None:
-        """A packet of at most `limit` bytes, at this quality or a lower one; None if there is none."""
+        """Return a packet of at most `limit` bytes, at this quality or a lower one; None if there is none."""
         return within_limit(encode, quality, self._rate.model if self._rate else SizeModel(), limit)
 
     def sent(self, quality: float, size: int) -> None:
-        """Books a packet, with the quality that it was encoded with in the end."""
+        """Book a packet, with the quality that it was encoded with in the end."""
         if self._rate is not None:
             self._rate.sent(quality, size)
 
     def affords(self, size: int) -> bool:
-        """Whether a packet of `size` bytes of another kind (boxes alone) may be sent."""
+        """Return whether a packet of `size` bytes of another kind (boxes alone) may be sent."""
         return self._rate is None or self._rate.affords(size)
 
     def spend(self, size: int) -> None:
-        """Books a packet of another kind."""
+        """Book a packet of another kind."""
         if self._rate is not None:
             self._rate.spend(size)

@@ -49,15 +49,15 @@ class SizeModel:
         self._samples: deque[tuple[float, float]] = deque(maxlen=MEMORY)
 
     def size(self, quality: float) -> float:
-        """Bytes that a packet of this quality is expected to have."""
+        """Return bytes that a packet of this quality is expected to have."""
         return math.exp(self.level + self.slope * quality)
 
     def quality(self, size: float) -> float:
-        """The quality at which a packet is expected to have `size` bytes; 0 to 1."""
+        """Return the quality at which a packet is expected to have `size` bytes; 0 to 1."""
         return min(max((math.log(max(size, 1.0)) - self.level) / self.slope, 0.0), 1.0)
 
     def learn(self, quality: float, size: int) -> None:
-        """Takes in what a packet turned out to have."""
+        """Take in what a packet turned out to have."""
         first = not self._samples
         log_size = math.log(max(size, 1))
         self._samples.append((quality, log_size))
@@ -123,7 +123,9 @@ class RateController:
         return sorted(self._gaps)[len(self._gaps) // 2] if self._gaps else FIRST_PERIOD
 
     def quality(self, now: float) -> float | None:
-        """The quality for the pair that is to be encoded now; None to leave it out, since even 0 wouldn't fit."""
+        """Return the quality for the pair that is to be encoded now; None to leave it out, since even
+        0 wouldn't fit.
+        """
         gap = self.period if self._last is None else max(now - self._last, 0.0)
         if self._last is not None:
             self._gaps.append(gap)
@@ -137,7 +139,7 @@ class RateController:
         return min(self.model.quality(due + PAYBACK * self._balance), self._quality + RISE)
 
     def sent(self, quality: float, size: int) -> None:
-        """Books the packet that was planned last; `quality` as it was encoded in the end."""
+        """Book the packet that was planned last; `quality` as it was encoded in the end."""
         self._balance += self._waited * self._bytes_per_second - size
         self._waited, self._quality = 0.0, quality
         # What can't be saved for (the best quality is reached) or paid back (the lowest is) is let go.
@@ -146,12 +148,14 @@ class RateController:
         self.model.learn(quality, size)
 
     def affords(self, size: int) -> bool:
-        """Whether a packet of `size` bytes of another kind (boxes alone) would leave less debt than is let stand."""
+        """Return whether a packet of `size` bytes of another kind (boxes alone) would leave less debt
+        than is let stand.
+        """
         balance = self._balance + self._waited * self._bytes_per_second - size
         return balance >= -DEBT * self._bytes_per_second
 
     def spend(self, size: int) -> None:
-        """Books a packet of another kind: it says nothing about sizes at any quality."""
+        """Book a packet of another kind: it says nothing about sizes at any quality."""
         self._balance += self._waited * self._bytes_per_second - size
         self._waited = 0.0
 
@@ -174,7 +178,7 @@ class FittingPacket:
 def within_limit(
     encode: Callable[[float], bytes], quality: float, model: SizeModel, limit: int = MAX_PACKET_BYTES
 ) -> FittingPacket | None:
-    """Encodes a pair; again with a lower quality while the packet is above `limit` bytes. None if even 0 is.
+    """Encode a pair; again with a lower quality while the packet is above `limit` bytes. None if even 0 is.
 
     Args:
         encode: quality -> packet.

@@ -73,7 +73,7 @@ class PairCodec:
         for side, image in (("left", left), ("right", right)):
             if image.dtype != np.uint8 or image.shape != (calibration.height, calibration.width, 3):
                 raise InputError(
-                    f"{side} picture is {image.dtype} {image.shape}; expected uint8 ({calibration.height}, "
+                    f"{side} image is {image.dtype} {image.shape}; expected uint8 ({calibration.height}, "
                     f"{calibration.width}, 3) as the calibration says"
                 )
         view = self.view(calibration)
@@ -110,19 +110,19 @@ class PairCodec:
         packet = unpack(data)
         if packet.fingerprint != self.fingerprint[:FINGERPRINT_BYTES]:
             raise BitstreamError(
-                f"packet: made by model {packet.fingerprint.hex()}, this is {self.name} "
+                f"packet: encoded by model {packet.fingerprint.hex()}, but this is {self.name} "
                 f"({self.fingerprint[:FINGERPRINT_BYTES].hex()}): both sides need the same model"
             )
         if packet.calibration is not None:
             calibration = packet.calibration
         elif calibration is None:
-            raise BitstreamError("packet: holds no calibration and none was given: wait for the CodecDescription")
+            raise BitstreamError("packet: no calibration in it, and none given: wait for the CodecDescription")
         try:
             if packet.calibration is None and identity(calibration) != packet.calibration_identity:
                 raise BitstreamError("packet: made with another calibration than the one that was given")
             self.view(calibration)
         except CalibrationError as error:  # of a picture a pixel wide, or that no packet can hold
-            raise BitstreamError(f"packet: pictures that no model looks at ({error})") from None
+            raise BitstreamError(f"packet: images that no model can process ({error})") from None
         height, width = self.config.input_height // LATENT_STRIDE, self.config.input_width // LATENT_STRIDE
         left, right, _ = self.prior.decompress(packet.payload, height, width, packet.quality)
         return Reading(packet, calibration, np.stack([left, right]), time.perf_counter() - start)

@@ -142,7 +142,7 @@ def find_model(name_or_folder: str | Path) -> Path:
             return folder
     names = sorted(p.parent.name for p in MODELS.glob("*/config.yaml"))
     raise ModelError(
-        f"no model {str(name_or_folder)!r}: neither a folder with config.yaml nor one of {', '.join(names) or 'none'}"
+        f"no model {str(name_or_folder)!r}; expected a folder with config.yaml or one of {', '.join(names) or 'none'}"
     )
 
 

@@ -109,7 +109,7 @@ class DetectorConfig(StereoConfig):
         if unknown or not self.classes:
             raise ValueError(f"classes {list(self.classes)}; expected some of {', '.join(CLASSES)}")
         if not all(side > 0 for size in self.classes.values() for side in size):
-            raise ValueError("a mean size that isn't positive; expected height, width and length in metres")
+            raise ValueError("a mean size is not positive; expected height, width and length in metres")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ class CodecConfig(Config):
         if self.compensation and not self.scales_jointly:
             raise ValueError("compensation moves all scales by one disparity: switch it off to code scales separately")
         if self.prior.right_channels is not None and not self.compensation:
-            raise ValueError("without compensation both views are coded alike: set prior.right_channels=null")
+            raise ValueError("without compensation, both views are coded alike: set prior.right_channels=null")
 
     @property
     def exchanges(self) -> bool:

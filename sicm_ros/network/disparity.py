@@ -83,7 +83,7 @@ class Refinement(nn.Module):
         self.shift = zero(nn.Conv2d(width, 1, 1))
 
     def forward(self, volume: Tensor, matching: Tensor) -> Tensor:
-        """(B, groups * D, H, W) correlations, (B, D, H, W) logits -> (B, 1, H, W) disparity in cells."""
+        """Map (B, groups * D, H, W) correlations, (B, D, H, W) logits to (B, 1, H, W) disparity in cells."""
         matching = matching.permute(0, 2, 3, 1)  # channels last, as they lie in memory
         disparities = matching.shape[3]
         best = matching.argmax(3, keepdim=True)
@@ -128,11 +128,11 @@ class StereoMatching(nn.Module):
         self.refine = Refinement(config.groups, config.refine_width)
 
     def _matchable(self, pyramid: Tensor) -> Tensor:
-        """Features of which a product is a cosine: brightness of a view cancels out."""
+        """Return features of which a product is a cosine: a view's brightness cancels out."""
         return F.normalize(self.to_matching(pyramid), dim=1) * self.config.matching_width**0.5
 
     def forward(self, features: Features) -> Matched:
-        """Three tensors (2B, C, ...), left views first."""
+        """Match the views of three tensors (2B, C, ...), left views first."""
         pyramid = self.pyramid(features)
         left, right = self._matchable(pyramid).chunk(2)
         volume = correlate(left, right, self.config.disparities, self.config.groups)

@@ -40,7 +40,7 @@ class FeatureScale(nn.Module):
 
     @torch.no_grad()
     def measure(self, batches: list[Features]) -> None:
-        """Takes the statistics of some batches of features."""
+        """Take the statistics of some batches of features."""
         for scale, (mean, deviation) in zip(zip(*batches, strict=True), self._statistics(), strict=True):
             values = torch.cat([f.transpose(0, 1).flatten(1) for f in scale], 1)
             mean.copy_(values.mean(1).view_as(mean))
@@ -100,11 +100,11 @@ class MVSFCNet(nn.Module):
     # Vehicle side
 
     def extract(self, images: Tensor) -> Features:
-        """Pictures (2B, 3, H, W), 0 to 255 -> features at strides 4, 8 and 16."""
+        """Map images (2B, 3, H, W), 0 to 255, to features at strides 4, 8 and 16."""
         return self.backbone(images)
 
     def analyse(self, features: Features, quality: Tensor) -> Tensor:
-        """Features and quality (B,) -> latents (2B, M, H / 16, W / 16) in quantisation steps, not yet rounded.
+        """Map features and quality (B,) to latents (2B, M, H / 16, W / 16) in quantisation steps, not yet rounded.
 
         The first B are those of the left views. The others say what the right views add: with compensation, their
         disparity.
@@ -126,7 +126,7 @@ class MVSFCNet(nn.Module):
     # Remote side
 
     def synthesise(self, symbols: Tensor, quality: Tensor) -> Features:
-        """Rounded latents (2B, M, H / 16, W / 16) and quality (B,) -> rebuilt features."""
+        """Map rounded latents (2B, M, H / 16, W / 16) and quality (B,) to rebuilt features."""
         return self._synthesise(symbols, quality)[0]
 
     def _synthesise(self, symbols: Tensor, quality: Tensor) -> tuple[Features, Tensor | None]:
@@ -138,13 +138,15 @@ class MVSFCNet(nn.Module):
         return self.scale.restored(features), disparity
 
     def detect(self, features: Features, rigs: Rigs) -> Maps:
-        """Features of both views, rebuilt or not, and the rigs of the B pairs -> what the head says."""
+        """Map features of both views, rebuilt or not, and the rigs of the B pairs to what the head says."""
         return self.detector(features, rigs)
 
     # Training
 
     def rate(self, features: Features, quality: Tensor, known: Tensor | None = None) -> Tensor:
-        """(B,) estimated bits of each pair, with gradients for the prior alone. `known` as in `code`, for all pairs."""
+        """Return (B,) estimated bits of each pair, with gradients for the prior alone. `known` as in
+        `code`, for all pairs.
+        """
         with torch.no_grad():
             left, right = self._latents(features, quality, known, 1.0)[0].chunk(2)
         return self.prior(left, right, quality_levels(quality)).bits
@@ -152,7 +154,7 @@ class MVSFCNet(nn.Module):
     def code(
         self, features: Features, quality: Tensor, rigs: Rigs, known: Tensor | None = None, guided: float = 0.0
     ) -> Coded:
-        """The whole chain, differentiable: the prior rounds (straight through) and estimates the rate.
+        """Run the whole chain, differentiable: the prior rounds (straight through) and estimates the rate.
 
         With compensation, `known` disparities (B, 1, H / 4, W / 4), in cells,
         take the place of what the vehicle matches in a share `guided` of the pairs: while that is still being learnt.

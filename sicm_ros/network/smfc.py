@@ -53,7 +53,7 @@ class ContextualTransform(nn.Module):
 
     @classmethod
     def at_stride(cls, stride: int, channels: int, search: int) -> ContextualTransform:
-        """One that looks as far at any stride: `search` cells of stride 4."""
+        """Return a configuration that looks as far at any stride: `search` cells of stride 4."""
         return cls(channels, max(4, search * 4 // stride))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ class StereoDecoderUnit(nn.Module):
         self.rebuild = zero(nn.Conv2d(width, outputs, 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns what the next unit starts from, and this scale's rebuilt features."""
+        """Return what the next unit starts from, and this scale's rebuilt features."""
         x = self.refine(self.context(self.up(x)))
         return x, self.rebuild(x)
 
@@ -137,7 +137,7 @@ class LinearSynthesis(nn.Module):
 
 
 def latent_shares(latent: int) -> tuple[int, int, int]:
-    """Channels of the latent for each scale, where each is coded by itself."""
+    """Return channels of the latent for each scale, where each is coded by itself."""
     return latent - 2 * (latent // 3), latent // 3, latent // 3
 
 
@@ -163,14 +163,14 @@ class FeatureEncoder(nn.Module):
             self.linear = LinearAnalysis(channels, shares)
 
     def forward(self, features: Features) -> Tensor:
-        """Three tensors (2B, C, H / stride, W / stride) -> y (2B, M, H / 16, W / 16)."""
+        """Map three tensors (2B, C, H / stride, W / stride) to y (2B, M, H / 16, W / 16)."""
         if self.jointly:
             return self.to_latent(self.fused(features)) + sum(self.linear(features))
         scales = [unit(f) for unit, f in zip(self.units, features)]
         return torch.cat([head(c) + y for head, c, y in zip(_each(self.to_latent), scales, self.linear(features))], 1)
 
     def fused(self, features: Features) -> Tensor:
-        """c_0-2 of each view, (2B, width, H / 16, W / 16)."""
+        """Return c_0-2 of each view, (2B, width, H / 16, W / 16)."""
         low, middle, high = (unit(f) for unit, f in zip(self.units, features))
         c_01 = self.fuse[0](torch.cat([low, middle], 1))
         return self.fuse[1](torch.cat([c_01, high], 1))
@@ -204,7 +204,7 @@ class FeatureDecoder(nn.Module):
         self.linear = LinearSynthesis(channels, self.shares or (latent,) * 3)
 
     def forward(self, latents: Tensor, quality: Tensor) -> Features:
-        """Dequantised latents (2B, M, h, w) and quality (2B,) -> rebuilt features, low, middle and high."""
+        """Map dequantised latents (2B, M, h, w) and quality (2B,) to rebuilt features, low, middle and high."""
         plane = quality_plane(quality, latents)
         if self.jointly:
             return self.rebuild(latents, torch.cat([latents, plane], 1))[0]
@@ -216,7 +216,9 @@ class FeatureDecoder(nn.Module):
         return three(units + cells for units, cells in zip(reversed(rebuilt), self.linear(parts)))
 
     def rebuild(self, latents: Tensor, seen: Tensor) -> tuple[Features, Tensor]:
-        """Latents, and all that the units see -> features of all scales, and the last unit's maps (stride 4)."""
+        """Rebuild the features of all scales from latents and all that the units see; return the last unit's
+        maps (stride 4) too.
+        """
         x = self.deepen(self.enter(seen))
         rebuilt = []
         for unit in self.units:
@@ -231,5 +233,5 @@ def _each(modules: nn.Module) -> Iterator[nn.Module]:
 
 
 def quality_plane(quality: Tensor, like: Tensor) -> Tensor:
-    """Quality (B,) as a map (B, 1, h, w)."""
+    """Return quality (B,) as a map (B, 1, h, w)."""
     return quality.to(like.dtype).view(-1, 1, 1, 1).expand(-1, 1, *like.shape[2:])

@@ -11,7 +11,7 @@ CLOSE = 0.6  # metres between centres: the same object whatever its box
 
 
 def suppress(location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Indices of the boxes to keep, best first, of N boxes (N, 3), (N, 3), (N,), (N,)."""
+    """Return indices of the boxes to keep, best first, of N boxes (N, 3), (N, 3), (N,), (N,)."""
     order = np.argsort(-scores, kind="stable")
     rectangles = [
         ((float(x), float(z)), (float(length), float(width)), float(-np.degrees(angle)))

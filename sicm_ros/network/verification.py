@@ -58,7 +58,7 @@ def checked_layers(network: nn.Module, gradients: bool = False) -> Iterator[None
             handle.remove()
     if wrong:
         layers = ", ".join(f"{name} by {share:.0%}" for name, share in wrong.items())
-        raise VerificationError(f"bfloat16 computes wrongly on this machine, against float32: layer {layers}")
+        raise VerificationError(f"bfloat16 gives wrong results on this machine, compared with float32: layer {layers}")
 
 
 @torch.enable_grad()

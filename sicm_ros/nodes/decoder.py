@@ -38,7 +38,7 @@ class DecoderNode(ManagedNode):
         super().__init__("decoder", DECODER)
         names = [name.strip("/") for name in self.parameters.vehicles if name.strip("/")]
         if len(set(names)) < len(names):
-            raise InputError(f"vehicles: {', '.join(names)}: one of them is named twice")
+            raise InputError(f"vehicles: {', '.join(names)}: one of them appears twice")
         frames = Frames(self) if self.parameters.target_frame else None
         broadcast = StaticFrames(self) if self.parameters.publish_tf else None
         self.vehicles = [Vehicle(self, name, frames, broadcast) for name in names or [""]]

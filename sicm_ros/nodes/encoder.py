@@ -86,7 +86,7 @@ class EncoderNode(ManagedNode):
         if not text.strip():
             return None
         if not self.parameters.base_frame:
-            raise InputError("optical_pose is set, base_frame is empty; set base_frame to the frame that it is in")
+            raise InputError("optical_pose is set, base_frame is empty; set base_frame to the frame of the pose")
         try:
             return FramePose.parse(text)
         except ValueError as error:
@@ -129,7 +129,7 @@ class EncoderNode(ManagedNode):
             if info_topic in inputs:
                 raise InputError(
                     f"both images ({', '.join(self._image_topics.values())}) share {info_topic}; "
-                    "each camera needs a namespace of its own"
+                    "each camera needs its own namespace"
                 )
             inputs[info_topic] = self.create_subscription(CameraInfo, info_topic, on_info, **options)
         self._rig = Rig(self._image_topics, self._info_topics, self.get_logger().warning)
@@ -218,7 +218,9 @@ class EncoderNode(ManagedNode):
         sizes = [(picture.shape[1], picture.shape[0]) for picture in (left, right)]
         for side, (width, height) in zip(SIDES, sizes):
             if min(width, height) < SMALLEST:
-                raise SizeError(f"{images[side]} is {width} x {height} pixels; at least {SMALLEST} a side")
+                raise SizeError(
+                    f"{images[side]} is {width} x {height} pixels; at least {SMALLEST} are needed on each side"
+                )
         if sizes[0] != sizes[1]:
             raise SizeError(
                 f"{images['left']} is {sizes[0][0]} x {sizes[0][1]} pixels, {images['right']} is {sizes[1][0]} x "
@@ -266,7 +268,7 @@ class EncoderNode(ManagedNode):
     def _put_boxes(self, message: CompressedStereoFeatures, seen: ImagePair) -> tuple[str, str] | None:
         """Detects here, and puts the boxes alone into a message; cause and text where even they don't fit."""
         with self.health.tally.timed("detect"):
-            found = self.model.detect_uncompressed(seen.left, seen.right, seen.calibration).detections
+            found = self.model.detect_uncompressed(seen).detections
         data = box_packet.pack_boxes(
             found.above(self.parameters.min_score),
             self.model.fingerprint,
@@ -278,7 +280,7 @@ class EncoderNode(ManagedNode):
         message.quality = 0.0
         message.payload.frombytes(data)
         if not self._choice.affords(len(serialize_message(message))):
-            return "rate", f"target_kbit_s {self._choice.target_kbit_s:g} is below what boxes alone need"
+            return "rate", f"target_kbit_s {self._choice.target_kbit_s:g} is less than boxes alone need"
         self.health.tally.count("boxes")
         return None
 

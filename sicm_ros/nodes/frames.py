@@ -49,7 +49,7 @@ class FrameTree:
         self._moving: dict[str, list[tuple[float, str, FramePose]]] = {}  # of each child, by stamp
 
     def put(self, parent: str, child: str, pose: FramePose, stamp: float | None = None) -> None:
-        """Notes the pose of `child` in `parent`, from now on or at a stamp (seconds)."""
+        """Note the pose of `child` in `parent`, from now on or at a stamp (seconds)."""
         parent, child = parent.lstrip("/"), child.lstrip("/")
         if not parent or not child or parent == child:
             raise InputError(f"a transform from {child!r} to {parent!r}; expected two frames")
@@ -67,7 +67,9 @@ class FrameTree:
                 known.pop(0)
 
     def find(self, target: str, source: str, stamp: float) -> FramePose:
-        """The pose of `source` in `target` at a stamp, seconds. Raises FrameError where they aren't connected then."""
+        """Return the pose of `source` in `target` at a stamp, seconds. Raises FrameError where they
+        aren't connected then.
+        """
         target, source = target.lstrip("/"), source.lstrip("/")
         with self._lock:
             below, reason = self._up(source, stamp)
@@ -78,7 +80,9 @@ class FrameTree:
         raise reason or other_reason or FrameError(f"no transform from frame {source!r} to {target!r} on /tf")
 
     def _up(self, frame: str, stamp: float) -> tuple[dict[str, FramePose], FrameError | None]:
-        """The frame and those above it, in turn, with its pose in each; and why it isn't known in any further ones."""
+        """Return the frame and those above it, in turn, with its pose in each; and why it isn't known
+        in any further ones.
+        """
         pose, chain = FramePose.identity(), {}
         while frame not in chain:
             chain[frame] = pose
@@ -92,7 +96,7 @@ class FrameTree:
         return chain, None
 
     def _step(self, frame: str, stamp: float) -> tuple[str, FramePose] | None:
-        """A frame's parent and its pose there at a stamp; between two that are known, in proportion."""
+        """Return a frame's parent and its pose there at a stamp; between two that are known, in proportion."""
         if frame in self._fixed:
             return self._fixed[frame]
         known = self._moving.get(frame)
@@ -111,7 +115,7 @@ class FrameTree:
 
 
 def _between(a: FramePose, b: FramePose, share: float) -> FramePose:
-    """A pose on the way from a to b: a straight line, and the shortest turn (slerp)."""
+    """Return a pose on the way from a to b: a straight line, and the shortest turn (slerp)."""
     first, second = a.quaternion, b.quaternion
     cosine = float(first @ second)
     if cosine < 0:
@@ -162,7 +166,7 @@ class Frames:
                 )
 
     def find(self, target: str, source: str, stamp: Any) -> FramePose:
-        """The pose of `source` in `target` at a message's stamp. Raises FrameError where it isn't known."""
+        """Return the pose of `source` in `target` at a message's stamp. Raises FrameError where it isn't known."""
         if target == source:
             return FramePose.identity()
         if self._buffer is not None:
@@ -177,7 +181,7 @@ class Frames:
 
 
 def pose_of(transform: Any) -> FramePose:
-    """Of a geometry_msgs/Transform; ValueError where it is none."""
+    """Make one of a geometry_msgs/Transform; ValueError where it is none."""
     t, r = transform.translation, transform.rotation
     return FramePose.of(np.array([t.x, t.y, t.z]), np.array([r.x, r.y, r.z, r.w]))
 
@@ -188,11 +192,12 @@ class StaticFrames:
     def __init__(self, node: Node) -> None:
         if TFMessage is None:
             raise InputError("publish_tf: tf2_msgs is not installed: sudo apt-get install ros-$ROS_DISTRO-tf2-msgs")
-        self._node, self._said = node, {}
+        self._node = node
+        self._said: dict[str, TransformStamped] = {}
         self._publisher = node.create_publisher(TFMessage, "/tf_static", LATCHED)
 
     def put(self, parent: str, child: str, pose: FramePose) -> None:
-        """Publishes the pose of `child` in `parent`, in place of what was said of `child` before."""
+        """Publish the pose of `child` in `parent`, in place of what was said of `child` before."""
         message = TransformStamped(child_frame_id=child)
         message.header.frame_id = parent
         message.header.stamp = self._node.get_clock().now().to_msg()

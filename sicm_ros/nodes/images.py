@@ -77,7 +77,7 @@ def _bridged(message: Any, topic: str) -> np.ndarray:
         picture = bridge().imgmsg_to_cv2(message, "rgb8")
     except Exception as error:  # its own, OpenCV's, NumPy's
         text = " ".join(str(error).split()) or repr(error)
-        raise InputError(f"{topic}: encoding {message.encoding!r} is not read: {text}") from None
+        raise InputError(f"{topic}: encoding {message.encoding!r} is not supported: {text}") from None
     if picture.dtype != np.uint8 or picture.shape != (message.height, message.width, 3):
         raise InputError(f"{topic}: cv_bridge made {picture.dtype} {picture.shape} of encoding {message.encoding!r}")
     return picture
@@ -95,5 +95,5 @@ def own_picture(rgb: np.ndarray, header: Any) -> Image:
     """What cv_bridge makes of uint8 (height, width, 3) RGB, for where it isn't installed."""
     height, width = rgb.shape[:2]
     image = Image(header=header, height=height, width=width, encoding="rgb8", step=3 * width)
-    image.data.frombytes(memoryview(rgb).cast("B"))
+    image.data.frombytes(rgb.data.cast("B"))
     return image

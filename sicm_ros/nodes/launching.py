@@ -85,12 +85,12 @@ def of_nodes(nodes: tuple[str, ...], *names: str) -> list[Argument]:
 def parameter_file(node: str) -> Argument:
     """The argument for a node's parameter file."""
     default = str(Path(get_package_share_directory(PACKAGE), "config", f"{node}.yaml"))
-    return Argument(f"{node}_params", f"YAML file with parameters of the {node}; arguments overrule it.", default)
+    return Argument(f"{node}_params", f"YAML file with parameters of the {node}; arguments override it.", default)
 
 
 def common() -> list[Argument]:
     """Arguments that every launch file has."""
-    sim_time = "Take the time from /clock. Not given: as in the parameter files, and true where a bag is played here."
+    sim_time = "Take the time from /clock. Not given: as in the parameter files, and true if a bag is played here."
     levels = f"Least severe messages that are logged ({', '.join(LEVELS)})."
     return [
         Argument("namespace", "Namespace of everything that is started, such as the vehicle's name."),
@@ -167,9 +167,7 @@ class Request:
             if name not in self._arguments and not name.startswith("launch-prefix"):
                 close = get_close_matches(name, self._arguments, 1)
                 hint = f" (perhaps {close[0]})" if close else ""
-                raise InputError(
-                    f"there is no argument {name}{hint}; `ros2 launch -s {PACKAGE} {file.name}` lists them"
-                )
+                raise InputError(f"unknown argument {name}{hint}; `ros2 launch -s {PACKAGE} {file.name}` lists them")
 
     def is_given(self, name: str) -> bool:
         """Whether an argument has another value than its default."""
@@ -180,7 +178,7 @@ class Request:
         return {
             a.parameter.name: self[a.name]
             for a in self._arguments.values()
-            if node in a.nodes and self[a.name] is not None
+            if a.parameter is not None and node in a.nodes and self[a.name] is not None
         }
 
     def settled(self, node: str) -> dict[str, Any]:
@@ -216,7 +214,7 @@ class Request:
         except (OSError, AttributeError, TypeError, ValueError) as error:
             place = f" ({error})" if isinstance(error, TreeError) else ""
             raise InputError(
-                f"{argument}: {path} is no ROS parameter file{place}; expected /**: ros__parameters: name: value"
+                f"{argument}: {path} is not a ROS parameter file{place}; expected /**: ros__parameters: name: value"
             ) from None
 
     def node(self, name: str, remappings: Mapping[str, str] | None = None, **parameters: Any) -> Node:
@@ -393,7 +391,7 @@ def _ending(name: str) -> Callable[[ProcessExited, LaunchContext], Action | None
             return None
         if event.returncode:
             how = f"exit status {event.returncode}" if event.returncode > 0 else f"signal {-event.returncode}"
-            raise InputError(f"the {name} ended with {how}, so all ends; its last message says why")
+            raise InputError(f"the {name} ended with {how}, so everything ends; its last message says why")
         return EmitEvent(event=Shutdown(reason=f"the {name} has ended"))
 
     return on_exit

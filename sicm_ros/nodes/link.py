@@ -55,9 +55,9 @@ class LinkNode(Node):
         return p.profile, p.bandwidth_kbit_s, p.delay_ms, p.loss
 
     def _profile(self) -> LinkProfile:
-        """The named profile, with what single parameters overrule."""
+        """Return the named profile, with what single parameters overrule."""
         name, bandwidth, delay, loss = self._choice()
-        changes: dict[str, float] = {}
+        changes: dict[str, Any] = {}
         if bandwidth > 0:
             changes["bandwidth_kbit_s"] = bandwidth
         if delay >= 0:
@@ -80,7 +80,7 @@ class LinkNode(Node):
     # -- carrier's thread ---------------------------------------------------------------------------------------------
 
     def _carry(self) -> None:
-        """Publishes every message at its time."""
+        """Publish every message at its time."""
         while True:
             with self._changed:
                 if self._closed:
@@ -99,7 +99,7 @@ class LinkNode(Node):
                 self.tally.took("transit", now - arrival.sent)
 
     def _damaged(self, data: bytes, flipped: tuple[int, ...]) -> bytes:
-        """A message with bits of its payload flipped: what its own checksum is there for.
+        """Return a message with bits of its payload flipped: what its own checksum is there for.
 
         All errors go to the payload, since DDS itself would stumble over a message whose fields are broken.
         """
@@ -130,7 +130,7 @@ class LinkNode(Node):
         self._diagnostics.publish(array)
 
     def close(self) -> bool:
-        """Ends the carrier; what is on the way is dropped with it."""
+        """End the carrier; what is on the way is dropped with it."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -139,7 +139,7 @@ class LinkNode(Node):
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Runs the node until it is told to stop."""
+    """Run the node until it is told to stop."""
     run(LinkNode, args)
 
 

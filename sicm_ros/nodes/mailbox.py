@@ -24,7 +24,7 @@ class Mailbox(Generic[T]):
         self._closed = False
 
     def put(self, item: T, sender: Hashable = None) -> T | None:
-        """Leaves an item; returns the one that it replaced, if any."""
+        """Leave an item; return the one that it replaced, if any."""
         with self._changed:
             replaced = self._items.get(sender)
             self._items[sender] = item
@@ -32,7 +32,7 @@ class Mailbox(Generic[T]):
             return replaced
 
     def take(self, most: int = 1) -> list[T]:
-        """Waits for an item, then fetches up to `most` of different senders; empty once the mailbox is closed."""
+        """Wait for an item, then fetch up to `most` of different senders; empty once the mailbox is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed)
             if self._closed:
@@ -45,7 +45,7 @@ class Mailbox(Generic[T]):
             return [self._items.pop(sender) for sender in senders]
 
     def close(self) -> None:
-        """Ends every wait; what is in the slots is dropped."""
+        """End every wait; what is in the slots is dropped."""
         with self._changed:
             self._closed = True
             self._items.clear()
@@ -92,7 +92,7 @@ class Worker(Generic[T]):
                 report(error, items)
 
     def close(self, timeout: float) -> bool:
-        """Ends the thread after what it is doing; False if that takes longer than `timeout` seconds."""
+        """End the thread after what it is doing; False if that takes longer than `timeout` seconds."""
         self.mailbox.close()
         self._thread.join(timeout)
         return not self._thread.is_alive()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType, ROSClock
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from sicm_ros.errors import SicmError
@@ -207,7 +207,8 @@ class ManagedNode(LifecycleNode):
         """Node time in seconds: /clock with use_sim_time, else the system's; nan while nothing was on /clock."""
         clock = self.get_clock()
         now = clock.now().nanoseconds * 1e-9
-        return math.nan if now == 0 and clock.ros_time_is_active else now
+        waits = isinstance(clock, ROSClock) and clock.ros_time_is_active
+        return math.nan if now == 0 and waits else now
 
     def steady(self) -> float:
         """Seconds of a clock that goes on whatever happens to node time: for durations."""

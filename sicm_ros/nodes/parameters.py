@@ -1,9 +1,9 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Every parameter of every node, said once: declarations, the files in config/ and docs/nodes.md are made from it.
+"""Every parameter of every node: declarations, the files in config/ and the tables in docs/nodes.md are made from this.
 
-Light on purpose: launch files read it, in whatever Python `ros2` has, which needn't have torch or rosbags.
+It imports little on purpose: launch files read it in the Python of `ros2`, which may lack torch and rosbags.
 
-`python -m sicm_ros.nodes.parameters` writes those files anew.
+`python -m sicm_ros.nodes.parameters` regenerates those files.
 """
 
 from __future__ import annotations
@@ -59,7 +59,13 @@ class Parameter:
         """The values that are allowed, as the end of a sentence."""
         if self.choices:
             return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
-        kind = {bool: "true or false", str: "a text", list: "a list of texts", int: "a whole number", float: "a number"}
+        kind = {
+            bool: "true or false",
+            str: "a string",
+            list: "a list of strings",
+            int: "a whole number",
+            float: "a number",
+        }
         return f"{kind[type(self.default)]}{f' from {self.range}' if self.range else ''}"
 
     def accept(self, value: Any) -> bool | int | float | str | list:
@@ -73,13 +79,13 @@ class Parameter:
             value = float(value)
         elif kind is list and isinstance(value, str):
             value = [value]
-        right = type(value) is kind and (kind is not list or all(isinstance(v, str) for v in value))
+        right = type(value) is kind and not (isinstance(value, list) and not all(isinstance(v, str) for v in value))
         if right and self.minimum is not None:
             right = math.isfinite(value) and self.minimum <= value <= self.maximum
         if not right or (self.choices and value not in self.choices):
             shown = value if isinstance(value, str) and value else repr(value)
             number = kind is str and not self.choices and type(value) in (int, float)
-            quotes = f"; what looks like a number needs quotes of its own: \"'{value}'\"" if number else ""
+            quotes = f"; a string that looks like a number needs its own quotes: \"'{value}'\"" if number else ""
             raise InputError(f"{self.name} is {shown}; expected {self.expected}{quotes}")
         return value
 
@@ -107,7 +113,7 @@ MODEL = (
     Parameter(
         "model",
         "default",
-        "name of a model that ships with sicm_ros, or the folder of another",
+        "name of a model that ships with sicm_ros, or folder of another one",
         until_configured=True,
     ),
     Parameter(
@@ -131,17 +137,17 @@ MODEL = (
     Parameter(
         "number_type",
         "float32",
-        "what the network computes in; bfloat16, by torch, changes boxes and bytes a little, and is compared with "
-        "float32 at the start",
+        "what the network computes in; bfloat16 (torch only) changes boxes and bytes slightly, and is checked against "
+        "float32 at startup",
         choices=("float32", "bfloat16"),
         until_configured=True,
     ),
-    Parameter("autostart", True, "configure and activate at once; false waits for `ros2 lifecycle set`"),
-    Parameter("topic_timeout", 5.0, "silence of an input after which it is reported", "s", 0.5, 3600.0),
+    Parameter("autostart", True, "configure and activate at startup; false waits for `ros2 lifecycle set`"),
+    Parameter("topic_timeout", 5.0, "an input that is silent for longer is reported", "s", 0.5, 3600.0),
     Parameter(
         "expected_frequency",
         0.0,
-        "pairs per second below three quarters of which /diagnostics warns; 0 expects nothing",
+        "expected pairs per second; /diagnostics warns below three quarters of it; 0 never warns",
         "Hz",
         0.0,
         1000.0,
@@ -150,18 +156,18 @@ MODEL = (
 
 ENCODER = (
     *MODEL,
-    Parameter("quality", 0.5, "from fewest bytes to best features", "", 0.0, 1.0, fixed=False),
+    Parameter("quality", 0.5, "from fewest bytes (0) to best features (1)", "", 0.0, 1.0, fixed=False),
     Parameter(
         "mode",
         "features",
-        "what is sent: features; boxes, which the vehicle then finds itself; or auto: boxes where features don't fit",
+        "what is sent: features; boxes, which the vehicle then detects itself; or auto: boxes when features do not fit",
         choices=("features", "boxes", "auto"),
         fixed=False,
     ),
     Parameter(
         "min_score",
         LIKELY,
-        "boxes below this score are not sent where boxes alone are",
+        "with boxes only: boxes below this score are not sent",
         "",
         0.0,
         1.0,
@@ -170,7 +176,7 @@ ENCODER = (
     Parameter(
         "target_kbit_s",
         0.0,
-        "rate to keep each second of the stream to, by choosing the quality; 0 for constant quality",
+        "rate that each second of the stream keeps to, by varying the quality; 0 for constant quality",
         "kbit/s",
         0.0,
         1e6,
@@ -179,25 +185,24 @@ ENCODER = (
     Parameter(
         "adaptive",
         False,
-        "lower and raise the rate with what link_feedback says, up to target_kbit_s",
+        "follow the link: lower and raise the rate by link_feedback, up to target_kbit_s",
         fixed=False,
     ),
     Parameter(
         "max_packet_bytes",
         60_000,
-        "a larger message is encoded again at a lower quality; the default fits one UDP datagram",
+        "a larger message is encoded again at a lower quality; the default fits into one UDP datagram",
         "bytes",
         500,
         1_000_000,
         fixed=False,
     ),
     Parameter("compressed", False, "subscribe to CompressedImage on <image topic>/compressed instead of Image"),
-    Parameter("reliable_images", False, "ask for reliable images, which replayed bags offer and camera drivers don't"),
+    Parameter("reliable_images", False, "request reliable images, which replayed bags offer and camera drivers do not"),
     Parameter(
         "pair_tolerance",
         0.03,
-        "largest difference of the stamps of a left and a right image that belong together; never above half of their "
-        "period",
+        "largest difference between the stamps of a left and a right image of one pair; never above half of the period",
         "s",
         0.0,
         1.0,
@@ -205,12 +210,12 @@ ENCODER = (
     Parameter(
         "assume_rectified",
         False,
-        "the images are rectified although camera_info has distortion (image_proc's outputs, KITTI bags)",
+        "the images are rectified although camera_info contains distortion (image_proc's outputs, KITTI bags)",
     ),
     Parameter(
         "baseline",
         0.0,
-        "distance of the cameras, in place of what camera_info says; 0 takes that",
+        "distance between the cameras; 0 takes it from camera_info",
         "m",
         0.0,
         100.0,
@@ -218,7 +223,7 @@ ENCODER = (
     Parameter(
         "disparity_offset",
         0.0,
-        "added to measured disparities at full image size, besides the difference of the principal points; KITTI: 0.52",
+        "added to measured disparities at full image size, besides the offset between principal points; KITTI: 0.52",
         "px",
         -100.0,
         100.0,
@@ -227,18 +232,18 @@ ENCODER = (
     Parameter(
         "calibration_in_packets",
         True,
-        "each packet carries its calibration and decodes by itself; false leaves it to codec_description",
+        "each packet carries its calibration and decodes by itself; false sends it only in codec_description",
         fixed=False,
     ),
     Parameter(
         "base_frame",
         "base_link",
-        "the vehicle's body frame; codec_description has the left camera's pose in it, if known; empty to leave it out",
+        "the vehicle's body frame; codec_description has the left camera's pose in it, if known; empty omits the pose",
     ),
     Parameter(
         "optical_pose",
         "",
-        "x y z qx qy qz qw of the left camera's optical frame in base_frame (m, quaternion); empty to read /tf_static",
+        "x y z qx qy qz qw of the left camera's optical frame in base_frame (m, quaternion); empty reads /tf_static",
     ),
 )
 
@@ -247,12 +252,12 @@ DECODER = (
     Parameter(
         "vehicles",
         [""],
-        "namespaces of the vehicles that are served, below the node's own; none for the one that is in it",
+        "namespaces of the vehicles to serve, below the node's own; empty for one vehicle in the node's own namespace",
     ),
     Parameter(
         "max_batch",
         0,
-        "pairs of different vehicles that are decoded in one pass; 0 for 1 on a processor and 8 on a GPU",
+        "pairs of different vehicles that are decoded in one pass; 0 means 1 on a CPU and 8 on a GPU",
         "pairs",
         0,
         64,
@@ -261,7 +266,7 @@ DECODER = (
     Parameter(
         "max_age_ms",
         0.0,
-        "a result older than this against its stamp is dropped; 0 keeps all",
+        "a result that is older, by its stamp, is dropped; 0 keeps all",
         "ms",
         0.0,
         1e7,
@@ -271,7 +276,7 @@ DECODER = (
     Parameter(
         "other_classes",
         0.1,
-        "score from which the other classes of a detection are named too, after its own",
+        "the other classes of a detection are published too, after its own, from this score on",
         "",
         0.0,
         1.0,
@@ -280,53 +285,51 @@ DECODER = (
     Parameter(
         "target_frame",
         "",
-        "frame of all results, such as base_link, of each vehicle where there are several; /map, with a slash, is one "
-        "for all; empty for the left camera's",
+        "frame of all results, such as base_link (with several vehicles: of each); /map, with a slash, is one for all; "
+        "empty for the left camera's",
     ),
     Parameter(
         "publish_tf",
         False,
-        "publish on /tf_static where each vehicle's camera is, as its codec_description says",
+        "publish each vehicle's camera pose, from its codec_description, on /tf_static",
     ),
-    Parameter("marker_lifetime", 0.5, "how long RViz shows a marker that is not renewed", "s", 0.0, 60.0, fixed=False),
-    Parameter("max_depth", 80.0, "points beyond are not published", "m", 1.0, 1000.0, fixed=False),
-    Parameter("bev_depth", 60.0, "metres from the bottom to the top of bev_image", "m", 5.0, 500.0, fixed=False),
+    Parameter("marker_lifetime", 0.5, "how long RViz shows a marker that is not updated", "s", 0.0, 60.0, fixed=False),
+    Parameter("max_depth", 80.0, "points farther away are not published", "m", 1.0, 1000.0, fixed=False),
+    Parameter("bev_depth", 60.0, "depth that bev_image covers, from bottom to top", "m", 5.0, 500.0, fixed=False),
 )
 
 LINK = (
-    Parameter("profile", "lte", "kind of link: docs/link.md", choices=tuple(PROFILES), fixed=False),
-    Parameter("seed", 0, "the same seed repeats losses, jitter and the rest for the same messages", "", 0, 2**31 - 1),
+    Parameter("profile", "lte", "kind of link, see docs/link.md", choices=tuple(PROFILES), fixed=False),
+    Parameter("seed", 0, "the same seed gives the same losses and jitter for the same messages", "", 0, 2**31 - 1),
     Parameter(
-        "bandwidth_kbit_s", 0.0, "overrules the profile's bandwidth; 0 keeps it", "kbit/s", 0.0, 1e6, fixed=False
+        "bandwidth_kbit_s", 0.0, "overrides the profile's bandwidth; 0 keeps it", "kbit/s", 0.0, 1e6, fixed=False
     ),
-    Parameter("delay_ms", -1.0, "overrules the profile's delay; -1 keeps it", "ms", -1.0, 1e5, fixed=False),
+    Parameter("delay_ms", -1.0, "overrides the profile's delay; -1 keeps it", "ms", -1.0, 1e5, fixed=False),
     Parameter(
-        "loss", -1.0, "overrules the profile's losses, without bursts; -1 keeps them", "", -1.0, 1.0, fixed=False
+        "loss", -1.0, "overrides the profile's losses, without bursts; -1 keeps them", "", -1.0, 1.0, fixed=False
     ),
 )
 
 REPLAY = (
     Parameter("path", "", "bag (.mcap, .db3, .bag or a folder) or KITTI folder (raw drive, object set, odometry)"),
-    Parameter("preset", "auto", "layout of the bag's topics, as docs/bags.md names it; auto finds it"),
-    Parameter("left_topic", "", "left image topic of a bag of another layout; empty for the preset's"),
-    Parameter("right_topic", "", "right image topic of a bag of another layout; empty for the preset's"),
+    Parameter("preset", "auto", "layout of the bag's topics, see docs/bags.md; auto recognises it"),
+    Parameter("left_topic", "", "left image topic of a bag with another layout; empty for the preset's"),
+    Parameter("right_topic", "", "right image topic of a bag with another layout; empty for the preset's"),
     Parameter(
         "pair_tolerance",
         0.03,
-        "largest difference of the stamps of a left and a right image that belong together; as the encoder's",
+        "largest difference between the stamps of a left and a right image of one pair, as the encoder has it",
         "s",
         0.0,
         1.0,
     ),
-    Parameter("assume_rectified", False, "the images are rectified although camera_info has distortion"),
-    Parameter(
-        "baseline", 0.0, "distance of the cameras, in place of what camera_info says; 0 takes that", "m", 0.0, 100.0
-    ),
-    Parameter("rate", 1.0, "speed relative to that of the recording", "", 0.01, 100.0, fixed=False),
+    Parameter("assume_rectified", False, "the images are rectified although camera_info contains distortion"),
+    Parameter("baseline", 0.0, "distance between the cameras; 0 takes it from camera_info", "m", 0.0, 100.0),
+    Parameter("rate", 1.0, "speed relative to the recording", "", 0.01, 100.0, fixed=False),
     Parameter("start", 0.0, "where to begin, from the start of the recording", "s", 0.0, 1e6),
-    Parameter("loop", False, "begin anew at the end, until stopped", fixed=False),
+    Parameter("loop", False, "start again at the end, until stopped", fixed=False),
     Parameter("clock", True, "publish the recording's time on /clock, for nodes with use_sim_time"),
-    Parameter("other_topics", False, "play what else is in the bag too, under its own names"),
+    Parameter("other_topics", False, "also play the other topics of the bag, under their own names"),
     Parameter(
         "wait_for_subscribers",
         0.0,
@@ -336,8 +339,10 @@ REPLAY = (
         3600.0,
     ),
     Parameter("wait_for_topics", [""], "further topics that must have a subscriber before playing"),
-    Parameter("acknowledge", "", "Detection3DArray topic that answers each pair before the next one; empty for none"),
-    Parameter("results", "", "Detection3DArray topic on which the last answer is awaited at the end; empty for none"),
+    Parameter(
+        "acknowledge", "", "Detection3DArray topic; each pair waits for the answer to the one before; empty for none"
+    ),
+    Parameter("results", "", "Detection3DArray topic; the end waits for the answer to the last pair; empty for none"),
     Parameter("acknowledge_timeout", 10.0, "longest wait for one answer", "s", 0.01, 3600.0),
 )
 
@@ -373,7 +378,7 @@ class Parameters:
                 descriptor.additional_constraints = " or ".join(p.choices)
             if p.minimum is not None and isinstance(p.default, float):
                 descriptor.floating_point_range = [FloatingPointRange(from_value=p.minimum, to_value=p.maximum)]
-            elif p.minimum is not None:
+            elif p.minimum is not None and p.maximum is not None:
                 descriptor.integer_range = [IntegerRange(from_value=int(p.minimum), to_value=int(p.maximum))]
             node.declare_parameter(p.name, p.accept(given), descriptor, ignore_override=True)
         node.add_on_set_parameters_callback(self._check)
@@ -391,7 +396,7 @@ class Parameters:
             if name not in known and not self._node.has_parameter(name) and "." not in name:
                 close = get_close_matches(name, self._table, 1)
                 hint = f" (perhaps {close[0]})" if close else ""
-                self._node.get_logger().warning(f"there is no parameter {name}{hint}, so it has no effect")
+                self._node.get_logger().warning(f"unknown parameter {name}{hint}; it has no effect")
 
     def _widen(self, changes: list) -> list:
         """Whole numbers serve for numbers while the node runs too."""
@@ -414,7 +419,7 @@ class Parameters:
             try:
                 p.accept(change.value)
                 if p.until_configured and self._configured():
-                    raise InputError(f"{p.name} can't be changed while the node is configured: clean it up first")
+                    raise InputError(f"{p.name} cannot change while the node is configured: clean the node up first")
             except InputError as error:
                 return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
@@ -424,7 +429,7 @@ def as_yaml(node: str, table: tuple[Parameter, ...]) -> str:
     """The file config/<node>.yaml: every parameter with its default, text, unit and range."""
     import yaml
 
-    lines = [f"# Parameters of {node}_node, with their defaults. Made by `python -m sicm_ros.nodes.parameters`."]
+    lines = [f"# Parameters of {node}_node, with their defaults. Generated by `python -m sicm_ros.nodes.parameters`."]
     lines += ["/**:", "  ros__parameters:"]
     for p in table:
         notes = "; ".join(n for n in (p.range.replace("`", ""), p.unit and f"unit {p.unit}") if n)

@@ -86,6 +86,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     node: Any = None
     executor: Any = None
     status, said = None, -REPEAT
+    refusals: tuple[type[Exception], ...] = (SicmError, *_refusals())
     try:
         _refuse_other_arguments(args)
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -112,7 +113,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
         pass
     except Exception as error:
         status = 2
-        text = _one_line(error) if isinstance(error, (SicmError, *_refusals())) else _unforeseen(error)
+        text = _one_line(error) if isinstance(error, refusals) else _unforeseen(error)
         if node is None:
             print(f"sicm_ros: {text}", file=sys.stderr)
         else:
@@ -144,9 +145,7 @@ def _refuse_other_arguments(args: list[str] | None) -> None:
 
     others = remove_ros_args(["", *args] if args is not None else sys.argv)[1:]
     if others:
-        raise InputError(
-            f"unexpected arguments: {' '.join(others)}; parameters are set as in --ros-args -p quality:=0.8"
-        )
+        raise InputError(f"unexpected arguments: {' '.join(others)}; set parameters as in --ros-args -p quality:=0.8")
 
 
 def _refusals() -> tuple[type[Exception], ...]:

@@ -9,12 +9,12 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 
 def overridable() -> QoSOverridingOptions:
-    """For `qos_overriding_options=`: history, depth and reliability can be set by parameters."""
+    """Let history, depth and reliability be set by parameters: the value of `qos_overriding_options=`."""
     return QoSOverridingOptions.with_default_policies()
 
 
 def sensor(reliable: bool) -> QoSProfile:
-    """Pictures and their camera_info: the newest one alone; a queue would only hold stale ones.
+    """Return the profile of images and their camera_info: the newest one alone; a queue would only hold stale ones.
 
     Best effort is what camera drivers offer. A picture is some twenty datagrams, though, and one that is lost loses it
     all: where the sender offers reliable (a replayed bag), asking for it keeps every picture.
@@ -24,7 +24,7 @@ def sensor(reliable: bool) -> QoSProfile:
 
 
 def features() -> QoSProfile:
-    """Feature messages: reliable, but not for longer than they are of use.
+    """Return the profile of feature messages: reliable, but not for longer than they are of use.
 
     The lifespan counts at the sender alone, so that clocks of two machines needn't agree.
     """
@@ -34,17 +34,17 @@ def features() -> QoSProfile:
 
 
 def features_received() -> QoSProfile:
-    """The same at the decoder: no lifespan there."""
+    """Return the same at the decoder: no lifespan there."""
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.RELIABLE)
 
 
 def results() -> QoSProfile:
-    """Detections, markers, points: reliable, which RViz and most listeners ask for."""
+    """Return the profile of detections, markers, points: reliable, which RViz and most listeners ask for."""
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.RELIABLE)
 
 
 def latched() -> QoSProfile:
-    """The codec's description: whoever comes later gets the last one."""
+    """Return the profile of the codec's description: whoever comes later gets the last one."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=1,

@@ -91,7 +91,7 @@ class ReplayNode(Node):
             self._publisher(topic, kind)
         self.get_logger().info(
             f"{self._source.path}: {self._source.count} stereo pairs, layout {self._source.layout}, "
-            f"{'compressed' if self._source.compressed else 'raw'} pictures on {self._source.topics[0]}"
+            f"{'compressed' if self._source.compressed else 'raw'} images on {self._source.topics[0]}"
         )
 
     def _publisher(self, topic: str, kind: str) -> Publisher | None:
@@ -153,7 +153,7 @@ class ReplayNode(Node):
     def _all_matched(self) -> bool:
         """Whether DDS reaches every subscriber that the graph knows of, and both camera_infos reach somebody."""
         infos = [self._outputs[topic] for topic in (LEFT_INFO, RIGHT_INFO)]
-        return all(p.get_subscription_count() for p in infos) and all(
+        return all(p is not None and p.get_subscription_count() for p in infos) and all(
             p.get_subscription_count() >= self.count_subscribers(p.topic_name)
             for p in filter(None, self._outputs.values())
         )
@@ -162,7 +162,8 @@ class ReplayNode(Node):
         """Who is missing before playing makes sense; empty if nobody is."""
         p = self.parameters
         for topic in self._source.topics:
-            if not self._outputs[topic].get_subscription_count():
+            output = self._outputs[topic]
+            if output is None or not output.get_subscription_count():
                 return f"nobody subscribes to {topic}"
         for topic in filter(None, p.wait_for_topics):
             if not self.count_subscribers(topic):
@@ -278,7 +279,7 @@ class ReplayNode(Node):
             self._answered.wait_for(lambda: not self._expected or self._stop.is_set(), limit)
             came, self._expected = not self._expected, 0
         if not came and not self._stop.is_set():
-            self.get_logger().warning(f"no answer on {topic} to the picture of {stamp / 1e9:.3f} s within {limit:g} s")
+            self.get_logger().warning(f"no answer on {topic} to the image of {stamp / 1e9:.3f} s within {limit:g} s")
         return came
 
 

@@ -112,7 +112,7 @@ class Rig:
         self._stamped = bool(own)
         if not known:
             info, image = self._info_topics[side], self._image_topics[side]
-            raise MissingInfo(f"nothing on {info} yet; it is needed beside {image}")
+            raise MissingInfo(f"nothing on {info} yet; it is needed in addition to {image}")
         return own[-1] if own else known[-1]
 
 

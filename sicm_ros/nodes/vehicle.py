@@ -109,7 +109,7 @@ class Vehicle:
         broadcast: StaticFrames | None = None,
     ) -> None:
         if name and not _NAME.fullmatch(name):
-            raise InputError(f"vehicles: {name!r} is no namespace; use letters, digits, _ and /, as in fleet/van_3")
+            raise InputError(f"vehicles: {name!r} is not a namespace; use letters, digits, _ and /, as in fleet/van_3")
         self.name, self._node = name, node
         self.health = node.new_health(COUNTERS, name)
         self._frames, self._broadcast = frames, broadcast
@@ -154,7 +154,7 @@ class Vehicle:
     # -- executor's thread --------------------------------------------------------------------------------------------
 
     def subscribe(self) -> None:
-        options = {"qos_overriding_options": qos.overridable()}
+        options: dict[str, Any] = {"qos_overriding_options": qos.overridable()}
         # Most packets carry their calibration themselves: its silence is no trouble.
         described, features = CodecDescription, CompressedStereoFeatures
         topic, refuse = self._node.resolve_topic_name(self._topic("codec_description")), self.health.refuse
@@ -356,15 +356,17 @@ class Vehicle:
         Raises:
             FrameError: neither knows.
         """
+        frames = self._frames
+        assert frames is not None, "asked for only where frames are looked up"
         if not header.frame_id:
-            raise FrameError("the images name no frame (header.frame_id is empty): set it at the camera")
+            raise FrameError("the images have no frame (header.frame_id is empty): set it in the camera driver")
         try:
-            return self._frames.find(frame, f"{self._prefix}{header.frame_id}", header.stamp)
+            return frames.find(frame, f"{self._prefix}{header.frame_id}", header.stamp)
         except FrameError as error:
             mount = self._mount
             if mount is None or mount.optical != header.frame_id:
                 raise FrameError(f"{error}; {self._unplaced()}") from None
-        return self._frames.find(frame, f"{self._prefix}{mount.base}", header.stamp) @ mount.pose
+        return frames.find(frame, f"{self._prefix}{mount.base}", header.stamp) @ mount.pose
 
     def publish(self, detections: Detections, job: Job, placement: Placement) -> None:
         """Publishes what a message showed."""

@@ -62,10 +62,12 @@ class Process:
     lines: queue.Queue[str] = field(default_factory=queue.Queue)
 
     def follow(self) -> None:
-        """Reads standard output in a thread."""
+        """Read standard output, which must be a pipe, in a thread."""
+        said = self.popen.stdout
+        assert said is not None, f"{self.name}: standard output is no pipe"
 
         def read() -> None:
-            with self.popen.stdout as said:
+            with said:
                 for line in said:
                     self.lines.put(line.strip())
 
@@ -111,7 +113,7 @@ def check_ros() -> None:
     for package, what in (("rclpy", "ROS 2"), ("vision_msgs", "vision_msgs")):
         if importlib.util.find_spec(package) is None:
             raise DependencyError(
-                f"no {what} in {sys.executable}: run `make demo`, which sets it up, or source a ROS 2 workspace"
+                f"no {what} in {sys.executable}: run `make demo`, which installs it, or source a ROS 2 workspace"
             )
 
 

@@ -40,7 +40,7 @@ class Camera:
         )
 
     def twin(self, rng: np.random.Generator) -> Camera:
-        """The other camera of the rig."""
+        """Return the other camera of the rig."""
         return replace(
             self,
             gamma=self.gamma * float(np.exp(rng.normal(0, 0.01))),
@@ -49,7 +49,7 @@ class Camera:
         )
 
     def develop(self, picture: np.ndarray, rng: np.random.Generator, exposure: float = 1.0) -> np.ndarray:
-        """uint8 (H, W, 3) square root of light -> uint8 (H, W, 3) picture; `exposure` multiplies the former."""
+        """Map uint8 (H, W, 3) square root of light to uint8 (H, W, 3) picture; `exposure` multiplies the former."""
         level = np.linspace(0, 1, 256)
         curves = []
         for gain in self.gains:
@@ -73,7 +73,7 @@ class Camera:
 
 @cache
 def _noise() -> np.ndarray:
-    """int8 (256, 256, 3), deviation 32, a little smoothed as by demosaicking."""
+    """Return int8 (256, 256, 3), deviation 32, a little smoothed as by demosaicking."""
     rng = np.random.default_rng(4)
     field = rng.normal(size=(256, 256, 3)) + 0.7 * rng.normal(size=(256, 256, 1))
     field = field + 0.5 * np.roll(field, 1, 0) + 0.5 * np.roll(field, 1, 1)
@@ -82,7 +82,7 @@ def _noise() -> np.ndarray:
 
 @cache
 def _radius(height: int, width: int) -> np.ndarray:
-    """float32 (height, width, 1): squared distance from the middle, 1 in the corners."""
+    """Return float32 (height, width, 1): squared distance from the middle, 1 in the corners."""
     y, x = np.mgrid[0:height, 0:width]
     r = ((x - width / 2) ** 2 + (y - height / 2) ** 2) / (width**2 / 4 + height**2 / 4)
     return r[..., None].astype(np.float32)

@@ -169,5 +169,5 @@ def _on_processes(tasks: list[tuple[WorldRecipe, Path, int]], workers: int) -> I
                 pool.shutdown(cancel_futures=True)
                 raise
     raise SicmError(
-        f"rendering processes died {1 + DEATHS} times, {len(left)} scenes are missing: is the memory enough?"
+        f"rendering processes died {1 + DEATHS} times, {len(left)} scenes are missing: is there enough memory?"
     )

@@ -47,7 +47,7 @@ def dont_care(box) -> Label:
 
 
 def hidden_angle(points: np.ndarray, calibration: StereoCalibration) -> float:
-    """Share, 0 to 1, of the bearings of points (N, 3) that lies outside the left picture.
+    """Return the share, 0 to 1, of the bearings of points (N, 3) that lies outside the left picture.
 
     The measure of truncation for what reaches beside the camera, where a projection has no end.
     """
@@ -58,7 +58,7 @@ def hidden_angle(points: np.ndarray, calibration: StereoCalibration) -> float:
 
 
 def silhouette(mesh: Mesh, pose: Pose, calibration: StereoCalibration) -> tuple[np.ndarray, float] | None:
-    """A mesh seen alone: its outline's box (left, top, right, bottom; not clipped) and how many pixels it fills.
+    """Return a mesh seen alone: its outline's box (left, top, right, bottom; not clipped) and how many pixels it fills.
 
     The area is counted on a grid of about 48 cells a side: large triangles are filled, small ones dotted in.
     None if it is wholly behind the camera or outside the picture.
@@ -91,19 +91,21 @@ def silhouette(mesh: Mesh, pose: Pose, calibration: StereoCalibration) -> tuple[
 
 
 def _cut_edges(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(M, 3): where the edges of triangles cross the plane z = NEAR."""
+    """Return (M, 3): where the edges of triangles cross the plane z = NEAR."""
     a, b = _cut(*_edges(points, triangles), np.array([0, 0, 1.0]), NEAR, crossing=True)
     return np.concatenate([a, b])
 
 
 def _edges(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends (E, 3) of every edge of triangles."""
+    """Return both ends (E, 3) of every edge of triangles."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     return points[edges[:, 0]], points[edges[:, 1]]
 
 
 def _cut(a: np.ndarray, b: np.ndarray, normal: np.ndarray, least: float = 0.0, crossing: bool = False):
-    """Segments a, b (E, 3) without what lies before the plane normal . X = least; or, crossing, only new ends."""
+    """Return segments a, b (E, 3) without what lies before the plane normal . X = least; or,
+    crossing, only new ends.
+    """
     over_a, over_b = a @ normal - least, b @ normal - least
     keep = (over_a < 0) != (over_b < 0) if crossing else (over_a >= 0) | (over_b >= 0)
     a, b, over_a, over_b = a[keep], b[keep], over_a[keep, None], over_b[keep, None]
@@ -113,7 +115,9 @@ def _cut(a: np.ndarray, b: np.ndarray, normal: np.ndarray, least: float = 0.0, c
 
 
 def _box_inside(points: np.ndarray, triangles: np.ndarray, calibration: StereoCalibration) -> np.ndarray | None:
-    """Left, top, right, bottom (4,) of the edges of triangles, as far as they lie in the picture; None if none does."""
+    """Return left, top, right, bottom (4,) of the edges of triangles, as far as they lie in the
+    picture; None if none does.
+    """
     k = calibration
     a, b = _cut(*_edges(points, triangles), np.array([0, 0, 1.0]), NEAR)
     for normal in ([k.fx, 0, k.cx], [-k.fx, 0, k.width - 1 - k.cx], [0, k.fy, k.cy], [0, -k.fy, k.height - 1 - k.cy]):
@@ -135,7 +139,7 @@ def annotate(
     pose: Pose,
     calibration: StereoCalibration,
 ) -> Label | None:
-    """The label of one object, DontCare if too little of it is seen, None if nothing is.
+    """Return the label of one object, DontCare if too little of it is seen, None if nothing is.
 
     Args:
         size: height, width, length; position (3,) of its ground point and yaw: in the world.
@@ -176,13 +180,15 @@ def annotate(
     points = corners(location[None], np.asarray(size)[None], np.array([rotation_y]))[0]
     if points[:, 2].min() < BESIDE:
         truncation = hidden_angle(points, calibration)
+    high, wide, long = (float(v) for v in size)
+    x, y, z = (float(v) for v in location)
     return Label(
         kind=kind,
         truncation=truncation,
         occlusion=0 if share > FULLY else 1 if share > PARTLY else 2,
         alpha=float(wrap_angle(rotation_y - np.arctan2(location[0], location[2]))),
-        box=tuple(float(v) for v in box),
-        dimensions=tuple(float(v) for v in size),
-        location=tuple(float(v) for v in location),
+        box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+        dimensions=(high, wide, long),
+        location=(x, y, z),
         rotation_y=rotation_y,
     )

@@ -46,7 +46,7 @@ class Mesh:
         return self.vertices[:, POSITION]
 
     def placed(self, position, yaw: float = 0.0, identity: int | None = None) -> Mesh:
-        """The mesh turned by `yaw` about z, then moved to `position`."""
+        """Return the mesh turned by `yaw` about z, then moved to `position`."""
         cos, sin = np.cos(yaw), np.sin(yaw)
         turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]], np.float32)  # for row vectors
         vertices = self.vertices.copy()
@@ -57,7 +57,7 @@ class Mesh:
         return Mesh(vertices, self.triangles)
 
     def transformed(self, matrix, offset=(0, 0, 0)) -> Mesh:
-        """The mesh under x -> matrix x + offset; normals follow."""
+        """Transform the mesh, x -> matrix x + offset; normals follow."""
         matrix = np.asarray(matrix, np.float64)
         vertices = self.vertices.copy()
         vertices[:, POSITION] = self.vertices[:, POSITION] @ matrix.T + np.asarray(offset)
@@ -68,7 +68,7 @@ class Mesh:
     def dyed(
         self, tint=None, *, skin: int | None = None, surface: int | None = None, gloss: float | None = None
     ) -> Mesh:
-        """The mesh with another tint, skin, surface or gloss."""
+        """Return the mesh with another tint, skin, surface or gloss."""
         vertices = self.vertices.copy()
         if tint is not None:
             vertices[:, 8 : 8 + len(tint)] = tint
@@ -79,7 +79,7 @@ class Mesh:
 
 
 def merge(meshes: list[Mesh]) -> Mesh:
-    """One mesh of many."""
+    """Return one mesh of many."""
     if not meshes:
         return Mesh(np.zeros((0, FLOATS), np.float32), np.zeros((0, 3), np.int32))
     starts = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes[:-1]])
@@ -92,7 +92,7 @@ def merge(meshes: list[Mesh]) -> Mesh:
 def build(
     positions, normals, uv, triangles, tint=(1, 1, 1, 1), skin: int = 0, surface: int = Surface.MATT, gloss: float = 0.0
 ) -> Mesh:
-    """A mesh from its parts; tint may be one row or one per vertex."""
+    """Return a mesh from its parts; tint may be one row or one per vertex."""
     positions = np.asarray(positions, np.float32).reshape(-1, 3)
     vertices = np.zeros((len(positions), FLOATS), np.float32)
     vertices[:, POSITION] = positions
@@ -107,14 +107,16 @@ def build(
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(..., 3) x (..., 3): as numpy.cross, without its overhead on small arrays."""
+    """Return (..., 3) x (..., 3): as numpy.cross, without its overhead on small arrays."""
     (ax, ay, az), (bx, by, bz) = (a[..., 0], a[..., 1], a[..., 2]), (b[..., 0], b[..., 1], b[..., 2])
     return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
 
 
 @cache
 def grid_triangles(rows: int, columns: int, closed: bool = False) -> np.ndarray:
-    """Two triangles per cell of a rows x columns grid of vertices; `closed` joins the last column to the first."""
+    """Return two triangles per cell of a rows x columns grid of vertices; `closed` joins the last
+    column to the first.
+    """
     index = np.arange(rows * columns).reshape(rows, columns)
     if closed:
         index = np.concatenate([index, index[:, :1]], axis=1)
@@ -123,7 +125,7 @@ def grid_triangles(rows: int, columns: int, closed: bool = False) -> np.ndarray:
 
 
 def grid_normals(points: np.ndarray) -> np.ndarray:
-    """Smooth normals of a (rows, columns, 3) grid of points: along rows x along columns."""
+    """Return smooth normals of a (rows, columns, 3) grid of points: along rows x along columns."""
     normals = cross(np.gradient(points, axis=0), np.gradient(points, axis=1))
     return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
 
@@ -132,7 +134,7 @@ _QUAD = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
 
 
 def quad(corner, along, up, uv_size=(1.0, 1.0), normal=None, **material) -> Mesh:
-    """A parallelogram from a corner and two edges."""
+    """Return a parallelogram from a corner and two edges."""
     (x, y, z), (a, b, c), (d, e, f) = corner, along, up
     if normal is None:
         normal = (b * f - c * e, c * d - a * f, a * e - b * d)
@@ -168,7 +170,7 @@ _CUBE_TRIANGLES = (4 * np.arange(6)[:, None, None] + _QUAD).reshape(-1, 3).astyp
 
 
 def box(size, centre=(0, 0, 0), uv_scale: float = 1.0, **material) -> Mesh:
-    """An axis-aligned box; its faces' uv are metres times uv_scale."""
+    """Return an axis-aligned box; its faces' uv are metres times uv_scale."""
     size = np.asarray(size, np.float64)
     return build(
         _CUBE * size + np.asarray(centre),
@@ -180,7 +182,7 @@ def box(size, centre=(0, 0, 0), uv_scale: float = 1.0, **material) -> Mesh:
 
 
 def tube(points, radii, sides: int = 8, uv_scale=(1.0, 1.0), ends: bool = True, **material) -> Mesh:
-    """A round tube along a polyline (P, 3) with a radius per point, closed by flat ends unless told not to."""
+    """Return a round tube along a polyline (P, 3) with a radius per point, closed by flat ends unless told not to."""
     points = np.asarray(points, np.float64)
     radii = np.broadcast_to(np.asarray(radii, np.float64), (len(points),))
     direction = np.gradient(points, axis=0)
@@ -204,7 +206,7 @@ def tube(points, radii, sides: int = 8, uv_scale=(1.0, 1.0), ends: bool = True, 
 
 
 def ellipsoid(centre, radii, rings: int = 8, sides: int = 12, **material) -> Mesh:
-    """A smooth ellipsoid."""
+    """Return a smooth ellipsoid."""
     theta, phi = np.meshgrid(np.linspace(0, np.pi, rings), np.linspace(0, 2 * np.pi, sides + 1), indexing="ij")
     unit = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1)
     normals = unit / np.asarray(radii)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ PEDESTRIANS, SITTING, CYCLISTS = 96, 12, 48
 
 
 def anyone(rng: np.random.Generator, kind: str = "Pedestrian") -> tuple[Mesh, np.ndarray]:
-    """Someone out of a fixed crowd, stretched a little and dyed anew, and height, width, length.
+    """Return someone out of a fixed crowd, stretched a little and dyed anew, and height, width, length.
 
     `kind` is KITTI's name: Pedestrian, Person_sitting or Cyclist.
     """
@@ -61,20 +62,20 @@ def anyone(rng: np.random.Generator, kind: str = "Pedestrian") -> tuple[Mesh, np
 
 @cache
 def _person(kind: str, number: int) -> tuple[Mesh, np.ndarray]:
-    """The one of that number; the same in every process."""
+    """Return the one of that number; the same in every process."""
     rng = np.random.default_rng((number, len(kind), 55))
     return {"Pedestrian": pedestrian, "Person_sitting": sitting, "Cyclist": cyclist}[kind](rng)
 
 
 def pedestrian(rng: np.random.Generator) -> tuple[Mesh, np.ndarray]:
-    """Someone walking towards x, or standing, and height, width, length of the box that fits."""
+    """Return someone walking towards x, or standing, and height, width, length of the box that fits."""
     body = _anybody(rng)
     pose = (walking if rng.random() < 0.75 else standing)(body, rng)
     return _boxed(merge(_dressed(body, pose, _Clothes.any(rng, body), rng)), room=ROOM)
 
 
 def sitting(rng: np.random.Generator) -> tuple[Mesh, np.ndarray]:
-    """Someone on a stool, facing x, and height, width, length of the box that fits."""
+    """Return someone on a stool, facing x, and height, width, length of the box that fits."""
     body = _anybody(rng, children=False)
     knee, ankle = body.joint("shin.L")[2], body.joint("foot.L")[2]
     pose = _seated(body, rng)
@@ -89,7 +90,7 @@ def sitting(rng: np.random.Generator) -> tuple[Mesh, np.ndarray]:
 
 
 def cyclist(rng: np.random.Generator) -> tuple[Mesh, np.ndarray]:
-    """A bicycle and its rider, heading towards x, and height, width, length of the box that fits."""
+    """Return a bicycle and its rider, heading towards x, and height, width, length of the box that fits."""
     body = _anybody(rng, children=False)
     crank = rng.uniform(0, 2 * np.pi)
     upright = rng.random() < 0.6
@@ -116,7 +117,7 @@ def _anybody(rng: np.random.Generator, children: bool = True) -> Body:
 
 
 def _hang(body: Body, pose: Pose, name: str, ahead: float, apart: float, bend: float) -> None:
-    """Lets an arm hang down, `ahead` and `apart` by angles, its elbow bent by an angle."""
+    """Let an arm hang down, `ahead` and `apart` by angles, its elbow bent by an angle."""
     side = 1 if name == "L" else -1
     upper, lower = f"arm.{name}", f"forearm.{name}"
     first = body.joint(lower) - body.joint(upper)
@@ -128,7 +129,7 @@ def _hang(body: Body, pose: Pose, name: str, ahead: float, apart: float, bend: f
 
 
 def walking(body: Body, rng: np.random.Generator) -> Pose:
-    """Mid-stride, at any moment of it."""
+    """Return a pose in mid-stride, at any moment of it."""
     phase, stride = rng.uniform(0, 2 * np.pi), rng.uniform(0.28, 0.52)
     bend = rng.uniform(0.1, 0.6)
     pose: Pose = {
@@ -161,7 +162,7 @@ def standing(body: Body, rng: np.random.Generator) -> Pose:
 
 
 def _occupied(body: Body, pose: Pose, rng: np.random.Generator) -> None:
-    """Now and then a hand holds a telephone, or both are in the pockets or folded."""
+    """Now and then let a hand hold a telephone, or put both in the pockets or fold them."""
     choice = rng.random()
     if choice < 0.15:
         _hang(body, pose, str(rng.choice(["L", "R"])), rng.uniform(0.2, 0.6), 0.1, rng.uniform(1.4, 2.2))
@@ -182,7 +183,7 @@ def _seated(body: Body, rng: np.random.Generator) -> Pose:
 
 
 def _riding(body: Body, saddle, bars, crank: float, lean: float) -> tuple[Pose, np.ndarray]:
-    """The pose of a rider, and where the hips come to lie."""
+    """Return the pose of a rider, and where the hips come to lie."""
     hips = saddle + _by(0.02, 0, 0.09)
     pose: Pose = {
         "root": turned("y", 0.25 * lean),
@@ -201,7 +202,7 @@ def _riding(body: Body, saddle, bars, crank: float, lean: float) -> tuple[Pose, 
 
 
 def _turn_to(pose: Pose, name: str) -> np.ndarray:
-    """Rotation (3, 3) of what carries a joint."""
+    """Return rotation (3, 3) of what carries a joint."""
     turn, parent = np.eye(3), JOINTS[name]
     while parent is not None:
         turn, parent = pose.get(parent, np.eye(3)) @ turn, JOINTS[parent]
@@ -209,7 +210,7 @@ def _turn_to(pose: Pose, name: str) -> np.ndarray:
 
 
 def _reach(body: Body, pose: Pose, limb: tuple[str, str, str], side: str, target, hips, pole) -> None:
-    """Bends a limb of two bones so that its end reaches a target, with its middle joint towards `pole`."""
+    """Bend a limb of two bones so that its end reaches a target, with its middle joint towards `pole`."""
     upper, lower, end = (f"{part}.{side}" for part in limb)
     _, places = body.posed(pose)
     start = places[upper] - places["root"] + hips
@@ -221,7 +222,7 @@ def _reach(body: Body, pose: Pose, limb: tuple[str, str, str], side: str, target
     along = (a * a - b * b + distance * distance) / (2 * distance)
     aside = pole - (pole @ way) * way
     aside = aside / np.linalg.norm(aside)
-    middle = along * way + np.sqrt(max(a * a - along * along, 0)) * aside
+    middle = along * way + np.sqrt(np.maximum(a * a - along * along, 0)) * aside
     carried = _turn_to(pose, upper)
     pose[upper] = _onto(first, carried.T @ middle)
     carried = carried @ pose[upper]
@@ -229,7 +230,7 @@ def _reach(body: Body, pose: Pose, limb: tuple[str, str, str], side: str, target
 
 
 def _onto(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The smallest rotation (3, 3) that takes one direction to another."""
+    """Return the smallest rotation (3, 3) that takes one direction to another."""
     one, other = one / np.linalg.norm(one), other / np.linalg.norm(other)
     axis, cosine = np.cross(one, other), float(one @ other)
     skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
@@ -295,7 +296,7 @@ def _pick(colours, rng: np.random.Generator) -> np.ndarray:
 def _dressed(
     body: Body, pose: Pose, clothes: _Clothes, rng: np.random.Generator, at=None, helmet: bool = False
 ) -> list[Mesh]:
-    """A clothed body in a pose, its hips at `at` if given."""
+    """Return a clothed body in a pose, its hips at `at` if given."""
     wears, rest = _worn(body, clothes)
     body = replace(body, vertices=rest)
     points, places = body.posed(pose)
@@ -332,14 +333,14 @@ _PRIORITY = np.array([0, 4, 3, 2, 1, 5, 6])  # which lies above which
 
 
 def _worn(body: Body, clothes: _Clothes) -> tuple[np.ndarray, np.ndarray]:
-    """What covers each vertex, int (V,), and the rest pose (V, 3) with vertices drawn to where clothes end."""
+    """Return what covers each vertex, int (V,), and the rest pose (V, 3) with vertices drawn to where clothes end."""
     region = body.region
     rest = body.vertices.copy()
     edges = np.concatenate([body.triangles[:, [0, 1]], body.triangles[:, [1, 2]], body.triangles[:, [2, 0]]])
     edges = np.concatenate([edges, edges[:, ::-1]])
 
     def beside(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """bool (V,): vertices of one set that have a neighbour in the other."""
+        """Return bool (V,): vertices of one set that have a neighbour in the other."""
         found = np.zeros(len(rest), bool)
         found[edges[one[edges[:, 0]] & other[edges[:, 1]], 0]] = True
         return found
@@ -387,7 +388,7 @@ def _worn(body: Body, clothes: _Clothes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """float (V, 3): smooth outward normals."""
+    """Return float (V, 3): smooth outward normals."""
     a, b, c = (points[triangles[:, i]] for i in range(3))
     faces = np.cross(b - a, c - a)
     total = np.zeros_like(points)
@@ -397,7 +398,7 @@ def _normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def _accessories(body: Body, pose: Pose, places, clothes: _Clothes, rng, helmet: bool) -> list[Mesh]:
-    """Hair that hangs, a skirt, hats and bags."""
+    """Return hair that hangs, a skirt, hats and bags."""
     parts = []
     tall = float(np.ptp(body.vertices[:, 2]))
     scale = tall / 1.75
@@ -413,7 +414,7 @@ def _accessories(body: Body, pose: Pose, places, clothes: _Clothes, rng, helmet:
     if helmet or clothes.cap:
         tint = _pick(_CLOTHES, rng)
         up, high = (0.42, 0.72) if helmet else (0.55, 0.5)
-        material = {"tint": tint, "skin": Skin.PLAIN if helmet else Skin.CLOTH}
+        material: dict[str, Any] = {"tint": tint, "skin": Skin.PLAIN if helmet else Skin.CLOTH}
         if helmet:
             material |= {"surface": Surface.PAINT, "gloss": 0.3}
         hat = [ellipsoid((-0.02, 0, up * half[2]), half * [1.15, 1.18, high], 7, 12, **material)]
@@ -456,7 +457,7 @@ def _accessories(body: Body, pose: Pose, places, clothes: _Clothes, rng, helmet:
     elif clothes.bag == "hand":
         hand = places[str(rng.choice(["hand.L", "hand.R"]))]
         deep = rng.uniform(0.25, 0.38) * scale
-        size = (rng.uniform(0.2, 0.34), rng.uniform(0.06, 0.14), deep)
+        size = np.array([rng.uniform(0.2, 0.34), rng.uniform(0.06, 0.14), deep])
         parts.append(box(size, hand - _by(0, 0, 0.15 * scale + deep / 2), tint=_pick(_CLOTHES, rng), skin=Skin.PLAIN))
     return parts
 
@@ -465,7 +466,7 @@ def _accessories(body: Body, pose: Pose, places, clothes: _Clothes, rng, helmet:
 
 
 def _bicycle(saddle, bars, crank: float, rng: np.random.Generator) -> list[Mesh]:
-    """A bicycle whose saddle and bars are there: wheels, frame, cranks, perhaps guards, a rack and a basket."""
+    """Return a bicycle whose saddle and bars are there: wheels, frame, cranks, perhaps guards, a rack and a basket."""
     frame = np.clip(_pick(_CLOTHES, rng), 0.02, 0.6)
     radius, rear, front = 0.335, np.array([-0.53, 0, 0.335]), np.array([0.54, 0, 0.335])
     parts = []
@@ -527,7 +528,9 @@ def _rod(points, radius: float, tint, sides: int) -> Mesh:
 
 
 def _boxed(mesh: Mesh, room: float = 0.0) -> tuple[Mesh, np.ndarray]:
-    """The mesh centred over the origin and set on the ground, and height, width, length of its box with room around."""
+    """Return the mesh centred over the origin and set on the ground, and height, width, length of its
+    box with room around.
+    """
     low, high = mesh.positions.min(0), mesh.positions.max(0)
     size = high - low + _by(2 * room, 2 * room, 0)
     return mesh.placed((-(low[0] + high[0]) / 2, -(low[1] + high[1]) / 2, -low[2])), size[[2, 1, 0]].astype(np.float64)

@@ -39,7 +39,7 @@ class Pose:
     roll: float = 0.0
 
     def rotation(self) -> np.ndarray:
-        """(3, 3): takes directions of the world into the optical frame (x right, y down, z forward)."""
+        """Return (3, 3): takes directions of the world into the optical frame (x right, y down, z forward)."""
         cy, sy, cp, sp = np.cos(self.yaw), np.sin(self.yaw), np.cos(self.pitch), np.sin(self.pitch)
         forward = np.array([cy * cp, sy * cp, sp])
         left = np.array([-sy, cy, 0.0])
@@ -49,7 +49,7 @@ class Pose:
         return np.stack([-left, -up, forward])
 
     def to_optical(self, points: np.ndarray) -> np.ndarray:
-        """(..., 3) points of the world -> the left camera's optical frame."""
+        """Map (..., 3) points of the world to the left camera's optical frame."""
         return (np.asarray(points) - np.asarray(self.position)) @ self.rotation().T
 
 
@@ -75,7 +75,7 @@ class Light:
     seed: float = 0.0
 
     def direction(self) -> np.ndarray:
-        """Unit vector towards the sun."""
+        """Return unit vector towards the sun."""
         return np.array(
             [
                 np.cos(self.elevation) * np.cos(self.azimuth),
@@ -102,7 +102,8 @@ class Rendering:
 
 
 def _eye_matrix(calibration: StereoCalibration, pose: Pose, shift: float, skew=(0.0, 0.0)) -> np.ndarray:
-    """(4, 4) from the world to clip space for a camera `shift` metres right of the left one; rows of memory run down.
+    """Return (4, 4) from the world to clip space for a camera `shift` metres right of the left one;
+    rows of memory run down.
 
     `skew` moves the picture by pixels (x, y): the small errors of a real rig's rectification.
     """
@@ -123,7 +124,9 @@ def _eye_matrix(calibration: StereoCalibration, pose: Pose, shift: float, skew=(
 
 
 def _shadow_matrix(light: Light, pose: Pose, reach: float) -> np.ndarray:
-    """(4, 4) from the world to the clip space of the sun: an orthographic view of the ground before the camera."""
+    """Return (4, 4) from the world to the clip space of the sun: an orthographic view of the ground
+    before the camera.
+    """
     towards = light.direction()
     side = np.cross([0, 0, 1.0], towards)
     side /= np.linalg.norm(side)
@@ -223,7 +226,7 @@ class Renderer:
 
     @staticmethod
     def _programs(name: str) -> dict:
-        """The shader of that name for each group of surfaces."""
+        """Return the shader of that name for each group of surfaces."""
         from panda3d import core
 
         folder = Path(__file__).parent / "shaders"
@@ -246,7 +249,7 @@ class Renderer:
         return skins
 
     def _make_shadow_pass(self, skins, programs: dict):
-        """The sun's view; returns its depth texture."""
+        """Render the sun's view; return its depth texture."""
         core = self.core
         properties = core.FrameBufferProperties()
         properties.set_depth_bits(24)
@@ -265,7 +268,7 @@ class Renderer:
         return shadow
 
     def _make_colour_pass(self, skins, shadow, programs: dict) -> None:
-        """Both cameras' views side by side, in colour, and in depth and identity."""
+        """Set up both cameras' views side by side, in colour, and in depth and identity."""
         core = self.core
         properties = core.FrameBufferProperties()
         properties.set_rgba_bits(8, 8, 8, 8)
@@ -313,7 +316,7 @@ class Renderer:
         node.set_initial_state(state.get_state())
 
     def load(self, mesh: Mesh, eye=(0.0, 0.0, 1.65)) -> None:
-        """Takes the mesh to draw; triangles are sorted from `eye` outwards, so that what is hidden costs little."""
+        """Take the mesh to draw; triangles are sorted from `eye` outwards, so that what is hidden costs little."""
         core = self.core
         vertices = np.ascontiguousarray(mesh.vertices, np.float32)
         data = core.GeomVertexData("scene", self._format, core.Geom.UH_static)
@@ -338,7 +341,7 @@ class Renderer:
             node.add_geom(geometry)
 
     def render(self, calibration: StereoCalibration, pose: Pose, light: Light, right_skew=(0.0, 0.0)) -> Rendering:
-        """Draws the loaded mesh.
+        """Draw the loaded mesh.
 
         `right_skew` moves the right picture by so many pixels (x, y), as a rig that was not rectified perfectly does.
         """

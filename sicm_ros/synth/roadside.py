@@ -24,7 +24,7 @@ _SETBACK = {"houses": (0.5, 3), "gardens": (3, 8), "trees": (10, 30), "open": (2
 
 
 def furnish(street: Street, rng: np.random.Generator, taken: np.ndarray) -> Mesh:
-    """Everything beside the street.
+    """Return everything beside the street.
 
     Args:
         taken: (N, 3), x, y and radius of places in the world that stay clear, since someone stands there.
@@ -55,7 +55,7 @@ class _Roadside:
         return 0.0 if self.side.sign > 0 else np.pi
 
     def clear(self, s: float, t: float, half_length: float, half_width: float) -> bool:
-        """Whether a rectangle about (s, t) meets neither the side street nor anyone."""
+        """Return whether a rectangle about (s, t) meets neither the side street nor anyone."""
         if not self.street.free(s, half_length):
             return False
         x, y = self.street.point(s, t)
@@ -69,7 +69,7 @@ class _Roadside:
 
 
 def _houses(road: _Roadside, rng: np.random.Generator) -> None:
-    """A row of houses, in a terrace or apart."""
+    """Build a row of houses, in a terrace or apart."""
     if road.theme not in ("houses", "gardens") and rng.random() < 0.5:
         return
     setback = rng.uniform(*_SETBACK[road.theme])
@@ -88,7 +88,7 @@ def _houses(road: _Roadside, rng: np.random.Generator) -> None:
 
 
 def _hedges(road: _Roadside, rng: np.random.Generator) -> None:
-    """Hedges, fences and walls along the pavement."""
+    """Build hedges, fences and walls along the pavement."""
     if road.theme != "gardens" and (road.theme == "houses" or rng.random() < 0.6):
         return
     s = BEHIND
@@ -103,7 +103,7 @@ def _hedges(road: _Roadside, rng: np.random.Generator) -> None:
 
 
 def _trees(road: _Roadside, rng: np.random.Generator) -> None:
-    """A row along the kerb, and loose ones behind the pavement."""
+    """Plant a row along the kerb, and loose ones behind the pavement."""
 
     def plant(number: int, s: float, t: float, scale: float) -> None:
         if road.clear(s, t, 0.6, 0.4) and (s > 5 or abs(t) > 4):
@@ -121,7 +121,7 @@ def _trees(road: _Roadside, rng: np.random.Generator) -> None:
 
 
 def _undergrowth(road: _Roadside, rng: np.random.Generator) -> None:
-    """Bushes, and tufts of grass where the verge is wild."""
+    """Plant bushes, and tufts of grass where the verge is wild."""
     for _ in range(rng.poisson(4 if road.theme in ("gardens", "trees") else 1)):
         s, t, size = rng.uniform(4, 70), road.side.beyond + road.side.sign * rng.uniform(1, 9), rng.uniform(0.5, 1.5)
         if road.clear(s, t, size, size):
@@ -143,7 +143,7 @@ def _undergrowth(road: _Roadside, rng: np.random.Generator) -> None:
 
 
 def _posts(road: _Roadside, rng: np.random.Generator) -> None:
-    """Lamps, signs, traffic lights, bins, bollards."""
+    """Put up lamps, signs, traffic lights, bins, bollards."""
     sign, kerb = road.side.sign, road.side.kerb + road.side.sign * 0.45
     if rng.random() < 0.75:
         spacing = rng.uniform(18, 35)
@@ -168,7 +168,7 @@ def _posts(road: _Roadside, rng: np.random.Generator) -> None:
 
 
 def _horizon(street: Street, rng: np.random.Generator) -> list[Mesh]:
-    """Woods, far houses and the dome of the sky."""
+    """Return woods, far houses and the dome of the sky."""
     parts = []
     for _ in range(int(rng.integers(10, 26))):
         angle, away = rng.uniform(-0.85, 0.85), rng.uniform(90, 260)
@@ -203,7 +203,7 @@ def _horizon(street: Street, rng: np.random.Generator) -> list[Mesh]:
 
 @cache
 def tree(number: int) -> Mesh:
-    """Tree of that number: a trunk and a crown of leafy sprays; the same in every process."""
+    """Return the tree of that number: a trunk and a crown of leafy sprays; the same in every process."""
     rng = np.random.default_rng((number, 99))
     height, spread = rng.uniform(6, 13), rng.uniform(1.8, 3.6)
     slim = number % 4 == 3
@@ -227,7 +227,7 @@ def tree(number: int) -> Mesh:
 
 
 def _foliage(rng, centre, radii, count: int, skin: int, size: float, dark: float = 1.0) -> Mesh:
-    """Sprays of leaves filling an ellipsoid, lit as if it were a lumpy solid."""
+    """Return sprays of leaves filling an ellipsoid, lit as if it were a lumpy solid."""
     direction = rng.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     depth = rng.random(count) ** 0.42
@@ -263,7 +263,7 @@ def _foliage(rng, centre, radii, count: int, skin: int, size: float, dark: float
 
 
 def _hedge(rng, length: float, height: float, deep: float) -> Mesh:
-    """A hedge along x, its middle at the origin: leafy sprays about a dark core."""
+    """Return a hedge along x, its middle at the origin: leafy sprays about a dark core."""
     count = int(17 * length * max(height, 0.7))
     leaf = Skin.LEAF + int(rng.integers(3))
     where = rng.uniform(-0.5, 0.5, (count, 3)) * [length, deep, height] + [0, 0, height / 2]
@@ -312,7 +312,7 @@ def _hedge(rng, length: float, height: float, deep: float) -> Mesh:
 
 
 def _house(rng, length: float, deep: float, storeys: int) -> Mesh:
-    """A house along x, its front at y = 0 facing -y."""
+    """Return a house along x, its front at y = 0 facing -y."""
     height = 3.0 * storeys + rng.uniform(0.2, 0.8)
     wall = np.array(
         [
@@ -481,7 +481,7 @@ def _lamp_post(rng) -> Mesh:
 
 
 def _sign(rng) -> Mesh:
-    """A road sign that faces -x."""
+    """Return a road sign that faces -x."""
     height, size = rng.uniform(1.9, 2.7), rng.uniform(0.55, 0.85)
     cell = int(rng.integers(16))
     u, v = cell % 4 / 4, cell // 4 / 4

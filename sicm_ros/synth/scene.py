@@ -52,9 +52,8 @@ class DrawnScene:
     brightness: float  # the automatic exposure's aim for what isn't sky, grey levels
 
     def pose(self, time: float) -> Pose:
-        """The left camera after so many seconds."""
-        x, y = self.street.point(self.speed * time, 0.0)
-        x, y = float(x), float(y)
+        """Return the left camera after so many seconds."""
+        x, y = (float(value) for value in self.street.point(self.speed * time, 0.0))
         ahead = float(self.street.height(x + 1.5, y) - self.street.height(x - 1.5, y)) / 3
         yaw, pitch, roll = self.jitter
         sway = 0.003 * np.sin(7.3 * time + 100 * yaw) if self.speed else 0.0
@@ -66,7 +65,7 @@ class DrawnScene:
         )
 
     def render(self, renderer: Renderer, time: float, rng: np.random.Generator) -> Frame:
-        """The frame at a time in seconds; rng makes its noise."""
+        """Return the frame at a time in seconds; rng makes its noise."""
         pose = self.pose(time)
         placed = []
         for number, actor in enumerate(self.actors, 1):
@@ -103,7 +102,7 @@ class DrawnScene:
 
 
 def any_light(rng: np.random.Generator) -> Light:
-    """Weather and exposure of a day."""
+    """Return weather and exposure of a day."""
     overcast = float(
         rng.choice([rng.uniform(0, 0.25), rng.uniform(0.25, 0.7), rng.uniform(0.7, 1.0)], p=[0.6, 0.2, 0.2])
     )
@@ -130,7 +129,7 @@ def any_light(rng: np.random.Generator) -> Light:
 
 
 def _meets_us(actor: Actor, street: Street, speed: float, duration: float) -> bool:
-    """Whether an actor comes so near within the drive that we would have to brake."""
+    """Return whether an actor comes so near within the drive that we would have to brake."""
     for time in np.arange(0, duration, 0.2):
         where, _ = actor.at(street, time)
         x, y = street.point(speed * time, 0.0)
@@ -148,7 +147,7 @@ def any_scene(
     camera_height: float = CAMERA_HEIGHT,
     duration: float = 0.0,
 ) -> DrawnScene:
-    """A random scene; with a duration in seconds, one that we drive through."""
+    """Return a random scene; with a duration in seconds, one that we drive through."""
     speed = float(rng.uniform(4, 12)) if duration else 0.0
     street = lay_out(rng, AHEAD + speed * duration)
     actors = populate(street, rng, moving=duration > 0)

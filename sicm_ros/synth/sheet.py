@@ -62,7 +62,7 @@ def _image(folder: Path, name: str) -> np.ndarray:
     for suffix in (".png", ".jpg"):
         if (folder / (name + suffix)).exists():
             return cv2.imread(str(folder / (name + suffix)))[..., ::-1]
-    raise InputError(f"{folder}/{name}: neither .png nor .jpg is there")
+    raise InputError(f"{folder}/{name}: neither .png nor .jpg exists")
 
 
 def _calibration(path: Path, shape) -> StereoCalibration:

@@ -55,7 +55,7 @@ class Skin(IntEnum):
     MARKING = auto()
     CRACKS = auto()
     LEAF = auto()  # LEAVES of them
-    FACADE = LEAF + LEAVES  # FACADES of them
+    FACADE = LEAF + LEAVES  # type: ignore[operator]  # a number by now; FACADES of them
     RIM = FACADE + FACADES  # RIMS of them
 
 
@@ -65,7 +65,9 @@ LAYERS = Skin.RIM + RIMS
 def fractal(
     rng: np.random.Generator, slope: float, size: int = SIZE, stretch: float = 1.0, low: float = 1.0
 ) -> np.ndarray:
-    """Tileable noise (size, size) with power falling as frequency^-slope, mean 0, deviation 1; `low` cuts off below."""
+    """Return tileable noise (size, size) with power falling as frequency^-slope, mean 0, deviation 1;
+    `low` cuts off below.
+    """
     fy = np.fft.fftfreq(size)[:, None] * size * stretch
     fx = np.fft.rfftfreq(size)[None] * size
     frequency = np.hypot(fx, fy)
@@ -124,7 +126,7 @@ def _grass(rng) -> np.ndarray:
 
 
 def _leaves(rng, count: int, hue, spread: float, reach: float) -> np.ndarray:
-    """A spray of leaves with gaps, opaque towards its middle."""
+    """Return a spray of leaves with gaps, opaque towards its middle."""
     image = np.zeros((SIZE, SIZE, 4))
     colour, alpha = np.zeros((SIZE, SIZE, 3), np.float32), np.zeros((SIZE, SIZE), np.uint8)
     for i in range(count):
@@ -146,7 +148,7 @@ def _leaves(rng, count: int, hue, spread: float, reach: float) -> np.ndarray:
 
 
 def _forest(rng) -> np.ndarray:
-    """A far wood, from its side: crowns with a ragged upper edge, dark below."""
+    """Return a far wood, from its side: crowns with a ragged upper edge, dark below."""
     leaves = fractal(rng, 1.3, low=4)
     clumps = fractal(rng, 2.2, low=3)
     rows = np.linspace(1, 0, SIZE)[:, None]
@@ -160,7 +162,7 @@ def _forest(rng) -> np.ndarray:
 
 
 def _facade(rng) -> np.ndarray:
-    """Two storeys of about 3 m and two or three bays of windows; alpha marks what takes the wall's colour."""
+    """Return two storeys of about 3 m and two or three bays of windows; alpha marks what takes the wall's colour."""
     plaster = (
         0.8
         + 0.025 * fractal(rng, 0.6, low=10)
@@ -214,7 +216,7 @@ def _facade(rng) -> np.ndarray:
 
 
 def _body(rng) -> np.ndarray:
-    """The side of a car, front right, roof up: gaps of doors, handles, a sill, road dirt. Mostly its tint."""
+    """Return the side of a car, front right, roof up: gaps of doors, handles, a sill, road dirt. Mostly its tint."""
     image = _skin(np.ones((SIZE, SIZE)) * 0.99 + 0.006 * fractal(rng, 0.8))
     dirt = np.linspace(0, 1, SIZE)[:, None] ** 6 * (0.6 + 0.12 * fractal(rng, 1.6))
     image[..., :3] *= (1 - 0.4 * np.clip(dirt, 0, 1))[..., None]
@@ -222,7 +224,7 @@ def _body(rng) -> np.ndarray:
 
 
 def _interior(rng) -> np.ndarray:
-    """What is seen through a car's windows: darkness, seats, the far windows' light, a dashboard at the foot."""
+    """Return what is seen through a car's windows: darkness, seats, the far windows' light, a dashboard at the foot."""
     y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE
     grey = 0.10 + 0.04 * fractal(rng, 2.2)
     through = np.clip(0.3 + 0.25 * fractal(rng, 2.0), 0.05, 0.9)  # daylight from the other side
@@ -239,7 +241,7 @@ def _interior(rng) -> np.ndarray:
 
 
 def _rim(rng) -> np.ndarray:
-    """A wheel seen along its axle: tyre, rim, spokes."""
+    """Return a wheel seen along its axle: tyre, rim, spokes."""
     image = np.full((SIZE, SIZE, 3), 0.09)
     centre, full = (SIZE // 2, SIZE // 2), SIZE // 2 - 2
     bright = float(rng.uniform(0.55, 0.85))
@@ -300,7 +302,7 @@ def _plate(rng) -> np.ndarray:
 
 
 def _signs(rng) -> np.ndarray:
-    """An atlas of 4 x 4 boards: warning triangles, limits, no entry, give way, place names, advertising."""
+    """Return an atlas of 4 x 4 boards: warning triangles, limits, no entry, give way, place names, advertising."""
     image = np.zeros((SIZE, SIZE, 4))
     cell = SIZE // 4
     for i in range(16):
@@ -372,7 +374,7 @@ def _cargo(rng) -> np.ndarray:
 
 @cache
 def skins() -> np.ndarray:
-    """uint8 (LAYERS, SIZE, SIZE, 4), always the same."""
+    """Return uint8 (LAYERS, SIZE, SIZE, 4), always the same."""
     rng = np.random.default_rng(20130901)
     layers = np.zeros((LAYERS, SIZE, SIZE, 4), np.uint8)
 

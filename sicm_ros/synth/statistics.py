@@ -85,7 +85,7 @@ COLUMNS = (
 
 
 def statistics(folder: Path) -> dict[str, list[str]]:
-    """For each class of KITTI's that occurs in folder/label_2, the entries of COLUMNS.
+    """Return for each class of KITTI's that occurs in folder/label_2, the entries of COLUMNS.
 
     Raises:
         InputError: there are no labels.
@@ -125,7 +125,7 @@ def _entries(of: dict[str, np.ndarray], frames: int) -> list[str]:
 
 
 def table(folder: Path) -> Table:
-    """The data set's labels and KITTI's, side by side, for the terminal."""
+    """Return the data set's labels and KITTI's, side by side, for the terminal."""
     result = Table("", "labels", *COLUMNS, title=str(folder))
     for kind, entries in statistics(folder).items():
         result.add_row(kind, "rendered", *entries)

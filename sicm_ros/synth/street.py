@@ -85,35 +85,35 @@ class Street:
     mesh: Mesh | None = field(default=None, repr=False)
 
     def sides(self) -> tuple[Side, Side]:
-        """Right, left."""
+        """Return right, left."""
         return (
             Side(-1, self.right, self.parking_right, self.perpendicular[0], self.pavement[0]),
             Side(1, self.left, self.parking_left, self.perpendicular[1], self.pavement[1]),
         )
 
     def free(self, s: float, half: float) -> bool:
-        """Whether s - half to s + half lies outside the side street."""
+        """Return whether s - half to s + half lies outside the side street."""
         c = self.crossing
         return c is None or s + half < c.start - 0.5 or s - half > c.end + 0.5
 
     def point(self, s, t) -> tuple[np.ndarray, np.ndarray]:
-        """World x, y of street coordinates."""
+        """Return world x, y of street coordinates."""
         s, t = np.asarray(s, np.float64), np.asarray(t, np.float64)
         return s, t + 0.5 * self.curvature * s * s
 
     def heading(self, s: float) -> float:
-        """Direction of the street at s, radians from x."""
+        """Return direction of the street at s, radians from x."""
         return float(np.arctan(self.curvature * s))
 
     def height(self, x, y):
-        """Height of the bare ground at world x, y."""
+        """Return the height of the bare ground at world x, y."""
         x = np.asarray(x, np.float64)
         bump = np.clip(x, -50, 110)
         return self.grade * bump + 0.5 * self.bend * bump * bump + self.bank * np.clip(y, -40, 40)
 
 
 def lay_out(rng: np.random.Generator, ahead: float = AHEAD) -> Street:
-    """A street's plan."""
+    """Return a street's plan."""
     style = str(rng.choice(["residential", "urban", "country"], p=[0.45, 0.37, 0.18]))
     lane = rng.uniform(2.6, 3.2) if style == "residential" else rng.uniform(3.0, 3.7)
     each = 2 if style == "urban" and rng.random() < 0.45 else 1
@@ -129,7 +129,9 @@ def lay_out(rng: np.random.Generator, ahead: float = AHEAD) -> Street:
     park = {"residential": 0.72, "urban": 0.4, "country": 0.06}[style]
     perpendicular = (rng.random() < 0.28, rng.random() < 0.28)
     depth = [((5.0 if p else 2.1) if rng.random() < park else 0.0) for p in perpendicular]
-    pavement = tuple(rng.uniform(1.3, 3.2) if style != "country" and rng.random() < 0.9 else 0.0 for _ in range(2))
+    pavement_right, pavement_left = (
+        rng.uniform(1.3, 3.2) if style != "country" and rng.random() < 0.9 else 0.0 for _ in range(2)
+    )
     crossing = None
     if rng.random() < {"residential": 0.5, "urban": 0.6, "country": 0.3}[style]:
         start = rng.uniform(7, 40)
@@ -142,7 +144,7 @@ def lay_out(rng: np.random.Generator, ahead: float = AHEAD) -> Street:
         depth[0],
         depth[1],
         perpendicular,
-        pavement,
+        (pavement_right, pavement_left),
         crossing,
         curvature=float(rng.normal(0, 0.0012) if style != "country" else rng.normal(0, 0.002)),
         grade=float(rng.normal(0, 0.008)),
@@ -165,7 +167,7 @@ class _Ground:
         return np.stack([x, y, self.street.height(x, y) + above], -1)
 
     def strip(self, s0, s1, t0, t1, above=0.0, scale=4.0, tint=(1, 1, 1), rng=None, columns=2, **material) -> None:
-        """Ground from t0 to t1 along s0 to s1, textured in metres."""
+        """Lay ground from t0 to t1 along s0 to s1, textured in metres."""
         if s1 - s0 < 0.01 or abs(t1 - t0) < 0.01:
             return
         rows = max(int((s1 - s0) / 2.5), 1) + 1
@@ -183,7 +185,7 @@ class _Ground:
         self.parts.append(build(points, normal, uv, grid_triangles(rows, columns), tint=tint, **material))
 
     def kerb(self, s0, s1, t, bottom, top, facing, **material) -> None:
-        """An upright edge along s."""
+        """Add an upright edge along s."""
         rows = max(int((s1 - s0) / 2.5), 1) + 1
         s = np.linspace(s0, s1, rows)
         x, y = self.street.point(s, np.full(rows, t))
@@ -193,7 +195,7 @@ class _Ground:
         self.parts.append(build(points, normal, uv, grid_triangles(rows, 2), **material))
 
     def kerb_across(self, s, t0, t1, top, facing, columns, **material) -> None:
-        """An upright edge across the street, where a side street begins or ends."""
+        """Add an upright edge across the street, where a side street begins or ends."""
         t = np.linspace(t0, t1, columns)
         x, y = self.street.point(np.full_like(t, s), t)
         points = np.stack([self.lift(x, y, -0.02), self.lift(x, y, top)], 1)
@@ -202,7 +204,7 @@ class _Ground:
         self.parts.append(build(points, normal, uv, grid_triangles(columns, 2), **material))
 
     def patch(self, s, t, length, width, yaw=0.0, above=0.012, scale=None, **material) -> None:
-        """A flat rectangle on the ground: a line, a mended place, a crack."""
+        """Add a flat rectangle on the ground: a line, a mended place, a crack."""
         cells = max(int(length / 3), 1) + 1
         a, b = np.meshgrid(np.linspace(-length / 2, length / 2, cells), [-width / 2, width / 2], indexing="ij")
         sp, tp = s + a * np.cos(yaw) - b * np.sin(yaw), t + a * np.sin(yaw) + b * np.cos(yaw)
@@ -212,7 +214,7 @@ class _Ground:
         self.parts.append(build(self.lift(x, y, above), normal, uv, grid_triangles(cells, 2), **material))
 
     def dashes(self, s: np.ndarray, t: float, length: float, width: float, above=0.012, **material) -> None:
-        """Equal rectangles along the street, about many s at once."""
+        """Add equal rectangles along the street, about many s at once."""
         a, b = np.array([-1, 1, 1, -1]) * length / 2, np.array([-1, -1, 1, 1]) * width / 2
         sp, tp = s[:, None] + a, np.broadcast_to(t + b, (len(s), 4))
         x, y = self.street.point(sp, tp)
@@ -222,7 +224,9 @@ class _Ground:
 
 
 def ground(street: Street, rng: np.random.Generator) -> Mesh:
-    """The street's surfaces: carriageway, parking, kerbs, pavements, grass, the side street, and what is on them."""
+    """Return the street's surfaces: carriageway, parking, kerbs, pavements, grass, the side street,
+    and what is on them.
+    """
     g = _Ground(street)
     asphalt = {"skin": street.skin, "tint": street.tone, "gloss": float(rng.uniform(0.0, 0.12))}
     kerb = {"skin": Skin.CONCRETE, "tint": rng.uniform(0.6, 0.95) * np.ones(3)}
@@ -265,7 +269,7 @@ class _Strip:
 
 
 def _borders(street: Street, rng: np.random.Generator) -> list[_Strip]:
-    """What lies beside the carriageway, from its edges outwards."""
+    """Return what lies beside the carriageway, from its edges outwards."""
     grass = {
         "skin": Skin.GRASS,
         "tint": rng.uniform(0.55, 1.0) * np.exp(0.12 * rng.normal(size=3)),
@@ -306,7 +310,7 @@ def _borders(street: Street, rng: np.random.Generator) -> list[_Strip]:
 
 
 def _markings(g: _Ground, street: Street, rng: np.random.Generator) -> None:
-    """Lines between lanes and along edges, parking bays, zebra crossings, stop lines."""
+    """Draw lines between lanes and along edges, parking bays, zebra crossings, stop lines."""
     line = {"skin": Skin.MARKING, "surface": Surface.CUTOUT, "tint": rng.uniform(0.75, 1.0) * np.ones(3)}
     dash, gap, wide = rng.choice([3.0, 4.0, 6.0]), rng.choice([3.0, 6.0, 9.0]), rng.uniform(0.1, 0.16)
 
@@ -338,7 +342,7 @@ def _markings(g: _Ground, street: Street, rng: np.random.Generator) -> None:
 
 
 def _wear(g: _Ground, street: Street, rng: np.random.Generator) -> None:
-    """Mended places, seams of tar, manholes."""
+    """Add mended places, seams of tar, manholes."""
 
     def anywhere() -> tuple[float, float]:
         return rng.uniform(2, 50), rng.uniform(street.right, street.left)

@@ -35,7 +35,7 @@ class Actor:
     lane: float = 0.0  # t of the lane's centre
 
     def at(self, street: Street, time: float) -> tuple[np.ndarray, float]:
-        """Position (3,) on the ground and yaw after so many seconds."""
+        """Return position (3,) on the ground and yaw after so many seconds."""
         if self.along and self.speed:
             sign = 1.0 if abs(self.yaw) < np.pi / 2 else -1.0
             s = self.x + sign * self.speed * time
@@ -52,7 +52,7 @@ class Actor:
         return bool(side.pavement) and side.sign * (self.lane - side.kerb) > 0 and street.free(self.x, 0.0)
 
     def footprint(self, margin: float = 0.0) -> np.ndarray:
-        """(4, 2) corners on the ground at time 0."""
+        """Return (4, 2) corners on the ground at time 0."""
         _, w, length = self.size
         a = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * [length / 2 + margin, w / 2 + margin]
         c, s = np.cos(self.yaw), np.sin(self.yaw)
@@ -60,7 +60,7 @@ class Actor:
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two convex quadrilaterals meet (separating axes)."""
+    """Return whether two convex quadrilaterals meet (separating axes)."""
     for p in (a, b):
         for i in range(4):
             edge = p[(i + 1) % 4] - p[i]
@@ -75,7 +75,8 @@ class _Crowd:
     """Actors that don't stand in each other."""
 
     def __init__(self, street: Street, rng: np.random.Generator, moving: bool) -> None:
-        self.street, self.rng, self.moving, self.actors = street, rng, moving, []
+        self.street, self.rng, self.moving = street, rng, moving
+        self.actors: list[Actor] = []
         self._taken = [np.array([[3.0, 1.2], [3.0, -1.2], [-3.5, -1.2], [-3.5, 1.2]])]  # our own car
 
     def add(self, kind: str, s: float, t: float, turn: float, speed: float = 0.0, along: bool = False) -> bool:
@@ -101,7 +102,7 @@ class _Crowd:
 
 
 def populate(street: Street, rng: np.random.Generator, moving: bool = False) -> list[Actor]:
-    """Fills a street with traffic; `moving` gives speeds that suit an ego car that drives on."""
+    """Fill a street with traffic; `moving` gives speeds that suit an ego car that drives on."""
     crowd = _Crowd(street, rng, moving)
     _beside_us(crowd, street, rng)
     _driving(crowd, street, rng)
@@ -124,7 +125,9 @@ def _motor(rng: np.random.Generator) -> str:
 
 
 def _beside_us(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
-    """Who passes us, is passed or parked so near that the picture's border cuts it: what a planner needs to know."""
+    """Add who passes us, is passed or parked so near that the picture's border cuts it: what a
+    planner needs to know.
+    """
     for side in street.sides():
         if rng.random() < 0.5:
             kind = str(rng.choice(["Car", "Van", "truck", "bus"], p=[0.74, 0.15, 0.07, 0.04]))
@@ -140,7 +143,7 @@ def _beside_us(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
 
 
 def _driving(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
-    """Cars ahead of us and towards us; rarely a tram beside."""
+    """Add cars ahead of us and towards us; rarely a tram beside."""
     busy, pace = rng.choice([0.2, 0.5, 1.1], p=[0.35, 0.4, 0.25]), rng.uniform(6, 13)
     for t, direction in street.lanes:
         ahead = direction > 0
@@ -157,7 +160,7 @@ def _driving(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
 
 
 def _parked(crowd: _Crowd, street: Street, side: Side, rng: np.random.Generator) -> None:
-    """A row along the kerb, or across it where there is room."""
+    """Park a row along the kerb, or across it where there is room."""
     if not side.parking:
         return
     occupied = rng.choice([rng.uniform(0.1, 0.4), rng.uniform(0.4, 0.95)])
@@ -177,7 +180,7 @@ def _parked(crowd: _Crowd, street: Street, side: Side, rng: np.random.Generator)
 
 
 def _crossing(crowd: _Crowd, street: Street, crossing: Crossing, rng: np.random.Generator) -> None:
-    """Cars in the side street: those in its far half drive to the left; in the middle they turn."""
+    """Add cars in the side street: those in its far half drive to the left; in the middle they turn."""
     for _ in range(rng.poisson(2.3)):
         s = rng.uniform(crossing.start + 1.2, crossing.end - 1.2)
         t = float(np.clip(rng.normal(0, 15), -45, 45))
@@ -189,7 +192,9 @@ def _crossing(crowd: _Crowd, street: Street, crossing: Crossing, rng: np.random.
 
 
 def _askew(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
-    """Cars in yards and drives, turning round, in a car park: at any heading, which learning needs and streets lack."""
+    """Add cars in yards and drives, turning round, in a car park: at any heading, which learning
+    needs and streets lack.
+    """
     for _ in range(rng.poisson(1.5)):
         s, side = rng.uniform(6, 46), street.sides()[rng.integers(2)]
         t = side.kerb + side.sign * rng.uniform(2.5, 9) if rng.random() < 0.5 else rng.uniform(-0.28, 0.28) * (s + 14)
@@ -203,7 +208,7 @@ def _askew(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
 
 
 def _pedestrians(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
-    """People on pavements, some in groups; now and then someone crosses."""
+    """Add people on pavements, some in groups; now and then someone crosses."""
     for _ in range(rng.poisson(1.6 if street.style != "country" else 0.3)):
         side = street.sides()[rng.integers(2)]
         s, yaw = 4.5 + min(rng.exponential(13), 45), rng.choice([0, np.pi]) + 0.3 * rng.normal()
@@ -221,7 +226,7 @@ def _pedestrians(crowd: _Crowd, street: Street, rng: np.random.Generator) -> Non
 
 
 def _cyclists(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
-    """Along the lanes' right-hand edges, some anywhere."""
+    """Add cyclists along the lanes' right-hand edges, some anywhere."""
     for _ in range(rng.poisson(0.8)):
         if rng.random() < 0.75:
             lane, direction = street.lanes[rng.integers(len(street.lanes))]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -172,12 +173,12 @@ _LIVERIES = (
 
 
 def car_kind(rng: np.random.Generator) -> str:
-    """A kind of car, as often as it is met."""
+    """Return a kind of car, as often as it is met."""
     return str(rng.choice(list(CAR_SHARES), p=np.array(list(CAR_SHARES.values())) / sum(CAR_SHARES.values())))
 
 
 def car_size(kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Height, width, length in metres of a vehicle of that kind."""
+    """Return the height, width, length in metres of a vehicle of that kind."""
     deviation = np.array([0.07, 0.055, 0.24]) if kind not in ("van", "minibus") else np.array([0.25, 0.12, 0.5])
     return np.asarray(_SIZES[kind]) + deviation * np.clip(rng.normal(size=3), -2, 2)
 
@@ -193,7 +194,7 @@ LABELS = {
 
 
 def vehicle_size(kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Height, width, length in metres of a vehicle of any kind of LABELS."""
+    """Return the height, width, length in metres of a vehicle of any kind of LABELS."""
     if kind == "truck":
         length = rng.choice([rng.uniform(5.5, 8.5), rng.uniform(8.5, 15)], p=[0.6, 0.4])
         return np.array([rng.uniform(2.6, 3.9), rng.uniform(2.3, 2.7), length])
@@ -205,7 +206,7 @@ def vehicle_size(kind: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def vehicle(kind: str, size, rng: np.random.Generator) -> Mesh:
-    """A vehicle of any kind of LABELS that fills its box (height, width, length)."""
+    """Return a vehicle of any kind of LABELS that fills its box (height, width, length)."""
     if kind == "truck":
         return truck(size, rng)
     if kind in ("bus", "tram"):
@@ -214,7 +215,7 @@ def vehicle(kind: str, size, rng: np.random.Generator) -> Mesh:
 
 
 def paint(rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """A colour (linear light) and its gloss: metallic where high."""
+    """Return a colour (linear light) and its gloss: metallic where high."""
     colour, gloss, _ = _PAINTS[
         rng.choice(len(_PAINTS), p=np.array([p[2] for p in _PAINTS]) / sum(p[2] for p in _PAINTS))
     ]
@@ -223,7 +224,7 @@ def paint(rng: np.random.Generator) -> tuple[np.ndarray, float]:
 
 
 def _smooth(x: np.ndarray, points, width: float) -> np.ndarray:
-    """A polyline through points, its corners rounded over `width`."""
+    """Return a polyline through points, its corners rounded over `width`."""
     points = np.asarray(points, np.float64)
     fine = np.linspace(-0.05, 1.05, 1101)
     values = np.interp(fine, points[:, 0], points[:, 1])
@@ -233,7 +234,7 @@ def _smooth(x: np.ndarray, points, width: float) -> np.ndarray:
 
 
 def _varied(profile: Profile, rng: np.random.Generator) -> Profile:
-    """The profile with every measure moved a little."""
+    """Return the profile with every measure moved a little."""
 
     def move(value, scale):
         return value + scale * float(np.clip(rng.normal(), -2, 2))
@@ -314,7 +315,9 @@ class _Body:
         self.ring = self._rings()
 
     def _rings(self) -> np.ndarray:
-        """(stations, points, 2): half width and height of the half section, from the sill to the middle of the roof."""
+        """Return (stations, points, 2): half width and height of the half section, from the sill to
+        the middle of the roof.
+        """
         half, sill, belt, top = self.half, self.sill, self.belt, self.top
         rise = np.maximum(top - belt, 0.0)
         glass = np.clip((rise / self.height - 0.04) / 0.12, 0, 1)
@@ -338,18 +341,18 @@ class _Body:
         return np.stack([np.stack(p, -1) for p in points], 1)
 
     def sides(self) -> np.ndarray:
-        """(stations, 21, 3): whole sections, from the right sill over the roof to the left one."""
+        """Return (stations, 21, 3): whole sections, from the right sill over the roof to the left one."""
         half = self.ring
         right = np.stack([np.repeat(self.x[:, None], half.shape[1], 1), -half[..., 0], half[..., 1]], -1)
         left = right[:, -2::-1] * [1, -1, 1]
         return np.concatenate([right, left], 1)
 
     def end_x(self, y: np.ndarray, z: np.ndarray, front: bool) -> np.ndarray:
-        """Where a ray along the car's axis at (y, z) first meets the body: places lamps and plates on it."""
+        """Return where a ray along the car's axis at (y, z) first meets the body, to place lamps and plates on it."""
         stations = np.arange(len(self.x)) if front else np.arange(len(self.x))[::-1]
         found = np.full(np.shape(y), self.x[stations[len(stations) // 3]])
         missing = np.ones(np.shape(y), bool)
-        previous = None
+        previous: tuple[float, np.ndarray] | None = None
         for station in stations[: len(stations) // 3]:
             ring = self.ring[station]
             width = np.interp(z, ring[:, 1], ring[:, 0], left=ring[0, 0], right=-1.0) - np.abs(y)
@@ -364,10 +367,13 @@ class _Body:
             previous = (self.x[station], width)
         return found
 
-    def patch(self, y_range, z_range, front: bool, lift: float = 0.006, **material) -> Mesh:
-        """A decal on the nose or the tail."""
+    def patch(
+        self, y_range: tuple[float, float], z_range: tuple[float, float], front: bool, lift: float = 0.006, **material
+    ) -> Mesh:
+        """Return a decal on the nose or the tail."""
         columns, rows = (6, 3) if self.fine else (3, 2)
-        z, y = np.meshgrid(np.linspace(*z_range, rows), np.linspace(*y_range, columns), indexing="ij")
+        (bottom, top), (right, left) = z_range, y_range
+        z, y = np.meshgrid(np.linspace(bottom, top, rows), np.linspace(right, left, columns), indexing="ij")
         x = self.end_x(y, z, front) + (lift if front else -lift)
         points = np.stack([x, y, z], -1)
         v, u = np.meshgrid(np.linspace(1, 0, rows), np.linspace(0, 1, columns), indexing="ij")
@@ -377,7 +383,7 @@ class _Body:
 
 
 def _wheel(radius: float, width: float, side: float, skin: int, sides: int = 20) -> Mesh:
-    """A wheel around the y axis, its face towards `side`."""
+    """Return a wheel around the y axis, its face towards `side`."""
     tyre = tube(
         [(0, -width / 2, 0), (0, -width / 2 + 0.02, 0), (0, width / 2 - 0.02, 0), (0, width / 2, 0)],
         [radius * 0.93, radius, radius, radius * 0.93],
@@ -402,7 +408,7 @@ def _wheel(radius: float, width: float, side: float, skin: int, sides: int = 20)
 
 
 def _panel_lines(body: _Body, colour) -> list[Mesh]:
-    """Gaps of doors, handles and a rubbing strip, a few millimetres above the paint."""
+    """Return gaps of doors, handles and a rubbing strip, a few millimetres above the paint."""
     p, s, parts = body.profile, body.s, []
     start, end = p.windows
     doors = [start + 0.01, *p.pillars[:1], min(end - 0.05, p.axles[1] - 0.01)]
@@ -442,7 +448,7 @@ def _panel_lines(body: _Body, colour) -> list[Mesh]:
 
 
 def car(kind: str, size, rng: np.random.Generator, colour=None, gloss: float | None = None, fine: bool = True) -> Mesh:
-    """A car or van that fills its box exactly.
+    """Return a car or van that fills its box exactly.
 
     Args:
         kind: a key of PROFILES.
@@ -468,8 +474,8 @@ def car(kind: str, size, rng: np.random.Generator, colour=None, gloss: float | N
     normals *= np.sign(np.median(outward))
     stations, ring = points.shape[:2]
     s_mid = 0.5 * (body.s[1:] + body.s[:-1])[:, None] * np.ones((1, ring - 1))
-    j = np.arange(ring - 1)
-    j = np.minimum(j, ring - 2 - j)[None] * np.ones((stations - 1, 1))  # 0 at the sills, 9 at the roof's middle
+    around = np.arange(ring - 1)
+    j = np.minimum(around, ring - 2 - around)[None] * np.ones((stations - 1, 1))  # 0: sills, 9: roof's middle
     tall = ((body.top - body.belt) / h)[:, None]
     tall = 0.5 * (tall[1:] + tall[:-1])
     slope_front = (s_mid > profile.cowl + 0.012) & (s_mid < profile.roof[0] - 0.006)
@@ -573,7 +579,7 @@ def car(kind: str, size, rng: np.random.Generator, colour=None, gloss: float | N
 
 @cache
 def _model(number: int, fine: bool = True) -> tuple[str, Mesh, tuple[float, float, float]]:
-    """Kind, mesh and size of the car of that number; the same in every process."""
+    """Return kind, mesh and size of the car of that number; the same in every process."""
     rng = np.random.default_rng((number, 77))
     kind = ("van" if rng.random() < 0.65 else "minibus") if number % VAN_EVERY == 0 else car_kind(rng)
     size = car_size(kind, rng)
@@ -584,7 +590,7 @@ MODELS, VAN_EVERY = 180, 10
 
 
 def any_car(rng: np.random.Generator, van: bool = False, fine: bool = True) -> tuple[Mesh, np.ndarray]:
-    """A car (or van) of any body, stretched a little and painted, and its height, width and length.
+    """Return a car (or van) of any body, stretched a little and painted, and its height, width and length.
 
     Building a body takes long; a process builds each of MODELS bodies once.
     """
@@ -719,7 +725,9 @@ def _mirrors(body: _Body, colour, gloss, rng) -> list[Mesh]:
 
 
 def truck(size, rng: np.random.Generator) -> Mesh:
-    """A lorry with a box, an open bed, a tank or nothing but a load; fills its box (height, width, length) exactly."""
+    """Return a lorry with a box, an open bed, a tank or nothing but a load; fills its box (height,
+    width, length) exactly.
+    """
     h, w, length = (float(v) for v in size)
     cab = min(2.2, 0.3 * length)
     colour, gloss = paint(rng)
@@ -733,7 +741,9 @@ def truck(size, rng: np.random.Generator) -> Mesh:
         parts.append(_cargo_box(hold, w, h - rear[2], rear, _cargo_colour(rng)))
     elif kind == "tank":
         radius = 0.5 * min(w, h - rear[2])
-        material = {"tint": _cargo_colour(rng), "skin": Skin.PLAIN, "surface": Surface.PAINT, "gloss": 0.6}
+        material: dict[str, Any] = {
+            "tint": _cargo_colour(rng), "skin": Skin.PLAIN, "surface": Surface.PAINT, "gloss": 0.6,
+        }  # fmt: skip
         x, _, z = rear
         along = [(x + share * hold, 0, z + radius) for share in (-0.5, -0.47, 0.47, 0.5)]
         barrel = tube(along, [0.6 * radius, radius, radius, 0.6 * radius], 16, (2, 0.3), **material)
@@ -782,7 +792,7 @@ def _cargo_colour(rng: np.random.Generator) -> np.ndarray:
 
 
 def _cab(x: float, w: float, cab: float, height: float, paintwork: dict) -> list[Mesh]:
-    """A lorry's cab whose face stands at x: windscreen, doors with windows, grille, lamps."""
+    """Return a lorry's cab whose face stands at x: windscreen, doors with windows, grille, lamps."""
     body = {"skin": Skin.BODY, "surface": Surface.PAINT, **paintwork}
     glass = {"tint": (0.5, 0.5, 0.55), "skin": Skin.PANE, "surface": Surface.GLASS, "gloss": 1.0}
     profile = [(0, 0.45), (0.05, 1.3), (0.12 * cab, height * 0.62), (0.32 * cab, height * 0.97), (cab, height)]
@@ -820,7 +830,7 @@ def _cab(x: float, w: float, cab: float, height: float, paintwork: dict) -> list
 
 
 def _bed(length: float, width: float, height: float, centre, colour) -> list[Mesh]:
-    """An open bed: a floor and four low walls."""
+    """Return an open bed: a floor and four low walls."""
     x, _, z = centre
     wall = {"tint": colour, "skin": Skin.PLAIN}
     parts = [box((length, width, 0.12), (x, 0, z), tint=(0.1, 0.09, 0.08), skin=Skin.PLAIN)]
@@ -848,7 +858,7 @@ def _cargo_box(length, width, height, centre, colour) -> Mesh:
 
 
 def tram(size, rng: np.random.Generator, wheels: bool = False) -> Mesh:
-    """A tram, or with wheels a bus; fills its box (height, width, length) exactly."""
+    """Return a tram, or with wheels a bus; fills its box (height, width, length) exactly."""
     h, w, length = (float(v) for v in size)
     colours = (
         [0.7, 0.68, 0.6],
@@ -924,7 +934,7 @@ def tram(size, rng: np.random.Generator, wheels: bool = False) -> Mesh:
 
 
 def fitted(mesh: Mesh, height: float, width: float, length: float) -> Mesh:
-    """The mesh stretched to fill its box exactly, standing on z = 0 about the origin."""
+    """Return the mesh stretched to fill its box exactly, standing on z = 0 about the origin."""
     low, high = mesh.positions.min(0), mesh.positions.max(0)
     scale = np.array([length, width, height]) / (high - low)
     offset = -np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]]) * scale

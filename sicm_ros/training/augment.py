@@ -17,6 +17,7 @@ from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES, PEOPLE, class_of, image_boxes
 from sicm_ros.geometry.view import HORIZON
 from sicm_ros.kitti import Labels
+from sicm_ros.training.pack import PackedPair
 
 EDGE = 3.0  # pixels: an image box that ends nearer to the picture's border is cut by it
 CLOSE = 10.0  # metres: nearer objects are few, and matter most
@@ -49,7 +50,7 @@ class Sample:
 
 
 def _mirrored_labels(labels: Labels, calibration: StereoCalibration) -> Labels:
-    """Labels of the mirrored pair, in the frame of its left camera, which is the mirrored right one."""
+    """Return the labels of the mirrored pair, in the frame of its left camera, which is the mirrored right one."""
     location = labels.location.copy()
     boxes = labels.image_boxes.copy()
     has_box = labels.has_box
@@ -70,23 +71,17 @@ def _mirrored_labels(labels: Labels, calibration: StereoCalibration) -> Labels:
 
 
 def draw(
-    pair,
-    size: tuple[int, int],
-    base_scale: float,
-    augmentation: Augmentation,
-    rng: np.random.Generator,
-    box_scale: float,
+    pair: PackedPair, size: tuple[int, int], base_scale: float, augmentation: Augmentation, rng: np.random.Generator
 ) -> Sample:
-    """A window of `size` (width, height) of a packed pair.
+    """Return a window of `size` (width, height) of a packed pair.
 
     Args:
         base_scale: from packed pixels to the network's input.
-        box_scale: from pixels of the labels' image boxes to packed pixels.
     """
-    left, right, disparity, calibration, labels, _ = pair
-    if disparity is None:
-        disparity = np.zeros(left.shape[:2], np.float32)
-    labels = Labels.empty() if labels is None else replace(labels, image_boxes=labels.image_boxes * box_scale)
+    left, right, calibration = pair.left, pair.right, pair.calibration
+    disparity = np.zeros(left.shape[:2], np.float32) if pair.disparity is None else pair.disparity
+    labels = Labels.empty() if pair.labels is None else pair.labels
+    labels = replace(labels, image_boxes=labels.image_boxes * pair.scale)
 
     if rng.random() < augmentation.mirror:
         # The mirrored right view becomes the left one. Its disparity is not known pixel by pixel: warp the left view's.
@@ -129,9 +124,17 @@ def draw(
     return Sample(left_window, right_window, disparity, calibration, replace(labels, image_boxes=boxes))
 
 
-def _window(labels, calibration, zoom, width, height, augmentation, rng) -> tuple[int, int]:
-    """Upper left corner of the window in the zoomed picture: its rows around the horizon, its columns often on an
-    object.
+def _window(
+    labels: Labels,
+    calibration: StereoCalibration,
+    zoom: float,
+    width: int,
+    height: int,
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+) -> tuple[int, int]:
+    """Return the upper left corner of the window in the zoomed picture: its rows around the horizon,
+    its columns often on an object.
     """
     cx, cy = (calibration.cx + 0.5) * zoom - 0.5, (calibration.cy + 0.5) * zoom - 0.5
     full_width = calibration.width * zoom
@@ -155,8 +158,8 @@ def _window(labels, calibration, zoom, width, height, augmentation, rng) -> tupl
 
 
 def _right_disparity(disparity: np.ndarray) -> np.ndarray:
-    """Disparity as the right view sees it: every pixel of the left one moved to its match, the nearest surface
-    winning.
+    """Return the disparity as the right view sees it: every pixel of the left one moved to its match,
+    the nearest surface winning.
     """
     width = disparity.shape[1]
     cells = np.flatnonzero(disparity > 0)
@@ -169,8 +172,10 @@ def _right_disparity(disparity: np.ndarray) -> np.ndarray:
     return out
 
 
-def _light(left: np.ndarray, right: np.ndarray, strength: float, rng: np.random.Generator):
-    """Exposure, contrast, gamma, colour and noise: drawn for the pair, and again, a tenth as strong, for each view."""
+def _light(left: np.ndarray, right: np.ndarray, strength: float, rng: np.random.Generator) -> list[np.ndarray]:
+    """Change exposure, contrast, gamma, colour and noise: drawn for the pair, and again, a tenth as
+    strong, for each view.
+    """
     shared = rng.normal(0, 1, 6) * strength
     out = []
     for image in (left, right):
@@ -191,8 +196,10 @@ def _light(left: np.ndarray, right: np.ndarray, strength: float, rng: np.random.
     return out
 
 
-def _coded(left: np.ndarray, right: np.ndarray, rng: np.random.Generator):
-    """Both views, RGB, as WebP (blocks that predict each other, smoothed, as in AV1 and VVC) or JPEG leaves them."""
+def _coded(left: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return both views, RGB, as WebP (blocks that predict each other, smoothed, as in AV1 and VVC)
+    or JPEG leaves them.
+    """
     extension, parameter, best = (
         (".webp", cv2.IMWRITE_WEBP_QUALITY, 70) if rng.random() < 0.8 else (".jpg", cv2.IMWRITE_JPEG_QUALITY, 40)
     )

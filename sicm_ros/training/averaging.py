@@ -8,19 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from sicm_ros.config import Config
 from sicm_ros.errors import InputError
 from sicm_ros.model.folder import find_model, read_model, save_model
 
 
-def _sizes(config) -> dict:
-    """A network's configuration but for how its scores become chances, which is fitted anew to a mean."""
+def _sizes(config: Config) -> dict:
+    """Return a network's configuration but for how its scores become chances, which is fitted anew to a mean."""
     tree = config.tree()
     tree.get("detector", {}).pop("scores", None)
     return tree
 
 
 def average(models: Sequence[str | Path], shares: Sequence[float], out: Path) -> Path:
-    """Writes the model folder whose weights are the weighted mean of those of `models`.
+    """Write the model folder whose weights are the weighted mean of those of `models`.
 
     Args:
         models: names or folders, of one network configuration; trainings of one another's weights, or the mean is
@@ -33,15 +34,15 @@ def average(models: Sequence[str | Path], shares: Sequence[float], out: Path) ->
     """
     if len(models) < 2 or len(shares) != len(models) or min(shares) <= 0:
         raise InputError(
-            f"{len(models)} models, shares {list(shares)}; expected two models or more, a positive share each"
+            f"{len(models)} models, shares {list(shares)}; expected at least two models, each with a positive share"
         )
     if out.exists():
-        raise InputError(f"{out} is there already; expected a new folder")
+        raise InputError(f"{out} already exists; expected a new folder")
     stored = [read_model(model) for model in models]
     network = stored[-1].network
     for model, other in zip(models, stored):
         if _sizes(other.network.config) != _sizes(network.config):
-            raise InputError(f"{model} and {models[-1]} are different networks; expected trainings of the same one")
+            raise InputError(f"{model} and {models[-1]} are different networks; expected trainings of the same network")
     states = [other.network.state_dict() for other in stored]
     total = sum(shares)
     mean = {

@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from sicm_ros.benchmark.accuracy import through
+from sicm_ros.benchmark.coders import of_model
 from sicm_ros.errors import InputError
 from sicm_ros.kitti import StereoFrame, from_detections
 from sicm_ros.kitti.planner import judged
 from sicm_ros.model import load
 from sicm_ros.model.folder import change_config, find_model
 from sicm_ros.network.candidates import reaches_out
-from sicm_ros.network.config import ScoreConfig
+from sicm_ros.network.config import NetworkConfig, ScoreConfig
 
 PLAIN = ScoreConfig(slope=1.0, shift=0.0)
 # Standard deviations of what is to be fitted, around PLAIN, before anything was seen: slope and shift, and what being
@@ -28,8 +30,10 @@ _SPREAD = {"slope": 2.0, "shift": 4.0, "cut": 1.0, "class": 0.7}
 LEAST = 30  # detections to fit with
 
 
-def calibrate(folder: str | Path, frames: Sequence[StereoFrame], qualities: Sequence[float | None]) -> ScoreConfig:
-    """Fits how the scores of a model become chances, writes that into its folder's config.yaml, and returns it.
+def calibrate(
+    folder: str | Path, frames: Sequence[StereoFrame], qualities: Sequence[float | None], device: str = "cpu"
+) -> ScoreConfig:
+    """Fit how the scores of a model become chances, write that into its folder's config.yaml, and return it.
 
     Args:
         frames: labelled, and never trained on.
@@ -42,18 +46,14 @@ def calibrate(folder: str | Path, frames: Sequence[StereoFrame], qualities: Sequ
     if unlabelled or not len(frames):
         raise InputError(f"{len(frames)} frames, {len(unlabelled)} of them without labels; expected labelled ones")
     folder = find_model(folder)
-    model = load(folder)
+    model = load(folder, device)
     classes = list(model.config.detector.classes)
     model.config = _scored(model.config, PLAIN)
     parts: list[tuple[np.ndarray, ...]] = []
     for frame in tqdm(frames, "calibration", unit="pair", leave=False):
         for quality in qualities:
-            if quality is None:
-                found = model.detect_uncompressed(frame.left, frame.right, frame.calibration).detections
-            else:
-                packet = model.encode(frame.left, frame.right, frame.calibration, quality)
-                found = model.decode(packet, frame.calibration).detections
-            match = judged(frame.labels, from_detections(found), frame.size[0], min_score=0.0)
+            _, ((found,),) = through(of_model(model, quality), [frame], [model])
+            match = judged(frame.truth, from_detections(found), frame.size[0], min_score=0.0)
             right = np.isin(np.arange(len(found)), match.found)
             boxes = found.location, found.dimensions, found.rotation_y
             cut = reaches_out(*boxes, frame.calibration.fx, frame.calibration.cx, frame.size[0])
@@ -74,12 +74,12 @@ def calibrate(folder: str | Path, frames: Sequence[StereoFrame], qualities: Sequ
     return fitted
 
 
-def _scored(config, scores: ScoreConfig):
+def _scored(config: NetworkConfig, scores: ScoreConfig) -> NetworkConfig:
     return replace(config, detector=replace(config.detector, scores=scores))
 
 
 def fit(scores: np.ndarray, cut: np.ndarray, names: np.ndarray, right: np.ndarray, classes: list[str]) -> ScoreConfig:
-    """Logistic regression of whether N detections are right, by Newton's method.
+    """Return the logistic regression of whether N detections are right, by Newton's method.
 
     Args:
         scores: (N,), uncalibrated. cut: bool (N,). names: int (N,), places in `classes`. right: bool (N,).

@@ -42,7 +42,7 @@ def restore(path: Path, network: nn.Module, average: nn.Module, optimiser: torch
             state = json.loads(file.metadata()["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except Exception as error:
-        raise ModelError(f"{path}: {error}; remove it to start afresh") from None
+        raise ModelError(f"{path}: {error}; remove it to start again") from None
 
     def part(prefix: str) -> dict[str, torch.Tensor]:
         return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
@@ -52,7 +52,7 @@ def restore(path: Path, network: nn.Module, average: nn.Module, optimiser: torch
         average.load_state_dict(part("average/"))
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip()
-        raise ModelError(f"{path}: of another network ({first}); train into another out=, or remove it") from None
+        raise ModelError(f"{path}: from another network ({first}); choose another out=, or remove it") from None
     states: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in part("optimiser/").items():
         index, name = key.split("/")

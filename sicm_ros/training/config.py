@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -64,7 +65,7 @@ class TrainConfig(Config):
         distil, distil_maps, distil_disparity, matching: what terms count.
     """
 
-    stage: Literal["detector", "matching", "codec", "joint"]
+    stage: Literal["detector", "matching", "codec", "joint", "pictures"]
     name: str
     network: NetworkConfig = NetworkConfig()
     start: str | None = None
@@ -116,7 +117,7 @@ class PictureTrainConfig(TrainConfig):
     """
 
     stage: Literal["pictures"]
-    network: PictureCodecConfig = PictureCodecConfig()
+    network: PictureCodecConfig = PictureCodecConfig()  # type: ignore[assignment]  # another network than all the others
     validation: tuple[DataSet, ...] = limited((), max_length=0)
     distortion: float = limited(400.0, gt=0)
 
@@ -130,7 +131,7 @@ def _read_tree(source: str) -> dict[str, Any]:
         shipped = resources.files("sicm_ros.training").joinpath(f"configs/{source}.yaml")
         if not shipped.is_file():
             names = sorted(p.name[:-5] for p in resources.files("sicm_ros.training").joinpath("configs").iterdir())
-            raise InputError(f"no training configuration {source!r}: neither a file nor one of {', '.join(names)}")
+            raise InputError(f"no training configuration {source!r}; expected a file or one of {', '.join(names)}")
         text = shipped.read_text()
     try:
         tree = read_yaml(text)
@@ -169,10 +170,10 @@ def _put(node: Any, keys: list[str], value: Any) -> None:
             node = node[int(parent)] if isinstance(node, list) else node.setdefault(parent, {})
         node[int(last) if isinstance(node, list) else last] = value
     except (AttributeError, IndexError, TypeError, ValueError):  # no collection, or a list without such a position
-        raise InputError(f"no setting {'.'.join(keys)!r}; what it would be part of is {node!r}") from None
+        raise InputError(f"no setting {'.'.join(keys)!r}; it would be part of {node!r}") from None
 
 
-def load_config(source: str, overrides: list[str] = ()) -> TrainConfig:
+def load_config(source: str, overrides: Sequence[str] = ()) -> TrainConfig:
     """A configuration by path or by name (of those that ship), with `key=value` (dots reach inside) put over it."""
     tree = _read_tree(source)
     for override in overrides:

@@ -8,7 +8,6 @@ that the model was never shown become part of what is trained on, cars set into 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -18,25 +17,20 @@ from sicm_ros.geometry import Detections
 from sicm_ros.geometry.sgbm import sgbm_disparity, write_disparity
 from sicm_ros.kitti import Labels, from_detections, open_kitti
 from sicm_ros.kitti.writing import new_folder, write_pair
+from sicm_ros.model import Model
 
 SURE, DOUBT = 0.8, 0.1
 
 
-class Teacher(Protocol):
-    """A model: sicm_ros.load gives one."""
-
-    def detect_uncompressed(self, left: np.ndarray, right: np.ndarray, calibration): ...
-
-
 def write_labelled(
-    teacher: Teacher,
+    teacher: Model,
     source: str | Path,
     output: str | Path,
     split: str | None = None,
     sure: float = SURE,
     doubt: float = DOUBT,
 ) -> int:
-    """Writes the pairs of a KITTI folder that have no labels to a new one, with the teacher's detections as labels.
+    """Write the pairs of a KITTI folder that have no labels to a new one, with the teacher's detections as labels.
 
     Detections from `sure` up become objects, those from `doubt` up DontCare regions, of which nothing is learnt. The
     left view's disparity by semi-global matching is written beside them. The folder appears under its name when it is
@@ -54,7 +48,7 @@ def write_labelled(
             raise InputError(f"{source}: every pair{f' of split {split}' if split else ''} has labels; nothing to add")
         for name in tqdm(names, desc="labels", unit="pair"):
             frame = pairs.frame(name)  # which keeps its pictures: a drive of them wouldn't fit into memory
-            found = teacher.detect_uncompressed(frame.left, frame.right, frame.calibration).detections
+            found = teacher.detect_uncompressed(frame).detections
             labels = labels_of(found, sure, doubt)
             write_pair(unfinished, name, (frame.left, frame.right), frame.source, labels, jpeg=False)
             write_disparity(unfinished / "disparity" / f"{name}.png", sgbm_disparity(frame.left, frame.right))
@@ -62,10 +56,12 @@ def write_labelled(
 
 
 def labels_of(detections: Detections, sure: float = SURE, doubt: float = DOUBT) -> Labels:
-    """Detections as labels, in the same frame: sure ones as visible objects, doubtful ones as DontCare regions."""
+    """Return detections as labels, in the same frame: sure ones as visible objects, doubtful ones as
+    DontCare regions.
+    """
     found = from_detections(detections)
-    found = found[found.scores >= doubt]
-    unclear = found.scores < sure
+    found = found[found.certainty >= doubt]
+    unclear = found.certainty < sure
     unknown = np.where(unclear, -1.0, 0.0)
     return Labels(
         names=np.where(unclear, "DontCare", found.names),

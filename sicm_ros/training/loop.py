@@ -10,7 +10,9 @@ import json
 import math
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +25,7 @@ from sicm_ros.network import MVSFCNet
 from sicm_ros.network.runtime import keep_memory
 from sicm_ros.network.verification import checked_layers
 from sicm_ros.training import checkpoint
-from sicm_ros.training.config import TrainConfig
+from sicm_ros.training.config import PictureTrainConfig, TrainConfig
 from sicm_ros.training.losses import (
     Weights,
     disparity_distillation,
@@ -48,11 +50,7 @@ _PARTS = {
 }
 _CODEC = ("encoder", "gain", "prior", "decoder")
 _TAUGHT = ("matching", "codec", "joint")  # stages with a teacher
-
-
 FEATURE_SAMPLES = 80  # pairs that features are measured on
-
-
 PRIOR_RATE = 1e-3  # learning rate while the prior learns alone
 
 
@@ -72,19 +70,20 @@ def train(config: TrainConfig) -> Path:
     latest = config.out / "latest.safetensors"
     if config.stage == "codec" and config.fit_transform and not latest.is_file():  # a checkpoint holds it
         start_codec(network, TrainingSamples(config), FEATURE_SAMPLES)
-    elif _continues_codec(config) and not latest.is_file() and differs(network, config.start):
-        widen_codec(network, config.start, TrainingSamples(config), FEATURE_SAMPLES)
+    elif (start := _codec_start(config)) and not latest.is_file() and differs(network, start):
+        widen_codec(network, start, TrainingSamples(config), FEATURE_SAMPLES)
     average = copy.deepcopy(network).eval().requires_grad_(False)
     optimiser = _optimiser(network, config)
     config.out.mkdir(parents=True, exist_ok=True)
     step, best = checkpoint.restore(latest, network, average, optimiser) if latest.is_file() else (0, -1.0)
-    step_module = PictureStep(network, config) if config.stage == "pictures" else _Step(network, teacher, config)
-    stage = step_module
+    stage: Stage
+    stage = PictureStep(network, config) if isinstance(config, PictureTrainConfig) else _Step(network, teacher, config)
+    learning: nn.Module = stage
     if world > 1:
-        step_module = nn.parallel.DistributedDataParallel(step_module, find_unused_parameters=True)
+        learning = nn.parallel.DistributedDataParallel(stage, find_unused_parameters=True)
 
     log = _Log(config.out, step) if rank == 0 else None
-    batches = iter(loader(config, step, rank, world))
+    batches: Iterator[dict[str, Tensor]] = iter(loader(config, step, rank, world))
     if config.mixed_precision and step < config.steps:
         first = next(batches)
         _check_numbers(stage, teacher, first, config)
@@ -94,10 +93,10 @@ def train(config: TrainConfig) -> Path:
         _set_rates(optimiser, config, step)
         stage.begin(step)
         torch.manual_seed((config.seed << 24) + step * world + rank)  # quantisation noise, the same after a restart
-        losses = _one_step(step_module, optimiser, batches, config)
+        losses = _one_step(learning, optimiser, batches, config)
         step += 1
         _average(average, network, config, step)
-        if rank == 0:
+        if log is not None:
             progress.update()
             log.write(step, losses, progress)
             if config.validation and (step % config.validate_every == 0 or step == config.steps):
@@ -113,7 +112,9 @@ def start_network(config: TrainConfig) -> Network:
     """The network a stage starts from: a model folder's weights, or ImageNet's backbone."""
     network = network_of(config.network)
     if config.stage == "matching" and not config.network.codec.compensation:
-        raise InputError("stage matching: this network's vehicle matches nothing; set network.codec.compensation=true")
+        raise InputError(
+            "stage matching: this network has no matching on the vehicle; set network.codec.compensation=true"
+        )
     if config.start:
         load_weights(network, config.start, config.start_parts)
     elif config.stage != "pictures" and hasattr(network.backbone, "load_imagenet"):
@@ -131,10 +132,11 @@ def start_network(config: TrainConfig) -> Network:
     return network
 
 
-def _continues_codec(config: TrainConfig) -> bool:
-    """Whether the codec of the model that it starts from goes on in the one that comes out."""
+def _codec_start(config: TrainConfig) -> str | None:
+    """Return the model whose codec goes on in the one that comes out; None where none does."""
     parts = config.start_parts
-    return config.stage != "pictures" and bool(config.start) and (parts is None or "encoder" in parts)
+    goes_on = config.stage != "pictures" and (parts is None or "encoder" in parts)
+    return config.start if goes_on else None
 
 
 @torch.no_grad()
@@ -181,11 +183,13 @@ class _Step(nn.Module):
             return losses | {"total": weighted(losses, self.weights)}
 
         teacher = self._teacher[0]
+        assert teacher is not None, "every stage but the detector's has one"
         with torch.no_grad():
             goal = teacher.extract(views)
             goal_maps = teacher.reference(goal, rigs)
         if config.stage == "matching":
-            matched = network.encoder.stereo(network.scale.normalised(goal))
+            stereo: Any = network.encoder.stereo
+            matched = stereo(network.scale.normalised(goal))
             losses = {"vehicle_matching": vehicle_matching(matched, batch["matching"], goal_maps)}
             return losses | {"total": losses["vehicle_matching"]}
 
@@ -205,7 +209,7 @@ class _Step(nn.Module):
             "distil_maps": map_distillation(coded.maps, goal_maps),
         }
         total = losses["rate"] + config.distil * losses["distil"] + config.distil_maps * losses["distil_maps"]
-        if coded.matched is not None:
+        if coded.matched is not None and coded.disparity is not None:
             losses["distil_disparity"] = disparity_distillation(coded.disparity, goal_maps)
             losses["vehicle_matching"] = vehicle_matching(coded.matched, batch["matching"], goal_maps)
             total = total + config.distil_disparity * losses["distil_disparity"]
@@ -214,6 +218,9 @@ class _Step(nn.Module):
         total = total + weighted(task, self.weights)
         losses["bpp"] = bpp.mean().detach()
         return losses | {"total": total}
+
+
+Stage: TypeAlias = _Step | PictureStep
 
 
 def _on_device(batch: dict[str, Tensor], config: TrainConfig) -> dict[str, Tensor]:
@@ -225,7 +232,7 @@ def _numbers(config: TrainConfig) -> contextlib.AbstractContextManager:
     return torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.mixed_precision)
 
 
-def _check_numbers(stage: nn.Module, teacher: MVSFCNet | None, batch: dict[str, Tensor], config: TrainConfig) -> None:
+def _check_numbers(stage: Stage, teacher: MVSFCNet | None, batch: dict[str, Tensor], config: TrainConfig) -> None:
     """Raise TrainingError if a layer, or its gradient, is wrong in bfloat16 on this machine: a pass on copies."""
     trial, teacher = copy.deepcopy((stage, teacher))
     trial.begin(config.prior_steps)  # all that learns is looked at
@@ -237,10 +244,13 @@ def _check_numbers(stage: nn.Module, teacher: MVSFCNet | None, batch: dict[str, 
         ):
             trial(_on_device(batch, config))
     except VerificationError as error:
-        raise TrainingError(f"mixed_precision=true: {error}; take mixed_precision=false") from None
+        raise TrainingError(f"mixed_precision=true: {error}; use mixed_precision=false") from None
 
 
-def _one_step(module: nn.Module, optimiser, batches, config: TrainConfig) -> dict[str, float]:
+def _one_step(
+    module: nn.Module, optimiser: torch.optim.Optimizer, batches: Iterator[dict[str, Tensor]], config: TrainConfig
+) -> dict[str, float]:
+    """Learn from `accumulate` batches; return the means of their losses."""
     optimiser.zero_grad(set_to_none=True)
     sums: dict[str, float] = {}
     for _ in range(config.accumulate):
@@ -373,6 +383,7 @@ class _Log:
         self._file = Lines(_until(out / "log.jsonl", step))
         self._smooth: dict[str, float] = {}
         self._start = (time.time(), step)
+        self._board: Any = None
         try:
             from torch.utils.tensorboard import SummaryWriter
 

@@ -40,8 +40,8 @@ class Weights:
 
 
 def focal(logits: Tensor, heat: Tensor, considered: Tensor, urgency: Tensor) -> Tensor:
-    """Penalty-reduced focal loss (CornerNet, ECCV 2018) per object; empty cells count only where considered, centres by
-    their urgency.
+    """Return penalty-reduced focal loss (CornerNet, ECCV 2018) per object; empty cells count only where considered,
+    centres by their urgency.
     """
     p = logits.sigmoid().clamp(1e-4, 1 - 1e-4)
     positive = (heat >= 1).to(p.dtype)
@@ -51,7 +51,7 @@ def focal(logits: Tensor, heat: Tensor, considered: Tensor, urgency: Tensor) -> 
 
 
 def task_losses(maps: Maps, target: dict[str, Tensor], rigs: Rigs) -> dict[str, Tensor]:
-    """Each term unweighted; values at cells are means over objects."""
+    """Return each term unweighted; values at cells are means over objects."""
     weight = target["weight"]
     total = weight.sum().clamp(min=1)
 
@@ -114,15 +114,15 @@ def task_losses(maps: Maps, target: dict[str, Tensor], rigs: Rigs) -> dict[str, 
 
 
 def _logarithmic(error: Tensor) -> Tensor:
-    """The error's size up to a cell, then its logarithm: centres outside of the window are tens of cells away, and need
-    no more than a share of that.
+    """Return the error's size up to a cell, then its logarithm: centres outside of the window are tens of cells away,
+    and need no more than a share of that.
     """
     size = error.abs()
     return torch.where(size > 1, 1 + size.clamp(min=1).log(), size)
 
 
 def _ground_corners(x: Tensor, z: Tensor, length: Tensor, width: Tensor, angle: Tensor) -> Tensor:
-    """(...,) -> (..., 4, 2): corners from above."""
+    """Return the corners (..., 4, 2) of boxes (...,), seen from above."""
     forward = torch.stack([length, length, -length, -length], -1) / 2
     side = torch.stack([width, -width, -width, width], -1) / 2
     cos, sin = angle.cos()[..., None], angle.sin()[..., None]
@@ -149,7 +149,9 @@ def weighted(losses: dict[str, Tensor], weights: Weights) -> Tensor:
 
 
 def distillation(rebuilt: tuple[Tensor, ...], teacher: tuple[Tensor, ...]) -> Tensor:
-    """Squared error of each scale's rebuilt features over that of naming each channel's mean (1 = nothing known)."""
+    """Return squared error of each scale's rebuilt features over that of naming each channel's mean
+    (1 = nothing known).
+    """
     total = rebuilt[0].new_zeros(())
     for ours, theirs in zip(rebuilt, teacher):
         power = theirs.var((0, 2, 3), keepdim=True)
@@ -159,8 +161,8 @@ def distillation(rebuilt: tuple[Tensor, ...], teacher: tuple[Tensor, ...]) -> Te
 
 
 def map_distillation(student: Maps, teacher: Maps) -> Tensor:
-    """What the uncompressed network sees in this pair, matched cell by cell: its heat, and where its matching is
-    sure.
+    """Return what the uncompressed network sees in this pair, matched cell by cell: its heat, and
+    where its matching is sure.
     """
     heat = teacher.heat.sigmoid()
     attention = heat.amax(1, keepdim=True)
@@ -177,8 +179,8 @@ AROUND = 9  # cells of stride 4, of a square around what may be an object's cent
 
 
 def disparity_distillation(disparity: Tensor, teacher: Maps) -> Tensor:
-    """Relative error of the disparity (B, 1, h, w) that moves the left view, where the teacher sees objects: about that
-    of their depth.
+    """Return relative error of the disparity (B, 1, h, w) that moves the left view, where the teacher sees objects:
+    about that of their depth.
     """
     attention = F.max_pool2d(teacher.heat.sigmoid().amax(1, keepdim=True), AROUND, 1, AROUND // 2)
     weight = 0.02 + attention
@@ -187,5 +189,7 @@ def disparity_distillation(disparity: Tensor, teacher: Maps) -> Tensor:
 
 
 def vehicle_matching(matched: Matched, known: Tensor, teacher: Maps) -> Tensor:
-    """What the vehicle's matching has to learn: the known disparity (B, h, w); the teacher's, at objects above all."""
+    """Return what the vehicle's matching has to learn: the known disparity (B, h, w); the teacher's,
+    at objects above all.
+    """
     return matching_loss(matched.logits, matched.disparity, known) + disparity_distillation(matched.disparity, teacher)

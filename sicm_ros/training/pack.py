@@ -7,7 +7,7 @@ A pair is read in a third of the time that KITTI's PNGs take, and a data set fit
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -27,12 +27,12 @@ _VERSION = 1
 def _encoded(extension: str, image: np.ndarray, *flags: int) -> bytes:
     done, data = cv2.imencode(extension, image, flags)
     if not done:
-        raise InputError(f"a picture of {image.shape} can't be written as {extension}")
+        raise InputError(f"an image of {image.shape} can't be written as {extension}")
     return data.tobytes()
 
 
 def pack(frames: list[StereoFrame], out: Path, width: int, disparities: Path | None = None) -> None:
-    """Writes frames to out/pairs.bin and out/index.json, pictures resized to `width` pixels.
+    """Write frames to out/pairs.bin and out/index.json, images resized to `width` pixels.
 
     Args:
         disparities: folder of 16-bit PNGs (disparity * 256, 0 unknown) named after the frames, for frames without
@@ -79,10 +79,26 @@ def pack(frames: list[StereoFrame], out: Path, width: int, disparities: Path | N
     write_text(out / "index.json", json.dumps(index))  # which says that all is there
 
 
-class PackedPairs:
-    """Pairs of a packed folder: `read(i)` -> left, right (uint8 RGB), disparity or None, calibration, labels or
-    None.
+@dataclass(frozen=True)
+class PackedPair:
+    """A StereoPair (uint8 RGB) at its packed size, with what a training knows of it.
+
+    Attributes:
+        disparity: float32 (H, W) of the left view, packed pixels, 0 unknown; None without any.
+        labels: in the left camera's frame, image boxes in pixels of the source; None without any.
+        scale: packed pixels per pixel of the source.
     """
+
+    left: np.ndarray
+    right: np.ndarray
+    calibration: StereoCalibration
+    disparity: np.ndarray | None
+    labels: Labels | None
+    scale: float
+
+
+class PackedPairs:
+    """Pairs of a packed folder, decoded one by one."""
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -90,14 +106,15 @@ class PackedPairs:
         except (OSError, ValueError) as error:
             raise InputError(f"{folder}: {error}; expected a packed data set, made by `sicm train`") from None
         if index.get("version") != _VERSION:
-            raise InputError(f"{folder}: packed by another version; remove the folder and it is packed again")
+            raise InputError(f"{folder}: packed by another version; remove the folder, and it is packed again")
         self.records = index["frames"]
         self._data = np.memmap(folder / "pairs.bin", np.uint8, "r")
 
     def __len__(self) -> int:
         return len(self.records)
 
-    def read(self, i: int):
+    def read(self, i: int) -> PackedPair:
+        """Return pair i."""
         record = self.records[i]
 
         def image(span: tuple[int, int], flag: int) -> np.ndarray:
@@ -111,4 +128,4 @@ class PackedPairs:
         if labels is not None:
             # A list without objects would not tell how many columns there are.
             labels = Labels(**{k: np.array(v) for k, v in labels.items()}) if labels["names"] else Labels.empty()
-        return left, right, disparity, StereoCalibration(**record["calibration"]), labels, record["scale"]
+        return PackedPair(left, right, StereoCalibration(**record["calibration"]), disparity, labels, record["scale"])

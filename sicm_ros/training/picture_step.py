@@ -22,7 +22,7 @@ class PictureStep(nn.Module):
         self.prior_only = False
 
     def begin(self, step: int) -> None:
-        """What is learnt in a step."""
+        """Settle what is learnt in a step."""
         self.prior_only = step < self.config.prior_steps
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -23,7 +23,9 @@ _RIG = ("fx", "fy", "cx", "cy", "baseline", "disparity_offset")
 
 
 def packed(source: DataSet, cache: Path, width: int) -> PackedPairs:
-    """The packed form of a data set, made at the first call. A folder that is packed already is taken as it is."""
+    """Return the packed form of a data set, made at the first call. A folder that is packed already
+    is taken as it is.
+    """
     if (source.path / "pairs.bin").is_file():
         return PackedPairs(source.path)
     frames = KittiObjects(source.path, split=source.split, labelled=True)
@@ -53,13 +55,13 @@ class TrainingSamples(Dataset):
         source = self.sources[rng.choice(len(self.sources), p=self.shares)]
         pair = source.read(int(rng.integers(len(source))))
         size = (min(self.config.crop_width, self.config.network.input_width), self.config.network.input_height)
-        sample = draw(pair, size, self.base_scale, self.augmentation, rng, box_scale=pair[5])
+        sample = draw(pair, size, self.base_scale, self.augmentation, rng)
         # A codec of pictures reads no labels, and has no detector whose classes they could be of.
         pictures = self.config.stage == "pictures"
         arrays = {} if pictures else targets(sample, self.config.network.detector.classes)
         images = np.stack([sample.left, sample.right]).transpose(0, 3, 1, 2)
         rig = np.array([getattr(sample.calibration, name) for name in _RIG], np.float32)
-        scale = sample.calibration.fx / pair[3].fx * pair[5]  # of this window's pixels to the source's
+        scale = sample.calibration.fx / pair.calibration.fx * pair.scale  # of this window's pixels to the source's
         tensors = {"images": torch.from_numpy(np.ascontiguousarray(images)), "rig": torch.from_numpy(rig)}
         tensors["source_pixels"] = torch.tensor(2 * size[0] * size[1] / scale**2, dtype=torch.float32)
         tensors["number"] = torch.tensor(n)
@@ -88,7 +90,7 @@ def _quiet_worker(_: int) -> None:
 
 
 def loader(config: TrainConfig, step: int, rank: int = 0, world: int = 1) -> DataLoader:
-    """Batches of the run from `step` on."""
+    """Return batches of the run from `step` on."""
     return DataLoader(
         TrainingSamples(config),
         batch_size=config.batch,
@@ -101,5 +103,5 @@ def loader(config: TrainConfig, step: int, rank: int = 0, world: int = 1) -> Dat
 
 
 def rigs_of(batch: dict[str, torch.Tensor]) -> Rigs:
-    """The calibrations of a batch."""
+    """Return the calibrations of a batch."""
     return Rigs(*batch["rig"].unbind(1))

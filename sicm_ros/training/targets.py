@@ -27,7 +27,9 @@ _REACH = (
 
 
 def depth_extent(location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray) -> np.ndarray:
-    """Metres along z from the face that the camera sees to the centre, for N boxes, on the ray through the centre."""
+    """Return metres along z from the face that the camera sees to the centre, for N boxes, on the ray
+    through the centre.
+    """
     distance = np.hypot(location[:, 0], location[:, 2]).clip(1e-3)
     ray_x, ray_z = location[:, 0] / distance, location[:, 2] / distance
     along = np.abs(ray_x * np.cos(rotation_y) - ray_z * np.sin(rotation_y)).clip(1e-6)
@@ -36,7 +38,7 @@ def depth_extent(location: np.ndarray, dimensions: np.ndarray, rotation_y: np.nd
 
 
 def _splat(heat: np.ndarray, u: int, v: int, radius_u: float, radius_v: float) -> None:
-    """A Gaussian of the object's extent, maximum with what is there."""
+    """Add a Gaussian of the object's extent; the maximum with what is there stays."""
     h, w = heat.shape
     reach_u, reach_v = math.ceil(2.5 * radius_u), math.ceil(2.5 * radius_v)
     x = np.arange(max(0, u - reach_u), min(w, u + reach_u + 1))
@@ -47,8 +49,8 @@ def _splat(heat: np.ndarray, u: int, v: int, radius_u: float, radius_v: float) -
 
 
 def _peak(centre: float, low: float, high: float, end: int) -> float | None:
-    """Where an object peaks along one side of the map, in cells: its projected centre; where the map's border cuts it,
-    the nearest place to that in the middle third of what is to be seen of it. None if too little is.
+    """Return where an object peaks along one side of the map, in cells: its projected centre; where the map's border
+    cuts it, the nearest place to that in the middle third of what is to be seen of it. None if too little is.
 
     Args:
         centre: projected centre. low, high: of the image box; all in cells. end: cells of that side.
@@ -63,7 +65,7 @@ def _peak(centre: float, low: float, high: float, end: int) -> float | None:
 
 
 def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -> dict[str, np.ndarray]:
-    """Arrays for the losses.
+    """Return arrays for the losses.
 
     heat (classes, h, w); considered (h, w), 0 where nothing may be learnt from an empty cell (classes that aren't
     learnt, DontCare, hidden objects); urgency (h, w), what a missed centre counts; matching (h, w), disparity in cells
@@ -85,7 +87,7 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
     matching = sample.disparity[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE][:h, :w]
     matching = np.where(matching > MIN_MATCHED_DISPARITY, matching / STRIDE, 0).astype(np.float32)
 
-    slots = {
+    slots: dict[str, np.ndarray] = {
         "cell": np.zeros(SLOTS, np.int64),
         "class_id": np.zeros(SLOTS, np.int64),
         "weight": np.zeros(SLOTS, np.float32),
@@ -100,21 +102,20 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
     }
     extents = depth_extent(labels.location, labels.dimensions, labels.rotation_y) if len(labels) else np.zeros(0)
     used = 0
-    order = np.argsort(-labels.location[:, 2]) if len(labels) else []  # the nearest last: its cells win
+    order = np.argsort(-labels.location[:, 2])  # the nearest last: its cells win
     for i in order:
         box = labels.image_boxes[i]
         name = class_of(str(labels.names[i]))
         left, top, right, bottom = box / STRIDE
         span = (slice(max(0, int(top)), max(0, math.ceil(bottom))), slice(max(0, int(left)), max(0, math.ceil(right))))
         x, y, z = labels.location[i]
-        learnable = name in classes and labels.occluded[i] <= 2 and z > NEAREST and labels.has_box[i]
-        if learnable:
+        peak_u = peak_v = None
+        if name in classes and labels.occluded[i] <= 2 and z > NEAREST and labels.has_box[i]:
             height = labels.dimensions[i, 0]
             u = (calibration.fx * x / z + calibration.cx + 0.5) / STRIDE
             v = (calibration.fy * (y - height / 2) / z + calibration.cy + 0.5) / STRIDE
             peak_u, peak_v = _peak(u, left, right, w), _peak(v, top, bottom, h)
-            learnable = peak_u is not None and peak_v is not None
-        if not learnable:
+        if peak_u is None or peak_v is None:
             considered[span] = 0
             continue
         column, row = math.floor(peak_u), math.floor(peak_v)

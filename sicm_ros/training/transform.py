@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from sicm_ros.network import MVSFCNet
-from sicm_ros.network.disparity import Features
+from sicm_ros.network.disparity import Features, three
 from sicm_ros.network.smfc import SIDES
 from sicm_ros.training.losses import Weights, task_losses, weighted
 from sicm_ros.training.samples import TrainingSamples, rigs_of
@@ -37,13 +38,17 @@ class Components:
 
 
 def cells(features: Features) -> Tensor:
-    """Features of some views -> float64 (cells of stride 16, D), scale after scale, each channel by row by column."""
+    """Map features of some views to float64 (cells of stride 16, D), scale after scale, each channel
+    by row by column.
+    """
     gathered = torch.cat([F.pixel_unshuffle(f, side) if side > 1 else f for f, side in zip(features, SIDES)], 1)
     return gathered.permute(0, 2, 3, 1).flatten(0, 2).double()
 
 
 def components(x: Tensor, gradients: Tensor, count: int) -> Components:
-    """The `count` components of samples x (N, D), float64, that matter most in the metric of `gradients` (N, D)."""
+    """Return the `count` components of samples x (N, D), float64, that matter most in the metric of
+    `gradients` (N, D).
+    """
     mean = x.mean(0)
     centred = x - mean
     root, inverse_root = roots(gradients)
@@ -53,7 +58,7 @@ def components(x: Tensor, gradients: Tensor, count: int) -> Components:
 
 
 def roots(gradients: Tensor) -> tuple[Tensor, Tensor]:
-    """Square root (D, D) of the metric of `gradients` (N, D), and its inverse."""
+    """Return square root (D, D) of the metric of `gradients` (N, D), and its inverse."""
     metric = gradients.T @ gradients
     identity = torch.eye(len(metric), dtype=metric.dtype)
     trace = metric.trace()
@@ -63,7 +68,7 @@ def roots(gradients: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def start_codec(network: MVSFCNet, samples: TrainingSamples, count: int) -> None:
-    """Measures features of some training pairs, and sets the codec's scale, linear transform and gains by them.
+    """Measure features of some training pairs, and set the codec's scale, linear transform and gains by them.
 
     The network's `reference` must be a trained detector. Deterministic: the same samples, the same start.
     """
@@ -73,8 +78,8 @@ def start_codec(network: MVSFCNet, samples: TrainingSamples, count: int) -> None
 def cells_and_slopes(
     network: MVSFCNet, samples: TrainingSamples, count: int, measure: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Cells (N, D) of the normalised features of some training pairs, and the task's gradients there; `measure`: the
-    scale is taken of them first.
+    """Return cells (N, D) of the normalised features of some training pairs, and the task's gradients there; `measure`:
+    the scale is taken of them first.
     """
     device = next(network.parameters()).device
     pairs = [samples[n] for n in range(min(count, len(samples)))]
@@ -88,22 +93,24 @@ def cells_and_slopes(
     for pair, own in zip(pairs, features):
         batch = {name: value[None].to(device) for name, value in pair.items()}
         rigs = rigs_of(batch)
-        normalised = [f.detach().requires_grad_() for f in network.scale.normalised(own)]
+        normalised = three(f.detach().requires_grad_() for f in network.scale.normalised(own))
         training = network.reference.training
         network.reference.eval()
         with torch.enable_grad():
-            maps = network.reference(network.scale.restored(tuple(normalised)), rigs)
+            maps = network.reference(network.scale.restored(normalised), rigs)
             loss = weighted(task_losses(maps, batch, rigs), Weights())
         slopes = torch.autograd.grad(loss, normalised)
-        gradients.append(cells([g[coded] for g in slopes]).cpu())
+        gradients.append(cells(three(g[coded] for g in slopes)).cpu())
         network.reference.train(training)
-        x.append(cells([f[coded].detach() for f in normalised]).cpu())
+        x.append(cells(three(f[coded].detach() for f in normalised)).cpu())
     return torch.cat(x), torch.cat(gradients)
 
 
 @torch.no_grad()
 def _set_transform(network: MVSFCNet, x: Tensor, gradients: Tensor) -> None:
-    analysis, synthesis = network.encoder.linear.scales, network.decoder.linear.scales
+    # torch's containers don't say what they hold.
+    analysis: Any = network.encoder.linear.scales
+    synthesis: Any = network.decoder.linear.scales
     dimensions = [layer.weight[0].numel() for layer in analysis]
     parts = x.split(dimensions, 1)
     slopes = gradients.split(dimensions, 1)
@@ -138,7 +145,9 @@ def _set_transform(network: MVSFCNet, x: Tensor, gradients: Tensor) -> None:
 
 
 def _step(latents: Tensor, bits: float) -> float:
-    """The step of rounding at which a cell's latents (N, M) have so many bits, channel by channel by their entropy."""
+    """Return the step of rounding at which a cell's latents (N, M) have so many bits, channel by
+    channel by their entropy.
+    """
     low, high = -12.0, 12.0  # logarithms
     for _ in range(30):
         middle = (low + high) / 2

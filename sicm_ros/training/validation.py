@@ -1,7 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""How good a network is while it trains: KITTI's own figures on whole pictures, uncompressed and through real
-packets.
-"""
+"""How good a network is while it trains: KITTI's own figures on whole images, uncompressed and through real packets."""
 
 from __future__ import annotations
 
@@ -11,7 +9,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sicm_ros.kitti import KittiObjects, from_detections
+from sicm_ros.benchmark.accuracy import through
+from sicm_ros.benchmark.coders import of_model
+from sicm_ros.kitti import KittiObjects, Labels, from_detections
 from sicm_ros.kitti.evaluation import evaluate
 from sicm_ros.model import load, save_model
 from sicm_ros.network import MVSFCNet
@@ -21,9 +21,9 @@ QUALITIES = (0.2, 0.6)
 
 
 def validate(network: MVSFCNet, config: TrainConfig) -> dict[str, float]:
-    """Moderate Car AP (R40) of the network on the validation sets, and `score`, by which the best is kept.
+    """Return moderate Car AP (R40, per cent) on the validation sets, and `score`, their mean, which picks the best.
 
-    The detector's stage is judged uncompressed, the others by packets at QUALITIES as well (kB a pair beside them).
+    The detector's stage is evaluated uncompressed, the others through packets at QUALITIES as well (with kB per pair).
     """
     network = copy.deepcopy(network)
     if config.stage == "detector":
@@ -31,19 +31,16 @@ def validate(network: MVSFCNet, config: TrainConfig) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         model = load(save_model(network, Path(folder), "validated", "free"), config.device)
         frames = [f for s in config.validation for f in KittiObjects(s.path, split=s.split, labelled=True)]
-        labels = [frame.labels for frame in frames]
+        labels = [frame.truth for frame in frames]
         qualities = (None,) if config.stage == "detector" else (None, *QUALITIES)
-        found: dict[float | None, list] = {quality: [] for quality in qualities}
+        coders = {quality: of_model(model, quality) for quality in qualities}
+        found: dict[float | None, list[Labels]] = {quality: [] for quality in qualities}
         sizes: dict[float | None, int] = dict.fromkeys(qualities, 0)
         for frame in tqdm(frames, desc="validation", leave=False):
-            for quality in qualities:
-                if quality is None:
-                    result = model.detect_uncompressed(frame.left, frame.right, frame.calibration)
-                else:
-                    data = model.encode(frame.left, frame.right, frame.calibration, quality, include_calibration=False)
-                    sizes[quality] += len(data)
-                    result = model.decode(data, frame.calibration)
-                found[quality].append(from_detections(result.detections))
+            for quality, coder in coders.items():
+                streams, ((detections,),) = through(coder, [frame], [model])
+                sizes[quality] += sum(map(len, streams))
+                found[quality].append(from_detections(detections))
     figures: dict[str, float] = {}
     scores = []
     for quality in qualities:

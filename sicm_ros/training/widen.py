@@ -9,6 +9,7 @@ matter most to the task (sicm_ros.training.transform).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,13 +26,13 @@ _SIZES = ("channels", "right_channels")
 
 
 def differs(network: MVSFCNet, start: str | Path) -> bool:
-    """Whether the latents of the model that a codec starts from have other channels than the network's."""
+    """Return whether the latents of the model that a codec starts from have other channels than the network's."""
     theirs = network_config(start).codec.prior
     return any(theirs.coded(view) != network.config.codec.prior.coded(view) for view in (LEFT, RIGHT))
 
 
 def widen_codec(network: MVSFCNet, start: str | Path, samples: TrainingSamples, count: int) -> None:
-    """Takes what knows the latents' channels over from `start`, whose other weights the network has already.
+    """Take what knows the latents' channels over from `start`, whose other weights the network has already.
 
     Channels that are new begin with what the old ones miss in `count` of the samples.
 
@@ -60,7 +61,7 @@ def _check(network: MVSFCNet, old: MVSFCNet) -> None:
 
 
 def _axes(network: MVSFCNet) -> dict[str, tuple[int, tuple[int, ...]]]:
-    """Of parameters that know a latent's channels: the axis, and how its entries are shared out."""
+    """Return, for parameters that know a latent's channels: the axis, and how its entries are shared out."""
     prior: PriorConfig = network.config.codec.prior
     left, right = prior.coded(LEFT), prior.coded(RIGHT)
     axes: dict[str, tuple[int, tuple[int, ...]]] = {
@@ -75,7 +76,8 @@ def _axes(network: MVSFCNet) -> dict[str, tuple[int, tuple[int, ...]]]:
     for name, shares in layers.items():
         axes |= {f"encoder.{name}.{kind}": (0, shares) for kind in ("weight", "bias")}
     axes |= {f"decoder.linear.scales.{scale}.0.weight": (1, (left,)) for scale in range(3)}
-    for number, context in enumerate(network.prior.networks):
+    networks: Any = network.prior.networks
+    for number, context in enumerate(networks):
         path = f"prior.networks.{number}"
         own = (prior.coded(context.step.view),)
         for output in ("mean", "scale"):
@@ -87,7 +89,7 @@ def _axes(network: MVSFCNet) -> dict[str, tuple[int, tuple[int, ...]]]:
 
 
 def _carry(network: MVSFCNet, old: MVSFCNet) -> None:
-    """The weights of channels that both have. What a new one brings to a layer is nothing yet."""
+    """Copy the weights of channels that both have. What a new one brings to a layer is nothing yet."""
     ours_all, theirs, old_axes = network.state_dict(), old.state_dict(), _axes(old)
     for name, (axis, shares) in _axes(network).items():
         ours = ours_all[name]
@@ -100,8 +102,10 @@ def _carry(network: MVSFCNet, old: MVSFCNet) -> None:
 
 @torch.no_grad()
 def _fill(network: MVSFCNet, before: int, x: Tensor, gradients: Tensor) -> None:
-    """The left latent's channels from `before` on, of cells x (N, D) and the task's gradients there."""
-    analysis, synthesis = network.encoder.linear.scales, network.decoder.linear.scales
+    """Set the left latent's channels from `before` on, for cells x (N, D) and the task's gradients there."""
+    # torch's containers don't say what they hold.
+    analysis: Any = network.encoder.linear.scales
+    synthesis: Any = network.decoder.linear.scales
     into = torch.cat([layer.weight.flatten(1) for layer in analysis], 1).double()
     back = torch.cat([layer[0].weight[..., 0, 0] for layer in synthesis]).double()
     count = len(into) - before
@@ -122,7 +126,8 @@ def _fill(network: MVSFCNet, before: int, x: Tensor, gradients: Tensor) -> None:
     for layer, own in zip(synthesis, (missed.synthesis * magnitude).split(dimensions)):
         layer[0].weight[:, before:, 0, 0] = own.float()
     # The gate has learnt where nothing is missed, whichever channel it is.
-    for parameter in network.encoder.gate.parameters():
+    gate: Any = network.encoder.gate
+    for parameter in gate.parameters():
         parameter[new] = parameter[:before].mean(0)
     network.gain.coarsest[new] = network.gain.coarsest[:before].mean()
     network.gain.steps[:, new] = network.gain.steps[:, :before].mean(1, keepdim=True)

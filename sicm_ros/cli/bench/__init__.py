@@ -1,7 +1,7 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm bench`: how many bits, and how much time, a detector needs, by us and by other codecs."""
 
-SUMMARY = "rate, accuracy and speed beside other codecs, on the same frames with the same detector"
+SUMMARY = "rate, accuracy and speed compared with other codecs, on the same frames with the same detector"
 EPILOG = """examples:
   sicm bench speed kitti
   sicm bench run quick --out runs/quick && sicm bench report runs/quick

@@ -19,14 +19,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[1, 2, 4, 8],
         metavar="N",
-        help="one or several numbers of them (default: 1 2 4 8)",
+        help="numbers of vehicles (default: 1 2 4 8)",
     )
-    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="of each (default: %(default)s)")
     parser.add_argument(
-        "--batch", type=options.positive, nargs="+", default=[1], metavar="B", help="max_batch (default: 1)"
+        "--rate", type=float, default=10.0, metavar="HZ", help="rate of each vehicle (default: %(default)s)"
     )
-    parser.add_argument("--seconds", type=float, default=10.0, help="of counting (default: %(default)s)")
-    options.add_threads(parser, "of the decoder")
+    parser.add_argument(
+        "--batch", type=options.positive, nargs="+", default=[1], metavar="B", help="values of max_batch (default: 1)"
+    )
+    parser.add_argument("--seconds", type=float, default=10.0, help="duration of each count (default: %(default)s)")
+    options.add_threads(parser, "threads of the decoder")
     options.add_json(parser)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sicm_ros.cli import options
 
-SUMMARY = "report.html and results.json of a run, finished or not"
+SUMMARY = "write report.html and results.json of a run, finished or not"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -10,30 +10,33 @@ from pathlib import Path
 
 from sicm_ros.cli import options
 
-SUMMARY = "code, detect and judge all that a configuration lists; goes on where it stopped"
+SUMMARY = "code, detect and evaluate everything that a configuration lists; resumes if interrupted"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", help="name of one that ships (quick, full), or a YAML file")
+    parser.add_argument("config", help="name of a configuration that ships (quick, full), or a YAML file")
     options.add_out(parser, "folder of streams, detections and figures", old_position=False)
     parser.add_argument(
         "--data",
         action="append",
         default=[],
         metavar="NAME=PATH",
-        help="where a data set lies; NAME= may be left out for one",
+        help="path of a data set; NAME= may be left out if there is only one",
     )
-    parser.add_argument("--model", help="name or folder, instead of the configuration's")
+    parser.add_argument("--model", help="name or folder of a model, instead of the configuration's")
     parser.add_argument(
         "--workers", type=options.positive, default=1, metavar="K", help="processes (default: %(default)s)"
     )
     parser.add_argument(
-        "--threads", type=options.positive, metavar="N", help="of each worker (default: the cores shared out)"
+        "--threads",
+        type=options.positive,
+        metavar="N",
+        help="threads of each worker (default: the cores divided evenly)",
     )
     parser.add_argument(
         "--ray",
         metavar="ADDRESS",
-        help="share the work with a Ray cluster that sees the same files; 'local' starts one",
+        help="use a Ray cluster that sees the same files; 'local' starts one",
     )
 
 

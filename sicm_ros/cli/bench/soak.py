@@ -15,10 +15,10 @@ SUMMARY = "a long run through the real nodes: memory, losses, latency"
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_drive(parser)
     options.add_model(parser)
-    options.add_limit(parser, "the drive played again and again", 5_000)
+    options.add_limit(parser, "repeating the drive", 5_000)
     options.add_quality(parser)
     options.add_json(parser)
-    parser.add_argument("--picture", type=Path, metavar="OUT.png", help="memory and latency over the pairs")
+    parser.add_argument("--picture", type=Path, metavar="OUT.png", help="draw memory and latency over the pairs")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import argparse
 
 from sicm_ros.cli import options
 
-SUMMARY = "time every stage beside VVenC, x265 and JPEG, in one run"
+SUMMARY = "time every stage, and VVenC, x265 and JPEG, in one run"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_model(parser)
     options.add_limit(parser, "evenly spread", 3)
     parser.add_argument(
-        "--repeats", type=options.positive, default=7, metavar="N", help="rounds (default: %(default)s)"
+        "--repeats", type=options.positive, default=7, metavar="N", help="number of rounds (default: %(default)s)"
     )
     options.add_quality(parser)
     options.add_threads(parser)

@@ -7,7 +7,7 @@ import argparse
 
 from sicm_ros.cli import options
 
-SUMMARY = "where time and bytes of a pair go, at several qualities"
+SUMMARY = "where the time and the bytes of a pair go, at several qualities"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_model(parser)
     options.add_limit(parser, "evenly spread", 5)
     parser.add_argument(
-        "--repeats", type=options.positive, default=5, metavar="N", help="rounds (default: %(default)s)"
+        "--repeats", type=options.positive, default=5, metavar="N", help="number of rounds (default: %(default)s)"
     )
     parser.add_argument(
         "--quality",
@@ -23,9 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[0.1, 0.5, 0.9],
         metavar="0..1",
-        help="one or several, 0 to 1 (default: 0.1 0.5 0.9)",
+        help="one or several qualities, 0 to 1 (default: 0.1 0.5 0.9)",
     )
-    options.add_threads(parser, "of ours")
+    options.add_threads(parser, "threads of the network")
     options.add_engine(parser)
     options.add_json(parser)
 

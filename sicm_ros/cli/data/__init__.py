@@ -1,7 +1,7 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """`sicm data`: stereo data sets and bags, made."""
 
-SUMMARY = "make data: rendered worlds, composed scenes, labels for a drive of your own, bags"
+SUMMARY = "make data: rendered worlds, composed scenes, labels for your own drive, bags"
 EPILOG = """examples:
   sicm data render --out data/world --frames 3000
   sicm data bag 2011_09_26_drive_0056_sync --out drive.mcap

@@ -12,13 +12,19 @@ SUMMARY = "write a KITTI drive as a stereo bag that `ros2 bag play` plays"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, help="raw drive, object folder (image_2, image_3, calib), odometry")
+    parser.add_argument(
+        "source", type=Path, help="raw drive, object folder (image_2, image_3, calib) or odometry sequence"
+    )
     options.add_out(parser, "file to write (.mcap, .db3), or a folder with metadata.yaml", metavar="BAG")
     options.add_limit(parser, "the first ones")
-    parser.add_argument("--storage", choices=("mcap", "sqlite3"), help="default: by the suffix, mcap for a folder")
+    parser.add_argument(
+        "--storage", choices=("mcap", "sqlite3"), help="storage (default: by the suffix; mcap for a folder)"
+    )
     parser.add_argument("--compressed", choices=("jpeg", "png"), help="CompressedImage instead of raw images")
-    parser.add_argument("--jpeg-quality", type=int, default=95, metavar="1..100", help="default: %(default)s")
-    parser.add_argument("--overwrite", action="store_true", help="replace a bag of that name")
+    parser.add_argument(
+        "--jpeg-quality", type=int, default=95, metavar="1..100", help="JPEG quality (default: %(default)s)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing bag of that name")
 
 
 def run(args: argparse.Namespace) -> None:

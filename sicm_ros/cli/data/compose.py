@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sicm_ros.cli import options
 
-SUMMARY = "put vehicles and people into real labelled stereo pairs, consistent in both views, for training"
+SUMMARY = "add vehicles and people to real labelled stereo pairs, consistently in both views, for training"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,24 +16,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_out(parser, "new folder, written in the same layout", old_position=False)
     parser.add_argument("--frames", type=int, default=500, help="pairs to compose (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (default: %(default)s)")
-    parser.add_argument("--split", help="frames to take: 'train' of frames named after their drive, or an index file")
-    parser.add_argument("--cars", type=float, default=3.0, help="mean number of cars put in (default: %(default)s)")
+    parser.add_argument("--split", help="frames to use: 'train' of frames named after their drive, or an index file")
+    parser.add_argument("--cars", type=float, default=3.0, help="mean number of cars to add (default: %(default)s)")
     parser.add_argument(
-        "--rendered", type=float, default=0.0, help="share of what is put in that is rendered (default: %(default)s)"
+        "--rendered", type=float, default=0.0, help="rendered share of what is added (default: %(default)s)"
     )
     parser.add_argument(
-        "--near", type=float, default=0.0, help="mean number of rendered vehicles beside us, cut by the border"
+        "--near", type=float, default=0.0, help="mean number of rendered vehicles beside us, cut by the image border"
     )
     parser.add_argument(
         "--cutouts", type=Path, action="append", default=[], help="folder of cut-outs (docs/compose.md); repeatable"
     )
-    parser.add_argument("--people", type=float, default=0.0, help="mean number of pedestrians put in")
-    parser.add_argument("--cyclists", type=float, default=0.0, help="mean number of cyclists put in")
-    parser.add_argument("--per-drive", type=int, metavar="N", help="at most N frames of a drive, evenly spread")
+    parser.add_argument("--people", type=float, default=0.0, help="mean number of pedestrians to add")
+    parser.add_argument("--cyclists", type=float, default=0.0, help="mean number of cyclists to add")
+    parser.add_argument("--per-drive", type=int, metavar="N", help="at most N frames per drive, evenly spread")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
-    parser.add_argument("--png", action="store_true", help="lossless pictures, four times as large")
-    parser.add_argument("--preview", action="store_true", help="write OUT/preview.jpg as well: pairs, boxes, disparity")
-    parser.add_argument("--disparity-only", action="store_true", help="write each pair's disparity as a 16-bit PNG")
+    parser.add_argument("--png", action="store_true", help="lossless images, four times as large")
+    parser.add_argument("--preview", action="store_true", help="also write OUT/preview.jpg: pairs, boxes, disparity")
+    parser.add_argument(
+        "--disparity-only", action="store_true", help="only write each pair's disparity, as a 16-bit PNG"
+    )
 
 
 def run(args: argparse.Namespace) -> None:

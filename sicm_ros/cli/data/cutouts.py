@@ -8,14 +8,14 @@ from pathlib import Path
 
 from sicm_ros.cli import options
 
-SUMMARY = "cut whole people and cyclists out of pictures with instance masks (COCO, VOC, Penn-Fudan)"
+SUMMARY = "cut whole people and cyclists out of images with instance masks (COCO, VOC, Penn-Fudan)"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="a data set's folder, or a COCO annotation file")
     options.add_out(parser, "new folder, for sicm data compose --cutouts", old_position=False)
-    parser.add_argument("--images", type=Path, help="where the pictures of a COCO file lie, if not beside it")
-    parser.add_argument("--least", type=int, default=60, help="height in pixels from which on (default: %(default)s)")
+    parser.add_argument("--images", type=Path, help="folder of the images of a COCO file, if not next to it")
+    parser.add_argument("--least", type=int, default=60, help="minimum height in pixels (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -8,21 +8,24 @@ from pathlib import Path
 
 from sicm_ros.cli import options
 
-SUMMARY = "give unlabelled pairs a model's own detections as labels, to train a codec on a drive of your own"
+SUMMARY = "turn a model's own detections into labels for unlabelled pairs, to train a codec on your own drive"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "source", type=Path, help="KITTI folder, raw drives and odometry too; labelled pairs are left out"
+        "source", type=Path, help="KITTI folder, including raw drives and odometry; labelled pairs are left out"
     )
     options.add_out(parser, "new folder, written in KITTI's object layout")
-    options.add_model(parser, " of the teacher")
-    parser.add_argument("--split", help="frames to take: 'train' of frames named after their drive, or an index file")
+    options.add_model(parser, ", the teacher")
+    parser.add_argument("--split", help="frames to use: 'train' of frames named after their drive, or an index file")
     parser.add_argument(
-        "--sure", type=float, default=0.8, help="score from which a detection is an object (%(default)s)"
+        "--sure", type=float, default=0.8, help="score from which a detection is an object (default: %(default)s)"
     )
     parser.add_argument(
-        "--doubt", type=float, default=0.1, help="score from which nothing is learnt of it (default: %(default)s)"
+        "--doubt",
+        type=float,
+        default=0.1,
+        help="score from which a region is left out of training (default: %(default)s)",
     )
     options.add_device(parser)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import argparse
 
-SUMMARY = "list the layouts of bags that are known, for --preset"
+SUMMARY = "list the known layouts of bags, for --preset"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """It takes nothing."""
+    """Take no arguments."""
 
 
 def run(args: argparse.Namespace) -> None:

@@ -12,30 +12,30 @@ SUMMARY = "render a stereo world in KITTI's object format, with exact labels and
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    options.add_out(parser, "folder to write; a run that was stopped goes on where it was")
-    parser.add_argument("--frames", type=int, default=1000, metavar="N", help="stereo pairs (default %(default)s)")
+    options.add_out(parser, "folder to write; an interrupted run resumes there")
+    parser.add_argument(
+        "--frames", type=int, default=1000, metavar="N", help="number of stereo pairs (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="the same seed gives the same files")
     parser.add_argument(
         "--sequences", type=int, default=1, metavar="LEN", help="drives of LEN frames at 10 Hz instead of single frames"
     )
-    parser.add_argument("--workers", type=int, default=2, metavar="K", help="processes (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, metavar="K", help="processes (default: %(default)s)")
+    parser.add_argument("--baseline", type=float, nargs=2, metavar=("LO", "HI"), help="metres (default: KITTI's 0.533)")
+    parser.add_argument("--focal", type=float, nargs=2, metavar=("LO", "HI"), help="pixels (default: KITTI's 721.5)")
     parser.add_argument(
-        "--baseline", type=float, nargs=2, metavar=("LO", "HI"), help="metres; KITTI's 0.533 if not given"
-    )
-    parser.add_argument("--focal", type=float, nargs=2, metavar=("LO", "HI"), help="pixels; KITTI's 721.5 if not given")
-    parser.add_argument(
-        "--camera-height", type=float, nargs=2, metavar=("LO", "HI"), help="metres; KITTI's 1.65 if not given"
+        "--camera-height", type=float, nargs=2, metavar=("LO", "HI"), help="metres (default: KITTI's 1.65)"
     )
     parser.add_argument(
-        "--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="pixels; KITTI's 1242 375 if not given"
+        "--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="pixels (default: KITTI's 1242 375)"
     )
     parser.add_argument(
-        "--jpeg", type=int, metavar="Q", help="JPEG of that quality instead of PNG: a tenth of the space"
+        "--jpeg", type=int, metavar="Q", help="JPEG of this quality instead of PNG: a tenth of the space"
     )
     parser.add_argument(
-        "--preview", action="store_true", help="write OUT/preview.jpg as well: pairs, boxes, disparity, from above"
+        "--preview", action="store_true", help="also write OUT/preview.jpg: pairs, boxes, disparity, from above"
     )
-    parser.add_argument("--statistics", action="store_true", help="print the labels in numbers, beside KITTI's")
+    parser.add_argument("--statistics", action="store_true", help="print statistics of the labels, next to KITTI's")
 
 
 def run(args: argparse.Namespace) -> None:

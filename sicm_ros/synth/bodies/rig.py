@@ -64,12 +64,12 @@ class Body:
         return self.weights.argmax(1)
 
     def scaled(self, height: float) -> Body:
-        """The body grown to a height, metres."""
+        """Return the body grown to a height, metres."""
         scale = np.float32(height / np.ptp(self.vertices[:, 2]))
         return Body(self.vertices * scale, self.triangles, self.weights, self.joints * scale, self.child)
 
     def posed(self, turns: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Vertices float32 (V, 3) and joints in a pose.
+        """Return vertices float32 (V, 3) and joints in a pose.
 
         `turns` has a rotation matrix (3, 3) for each joint that turns: what hangs on it turns about it, in the axes of
         the rest pose, before the joints that carry it turn in their turn.
@@ -93,7 +93,7 @@ class Body:
 
 @cache
 def bodies() -> tuple[Body, ...]:
-    """Every body that the package has."""
+    """Return every body that the package has."""
     data = load(resources.files("sicm_ros.synth.bodies").joinpath("bodies.safetensors").read_bytes())
     triangles, weights = data["triangles"].astype(np.int32), data["weights"].astype(np.float32)
     weights = weights / weights.sum(1, keepdims=True)
@@ -104,7 +104,9 @@ def bodies() -> tuple[Body, ...]:
 
 
 def turned(axis: str, angle: float) -> np.ndarray:
-    """Rotation (3, 3) about x (ahead), y (left) or z (up): right-handed, so about y what hangs down swings back."""
+    """Return rotation (3, 3) about x (ahead), y (left) or z (up): right-handed, so about y what hangs
+    down swings back.
+    """
     i = "xyz".index(axis)
     j, k = (i + 1) % 3, (i + 2) % 3
     turn = np.eye(3)

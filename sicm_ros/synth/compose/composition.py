@@ -38,7 +38,7 @@ class Composition:
 
 
 def compose(scene: Scene, layers: list[Layer], shade: float = 0.55) -> Composition:
-    """The scene with layers put in; shade is the darkness, 0 to 1, of the ground right below a car."""
+    """Return the scene with layers put in; shade is the darkness, 0 to 1, of the ground right below a car."""
     calibration = scene.calibration
     order = sorted(range(len(layers)), key=lambda i: -np.linalg.norm(layers[i].box.location))
     images, owners, silhouettes = [], [], np.zeros(len(layers))
@@ -76,7 +76,7 @@ def compose(scene: Scene, layers: list[Layer], shade: float = 0.55) -> Compositi
 
 
 def _hidden(behind: np.ndarray, plane: np.ndarray, disparity: np.ndarray) -> np.ndarray:
-    """float32 (h, w), 0 to 1: how far the scene hides a car of that disparity.
+    """Return float32 (h, w), 0 to 1: how far the scene hides a car of that disparity.
 
     It does where its own disparity is clearly larger, unless that is the ground, which no car sinks into. Cars that are
     put in don't ask: they don't touch, and come from far to near.
@@ -90,7 +90,7 @@ def _hidden(behind: np.ndarray, plane: np.ndarray, disparity: np.ndarray) -> np.
 def _contact_shadow(
     image: np.ndarray, box: Box, scene: Scene, view: int, plane: np.ndarray, on_ground: np.ndarray, shade: float
 ) -> None:
-    """Darkens the ground below and around a box, in place."""
+    """Darken the ground below and around a box, in place."""
     calibration = scene.calibration
     reach = 3 * SHADOW_REACH
     grown = box.dimensions + np.array([0, 2 * reach, 2 * reach])
@@ -115,7 +115,7 @@ def _contact_shadow(
 
 
 def _labels(scene: Scene, layers: list[Layer], owner: np.ndarray, silhouettes: np.ndarray) -> tuple[Labels, list[str]]:
-    """The scene's labels with what is newly covered, then the new cars'."""
+    """Return the scene's labels with what is newly covered, then the new cars'."""
     calibration, old = scene.calibration, scene.labels
     names, truncated, occluded = list(old.names), list(old.truncated), list(old.occluded)
     boxes, dimensions, location = list(old.image_boxes), list(old.dimensions), list(old.location)
@@ -164,7 +164,7 @@ def _labels(scene: Scene, layers: list[Layer], owner: np.ndarray, silhouettes: n
 
 
 def _silhouette_box(layer: Layer, height: int, width: int) -> np.ndarray | None:
-    """Left, top, right, bottom of what the left camera would see of a car that nothing hides."""
+    """Return left, top, right, bottom of what the left camera would see of a car that nothing hides."""
     sprite = layer.views[0]
     (rows, columns), own = sprite.window(height, width)
     v, u = np.nonzero(sprite.alpha[own] > 0.5)
@@ -174,7 +174,7 @@ def _silhouette_box(layer: Layer, height: int, width: int) -> np.ndarray | None:
 
 
 def _covered_share(scene: Scene, index: int, covered: np.ndarray) -> float:
-    """Share of a labelled object's visible pixels that new cars cover."""
+    """Return the share of a labelled object's visible pixels that new cars cover."""
     labels, calibration = scene.labels, scene.calibration
     box = labels.location[index : index + 1], labels.dimensions[index : index + 1], labels.rotation_y[index : index + 1]
     left, top, right, bottom = np.rint(labels.image_boxes[index]).astype(int)

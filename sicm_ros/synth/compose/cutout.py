@@ -19,7 +19,7 @@ import numpy as np
 
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import corners, wrap_angle
-from sicm_ros.synth.compose.layer import Box, Layer, Sprite
+from sicm_ros.synth.compose.layer import Box, Layer, Sprite, two_views
 from sicm_ros.synth.compose.scene import Scene, rays
 from sicm_ros.synth.compose.warp import seen
 
@@ -52,39 +52,41 @@ class Cutout:
     agreement: float
 
     def standing(self, location: np.ndarray) -> Box:
-        """Its box with the bottom's centre at a new place (3,), turned so that the observation angle stays the same."""
+        """Return its box with the bottom's centre at a new place (3,), turned so that the observation
+        angle stays the same.
+        """
         turn = np.arctan2(location[0], location[2]) - self.box.bearing
         angle = float(wrap_angle(self.box.rotation_y + turn))
         return Box(self.box.name, np.asarray(location, float), self.box.dimensions, angle)
 
     def moved(self, location: np.ndarray, calibration: StereoCalibration) -> Layer:
-        """The car as both cameras of a calibration see it at a new place (3,)."""
+        """Return the car as both cameras of a calibration see it at a new place (3,)."""
         box = self.standing(location)
         turn = box.bearing - self.box.bearing
-        views = tuple(
+        views = two_views(
             _warped(sprite, view, self.box.location, box.location, turn, self.calibration, calibration)
             for view, sprite in enumerate(self.views)
         )
         return Layer(box, views, self.source, self.ground_light)
 
     def mirrored(self) -> Cutout:
-        """The car in its scene's mirror image, where the views are exchanged."""
+        """Return the car in its scene's mirror image, where the views are exchanged."""
         width = self.calibration.width
         x, y, z = self.box.location
         place = np.array([self.calibration.baseline - x, y, z])
         box = Box(self.box.name, place, self.box.dimensions, float(wrap_angle(np.pi - self.box.rotation_y)))
-        views = tuple(_flipped(sprite, width) for sprite in self.views[::-1])
+        views = two_views(_flipped(sprite, width) for sprite in self.views[::-1])
         return replace(self, box=box, calibration=self.calibration.mirrored(), views=views)
 
 
 def _flipped(sprite: Sprite, width: int) -> Sprite:
-    """A sprite of a picture of that width in the picture's mirror image."""
+    """Return a sprite of a picture of that width in the picture's mirror image."""
     colour, alpha, depth = (np.ascontiguousarray(a[:, ::-1]) for a in (sprite.colour, sprite.alpha, sprite.depth))
     return Sprite(sprite.top, width - sprite.left - alpha.shape[1], colour, alpha, depth)
 
 
 def cutouts(scene: Scene) -> list[Cutout]:
-    """Every vehicle of a scene that is wholly visible and can be cut out cleanly."""
+    """Return every vehicle of a scene that is wholly visible and can be cut out cleanly."""
     found = []
     labels = scene.labels
     for i in np.flatnonzero(labels.has_box):
@@ -135,7 +137,7 @@ def _cut(scene: Scene, index: int) -> Cutout | None:
     hull = cv2.convexHull(np.stack(_project(points, calibration, 0), 1).astype(np.float32))
     if not 0.6 < agreed[0].sum() / cv2.contourArea(hull) < 1.0:
         return None
-    views = tuple(
+    views = two_views(
         Sprite(s.top, s.left, s.colour, _soft(mask), s.depth) for s, mask in zip(sprites, agreed, strict=True)
     )
     light = ground_light(scene, box.location)
@@ -143,7 +145,9 @@ def _cut(scene: Scene, index: int) -> Cutout | None:
 
 
 def ground_light(scene: Scene, location: np.ndarray) -> float:
-    """Median brightness, 0 to 255, of the left view's ground near a place, or of all ground where that is hidden."""
+    """Return the median brightness, 0 to 255, of the left view's ground near a place, or of all
+    ground where that is hidden.
+    """
     disparity, ground = scene.disparities[0], scene.ground_disparities[0]
     is_ground = (disparity > 0) & (np.abs(disparity - ground) < 1)
     grey = cv2.cvtColor(scene.images[0], cv2.COLOR_RGB2GRAY)
@@ -157,7 +161,7 @@ def ground_light(scene: Scene, location: np.ndarray) -> float:
 
 
 def _segment(scene: Scene, view: int, box: Box, points: np.ndarray) -> Sprite | None:
-    """The car's window in one view with a hard mask and a smooth depth."""
+    """Return the car's window in one view with a hard mask and a smooth depth."""
     calibration = scene.calibration
     height, width = calibration.height, calibration.width
     u, v = _project(points, calibration, view)
@@ -215,21 +219,23 @@ def _segment(scene: Scene, view: int, box: Box, points: np.ndarray) -> Sprite | 
 
 
 def _project(points: np.ndarray, calibration: StereoCalibration, view: int) -> tuple[np.ndarray, np.ndarray]:
-    """Columns and rows (N,) where a view sees points (N, 3) of the left frame."""
+    """Return columns and rows (N,) where a view sees points (N, 3) of the left frame."""
     x, y, z = points.T
     u = calibration.fx * (x - view * calibration.baseline) / z + calibration.cx + view * calibration.disparity_offset
     return u, calibration.fy * y / z + calibration.cy
 
 
 def _in_box(x: np.ndarray, z: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates along the box's length and width, metres from its centre."""
+    """Return coordinates along the box's length and width, metres from its centre."""
     cos, sin = np.cos(box.rotation_y), np.sin(box.rotation_y)
     dx, dz = x - box.location[0], z - box.location[2]
     return cos * dx - sin * dz, sin * dx + cos * dz
 
 
 def _tidy(mask: np.ndarray) -> np.ndarray:
-    """The largest piece without frays; columns filled from roof to sill, since windows let the background through."""
+    """Return the largest piece without frays; columns filled from roof to sill, since windows let the
+    background through.
+    """
     size = max(5, int(0.11 * mask.shape[0])) | 1
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, brush, borderValue=0)
@@ -243,7 +249,7 @@ def _tidy(mask: np.ndarray) -> np.ndarray:
 
 
 def _soft(mask: np.ndarray) -> np.ndarray:
-    """A mask with soft edges, drawn in a little so that no rim of the old background comes along."""
+    """Return a mask with soft edges, drawn in a little so that no rim of the old background comes along."""
     inner = cv2.erode(mask.astype(np.float32), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
     return cv2.GaussianBlur(inner, (0, 0), FEATHER)
 
@@ -251,7 +257,8 @@ def _soft(mask: np.ndarray) -> np.ndarray:
 def _smooth_depth(
     disparity: np.ndarray, valid: np.ndarray, calibration: StereoCalibration, points: np.ndarray
 ) -> np.ndarray:
-    """Depth (h, w) of the car's surface, continued beyond its edge: known disparities inside the box, averaged.
+    """Return the depth (h, w) of the car's surface, continued beyond its edge: known disparities
+    inside the box, averaged.
 
     Averages over ever larger neighbourhoods fill what the smaller ones leave open.
     """
@@ -270,7 +277,7 @@ def _smooth_depth(
 
 
 def _seen_from_other(sprite: Sprite, other: Sprite, calibration: StereoCalibration, view: int) -> np.ndarray:
-    """bool: the mask of `sprite` (in `view`) as it lies in the window of the other view's sprite."""
+    """Return bool: the mask of `sprite` (in `view`) as it lies in the window of the other view's sprite."""
     h, w = other.alpha.shape
     disparity = calibration.disparity(other.depth)
     side = -1 if view == 1 else 1  # from a left pixel to the right one: further left
@@ -281,7 +288,7 @@ def _seen_from_other(sprite: Sprite, other: Sprite, calibration: StereoCalibrati
 
 
 def _overlap(a, b) -> float:
-    """Intersection over union of two image boxes."""
+    """Return intersection over union of two image boxes."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     both = max(width, 0) * max(height, 0)
@@ -297,7 +304,9 @@ def _warped(
     source: StereoCalibration,
     target: StereoCalibration,
 ) -> Sprite:
-    """The sprite of a car that was at `old`, turned about the camera and moved to `new`, in the target's picture."""
+    """Return the sprite of a car that was at `old`, turned about the camera and moved to `new`, in
+    the target's picture.
+    """
     h, w = sprite.alpha.shape
     cos, sin = np.cos(turn), np.sin(turn)
     columns, rows = np.arange(w, dtype=np.float32) + sprite.left, np.arange(h, dtype=np.float32) + sprite.top

@@ -47,7 +47,7 @@ def write_dataset(
     spread, since neighbours are much alike. Raises InputError where the folder exists already.
     """
     if per_drive is not None and per_drive < 1:
-        raise InputError(f"{per_drive} frames of a drive; expected at least one")
+        raise InputError(f"{per_drive} frames per drive; expected at least one")
     recipe = recipe or Recipe()
     standees = [one for folder in cutout_folders for one in read_standees(folder)]
     for name, mean in recipe.people.items():
@@ -64,7 +64,7 @@ def write_dataset(
         where = ", ".join(map(str, sources))
         if not pairs:
             raise InputError(
-                f"{where}: no labelled frames in split {split!r}; things are put into labelled frames alone"
+                f"{where}: no labelled frames in split {split!r}; objects are added only to labelled frames"
             )
         scenes, cars = _prepared(pairs, where, cars=recipe.cars > 0 and recipe.rendered < 1)
         job = _Job(unfinished, scenes, cars, standees, recipe, seed, jpeg)
@@ -125,6 +125,7 @@ def _adopt(job: _Job) -> None:
 
 
 def _write(index: int) -> tuple[str, str, str]:
+    assert _job is not None, "a worker adopts its job first"
     return _job.write(index)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from sicm_ros.synth.compose.layer import Layer, Sprite
+from sicm_ros.synth.compose.layer import Layer, Sprite, two_views
 
 _REBLUR = 1.0  # pixels
 MAX_BLUR = 2.0  # pixels
@@ -31,14 +31,14 @@ class Look:
 
     @classmethod
     def of(cls, image: np.ndarray) -> Look:
-        """The look of a picture uint8 (H, W, 3)."""
+        """Return the look of a picture uint8 (H, W, 3)."""
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         coloured = np.ptp(image[::4, ::4].astype(np.int16), axis=2).max() > 2
         return cls(blur_of(grey), noise_of(grey), not coloured)
 
 
 def blur_of(grey: np.ndarray, inside: np.ndarray | None = None) -> float:
-    """Sigma, pixels, of the blur of a picture's sharpest edges (Zhuo and Sim, Defocus map estimation, 2011).
+    """Return sigma, pixels, of the blur of a picture's sharpest edges (Zhuo and Sim, Defocus map estimation, 2011).
 
     An edge that is blurred once more loses gradient by a ratio that tells how blurred it was. `inside` (H, W) bool is
     where to look. 0 where there are no edges.
@@ -56,7 +56,7 @@ def blur_of(grey: np.ndarray, inside: np.ndarray | None = None) -> float:
 
 
 def noise_of(grey: np.ndarray, block: int = 16) -> float:
-    """Standard deviation, grey levels, of a picture's noise (Immerkaer, 1996), from its flattest blocks."""
+    """Return standard deviation, grey levels, of a picture's noise (Immerkaer, 1996), from its flattest blocks."""
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
     residual = cv2.filter2D(grey, cv2.CV_32F, kernel)
     mean = cv2.blur(residual**2, (block, block))[block // 2 :: block, block // 2 :: block]
@@ -66,7 +66,7 @@ def noise_of(grey: np.ndarray, block: int = 16) -> float:
 
 
 def graded(layer: Layer, looks: tuple[Look, Look], light: float, rng: np.random.Generator) -> Layer:
-    """The layer as cameras of these looks would draw it where the ground is `light` bright, 0 to 255.
+    """Return the layer as cameras of these looks would draw it where the ground is `light` bright, 0 to 255.
 
     People's clothes reflect less than roads, by a factor that varies; half of a picture's own brightness is believed.
     """
@@ -75,7 +75,7 @@ def graded(layer: Layer, looks: tuple[Look, Look], light: float, rng: np.random.
     own = float((mine.colour[solid] @ _LUMA).mean()) if solid.any() else 100.0
     wanted = light * np.exp(rng.normal(-0.35, 0.25))
     gain = float(np.clip((wanted / max(own, 5)) ** 0.6, 0.45, 2.2))
-    views = tuple(_drawn(sprite, look, gain, rng) for sprite, look in zip(layer.views, looks, strict=True))
+    views = two_views(_drawn(sprite, look, gain, rng) for sprite, look in zip(layer.views, looks, strict=True))
     return replace(layer, views=views)
 
 
@@ -91,7 +91,7 @@ def _drawn(sprite: Sprite, look: Look, gain: float, rng: np.random.Generator) ->
 
 
 def greyed(layer: Layer) -> Layer:
-    """The layer as cameras without colours see it."""
+    """Return the layer as cameras without colours see it."""
     return replace(
-        layer, views=tuple(replace(s, colour=np.repeat((s.colour @ _LUMA)[..., None], 3, 2)) for s in layer.views)
+        layer, views=two_views(replace(s, colour=np.repeat((s.colour @ _LUMA)[..., None], 3, 2)) for s in layer.views)
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,9 @@ class Sprite:
     shade: np.ndarray | None = None
 
     def window(self, height: int, width: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        """Where the sprite lies in a picture of that size, and which part of the sprite that is (both may be empty)."""
+        """Return where the sprite lies in a picture of that size, and which part of the sprite that
+        is (both may be empty).
+        """
         h, w = self.alpha.shape
         rows = slice(min(max(self.top, 0), height), min(max(self.top + h, 0), height))
         columns = slice(min(max(self.left, 0), width), min(max(self.left + w, 0), width))
@@ -52,6 +55,12 @@ class Box:
     def bearing(self) -> float:
         """Angle of the box's place to the right of straight ahead, radians."""
         return float(np.arctan2(self.location[0], self.location[2]))
+
+
+def two_views(views: Iterable[Sprite]) -> tuple[Sprite, Sprite]:
+    """Return the left and the right view of two."""
+    left, right = views
+    return left, right
 
 
 @dataclass(frozen=True)

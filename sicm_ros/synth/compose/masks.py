@@ -72,7 +72,7 @@ def write_cutouts(source: str | Path, output: str | Path, images: str | Path | N
                 write_image(unfinished / file, cutout[..., [2, 1, 0, 3]])
                 rows.append((file, picture.name, int(np.ptp(np.nonzero(mask)[0])) + 1, "unknown"))
         if not counts:
-            raise InputError(f"{source}: no whole person or cyclist at least {least} pixels tall was found")
+            raise InputError(f"{source}: no whole person or cyclist at least {least} pixels height found")
         table = io.StringIO(newline="")
         csv.writer(table).writerows([("file", "source", "height", "view"), *rows])
         write_text(unfinished / "index.csv", table.getvalue())
@@ -164,7 +164,7 @@ def _read(path: Path) -> np.ndarray:
     """uint8 (H, W, 3), RGB."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
-        raise InputError(f"{path}: not there or not a picture")
+        raise InputError(f"{path}: missing, or not an image")
     return image[..., ::-1]
 
 
@@ -172,10 +172,10 @@ def _numbers(path: Path, shape: tuple[int, int]) -> np.ndarray:
     """int (H, W): a number for each colour of a mask picture, grey or with a palette; 0 is black."""
     mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if mask is None:
-        raise InputError(f"{path}: not there or not a picture")
+        raise InputError(f"{path}: missing, or not an image")
     if mask.shape[:2] != shape:
         raise InputError(
-            f"{path} is {mask.shape[1]} x {mask.shape[0]} pixels; expected its picture's {shape[1]} x {shape[0]}"
+            f"{path} is {mask.shape[1]} x {mask.shape[0]} pixels; expected its image's {shape[1]} x {shape[0]}"
         )
     if mask.ndim == 2:
         return mask.astype(np.int64)
@@ -183,11 +183,17 @@ def _numbers(path: Path, shape: tuple[int, int]) -> np.ndarray:
     return red << 16 | green << 8 | blue
 
 
+def size_of(image: np.ndarray) -> tuple[int, int]:
+    """Return height and width of an image (H, W, ...)."""
+    height, width = image.shape[:2]
+    return height, width
+
+
 def _penn_fudan(source: Path) -> Iterator[Pictured]:
     for path in sorted((source / "PedMasks").glob("*_mask.png")):
         name = path.stem.removesuffix("_mask")
         image = _read(source / "PNGImages" / f"{name}.png")
-        numbers = _numbers(path, image.shape[:2])
+        numbers = _numbers(path, size_of(image))
         yield Pictured(name, image, [Instance("person", numbers == n) for n in np.unique(numbers) if n])
 
 
@@ -196,8 +202,8 @@ def _voc(source: Path) -> Iterator[Pictured]:
     void = _voc_colour(255)
     for path in sorted((source / "SegmentationObject").glob("*.png")):
         image = _read(source / "JPEGImages" / f"{path.stem}.jpg")
-        objects = _numbers(path, image.shape[:2])
-        classes = _numbers(source / "SegmentationClass" / path.name, image.shape[:2])
+        objects = _numbers(path, size_of(image))
+        classes = _numbers(source / "SegmentationClass" / path.name, size_of(image))
         instances = []
         for number in np.unique(objects):
             mask = objects == number
@@ -245,7 +251,7 @@ def _coco(annotations: Sequence[Path], images: str | Path | None) -> Iterator[Pi
             image = _read(file)
             try:
                 instances = [
-                    Instance(categories[one["category_id"]], _coco_mask(one["segmentation"], image.shape[:2], path))
+                    Instance(categories[one["category_id"]], _coco_mask(one["segmentation"], size_of(image), path))
                     for one in wanted
                 ]
             except (KeyError, ValueError, TypeError, IndexError, cv2.error) as error:
@@ -260,7 +266,7 @@ def _coco_pictures(annotation: Path) -> Path:
     for place in (root / name, root / "images" / name, root / "images", root):
         if place.is_dir() and any(place.glob("*.jpg")):
             return place
-    raise InputError(f"{annotation}: its pictures are not in {root / name}; name their folder (--images)")
+    raise InputError(f"{annotation}: its images are not in {root / name}; name their folder (--images)")
 
 
 def _coco_mask(segmentation, shape: tuple[int, int], path: Path) -> np.ndarray:
@@ -269,7 +275,7 @@ def _coco_mask(segmentation, shape: tuple[int, int], path: Path) -> np.ndarray:
     if isinstance(segmentation, dict):
         runs, size = segmentation["counts"], tuple(segmentation["size"])
         if size != shape:
-            raise InputError(f"{path}: a mask of {size[1]} x {size[0]} pixels in a picture of {width} x {height}")
+            raise InputError(f"{path}: a mask of {size[1]} x {size[0]} pixels in an image of {width} x {height}")
         runs = _coco_runs(runs) if isinstance(runs, str) else runs
         flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
         if len(flat) != height * width:

@@ -42,12 +42,12 @@ class Stage:
         self._height = scene.ground_y(self._x, self._z) - self._y
 
     def add(self, box: Box) -> None:
-        """Takes the place of a box."""
+        """Take the place of a box."""
         self._boxes.append(box)
         self._outlines.append(outline(box, self.scene.calibration))
 
     def fits(self, box: Box, max_truncation: float = MAX_TRUNCATION) -> bool:
-        """Whether an object can stand there: in the picture, on free ground, touching nothing."""
+        """Return whether an object can stand there: in the picture, on free ground, touching nothing."""
         return (
             truncation(box, self.scene.calibration) <= max_truncation
             and not self._collides(box)
@@ -56,7 +56,9 @@ class Stage:
         )
 
     def level(self, x: float, z: float) -> float:
-        """Height coordinate y (down) of what can be stood on at x, z: the road's plane, or a pavement beside it."""
+        """Return the height coordinate y (down) of what can be stood on at x, z: the road's plane, or
+        a pavement beside it.
+        """
         y = float(self.scene.ground_y(x, z))
         patch, window = self._footprint(Box("", np.array([x, y, z]), np.array([0.0, PATCH, PATCH]), 0.0))
         heights = self._height[window][patch & (np.abs(self._height[window]) < 2 * STEP)]
@@ -67,7 +69,9 @@ class Stage:
         return y - step if flat and 0.04 < abs(step) < STEP else y
 
     def _footprint(self, box: Box) -> tuple[np.ndarray, tuple[slice, slice]]:
-        """bool (h, w): pixels of known disparity where a box's base, grown to PATCH, is drawn; and their window."""
+        """Return bool (h, w): pixels of known disparity where a box's base, grown to PATCH, is drawn;
+        and their window.
+        """
         calibration = self.scene.calibration
         size = np.maximum(box.dimensions, [0, PATCH, PATCH])
         base = corners(box.location[None], size[None], np.array([box.rotation_y]))[0, :4]
@@ -85,7 +89,7 @@ class Stage:
         return (patch > 0) & (self._disparity[window] > 0), window
 
     def _covers(self, box: Box) -> bool:
-        """Whether the box would leave too little to be seen of another one, or another one of it."""
+        """Return whether the box would leave too little to be seen of another one, or another one of it."""
         mine, distance = outline(box, self.scene.calibration), np.linalg.norm(box.location)
         for other, theirs in zip(self._boxes, self._outlines, strict=True):
             farther = theirs if np.linalg.norm(other.location) > distance else mine
@@ -141,7 +145,7 @@ class Stage:
 
 
 def _clipped(polygon: np.ndarray, near: float) -> np.ndarray:
-    """Corners (M, 3) of the part of a convex polygon (N, 3) that lies farther than z = near."""
+    """Return corners (M, 3) of the part of a convex polygon (N, 3) that lies farther than z = near."""
     kept = []
     for a, b in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
         if a[2] >= near:
@@ -152,26 +156,28 @@ def _clipped(polygon: np.ndarray, near: float) -> np.ndarray:
 
 
 def footprint(box: Box, margin: float) -> np.ndarray:
-    """float32 (4, 2): x, z of the corners of the box's base, grown by a margin, metres."""
+    """Return float32 (4, 2): x, z of the corners of the box's base, grown by a margin, metres."""
     grown = box.dimensions + np.array([0, 2, 2]) * margin
     points = corners(box.location[None], grown[None], np.array([box.rotation_y]))[0, :4]
     return points[:, [0, 2]].astype(np.float32)
 
 
 def outline(box: Box, calibration: StereoCalibration) -> np.ndarray:
-    """Left, top, right, bottom (4,) of the box's projection in the left picture, pixels."""
+    """Return left, top, right, bottom (4,) of the box's projection in the left picture, pixels."""
     return image_boxes(box.location[None], box.dimensions[None], np.array([box.rotation_y]), calibration)[0]
 
 
 def project(points: np.ndarray, calibration: StereoCalibration, view: int) -> np.ndarray:
-    """Pixels (N, 2) where a view sees points (N, 3) of the left frame."""
+    """Return pixels (N, 2) where a view sees points (N, 3) of the left frame."""
     x, y, z = np.asarray(points, float).T
     u = calibration.fx * (x - view * calibration.baseline) / z + calibration.cx + view * calibration.disparity_offset
     return np.stack([u, calibration.fy * y / z + calibration.cy], 1)
 
 
 def truncation(box: Box, calibration: StereoCalibration) -> float:
-    """Share of the box's projection outside the left picture, 0 to 1; 1 for what stands beside or behind the camera."""
+    """Return the share of the box's projection outside the left picture, 0 to 1; 1 for what stands
+    beside or behind the camera.
+    """
     arguments = (box.location[None], box.dimensions[None], np.array([box.rotation_y]), calibration)
     if box.location[2] <= 1.0:
         return 1.0

@@ -15,7 +15,7 @@ from sicm_ros.geometry.boxes import wrap_angle
 from sicm_ros.synth.compose.composition import Composition, compose
 from sicm_ros.synth.compose.cutout import Cutout, ground_light
 from sicm_ros.synth.compose.grading import graded, greyed
-from sicm_ros.synth.compose.layer import Box, Layer
+from sicm_ros.synth.compose.layer import Box, Layer, two_views
 from sicm_ros.synth.compose.placement import Stage
 from sicm_ros.synth.compose.scene import Scene
 from sicm_ros.synth.compose.standee import Standee
@@ -66,7 +66,9 @@ class Recipe:
 
 
 def rarity(cars: Sequence[Cutout]) -> np.ndarray:
-    """Probability (N,) to take each car: the rarer the side that it shows, the more often, so that all come up."""
+    """Return the probability (N,) to take each car: the rarer the side that it shows, the more often,
+    so that all come up.
+    """
     alpha = np.array([car.box.rotation_y - car.box.bearing for car in cars])
     likeness = np.exp(8 * (np.cos(alpha[:, None] - alpha[None]) - 1))  # about 20 degrees wide
     weight = 1 / likeness.sum(1)
@@ -80,7 +82,7 @@ def composed(
     rng: np.random.Generator,
     standees: Sequence[Standee] = (),
 ) -> Composition:
-    """A scene with randomly chosen vehicles and people at random places that are free."""
+    """Return a scene with randomly chosen vehicles and people at random places that are free."""
     stage, layers = Stage(scene), []
     sun: list[Light] = []  # one a scene, and none where nothing is rendered
 
@@ -114,7 +116,7 @@ def composed(
 
 
 def _standee(stage: Stage, standees: Sequence[Standee], recipe: Recipe, rng: np.random.Generator) -> Layer | None:
-    """A standee at a free place, in the scene's light; None where no place was found."""
+    """Return a standee at a free place, in the scene's light; None where no place was found."""
     scene = stage.scene
     calibration = scene.calibration
     for _ in range(recipe.attempts):
@@ -129,7 +131,7 @@ def _standee(stage: Stage, standees: Sequence[Standee], recipe: Recipe, rng: np.
 
 
 def _real_car(stage: Stage, cars: Sequence[Cutout], recipe: Recipe, rng: np.random.Generator) -> Layer | None:
-    """A real car set down at a free place, lit like the ground there; None where no place was found."""
+    """Return a real car set down at a free place, lit like the ground there; None where no place was found."""
     scene = stage.scene
     calibration, chances = scene.calibration, rarity(cars)
     for _ in range(recipe.attempts):
@@ -154,7 +156,7 @@ def _real_car(stage: Stage, cars: Sequence[Cutout], recipe: Recipe, rng: np.rand
 def _rendered_vehicle(
     stage: Stage, light: Light, recipe: Recipe, rng: np.random.Generator, beside: bool = False
 ) -> Layer | None:
-    """A rendered vehicle at a free place, lit like the ground there; None where no place was found.
+    """Return a rendered vehicle at a free place, lit like the ground there; None where no place was found.
 
     `beside` wants it beside us, where the picture's border cuts it.
     """
@@ -190,7 +192,9 @@ def _rendered_vehicle(
 
 
 def _rendered_person(stage: Stage, name: str, light: Light, recipe: Recipe, rng: np.random.Generator) -> Layer | None:
-    """A rendered person of KITTI's class `name` at a free place, lit like the ground there; None if none was found."""
+    """Return a rendered person of KITTI's class `name` at a free place, lit like the ground there;
+    None if none was found.
+    """
     from sicm_ros.synth.people import anyone
 
     calibration = stage.scene.calibration
@@ -204,7 +208,7 @@ def _rendered_person(stage: Stage, name: str, light: Light, recipe: Recipe, rng:
 
 
 def _rendered(stage: Stage, box: Box, mesh: Mesh, kind: str, light: Light, rng: np.random.Generator) -> Layer | None:
-    """A mesh that fills a box, lit like the ground there; None where it is too near to be drawn."""
+    """Return a mesh that fills a box, lit like the ground there; None where it is too near to be drawn."""
     from sicm_ros.synth.compose.rendered import random_cameras, rendered
 
     layer = rendered(box, mesh, kind, light, random_cameras(rng), stage.scene.calibration, rng)
@@ -212,14 +216,18 @@ def _rendered(stage: Stage, box: Box, mesh: Mesh, kind: str, light: Light, rng: 
 
 
 def _place(calibration: StereoCalibration, rng: np.random.Generator) -> tuple[float, float]:
-    """x and z, metres, where someone may stand: depths uniform in their logarithm, anywhere across the picture."""
+    """Return x and z, metres, where someone may stand: depths uniform in their logarithm, anywhere
+    across the picture.
+    """
     z = np.exp(rng.uniform(np.log(3.5), np.log(42.0)))
     return (rng.uniform(-0.02, 1.02) * calibration.width - calibration.cx) / calibration.fx * z, z
 
 
 def _lit(layer: Layer, light: float, rng: np.random.Generator) -> Layer:
-    """The object as bright as the ground where it now stands asks for, half believed: grounds differ in colour, too."""
+    """Return the object as bright as the ground where it now stands asks for, half believed: grounds
+    differ in colour, too.
+    """
     gain = 1.0 if layer.ground_light is None else (light / max(layer.ground_light, 1)) ** 0.5
     gain = float(np.clip(gain, 0.6, 1.7) * np.exp(rng.normal(0, 0.08)))
-    views = tuple(replace(sprite, colour=(sprite.colour * gain).clip(0, 255)) for sprite in layer.views)
+    views = two_views(replace(sprite, colour=(sprite.colour * gain).clip(0, 255)) for sprite in layer.views)
     return replace(layer, views=views)

@@ -18,7 +18,7 @@ import numpy as np
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import image_boxes
 from sicm_ros.synth.camera import Camera
-from sicm_ros.synth.compose.layer import Box, Layer, Sprite
+from sicm_ros.synth.compose.layer import Box, Layer, Sprite, two_views
 from sicm_ros.synth.mesh import Mesh, Surface, merge, quad
 from sicm_ros.synth.renderer import Light, Pose, Renderer
 from sicm_ros.synth.skins import Skin, skins
@@ -36,13 +36,13 @@ def _renderer() -> Renderer:
 
 
 def random_cameras(rng: np.random.Generator) -> tuple[Camera, Camera]:
-    """Responses of a rig's cameras; noise as in KITTI's pictures, which are little compressed and well lit."""
+    """Return responses of a rig's cameras; noise as in KITTI's pictures, which are little compressed and well lit."""
     left = replace(Camera.any(rng), noise=float(rng.uniform(0.8, 2.0)), vignette=0.0)
     return left, left.twin(rng)
 
 
 def random_light(rng: np.random.Generator) -> Light:
-    """Sun and sky of one picture: from high and clear to a closed sheet of clouds."""
+    """Return sun and sky of one picture: from high and clear to a closed sheet of clouds."""
     overcast = float(rng.choice([0.0, rng.uniform(0.2, 1.0)], p=[0.6, 0.4]))
     sun = np.array([2.6, 2.4, 2.1]) * rng.uniform(0.6, 1.1) * (1 - 0.9 * overcast)
     return Light(
@@ -65,7 +65,7 @@ def rendered(
     calibration: StereoCalibration,
     rng: np.random.Generator,
 ) -> Layer | None:
-    """A mesh that fills a box, as a rig's two cameras see it under a light; `kind` is for the record.
+    """Return a mesh that fills a box, as a rig's two cameras see it under a light; `kind` is for the record.
 
     The mesh stands on z = 0 about the origin and looks along x. None where it is too near to be drawn.
     """
@@ -105,11 +105,11 @@ def rendered(
         brightness.append(float(grey.mean()))
         shade = cv2.GaussianBlur(shade, (0, 0), 0.8)
         sprites.append(Sprite(top, left, colour.astype(np.float32), alpha, depth, shade))
-    return Layer(box, tuple(sprites), f"rendered {kind}", float(np.mean(brightness)))
+    return Layer(box, two_views(sprites), f"rendered {kind}", float(np.mean(brightness)))
 
 
 def _on_floor(mesh: Mesh, box: Box) -> Mesh:
-    """The mesh where its box stands and the ground around it, in the renderer's axes: x ahead, y left, z up."""
+    """Return the mesh where its box stands and the ground around it, in the renderer's axes: x ahead, y left, z up."""
     x, _, z = box.location
     yaw = -np.pi / 2 - box.rotation_y
     body = mesh.placed((z, -x, 0.0), yaw, identity=OBJECT)
@@ -120,7 +120,9 @@ def _on_floor(mesh: Mesh, box: Box) -> Mesh:
 
 
 def _window(box: Box, calibration: StereoCalibration) -> tuple[int, int, int, int, int] | None:
-    """Left, top, right, bottom of what is drawn, in pixels of the picture, and the samples that each gets each way."""
+    """Return left, top, right, bottom of what is drawn, in pixels of the picture, and the samples
+    that each gets each way.
+    """
     grown = box.dimensions + np.array([0.3, 2 * SURROUNDINGS, 2 * SURROUNDINGS])
     if box.location[2] <= 0:
         return None
@@ -131,9 +133,9 @@ def _window(box: Box, calibration: StereoCalibration) -> tuple[int, int, int, in
         for view in (0, 1)
         for size, angle in ((grown, np.array([box.rotation_y])), (box.dimensions * 1.1, np.array([box.rotation_y])))
     ]
-    frames = np.array(frames).clip(-1e4, 1e4)
-    left, top = np.floor(frames[:, :2].min(0)).astype(int) - 2
-    right, bottom = np.ceil(frames[:, 2:].max(0)).astype(int) + 3
+    edges = np.array(frames).clip(-1e4, 1e4)
+    left, top = np.floor(edges[:, :2].min(0)).astype(int) - 2
+    right, bottom = np.ceil(edges[:, 2:].max(0)).astype(int) + 3
     left, right = max(left, -8), min(right, calibration.width + 8)
     top, bottom = max(top, -8), min(bottom, calibration.height + 8)
     sampling = min(WINDOW[0] // max(right - left, 1), WINDOW[1] // max(bottom - top, 1), MAX_SAMPLING)
@@ -141,14 +143,14 @@ def _window(box: Box, calibration: StereoCalibration) -> tuple[int, int, int, in
 
 
 def _averaged(planes: Sequence[np.ndarray], sampling: int) -> np.ndarray:
-    """float32 (h, w, C): pixels as means of sampling x sampling samples."""
+    """Return float32 (h, w, C): pixels as means of sampling x sampling samples."""
     height, width = planes[0].shape
     size = width // sampling, height // sampling
     return np.dstack([cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_AREA) for plane in planes])
 
 
 def _continued(weighted: np.ndarray, cover: np.ndarray) -> np.ndarray:
-    """float32 (h, w, C): what was weighted by its cover as it is, and continued some pixels beyond the edge."""
+    """Return float32 (h, w, C): what was weighted by its cover as it is, and continued some pixels beyond the edge."""
     wide = [cv2.GaussianBlur(np.ascontiguousarray(plane), (0, 0), 2.0) for plane in np.moveaxis(weighted, 2, 0)]
     around = np.dstack(wide) / np.maximum(cv2.GaussianBlur(cover, (0, 0), 2.0), 1e-6)[..., None]
     return np.where((cover > 0.3)[..., None], weighted / np.maximum(cover, 1e-6)[..., None], around).astype(np.float32)

@@ -41,16 +41,16 @@ class Scene:
 
     @classmethod
     def of(cls, frame: StereoFrame) -> Scene:
-        """The scene of a labelled frame; InputError where the frame has no labels or no ground is found."""
+        """Return the scene of a labelled frame; InputError where the frame has no labels or no ground is found."""
         if frame.labels is None:
-            raise InputError(f"{frame.name} has no labels; cars are only put into labelled frames")
+            raise InputError(f"{frame.name} has no labels; cars are added only to labelled frames")
         images = np.stack([frame.left, frame.right])
         disparities = np.stack(sgbm_disparities(*images))
         ground = fit_ground(disparities[0], frame.calibration, frame.labels.image_boxes, frame.name)
         return cls(frame.name, images, frame.calibration, frame.labels, disparities, ground)
 
     def ground_y(self, x, z):
-        """Height coordinate y (down) of the ground at x, z, metres."""
+        """Return the height coordinate y (down) of the ground at x, z, metres."""
         nx, ny, nz, h = self.ground
         return (h - nx * np.asarray(x) - nz * np.asarray(z)) / ny
 
@@ -71,7 +71,7 @@ class Scene:
 
 
 def rays(calibration: StereoCalibration, view: int) -> tuple[np.ndarray, np.ndarray]:
-    """x / z (W,) of columns and y / z (H,) of rows, from that view's own camera."""
+    """Return x / z (W,) of columns and y / z (H,) of rows, from that view's own camera."""
     cx = calibration.cx + view * calibration.disparity_offset
     columns = (np.arange(calibration.width, dtype=np.float32) - cx) / calibration.fx
     rows = (np.arange(calibration.height, dtype=np.float32) - calibration.cy) / calibration.fy
@@ -79,7 +79,7 @@ def rays(calibration: StereoCalibration, view: int) -> tuple[np.ndarray, np.ndar
 
 
 def plane_disparity(plane: np.ndarray, calibration: StereoCalibration, view: int) -> np.ndarray:
-    """float32 (H, W): disparity of a plane (4,), n . X = h in the left frame, at each pixel of a view."""
+    """Return float32 (H, W): disparity of a plane (4,), n . X = h in the left frame, at each pixel of a view."""
     nx, ny, nz, h = plane
     h = h - view * nx * calibration.baseline  # seen from the right camera, the plane moved
     columns, rows = rays(calibration, view)
@@ -90,7 +90,7 @@ def plane_disparity(plane: np.ndarray, calibration: StereoCalibration, view: int
 def fit_ground(
     disparity: np.ndarray, calibration: StereoCalibration, boxes: np.ndarray, name: str = "frame"
 ) -> np.ndarray:
-    """Plane (4,), n . X = h, of the road, by RANSAC on disparity.
+    """Return the plane (4,), n . X = h, of the road, by RANSAC on disparity.
 
     Args:
         disparity: float32 (H, W) of the left view, 0 where unknown.
@@ -130,7 +130,7 @@ def fit_ground(
         if inliers > most:
             best, most = plane, inliers
     if best is None:
-        raise InputError(f"{name}: no plane {CAMERA_HEIGHTS[0]} to {CAMERA_HEIGHTS[1]} m below the camera was found")
+        raise InputError(f"{name}: no plane found {CAMERA_HEIGHTS[0]} to {CAMERA_HEIGHTS[1]} m below the camera")
     for _ in range(3):
         inlier = np.abs(features @ best - target) < tolerance
         best = np.linalg.lstsq(features[inlier], target[inlier], rcond=None)[0]
@@ -139,7 +139,8 @@ def fit_ground(
 
 
 def filled(disparity: np.ndarray, ground: np.ndarray) -> np.ndarray:
-    """Disparity (H, W) without holes: the farther of the nearest known values left and right, below it the ground's.
+    """Return the disparity (H, W) without holes: the farther of the nearest known values left and
+    right, below it the ground's.
 
     Holes lie beside what stands in front, and what is seen there is what lies behind.
     """

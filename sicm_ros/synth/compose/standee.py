@@ -21,7 +21,7 @@ import numpy as np
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import wrap_angle
-from sicm_ros.synth.compose.layer import Box, Layer
+from sicm_ros.synth.compose.layer import Box, Layer, two_views
 from sicm_ros.synth.compose.warp import seen
 
 CLASSES = {"pedestrian": "Pedestrian", "person_sitting": "Person_sitting", "cyclist": "Cyclist"}
@@ -69,11 +69,14 @@ class Standee:
         return replace(self, colour=colour, alpha=alpha, facing=facing)
 
     def nearest(self, height: float, focal: float) -> float:
-        """Depth, metres, from which on it isn't enlarged more than SHARPEST times if it is `height` metres tall."""
+        """Return the depth, metres, from which on it isn't enlarged more than SHARPEST times if it is
+        `height` metres tall.
+        """
         return focal * height / (SHARPEST * self.extent[0])
 
     def standing(self, location: np.ndarray, rng: np.random.Generator) -> Box:
-        """A box of its class with the bottom's centre at a place (3,), as tall as people are and as wide as its mask.
+        """Return a box of its class with the bottom's centre at a place (3,), as tall as people are
+        and as wide as its mask.
 
         Where its view is unknown, wide strides are taken for a walk across, anything else may face anywhere.
         """
@@ -97,15 +100,17 @@ class Standee:
         return Box(self.name, np.asarray(location, float), size, float(wrap_angle(facing + bearing)))
 
     def set_up(self, box: Box, calibration: StereoCalibration) -> Layer:
-        """The object as both cameras of a calibration see it, as tall as its box, its feet on the box's bottom."""
+        """Return the object as both cameras of a calibration see it, as tall as its box, its feet on
+        the box's bottom.
+        """
         points = self._surface(box)
         metres = box.dimensions[0] / self.extent[0]
         shrink = float(box.location[2] / calibration.fx / metres)
-        views = tuple(seen(self.colour, self.alpha, points, view, calibration, shrink) for view in (0, 1))
+        views = two_views(seen(self.colour, self.alpha, points, view, calibration, shrink) for view in (0, 1))
         return Layer(box, views, self.source)
 
     def _surface(self, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """x, y, z (h, w) of each pixel in the left camera's frame."""
+        """Return x, y, z (h, w) of each pixel in the left camera's frame."""
         h, w = self.alpha.shape
         metres = box.dimensions[0] / self.extent[0]
         up = (h - PADDING - 0.5 - np.arange(h))[:, None] * metres
@@ -122,7 +127,9 @@ class Standee:
         return x, np.broadcast_to(box.location[1] - up, x.shape), z
 
     def _relief(self, metres: float) -> np.ndarray:
-        """How far (h, w) each pixel stands out towards the camera, metres: a half circle from outline to outline."""
+        """Return how far (h, w) each pixel stands out towards the camera, metres: a half circle from
+        outline to outline.
+        """
         solid = (self.alpha > 0.5).astype(np.uint8)
         inward = cv2.distanceTransform(solid, cv2.DIST_L2, 5) * metres
         depth = np.minimum(inward, BULGE)
@@ -143,7 +150,7 @@ def read_standees(folder: str | Path) -> list[Standee]:
             view = views.get(f"{part.name}/{path.name}", "unknown")
             found.append(_read(path, name, VIEWS.get(view)))
     if not found:
-        raise InputError(f"{root} holds no cut-outs; expected PNG with alpha in {', '.join(f'{c}/' for c in CLASSES)}")
+        raise InputError(f"{root} has no cut-outs; expected PNG with alpha in {', '.join(f'{c}/' for c in CLASSES)}")
     return found
 
 
@@ -165,7 +172,9 @@ def _read(path: Path, name: str, facing: float | None) -> Standee:
 
 
 def standee(colour: np.ndarray, alpha: np.ndarray, name: str, facing: float | None, source: str) -> Standee:
-    """A standee from RGB uint8 (h, w, 3) and mask float32 (h, w), trimmed to the mask. InputError if that is empty."""
+    """Return a standee from RGB uint8 (h, w, 3) and mask float32 (h, w), trimmed to the mask.
+    InputError if that is empty.
+    """
     v, u = np.nonzero(alpha > 0.5)
     if len(v) == 0:
         raise InputError(f"{source}: its mask is empty; expected an object")
@@ -177,7 +186,7 @@ def standee(colour: np.ndarray, alpha: np.ndarray, name: str, facing: float | No
 
 
 def bled(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """float32 (h, w, 3): the picture with the mask's own colours continued beyond its edge."""
+    """Return float32 (h, w, 3): the picture with the mask's own colours continued beyond its edge."""
     weight = np.where(alpha > 0.9, alpha, 0).astype(np.float32)
     if not weight.any():
         return colour
