@@ -34,7 +34,7 @@ INSTRUCTIONS = {
 
 
 @dataclass(frozen=True)
-class Setting:
+class DecoderSetting:
     """What decodes: engine, threads, instruction set."""
 
     engine: str
@@ -52,22 +52,22 @@ class Decoding:
         computed: what really ran, in words.
     """
 
-    setting: Setting
+    setting: DecoderSetting
     same: int
     packets: int
     computed: str
 
 
-def settings(engines: Sequence[str], threads: Sequence[int]) -> list[Setting]:
+def settings(engines: Sequence[str], threads: Sequence[int]) -> list[DecoderSetting]:
     """Every one of them with every other and every instruction set."""
-    return [Setting(e, t, i) for e in engines for t in threads for i in INSTRUCTIONS]
+    return [DecoderSetting(e, t, i) for e in engines for t in threads for i in INSTRUCTIONS]
 
 
 def compare(
     model: str,
     packets: Sequence[bytes],
-    chosen: Sequence[Setting],
-    progress: Callable[[Sequence[Setting]], Iterable[Setting]] = iter,
+    chosen: Sequence[DecoderSetting],
+    progress: Callable[[Sequence[DecoderSetting]], Iterable[DecoderSetting]] = iter,
 ) -> list[Decoding]:
     """Decode packets by each setting.
 
@@ -83,7 +83,7 @@ def compare(
     return found
 
 
-def _decode(model: str, packets: Sequence[bytes], setting: Setting) -> dict:
+def _decode(model: str, packets: Sequence[bytes], setting: DecoderSetting) -> dict:
     threads = str(setting.threads)
     environment = os.environ | INSTRUCTIONS[setting.instructions] | {"OMP_NUM_THREADS": threads}
     job = {"model": model, "engine": setting.engine, "packets": [base64.b64encode(p).decode() for p in packets]}
