@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WARM = 5  # results before the first fault
+ON_THE_WAY = 3  # results at most of pairs that were encoded before
 SHARED = Path("/dev/shm")
 
 
@@ -80,8 +81,8 @@ def measure(
             progress(f"kill -9 of the {name}")
             nodes[name].popen.kill()
             nodes[name].popen.wait()
-            # A new decoder counts from nought; a new encoder's pairs come on top.
-            before = -math.inf if name == "decoder" else results()
+            # A new decoder counts from nought; a new encoder's pairs come on top of those that were on their way.
+            before = -math.inf if name == "decoder" else results() + ON_THE_WAY
             watched.statuses.pop("decoder", None)
             nodes[name] = start(name, parameters[name])
             least = max(before, 0)

@@ -108,9 +108,9 @@ def _boxes() -> list[bytes]:
 
 @cache
 def _prior() -> IntegerPrior:
-    from sicm_ros.model.folder import read_model
+    from sicm_ros.model.folder import open_model
 
-    return read_model(MODEL).prior
+    return open_model(MODEL).prior
 
 
 def _payloads() -> list[bytes]:

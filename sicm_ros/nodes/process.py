@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -25,7 +26,7 @@ stop = threading.Event()  # set by the first signal; whatever waits for long loo
 served = threading.Event()  # set before DDS begins: from then on there is something to close
 TOOLS = ("load", "monitor", "recorder")  # nodes that measure the others
 DESCRIBE = "--describe"  # of replay_node: says what a recording holds, and ends
-REPEAT = 5.0  # seconds before the log hears of another callback that failed
+SAID, REPEAT = 10, 5.0  # callbacks that failed, of which the log hears in so many seconds: a flood says nothing more
 TURN = 0.1  # seconds at most between two looks at it
 
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
@@ -85,7 +86,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     remove_leftovers()
     node: Any = None
     executor: Any = None
-    status, said = None, -REPEAT
+    status, said = None, deque[float](maxlen=SAID)
     refusals: tuple[type[Exception], ...] = (SicmError, *_refusals())
     try:
         _refuse_other_arguments(args)
@@ -105,8 +106,9 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
             except Exception as error:
                 if isinstance(error, SicmError) and getattr(node, "ends_at_errors", False):
                     raise
-                if time.monotonic() - said > REPEAT:
-                    said = time.monotonic()
+                now = time.monotonic()
+                if len(said) < SAID or now - said[0] > REPEAT:
+                    said.append(now)
                     node.get_logger().error(printable(f"a callback failed: {error!r}, at {_place(error)}"))
             status = getattr(node, "finished", None)
     except (ExternalShutdownException, KeyboardInterrupt):
