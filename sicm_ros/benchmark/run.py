@@ -20,6 +20,7 @@ from sicm_ros.benchmark.settings import OURS, Setting, model_of, settings
 from sicm_ros.benchmark.store import TIMES, frames_of, groups_of, names_of, read_point
 from sicm_ros.benchmark.workers import limit_threads, sharing
 from sicm_ros.errors import InputError, SicmError
+from sicm_ros.files import write_bytes, write_text
 
 CHUNK = 8  # groups of frames in one job: enough to load models seldom, few enough to share out
 
@@ -47,8 +48,7 @@ def prepare(config: BenchmarkConfig, out: Path, data: dict[str, Path], workers: 
         filled[name] = replace(dataset, path=path.resolve(), rendered=None)
         store.guard(out / name, names_of(filled[name]), filled[name])
     config = replace(config, datasets=filled)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "run.yaml").write_text(yaml.safe_dump(config.tree(), sort_keys=False))
+    write_text(out / "run.yaml", yaml.safe_dump(config.tree(), sort_keys=False))
     return config
 
 
@@ -201,7 +201,7 @@ def code(job: CodingJob) -> int:
         streams, found = accuracy.through(coder, group, [model_of(d) for d in missing], made)
         if made is None:
             for path, data in zip(files, streams, strict=True):
-                store.write(path, data)
+                write_bytes(path, data)
         for detector, of_frames in zip(missing, found, strict=True):
             paths = store.found_files(folder, setting, detector, names)
             for frame, path, detections in zip(group, paths, of_frames, strict=True):
@@ -220,7 +220,7 @@ def judge(job: JudgingJob) -> int:
     key = job.setting.key(job.detector)
     point = accuracy.judge(frames, sizes, folder / key, job.setting.quality, job.replicates, progress=False)
     tree = {"frames": len(frames), "of": store.digest(job.names), "replicates": job.replicates, **asdict(point)}
-    store.write(folder / f"{key}.json", json.dumps(tree).encode())
+    write_text(folder / f"{key}.json", json.dumps(tree))
     return 1
 
 
@@ -244,4 +244,4 @@ def time_codecs(config: BenchmarkConfig, out: Path, threads: int | None = None) 
         progress=lambda rounds: tqdm(rounds, "timing", unit="pair"),
         memory_of=config.model,
     )
-    store.write(out / TIMES, json.dumps(times, indent=1).encode())
+    write_text(out / TIMES, json.dumps(times, indent=1))

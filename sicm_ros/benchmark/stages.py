@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
 from sicm_ros.bitstream import CALIBRATION_BYTES, HEADER_BYTES
 from sicm_ros.bitstream.box_packet import pack_boxes
 from sicm_ros.geometry import LIKELY, StereoPair
@@ -110,10 +112,10 @@ def table(columns: list[Stages]) -> Table:
         for stage in ("", *stages):
             cells = [c.milliseconds.get((side, stage)) for c in columns]
             words = ["" if ms is None else f"{ms:.1f} ms" for ms in cells]
-            shown.add_row(f"  {stage}" if stage else f"[bold]{side}[/bold]", *words)
+            shown.add_row(f"  {stage}" if stage else Text(side, "bold"), *words)
         shown.add_section()
     for part in ("", *(p for p in columns[0].bytes if p)):
         cells = [c.bytes.get(part) for c in columns]
         words = ["" if size is None else f"{size:,.0f} B" for size in cells]
-        shown.add_row(f"  {part}" if part else "[bold]packet[/bold]", *words)
+        shown.add_row(f"  {part}" if part else Text("packet", "bold"), *words)
     return shown

@@ -12,6 +12,7 @@ from string import Template
 from typing import Any
 
 from sicm_ros.demo.summary import JPEG_QUALITY, RATE, Run
+from sicm_ros.files import write_text
 
 STAGE_NAMES = {
     "decode_images": "images from messages",
@@ -26,7 +27,7 @@ STAGE_NAMES = {
 def write_report(run: Run, path: Path) -> None:
     """Writes the report of a run."""
     page = Template(resources.files("sicm_ros.demo").joinpath("report.html").read_text())
-    path.write_text(page.substitute(_parts(run)))
+    write_text(path, page.substitute(_parts(run)))
 
 
 def _parts(run: Run) -> dict[str, str]:

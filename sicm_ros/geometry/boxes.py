@@ -74,6 +74,13 @@ class Detections:
         """Return those whose score is at least `score`."""
         return self.take(np.asarray(self.scores) >= score)
 
+    def finite(self) -> Detections:
+        """Those whose place and size are numbers: a calibration that is absurd gives others."""
+        numbers = np.concatenate(
+            [np.asarray(getattr(self, n)).reshape(len(self), -1) for n in ("location", "dimensions", "rotation_y")], 1
+        )
+        return self.take(np.isfinite(numbers).all(1))
+
     def take(self, chosen: np.ndarray) -> Detections:
         """Return those that a mask (N,) or an array of indices chooses, in its order."""
         return Detections(**{field.name: np.asarray(getattr(self, field.name))[chosen] for field in fields(self)})

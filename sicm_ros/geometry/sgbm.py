@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from sicm_ros.errors import InputError
+from sicm_ros.geometry.drawing import write_image
 
 BLOCK = 5  # pixels; a side of the matched window
 PNG_SCALE = 256  # KITTI's disparity PNGs: uint16, disparity * 256, 0 where there is none
@@ -79,6 +80,4 @@ def _agreeing(ours: np.ndarray, theirs: np.ndarray, side: int, tolerance: float)
 def write_disparity(path: Path, disparity: np.ndarray) -> None:
     """Write float (H, W) pixels as KITTI's 16-bit PNG: disparity * 256, 0 where there is none."""
     values = np.rint(disparity * PNG_SCALE).clip(0, 65535).astype(np.uint16)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), values):
-        raise InputError(f"{path}: cannot be written; is the disk full?")
+    write_image(path, values)

@@ -10,6 +10,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+from sicm_ros.errors import printable
 from sicm_ros.nodes.tally import Tally
 
 REPEAT = 5.0  # seconds before the log says the same again
@@ -45,6 +46,7 @@ class Health:
         now: Callable[[], float],
     ) -> None:
         self.tally = Tally(*counters)
+        self.usual_delay = math.nan  # seconds, of the newest message that went its way
         self.problem = ""
         self.inputs: dict[str, Any] = {}
         self.facts: Callable[[], dict[str, str]] = dict
@@ -90,10 +92,16 @@ class Health:
     def refuse(self, cause: str, text: str) -> None:
         """Count a drop and say why, at most once in REPEAT seconds per cause."""
         self.tally.drop(cause)
+        if self.may_say(cause):
+            self._node.get_logger().error(printable(f"dropped ({cause}): {text}"))
+
+    def may_say(self, what: str) -> bool:
+        """Whether the log may hear of this: once in REPEAT seconds, however often a neighbour gives cause to it."""
         now = self._steady()
-        if now - self._said.get(cause, -math.inf) >= REPEAT:
-            self._said[cause] = now
-            self._node.get_logger().error(f"dropped ({cause}): {text}")
+        if now - self._said.get(what, -math.inf) < REPEAT:
+            return False
+        self._said[what] = now
+        return True
 
     def listen_for_silence(self, timeout: float) -> None:
         """Say once which inputs have been silent for `timeout` seconds, and which topics there are.
@@ -147,7 +155,7 @@ class Health:
         if fell_silent:
             level, text = DiagnosticStatus.ERROR, f"nothing more on {', '.join(sorted(fell_silent))}"
         if self.problem:
-            level, text = DiagnosticStatus.ERROR, self.problem
+            level, text = DiagnosticStatus.ERROR, printable(self.problem)
         self._drops_before = drops
         values = (
             self.tally.report()

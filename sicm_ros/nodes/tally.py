@@ -12,6 +12,7 @@ from statistics import median
 
 RECENT = 200  # times of a stage that median and 95th percentile are taken over
 WINDOW = 5.0  # seconds over which rates are taken
+MOST = 2000  # messages at most: a clock that stands still would never let one go
 
 
 class Tally:
@@ -28,7 +29,7 @@ class Tally:
         self._stages: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
         self._bytes = 0
         self._messages = 0
-        self._recent: deque[tuple[float, float, int, float]] = deque()
+        self._recent: deque[tuple[float, float, int, float]] = deque(maxlen=MOST)
 
     def count(self, name: str, number: int = 1) -> None:
         with self._lock:

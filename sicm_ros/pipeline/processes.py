@@ -22,7 +22,12 @@ import yaml
 from sicm_ros.errors import DependencyError, SicmError
 from sicm_ros.pipeline.domain import own_domain
 
-START = "import sys; from sicm_ros.nodes.process import start; sys.exit(start({node!r}))"
+# A node outlives nobody: whatever ends us, the kernel tells it (Linux; PR_SET_PDEATHSIG is 1).
+START = (
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM)\n"
+    "os.getppid() == {parent} or sys.exit(1)\n"
+    "from sicm_ros.nodes.process import start; sys.exit(start({node!r}))"
+)
 GRACE = 3.0  # seconds for a node to end by itself
 READY = 300.0  # seconds that loading and warming up a model may take at most
 
@@ -131,7 +136,7 @@ def processes(logs: Path) -> Iterator[Callable[..., Process]]:
         def start(node: str, parameters: dict, *remappings: str) -> Process:
             settings = logs / f"{node}.yaml"
             settings.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
-            command = [sys.executable, "-c", START.format(node=node), "--ros-args", *remappings]
+            command = [sys.executable, "-c", START.format(node=node, parent=os.getpid()), "--ros-args", *remappings]
             command += ["--params-file", str(settings)]
             log = logs / f"{node}.log"
             with log.open("w") as stream:

@@ -16,7 +16,9 @@ import cv2
 import numpy as np
 
 from sicm_ros.errors import InputError, SicmError
+from sicm_ros.files import write_text
 from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.drawing import write_image
 from sicm_ros.synth.scene import CAMERA_HEIGHT, KITTI, Frame, any_scene
 
 FOLDERS = ("image_2", "image_3", "calib", "label_2", "disparity")
@@ -92,15 +94,12 @@ def write_frame(frame: Frame, folder: Path, name: str, jpeg: int | None) -> None
         (".png", [cv2.IMWRITE_PNG_COMPRESSION, 3]) if jpeg is None else (".jpg", [cv2.IMWRITE_JPEG_QUALITY, jpeg])
     )
     for where, image in (("image_2", frame.left), ("image_3", frame.right)):
-        _write(folder / where / (name + suffix), cv2.imencode(suffix, image[..., ::-1], options)[1])
+        write_image(folder / where / (name + suffix), image[..., ::-1], options)
     disparity = np.rint(np.clip(frame.disparity * 256, 0, 65535)).astype(np.uint16)
-    _write(folder / "disparity" / f"{name}.png", cv2.imencode(".png", disparity, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
-    (folder / "calib" / f"{name}.txt").write_text(calibration_text(frame.calibration))
-    (folder / "label_2" / f"{name}.txt").write_text("".join(label.line() + "\n" for label in frame.labels))
-
-
-def _write(path: Path, data: np.ndarray) -> None:
-    path.write_bytes(data.tobytes())
+    write_image(folder / "disparity" / f"{name}.png", disparity, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    write_text(folder / "calib" / f"{name}.txt", calibration_text(frame.calibration))
+    # Last, and whole: where it is, the frame is.
+    write_text(folder / "label_2" / f"{name}.txt", "".join(label.line() + "\n" for label in frame.labels))
 
 
 _renderer = None
@@ -140,15 +139,12 @@ def generate(recipe: WorldRecipe, folder: Path, workers: int = 1) -> Iterator[in
     The files are the same whatever `workers` is.
 
     Raises:
-        InputError: the folder can't be written.
+        OSError: the folder can't be written.
         DependencyError: panda3d or OpenGL is missing.
         SicmError: rendering processes die again and again.
     """
-    try:
-        for name in FOLDERS:
-            (folder / name).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: can't be written ({error.strerror})") from None
+    for name in FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
     tasks = [(recipe, folder, number) for number in range(recipe.scenes())]
     if workers <= 1:
         _polite("1")

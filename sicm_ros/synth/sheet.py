@@ -11,6 +11,7 @@ import numpy as np
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import EDGES, corners, project
+from sicm_ros.geometry.drawing import write_image
 
 COLOURS = {  # RGB
     "Car": (60, 220, 60),
@@ -38,7 +39,7 @@ def contact_sheet(folder: Path, out: Path, rows: int = 8) -> Path:
         raise InputError(f"{folder}/label_2: no frames; run sicm data render --out {folder} first")
     chosen = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, rows).round().astype(int))]
     sheet = np.concatenate([_row(folder, name) for name in chosen])
-    cv2.imwrite(str(out), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    write_image(out, sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     return out
 
 

@@ -6,7 +6,6 @@ pickle.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -15,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sicm_ros.errors import ModelError
+from sicm_ros.files import replacing
 
 
 def save(
@@ -27,9 +27,8 @@ def save(
         for name, value in state.items():
             tensors[f"optimiser/{index}/{name}"] = torch.as_tensor(value)
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    part = path.with_suffix(".part")
-    save_file(tensors, part, metadata={"state": json.dumps({"step": step, "best": best})})
-    os.replace(part, path)
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={"state": json.dumps({"step": step, "best": best})})
 
 
 def restore(path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sicm_ros.errors import InputError, SicmError, VerificationError
+from sicm_ros.files import Lines, explain, write_text
 from sicm_ros.model.folder import Network, licence_of, load_weights, network_of, save_model
 from sicm_ros.network import MVSFCNet
 from sicm_ros.network.runtime import keep_memory
@@ -98,10 +99,11 @@ def train(config: TrainConfig) -> Path:
         if log is not None:
             progress.update()
             log.write(step, losses, progress)
-            if step % config.checkpoint_every == 0 or step == config.steps:
-                checkpoint.save(latest, step, network, average, optimiser, best)
             if config.validation and (step % config.validate_every == 0 or step == config.steps):
                 best = _validate(average, config, step, best, log)
+            # After the validation: what is stopped in the midst of one goes on before it.
+            if step % config.checkpoint_every == 0 or step == config.steps:
+                checkpoint.save(latest, step, network, average, optimiser, best)
     progress.close()
     return _save(average, config, "model", config.steps) if rank == 0 else config.out / "model"
 
@@ -362,20 +364,36 @@ def _validate(average: MVSFCNet, config: TrainConfig, step: int, best: float, lo
     return best
 
 
+def _until(path: Path, step: int) -> Path:
+    """Leaves the lines of a log that lead to a step: those after it are written again by what goes on from there."""
+    if path.is_file():
+        kept = []
+        for line in path.read_text().splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # cut off by a kill
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+        write_text(path, "".join(kept))
+    return path
+
+
 class _Log:
     """Losses to TensorBoard where it is installed, to log.jsonl always, and to the progress bar."""
 
     EVERY = 20
 
     def __init__(self, out: Path, step: int) -> None:
-        self._file = open(out / "log.jsonl", "a", buffering=1)  # noqa: SIM115
+        self._file = Lines(_until(out / "log.jsonl", step))
         self._smooth: dict[str, float] = {}
         self._start = (time.time(), step)
         self._board: Any = None
-        with contextlib.suppress(ImportError):
+        try:
             from torch.utils.tensorboard import SummaryWriter
 
             self._board = SummaryWriter(str(out / "tensorboard"))
+        except ImportError:
+            self._board = None
+        except OSError as error:
+            self._give_up_curves(error)
 
     def write(self, step: int, losses: dict[str, float], progress: tqdm) -> None:
         for name, value in losses.items():
@@ -386,16 +404,24 @@ class _Log:
         self._file.write(json.dumps({"step": step, "time": round(time.time() - self._start[0], 1), **rounded}) + "\n")
         shown = ("total", "heat", "depth", "distil", "psnr", "bpp")
         progress.set_postfix({k: f"{self._smooth[k]:.3g}" for k in shown if k in self._smooth}, refresh=False)
-        if self._board:
-            for name, value in losses.items():
-                self._board.add_scalar(f"train/{name}", value, step)
+        self._draw("train", losses, step)
 
     def validation(self, step: int, figures: dict[str, float]) -> None:
         self._file.write(json.dumps({"step": step, "validation": figures}) + "\n")
         tqdm.write(f"step {step}: " + ", ".join(f"{k} {v:.2f}" for k, v in figures.items()))
-        if self._board:
-            for name, value in figures.items():
-                self._board.add_scalar(f"validation/{name}", value, step)
+        self._draw("validation", figures, step)
+
+    def _draw(self, part: str, values: dict[str, float], step: int) -> None:
+        try:
+            for name, value in values.items() if self._board else ():
+                self._board.add_scalar(f"{part}/{name}", value, step)
+        except OSError as error:
+            self._give_up_curves(error)
+
+    def _give_up_curves(self, error: OSError) -> None:
+        """A training doesn't end for want of a picture of it."""
+        self._board = None
+        tqdm.write(f"no TensorBoard curves from here on: {explain(error)}")
 
 
 def _join_processes(config: TrainConfig) -> tuple[int, int]:

@@ -8,6 +8,7 @@ Three layouts are read: COCO (`annotations/instances_*.json` beside its pictures
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,8 @@ import numpy as np
 from tqdm import tqdm
 
 from sicm_ros.errors import InputError
+from sicm_ros.files import write_text
+from sicm_ros.geometry.drawing import write_image
 from sicm_ros.kitti.writing import new_folder
 from sicm_ros.synth.compose.standee import bled
 
@@ -65,15 +68,14 @@ def write_cutouts(source: str | Path, output: str | Path, images: str | Path | N
             for kind, mask in chosen(picture.instances, least):
                 counts[kind] += 1
                 file = f"{kind}/{picture.name}_{counts[kind]}.png"
-                (unfinished / kind).mkdir(parents=True, exist_ok=True)
                 cutout = cut(picture.image, mask)
-                cv2.imwrite(str(unfinished / file), cutout[..., [2, 1, 0, 3]])
+                write_image(unfinished / file, cutout[..., [2, 1, 0, 3]])
                 rows.append((file, picture.name, int(np.ptp(np.nonzero(mask)[0])) + 1, "unknown"))
         if not counts:
             raise InputError(f"{source}: no whole person or cyclist at least {least} pixels height found")
-        with (unfinished / "index.csv").open("w", newline="") as index:
-            writer = csv.writer(index)
-            writer.writerows([("file", "source", "height", "view"), *rows])
+        table = io.StringIO(newline="")
+        csv.writer(table).writerows([("file", "source", "height", "view"), *rows])
+        write_text(unfinished / "index.csv", table.getvalue())
     return dict(counts)
 
 
