@@ -34,10 +34,12 @@ BELOW: dict[str, set[str]] = {
     "baseline": {"errors", "config", "geometry", "entropy", "network", "model"},
     "pipeline": {"errors", "files", "bags"},
     "synth": {"errors", "files", "geometry", "kitti"},
-    "nodes": {"errors", "files", "config", "geometry", "bitstream", "tracking", "bags", "link", "model", "pipeline", "msg"},
+    "nodes": {
+        "errors", "files", "config", "geometry", "bitstream", "tracking", "bags", "link", "model", "pipeline", "msg",
+    },
     "benchmark": {
-        "errors", "files", "config", "extensions", "geometry", "entropy", "bitstream", "bags", "kitti", "tracking", "network",
-        "engines", "model", "baseline", "pipeline", "synth",
+        "errors", "files", "config", "extensions", "geometry", "entropy", "bitstream", "bags", "kitti", "tracking",
+        "network", "engines", "model", "baseline", "pipeline", "synth",
     },
     "training": {
         "errors", "files", "config", "geometry", "entropy", "kitti", "network", "model", "baseline", "benchmark",
