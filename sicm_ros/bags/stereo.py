@@ -136,7 +136,7 @@ class StereoSource(ABC):
         if not good:
             raise problem or InputError(f"{self.path}: {self._unpaired()}")
 
-    def _serialised(self, start: float) -> Iterator[tuple[BagMessage, BagMessage, ros.Boxes | None]]:
+    def _serialised(self, start: float) -> Iterator[tuple[tuple, tuple, ros.Boxes | None]]:
         """Left and right image of each pair, each behind its camera_info, and the labels."""
         infos: dict[str, Any] = {}
         labels: dict[int, ros.Boxes] = {}
@@ -175,12 +175,13 @@ class StereoSource(ABC):
         )
 
     def _read(self, left: tuple, right: tuple, labels: ros.Boxes | None) -> RecordedPair:
-        """A pair as arrays. Raises InputError where a image or the calibration is no good."""
+        """A pair as arrays. Raises InputError where an image or the calibration is no good."""
         decode = rgb_from_compressed if self.compressed else rgb_from_image
-        images = []
-        for (message, _), topic in zip((left, right), self.named):
-            images.append(decode(ros.deserialize(message.data, message.type), topic))
-        sizes = [(image.shape[1], image.shape[0]) for image in images]
+        first, second = (
+            decode(ros.deserialize(message.data, message.type), topic)
+            for (message, _), topic in zip((left, right), self.named)
+        )
+        sizes = [(image.shape[1], image.shape[0]) for image in (first, second)]
         if sizes[0] != sizes[1]:
             raise InputError(
                 f"{self.named[0]} is {sizes[0][0]} x {sizes[0][1]} pixels, {self.named[1]} {sizes[1][0]} x "
@@ -199,7 +200,7 @@ class StereoSource(ABC):
             remark=self.remark,
         )
         stamps = [stamp_in(message.data) for message, _ in (left, right)]
-        return RecordedPair(*images, calibration, stamps[0], labels, stamps[1])
+        return RecordedPair(first, second, calibration, stamps[0], labels, stamps[1])
 
     @property
     def named(self) -> tuple[str, str]:
@@ -420,7 +421,7 @@ class BagSource(StereoSource):
             yield from self._renamed(message, names, infos, stamps)
 
     def _described(self, message: BagMessage, infos: dict[str, deque[BagMessage]]) -> bool:
-        """Whether all is there that is to come before a message; a image's own camera_info may be behind it."""
+        """Whether all is there that is to come before a message; an image's own camera_info may be behind it."""
         if self._rig is not None or message.topic not in self.named:
             return True
         index = self.named.index(message.topic)
@@ -432,7 +433,7 @@ class BagSource(StereoSource):
     def _renamed(
         self, message: BagMessage, names: dict[str, str], infos: dict[str, deque[BagMessage]], stamps: Stamps
     ) -> Iterator[BagMessage]:
-        """A message under our name; a image behind a camera_info of its own stamp."""
+        """A message under our name; an image behind a camera_info of its own stamp."""
         if message.topic not in self.named:
             yield replace(message, topic=names[message.topic])
             return
