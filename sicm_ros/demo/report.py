@@ -16,6 +16,7 @@ from sicm_ros.demo.summary import JPEG_QUALITY, RATE, Run
 STAGE_NAMES = {
     "decode_images": "images from messages",
     "encode": "features and bitstream",
+    "track": "tracking",
     "publish": "publish",
     "since_arrival": "total, from arrival to publication",
     "decode": "bitstream to detections",
