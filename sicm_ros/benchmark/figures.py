@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from sicm_ros.errors import DependencyError
@@ -27,6 +28,7 @@ from sicm_ros.benchmark.curves import kbit_per_s, size_of
 from sicm_ros.benchmark.delay import WAYS, DelayFigures
 from sicm_ros.benchmark.results import METRICS, DatasetResults
 from sicm_ros.benchmark.settings import ABLATION, OURS
+from sicm_ros.files import replacing
 
 # Okabe and Ito's colours; dashes say how the views are coded: apart, two-view, video.
 _COLOURS = {"ours": "#D55E00", "vvc": "#0072B2", "x265": "#009E73", "svtav1": "#56B4E9", "avif": "#CC79A7"}
@@ -117,6 +119,12 @@ def _count_along(axis: Axes | SecondaryAxis) -> None:
         FuncFormatter(lambda value, _: f"{value:,.0f}" if value < 1e4 else f"{value / 1e3:g}k")
     )
     axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def save(figure: Figure, path: Path, dpi: int = 110) -> None:
+    """Write a figure as a file in the format of its suffix."""
+    with replacing(path) as part:
+        figure.savefig(part, dpi=dpi)
 
 
 def svg(figure: Figure) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from sicm_ros.bags import RecordedPair, StereoSource
     from sicm_ros.model import Model
@@ -33,8 +34,26 @@ def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
 def add_layout(parser: argparse.ArgumentParser) -> None:
     """--preset, --left, --right: which pictures of a bag are the pair; and how they are to be taken."""
     add_preset(parser)
-    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag with another layout")
-    parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag with another layout")
+    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag of another layout")
+    parser.add_argument(
+        "--right",
+        default="",
+        metavar="TOPIC",
+        help="right one, where it doesn't follow from --left; the same where its images hold both views",
+    )
+    parser.add_argument(
+        "--rectify",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="rectify a bag's images; auto does where camera_info describes a distortion, unless the topics' names say "
+        "that they are rectified (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--calibration-file",
+        default="",
+        metavar="FILE",
+        help="calibration of both cameras in place of camera_info: of Kalibr, EuRoC, OpenCV or ROS",
+    )
     parser.add_argument(
         "--pair-tolerance",
         type=number(0, 1),
@@ -59,7 +78,9 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
 def add_preset(parser: argparse.ArgumentParser) -> None:
     """--preset, the layout of a bag."""
     parser.add_argument(
-        "--preset", default="auto", help="layout of the bag, see `sicm data presets` (default: %(default)s)"
+        "--preset",
+        default="auto",
+        help="layout of the bag, see `sicm data presets`, or a .yaml file (default: %(default)s)",
     )
 
 
@@ -140,13 +161,13 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         "--number-type",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="number type of the network (default: %(default)s)",
+        help="number type of the network; bfloat16 by torch only (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",
-        choices=("torch", "openvino", "auto"),
-        default="torch",
-        help="engine of the network; openvino computes in float32 (default: %(default)s)",
+        choices=("auto", "openvino", "onnxruntime", "torch"),
+        default="auto",
+        help="engine of the network (default: %(default)s)",
     )
 
 
@@ -198,7 +219,7 @@ def _number(text: str, kind: type, expected: str) -> Any:
 
 
 def limit_threads(threads: int | None) -> int:
-    """Tell PyTorch and OpenCV how many threads to use; return the number, all cores for None."""
+    """Tell engines and OpenCV how many threads to use; return the number, all cores for None."""
     from sicm_ros.benchmark import workers
 
     threads = threads or os.cpu_count() or 1
@@ -226,7 +247,29 @@ def open_drive(args: argparse.Namespace, drive: Path) -> StereoSource:
         pair_tolerance=args.pair_tolerance,
         assume_rectified=args.assume_rectified,
         baseline=args.baseline,
+        rectify=args.rectify,
+        calibration_file=args.calibration_file,
     )
+
+
+def rows_of(source: StereoSource, pair: RecordedPair) -> str:
+    """Return in words whether a drive is rectified, how well, by its first pair, and what to expect of its camera."""
+    from sicm_ros.bags.stereo import BagSource
+    from sicm_ros.geometry import ModelView
+    from sicm_ros.geometry.rectification import EpipolarCheck
+
+    here = isinstance(source, BagSource) and source.rectifies
+    told = "rectified here" if here else "rectified before"
+    check = EpipolarCheck()
+    while not check.done:
+        check.add(pair)
+    if check.error is None:
+        told += "; too few features to tell how well"
+    else:
+        complaint = check.error.complaint(here)
+        told += f"; {complaint or f'points lie {check.error.pixels:.2f} pixels from their row in the other image'}"
+    expectation = ModelView.fit(pair.calibration, 864, 192).expectation  # which the model's size hardly changes
+    return told + (f"; {expectation}" if expectation else "")
 
 
 def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:
@@ -244,9 +287,24 @@ def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:
     return pairs
 
 
+FILES = ("json", "sheet", "picture", "bits", "kitti")  # options that name a file to write
+
+
+def check_places(args: argparse.Namespace) -> None:
+    """Say before anything is computed that what a command writes can't be written. Raises OSError."""
+    from sicm_ros.files import check_place
+
+    for name in FILES:
+        place = getattr(args, name, None)
+        if isinstance(place, str | Path) and str(place) not in ("", "-", "/dev/stdout"):
+            check_place(place, folder=False)
+    if isinstance(getattr(args, "out", None), Path):
+        check_place(args.out)
+
+
 def write_json(path: str | None, tree: object) -> None:
     """Write figures where --json says: to a file, to standard output for '-', nowhere for None."""
-    from sicm_ros.errors import InputError
+    from sicm_ros.files import write_text
 
     if path is None:
         return
@@ -254,15 +312,21 @@ def write_json(path: str | None, tree: object) -> None:
     if path == "-":
         sys.stdout.write(text)
         return
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(text)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a writable file") from None
+    write_text(path, text)
 
 
 def console(width: int = 160) -> Console:
-    """Return where tables go: as wide as the terminal, or so wide into a file or pipe, which has no edge to wrap at."""
+    """Return where tables go: as wide as the terminal, or so wide into a file or pipe, which has no edge to wrap at.
+
+    Texts are shown as they are: none is read as markup, and no control character reaches the terminal.
+    """
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else width)
+    from sicm_ros.errors import printable
+
+    class PlainConsole(Console):
+        def render_str(self, text: str, **how: Any) -> Text:
+            lines = text.split("\n")
+            return super().render_str("\n".join(printable(line, 100_000) for line in lines), **how | {"markup": False})
+
+    return PlainConsole(width=None if sys.stdout.isatty() else width, markup=False, emoji=False)

@@ -12,6 +12,7 @@ from string import Template
 from typing import Any
 
 from sicm_ros.demo.summary import JPEG_QUALITY, RATE, Run
+from sicm_ros.files import write_text
 
 STAGE_NAMES = {
     "decode_images": "images from messages",
@@ -27,7 +28,7 @@ STAGE_NAMES = {
 def write_report(run: Run, path: Path) -> None:
     """Writes the report of a run."""
     page = Template(resources.files("sicm_ros.demo").joinpath("report.html").read_text())
-    path.write_text(page.substitute(_parts(run)))
+    write_text(path, page.substitute(_parts(run)))
 
 
 def _parts(run: Run) -> dict[str, str]:
@@ -40,7 +41,9 @@ def _parts(run: Run) -> dict[str, str]:
     warning = f'<p class="bad">{lost} of {run.played} pairs were lost: {escape(causes)}.</p>' if lost else ""
     warning += "".join(f'<p class="bad">{escape(note)}.</p>' for note in run.notes)
     computed = ", ".join(
-        f"{node} by {by['engine']} in {by['number_type']}" for node, by in run.computed.items() if "engine" in by
+        f"{node} by {by['engine']} ({by.get('provider', '')}) in {by['number_type']}, {by['threads']} threads"
+        for node, by in run.computed.items()
+        if "engine" in by
     )
     computed = f" Engines: {computed}." if computed else ""
     pace = "Each pair waited for the answer to the previous one." if run.paced else "Pairs were sent at their own pace."

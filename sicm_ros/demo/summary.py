@@ -23,7 +23,7 @@ JPEG_QUALITY = 90  # of the pictures that the stream is compared with
 REPORT_JPEG = 82  # of the pictures in the report
 FRAME_WIDTH = 960  # pixels of a picture in the report
 LINK_FACTS = ("profile", "seed", "received", "published", "damaged", "duplicates", "reordered")  # of its diagnostics
-COMPUTES = ("engine", "number_type", "device", "threads")  # of the diagnostics of encoder and decoder
+COMPUTES = ("engine", "provider", "number_type", "device", "threads")  # of the diagnostics of encoder and decoder
 TRAIL_PAIRS = 20  # pairs that a trail in the report goes back
 MAX_FRAMES = 120  # pictures in the report; longer drives show every second, third ... pair
 

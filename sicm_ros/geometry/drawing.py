@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from sicm_ros.errors import InputError
+from sicm_ros.files import write_bytes
 from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.geometry.boxes import EDGES, NEAR, corners, project
 
@@ -159,13 +160,27 @@ def read_picture(path: str | Path) -> np.ndarray:
 
 
 def write_picture(path: str | Path, picture: np.ndarray) -> None:
-    """Writes uint8 (height, width, 3), RGB, in the format of the path's suffix."""
+    """Write uint8 (height, width, 3), RGB, in the format of the path's suffix."""
+    write_image(path, picture[..., ::-1])
+
+
+def write_image(path: str | Path, values: np.ndarray, options: Sequence[int] = ()) -> None:
+    """Write what OpenCV writes (BGR, BGRA, grey; 8 or 16 bits) in the format of the path's suffix.
+
+    Args:
+        options: OpenCV's, such as IMWRITE_PNG_COMPRESSION and its value.
+
+    Raises:
+        InputError: OpenCV knows no such format.
+        OSError: the file can't be written; names it.
+    """
     try:
-        written = cv2.imwrite(str(path), picture[..., ::-1])
+        done, data = cv2.imencode(Path(path).suffix, np.ascontiguousarray(values), list(options))
     except cv2.error:
-        written = False
-    if not written:
-        raise InputError(f"{path}: can't be written; expected an existing folder and a suffix such as .png or .jpg")
+        done = False
+    if not done:
+        raise InputError(f"{path}: no format that can be written; expected a suffix such as .png or .jpg")
+    write_bytes(path, data.data)
 
 
 def heat_map(values: np.ndarray, most: float | None = None) -> np.ndarray:
@@ -188,8 +203,11 @@ def window_overlay(picture: np.ndarray, values: np.ndarray, view: ModelView, mos
     height, width = picture.shape[:2]
     scale = height / view.resized_height
     top, bottom = (round(row * scale) for row in (view.top, view.top + view.calibration.height))
-    colours = cv2.resize(heat_map(values, most), (width, max(bottom - top, 1)), interpolation=cv2.INTER_NEAREST)
+    scale = width / view.resized_width
+    left, right = (round(column * scale) for column in (view.left, view.left + view.calibration.width))
+    size = max(right - left, 1), max(bottom - top, 1)
+    colours = cv2.resize(heat_map(values, most), size, interpolation=cv2.INTER_NEAREST)
     first, last = max(top, 0), min(bottom, height)
-    window = colours[first - top : last - top]
+    window = colours[first - top : last - top, -left : width - left]
     drawn[first:last] = np.clip(drawn[first:last].astype(np.int32) + window * 2 // 3, 0, 255)
     return drawn

@@ -109,17 +109,6 @@ class Parameter:
         return self.accept(value)
 
 
-def _engine(default: str) -> Parameter:
-    return Parameter(
-        "engine",
-        default,
-        "what runs the network: torch; openvino (CPU only, takes seconds to start); or auto: openvino if it is "
-        "installed and agrees with torch, else torch",
-        choices=("auto", "torch", "openvino"),
-        until_configured=True,
-    )
-
-
 MODEL = (
     Parameter(
         "model",
@@ -127,11 +116,19 @@ MODEL = (
         "name of a model that ships with sicm_ros, or folder of another one",
         until_configured=True,
     ),
+    Parameter(
+        "engine",
+        "auto",
+        "what runs the network: openvino, onnxruntime, torch, or auto, the first of them that is installed and agrees "
+        "with torch in float32",
+        choices=("auto", "openvino", "onnxruntime", "torch"),
+        until_configured=True,
+    ),
     Parameter("device", "cpu", "where the network runs", choices=("cpu", "cuda"), until_configured=True),
     Parameter(
         "threads",
         0,
-        "CPU threads of the network; 0 leaves the choice to torch",
+        "CPU threads of the network; 0 takes all cores",
         "threads",
         0,
         256,
@@ -157,9 +154,24 @@ MODEL = (
     ),
 )
 
+RECTIFICATION = (
+    Parameter(
+        "rectify",
+        "auto",
+        "rectify the images by camera_info or calibration_file; auto does where they describe a distortion, unless the "
+        "images' topics say that they are rectified (image_rect_color)",
+        choices=("auto", "always", "never"),
+    ),
+    Parameter(
+        "calibration_file",
+        "",
+        "calibration of both cameras instead of camera_info: Kalibr's camchain.yaml, EuRoC's folder, ROS' left.yaml "
+        "(with right.yaml beside it), OpenCV's intrinsics.yml (with extrinsics.yml)",
+    ),
+)
+
 ENCODER = (
     *MODEL,
-    _engine("auto"),
     Parameter("quality", 0.5, "from fewest bytes (0) to best features (1)", "", 0.0, 1.0, fixed=False),
     Parameter(
         "mode",
@@ -202,6 +214,13 @@ ENCODER = (
         fixed=False,
     ),
     Parameter("compressed", False, "subscribe to CompressedImage on <image topic>/compressed instead of Image"),
+    Parameter(
+        "transport",
+        "raw",
+        "what the images come in: Image; CompressedImage (JPEG, PNG, H.264, H.265), as with compressed: true; "
+        "FFMPEGPacket on <image topic>/ffmpeg; CompressedVideo on <image topic>/foxglove",
+        choices=("raw", "compressed", "ffmpeg", "foxglove"),
+    ),
     Parameter("reliable_images", False, "request reliable images, which replayed bags offer and camera drivers do not"),
     Parameter(
         "pair_tolerance",
@@ -211,10 +230,11 @@ ENCODER = (
         0.0,
         1.0,
     ),
+    *RECTIFICATION,
     Parameter(
         "assume_rectified",
         False,
-        "the images are rectified although camera_info contains distortion (image_proc's outputs, KITTI bags)",
+        "the images are rectified although camera_info contains distortion (KITTI bags); short for rectify: never",
     ),
     Parameter(
         "baseline",
@@ -253,7 +273,6 @@ ENCODER = (
 
 DECODER = (
     *MODEL,
-    _engine("torch"),
     Parameter(
         "vehicles",
         [""],
@@ -340,9 +359,13 @@ LINK = (
 
 REPLAY = (
     Parameter("path", "", "bag (.mcap, .db3, .bag or a folder) or KITTI folder (raw drive, object set, odometry)"),
-    Parameter("preset", "auto", "layout of the bag's topics, see docs/bags.md; auto recognises it"),
+    Parameter("preset", "auto", "layout of the bag's topics, see docs/cameras.md, or a .yaml file; auto recognises it"),
     Parameter("left_topic", "", "left image topic of a bag with another layout; empty for the preset's"),
-    Parameter("right_topic", "", "right image topic of a bag with another layout; empty for the preset's"),
+    Parameter(
+        "right_topic",
+        "",
+        "right image topic, if it does not follow from left_topic; the same topic if its images hold both views",
+    ),
     Parameter(
         "pair_tolerance",
         0.03,
@@ -351,6 +374,7 @@ REPLAY = (
         0.0,
         1.0,
     ),
+    *RECTIFICATION,
     Parameter("assume_rectified", False, "the images are rectified although camera_info contains distortion"),
     Parameter("baseline", 0.0, "distance between the cameras; 0 takes it from camera_info", "m", 0.0, 100.0),
     Parameter("rate", 1.0, "speed relative to the recording", "", 0.01, 100.0, fixed=False),

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray, LabelInfo, VisionInfo
 from visualization_msgs.msg import MarkerArray
 
-from sicm_ros.bitstream import FINGERPRINT_BYTES, VERSION, box_packet, unpack
-from sicm_ros.errors import BitstreamError, CalibrationError, InputError
+from sicm_ros.bitstream import FINGERPRINT_BYTES, VERSION, box_packet, identity, unpack
+from sicm_ros.errors import BitstreamError, InputError, printable
 from sicm_ros.geometry import Detections, StereoCalibration
 from sicm_ros.geometry.pose import FramePose
 from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, DetectionSource, LinkFeedback
@@ -26,10 +25,12 @@ from sicm_ros.nodes import messages, qos
 from sicm_ros.nodes.frames import FrameError, Frames, StaticFrames
 from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.managed import ManagedNode
+from sicm_ros.nodes.receiving import subscribe
 from sicm_ros.nodes.sequence import Sequence
 from sicm_ros.nodes.tracking import FARTHEST, SPEECH, Followed, Follower, tracked_objects
 
 COUNTERS = ("received", "lost", "decoded", "boxes", "published", "detections", "tracks")
+LONGEST_NAME = 256  # characters of a frame's name
 _SAID = {
     "repeated": "it was here before; the link repeats messages, or two encoders send on one topic",
     "late": "newer ones were here before; the link reorders messages, or two encoders send on one topic",
@@ -159,12 +160,13 @@ class Vehicle:
     def subscribe(self) -> None:
         options: dict[str, Any] = {"qos_overriding_options": qos.overridable()}
         # Most packets carry their calibration themselves: its silence is no trouble.
-        self._description = self._node.create_subscription(
-            CodecDescription, self._topic("codec_description"), self._on_description, qos.latched(), **options
+        described, features = CodecDescription, CompressedStereoFeatures
+        topic, refuse = self._node.resolve_topic_name(self._topic("codec_description")), self.health.refuse
+        self._description = subscribe(
+            self._node, described, topic, self._on_description, qos.latched(), refuse, **options
         )
-        features = self._node.create_subscription(
-            CompressedStereoFeatures, self._features_topic, self._on_features, qos.features_received(), **options
-        )
+        topic, profile = self._features_topic, qos.features_received()
+        features = subscribe(self._node, features, topic, self._on_features, profile, self._unread, **options)
         self.health.listen({self._features_topic: features})
         self._announce()
 
@@ -179,20 +181,24 @@ class Vehicle:
         self._vision_info.publish(messages.vision_info(model.name, model.fingerprint, labels, header))
         self._label_info.publish(messages.label_info(model.describe()["classes"], least, header))
 
-    def _on_description(self, message: CodecDescription) -> None:
+    def _on_description(self, message: CodecDescription, size: int = 0) -> None:
         log, own = self._node.get_logger(), self._node.model
         fingerprint = bytes(message.model_fingerprint)
         if fingerprint != own.fingerprint:
             self.health.problem = self._mismatch(message.model, fingerprint)
-            log.error(self.health.problem)
+            if self.health.may_say("mismatch"):
+                log.error(printable(self.health.problem))
             return
         self._sequence.described()
         try:
+            _check_names(message.header.frame_id, message.optical_frame, message.base_frame)
             values = {field.name: getattr(message, field.name) for field in fields(StereoCalibration)}
-            self.calibration = StereoCalibration(**values)
-        except CalibrationError as error:
-            log.error(f"codec_description: {error}; it is not used")
+            calibration = StereoCalibration(**values)
+            identity(calibration)  # what packets can't name, no packet was made with
+        except InputError as error:
+            self.health.refuse("description", f"codec_description: {error}; it is not used")
             return
+        self.calibration = calibration
         self._mount = self._mount_of(message)
         if self._broadcast is not None:
             if self._mount is None:
@@ -200,10 +206,9 @@ class Vehicle:
             else:
                 mount = self._mount
                 self._broadcast.put(self._prefix + mount.base, self._prefix + mount.optical, mount.pose)
-        log.info(
-            f"the encoder uses model {message.model} on {message.width} x {message.height} pixels, "
-            f"baseline {message.baseline:.3f} m, frame {message.header.frame_id or '(none)'}"
-        )
+        if self.health.may_say("description"):
+            said = f"the encoder uses model {message.model} on {message.width} x {message.height} pixels, "
+            log.info(printable(f"{said}baseline {message.baseline:.3f} m, frame {message.header.frame_id or '(none)'}"))
 
     def _mount_of(self, message: CodecDescription) -> Mount | None:
         """Where the camera is; None where the vehicle doesn't know, or says what can't be."""
@@ -231,11 +236,16 @@ class Vehicle:
             f"({own.fingerprint.hex()}): give both the same `model`"
         )
 
-    def _on_features(self, message: CompressedStereoFeatures) -> None:
+    def _unread(self, cause: str, text: str) -> None:
+        """Counts a feature message that was not even unpacked."""
+        self.health.tally.count("received")
+        self.health.refuse(cause, text)
+
+    def _on_features(self, message: CompressedStereoFeatures, size: int) -> None:
         health = self.health
         health.heard(self._features_topic)
         health.tally.count("received")
-        size, stamp = len(serialize_message(message)), _seconds(message.header.stamp)
+        stamp = _seconds(message.header.stamp)
         delay = health.message(size, stamp)
         second = self._second
         second.received, second.bytes = second.received + 1, second.bytes + size
@@ -263,6 +273,11 @@ class Vehicle:
             refuse("wrong_model", self._mismatch("", fingerprint))
             return None
         version = {kinds.FEATURES: VERSION, kinds.BOXES: box_packet.VERSION}.get(message.content)
+        try:
+            _check_names(message.header.frame_id)
+        except InputError as error:
+            refuse("malformed", str(error))
+            return None
         if version is None:
             refuse("content", f"a payload of kind {message.content}; this decoder reads features and boxes: update it")
             return None
@@ -319,6 +334,11 @@ class Vehicle:
             self.health.refuse("old", f"a result is {age:.0f} ms old, more than max_age_ms {most:g}")
             return True
         return False
+
+    def overslept(self, job: Job) -> bool:
+        """Whether a job is left over from before the process stood still; counts it where it is."""
+        delay = self._node.now() - _seconds(job.message.header.stamp)
+        return self._node.overslept(self.health, job.arrived, delay)
 
     def place(self, job: Job) -> Placement | None:
         """Where the results of a job are published; None where nobody knows: it is counted, and said."""
@@ -435,6 +455,13 @@ def _later(stamp: Any, seconds: float) -> Any:
     """A stamp, some seconds later."""
     nanoseconds = stamp.sec * 10**9 + stamp.nanosec + round(seconds * 1e9)
     return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+
+def _check_names(*names: str) -> None:
+    """Raises InputError if a frame has a name that no frame has: it would come back with every result."""
+    for name in names:
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise InputError(f"frame '{printable(name, 60)}'; expected a name of at most {LONGEST_NAME} characters")
 
 
 def _seconds(stamp: Any) -> float:

@@ -15,4 +15,7 @@ COMMANDS = {
     "soak": "sicm_ros.cli.bench.soak",
     "fleet": "sicm_ros.cli.bench.fleet",
     "tracks": "sicm_ros.cli.bench.tracks",
+    "faults": "sicm_ros.cli.bench.faults",
+    "fuzz": "sicm_ros.cli.bench.fuzz",
+    "symbols": "sicm_ros.cli.bench.symbols",
 }
