@@ -29,7 +29,7 @@ def predict(
     step[:3, 3:] = seconds * np.eye(3)
     span = abs(seconds)
     block = np.array([[span**3 / 3, span * seconds / 2], [span * seconds / 2, span]])
-    added = np.asarray(noise)[:, None, None] * np.kron(block, np.diag([1.0, 0.0, 1.0]))
+    added: np.ndarray = np.asarray(noise)[:, None, None] * np.kron(block, np.diag([1.0, 0.0, 1.0]))
     added[:, 1, 1] += NODDING * span
     return means @ step.T, step @ covariances @ step.T + added
 
