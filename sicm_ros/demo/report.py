@@ -17,6 +17,7 @@ from sicm_ros.files import write_text
 STAGE_NAMES = {
     "decode_images": "images from messages",
     "encode": "features and bitstream",
+    "track": "tracking",
     "publish": "publish",
     "since_arrival": "total, from arrival to publication",
     "decode": "bitstream to detections",

@@ -309,25 +309,25 @@ DECODER = (
     Parameter(
         "tracking",
         True,
-        "follow objects from pair to pair: `tracks`, and the ids in `detections`",
+        "follow objects from pair to pair: publishes `tracks`, and gives `detections` lasting ids",
     ),
     Parameter(
         "rescore",
         False,
-        "what continues an object is likelier, what stands alone less so: the scores of `detections` heed the past",
+        "raise the scores of detections that continue a track, lower those of others",
         fixed=False,
     ),
     Parameter(
         "extrapolate",
         True,
-        "tracks are where objects are when they are published, stamped so; false leaves them at the picture's time",
+        "move tracks to the time of publication and stamp them with it; false keeps the image's time",
         fixed=False,
     ),
     Parameter(
         "odometry_frame",
         "",
-        "frame that stands still, such as odom, in which /tf has the camera, so that velocities are over ground; named "
-        "as target_frame; empty: they are relative to the camera",
+        "frame that stands still, such as odom, named as in target_frame: with the camera's pose in it on /tf, "
+        "velocities are over ground; empty: relative to the camera",
     ),
     Parameter(
         "target_frame",
