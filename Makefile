@@ -121,8 +121,8 @@ $(WS)/built_for_tests: $(wildcard without_ros/autoware_perception_msgs/*/* witho
 	@touch $@
 
 $(DONE)/test: pyproject.toml without_ros/constraints.txt | $(DONE)/python
-	$(SAY) "What only the tests need: PyTorch, among others"
-	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,onnxruntime]' pytest-xdist coverage
+	$(SAY) "What only the tests need, PyTorch among it"
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,onnxruntime,video]' pytest-xdist coverage
 	@touch $@
 
 $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python

@@ -1,6 +1,8 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Both sides on one machine, with a bag or a KITTI folder to feed them."""
 
+from typing import Any
+
 from launch import Action, LaunchDescription
 
 from sicm_ros.errors import InputError
@@ -31,15 +33,16 @@ def start(request: Request) -> list[Action]:
     link = request["link"] is not None or request.is_given("link_params")
     arriving = "link/features" if link else "features"
 
-    images: dict[str, bool] = {}
+    images: dict[str, Any] = {}
     time = {} if request["use_sim_time"] is None else {"use_sim_time": request["use_sim_time"]}
     if path:
-        images["compressed"] = is_compressed(path, replay["preset"], replay["left_topic"], replay["right_topic"])
+        images["compressed"] = is_compressed(path, replay)
         if request["compressed"] not in (None, images["compressed"]):
             raise InputError(
                 f"the images of {path} are {'' if images['compressed'] else 'not '}compressed; leave out compressed:="
             )
         images["reliable_images"] = True  # as the replay offers them, so that none is lost on the way
+        images |= {"rectify": "never", "calibration_file": "", "transport": "raw"}  # the replay has seen to it
         time = time or {"use_sim_time": replay["clock"]}
 
     topics = {LEFT: request["left"], RIGHT: request["right"]}
@@ -76,7 +79,8 @@ def generate_launch_description() -> LaunchDescription:
             Argument("right", "Right image topic of a live camera; its camera_info is the topic's sibling.", RIGHT),
             *of_nodes(both, "model", "engine", "device", "quality", "mode", "target_kbit_s", "adaptive"),
             *of_nodes(("decoder", "encoder"), "min_score"),
-            *of_nodes(both, "compressed", "assume_rectified", "disparity_offset"),
+            *of_nodes(("encoder",), "compressed", "transport", "disparity_offset"),
+            *of_nodes(("encoder", "replay"), "rectify", "calibration_file", "assume_rectified"),
             *of_nodes(both, "base_frame", "optical_pose", "target_frame"),
             Argument(
                 "link",

@@ -297,9 +297,11 @@ def test_image_procs_own_output_is_taken_as_rectified(tmp_path, caplog):
     assert pairs[0].calibration == RIG
     assert "rectified by its name" in caplog.text
     raw = record(tmp_path / "raw.mcap", rows(3), infos, topics=("/left/image_raw", "/right/image_raw"))
-    with pytest.raises(CalibrationError, match="--assume-rectified"):
-        read(raw)
-    assert read(raw, assume_rectified=True)[0][0].calibration == RIG
+    rectified, plain = read(raw)[0][0], read(raw, assume_rectified=True)[0][0]
+    assert rectified.calibration == plain.calibration == RIG
+    assert (plain.left == pairs[0].left).all()
+    with open_stereo(raw) as source:
+        assert source.rectifies
 
 
 # -- containers -------------------------------------------------------------------------------------------------------

@@ -228,7 +228,7 @@ def test_the_uncompressed_network_and_batches_are_the_same_too(graphs_model, flo
 @pytest.mark.parametrize("side", ["vehicle", "server"])
 def test_an_engine_that_is_wrong_here_is_refused(graphs_model, float32, pair, wrong, side, caplog):
     wrong(side)
-    with pytest.raises(VerificationError, match=r"engine openvino \(CPU\) in float32 on cpu .* take another engine"):
+    with pytest.raises(VerificationError, match=r"engine openvino \(CPU\) in float32 on cpu .* use another engine"):
         sicm_ros.load(graphs_model, engine="openvino")
     with caplog.at_level(logging.WARNING, "sicm_ros"):
         model = sicm_ros.load(graphs_model, engine="auto")
@@ -249,7 +249,7 @@ def test_an_engine_that_cannot_compile_here_is_refused(graphs_model, monkeypatch
         raise RuntimeError("Exception from plugin.cpp:54:\nobject is not initialized\n\n")
 
     monkeypatch.setattr(openvino.Core, "compile_model", compile_model)
-    with pytest.raises(VerificationError, match=r"can't compile .* \(object is not initialized\); take another engine"):
+    with pytest.raises(VerificationError, match=r"cannot compile .* \(object is not initialized\); use another engine"):
         sicm_ros.load(graphs_model, engine="openvino")
     assert sicm_ros.load(graphs_model, engine="auto").engine != "openvino"
     assert set(asked) == {"f32"}

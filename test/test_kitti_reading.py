@@ -445,3 +445,41 @@ def test_real_labels_project_onto_their_boxes():
         shares += list(shared / (areas[0] + areas[1] - shared))
     assert len(shares) > 80
     assert np.median(shares) > 0.9
+
+
+def test_a_byte_order_mark_costs_no_object(tmp_path):
+    """Some editors begin a text file with one; the first object of each file would be of the class '\\ufeffCar'."""
+    root = objects(tmp_path / "drive", ["000000"])
+    for name in ("label_2/000000.txt", "calib/000000.txt"):
+        path = root / name
+        path.write_text(path.read_text(), "utf-8-sig")
+    (frame,) = KittiObjects(root)
+    plain = objects(tmp_path / "plain", ["000000"])
+    assert frame.labels.names.tolist() == next(iter(KittiObjects(plain))).labels.names.tolist()
+    assert (
+        read_labels(root / "label_2/000000.txt").names.tolist()
+        == read_labels(plain / "label_2/000000.txt").names.tolist()
+    )
+    assert frame.calibration == next(iter(KittiObjects(plain))).calibration
+
+
+def test_what_macos_leaves_beside_files_is_passed_over(tmp_path):
+    root = objects(tmp_path / "drive", ["000000", "000001"])
+    for folder in ("image_2", "image_3", "calib", "label_2"):
+        for path in list((root / folder).iterdir()):
+            path.with_name("._" + path.name).write_bytes(b"\0\5\x16\7")
+    assert len(KittiObjects(root)) == 2
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted(p for p in root.rglob("*") if p.is_file()):
+            archive.write(path, f"training/{path.relative_to(root)}")
+            archive.writestr(f"__MACOSX/training/{path.relative_to(root)}", b"\0\5\x16\7")
+    assert len(open_kitti(packed)) == 2
+
+
+def test_an_unrectified_drive_beside_the_rectified_one_is_passed_over(tmp_path):
+    import shutil
+
+    drive = raw_drive(tmp_path)
+    shutil.copytree(drive, drive.with_name(drive.name.replace("_sync", "_extract")))
+    assert len(KittiRaw(tmp_path)) == 3

@@ -26,6 +26,7 @@ BELOW: dict[str, set[str]] = {
     "link": {"errors"},
     "bitstream": {"errors", "geometry"},
     "kitti": {"errors", "files", "extensions", "geometry"},
+    "tracking": {"errors", "config", "geometry"},
     "bags": {"errors", "files", "extensions", "geometry", "kitti"},
     "network": {"errors", "config", "extensions", "geometry", "entropy"},
     "engines": {"errors", "config", "geometry", "entropy", "network"},
@@ -33,10 +34,12 @@ BELOW: dict[str, set[str]] = {
     "baseline": {"errors", "config", "geometry", "entropy", "network", "model"},
     "pipeline": {"errors", "files", "bags"},
     "synth": {"errors", "files", "geometry", "kitti"},
-    "nodes": {"errors", "files", "config", "geometry", "bitstream", "bags", "link", "model", "pipeline", "msg"},
+    "nodes": {
+        "errors", "files", "config", "geometry", "bitstream", "tracking", "bags", "link", "model", "pipeline", "msg",
+    },
     "benchmark": {
-        "errors", "files", "config", "extensions", "geometry", "entropy", "bitstream", "bags", "kitti", "network",
-        "engines", "model", "baseline", "pipeline", "synth",
+        "errors", "files", "config", "extensions", "geometry", "entropy", "bitstream", "bags", "kitti", "tracking",
+        "network", "engines", "model", "baseline", "pipeline", "synth",
     },
     "training": {
         "errors", "files", "config", "geometry", "entropy", "kitti", "network", "model", "baseline", "benchmark",

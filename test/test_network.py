@@ -488,17 +488,20 @@ def test_suppression_keeps_the_better_of_two_overlapping_boxes_and_parked_neighb
     assert kept.tolist() == [1, 2]
 
 
-@given(st.integers(300, 2000), st.integers(200, 1500), st.floats(0.2, 0.9))
-@settings(max_examples=30, deadline=None)
-def test_view_keeps_size_and_projects_as_the_camera_does(width, height, horizon):
-    source = StereoCalibration(0.6 * width, 0.6 * width, width / 2, horizon * height, 0.4, width, height)
+@given(st.integers(300, 2000), st.integers(200, 1500), st.floats(0.2, 0.9), st.floats(0.3, 4.0))
+@settings(max_examples=60, deadline=None)
+def test_view_keeps_size_and_projects_as_the_camera_does(width, height, horizon, focal):
+    source = StereoCalibration(focal * width, focal * width, width / 2, horizon * height, 0.4, width, height)
     view = ModelView.fit(source, 864, 192)
     picture = np.zeros((height, width, 3), np.uint8)
     assert view.apply(picture).shape == (192, 864, 3)
     point = np.array([1.0, 0.2, 12.0])
     u = view.calibration.fx * point[0] / point[2] + view.calibration.cx
     u_source = source.fx * point[0] / point[2] + source.cx
-    assert u == pytest.approx((u_source + 0.5) * 864 / width - 0.5, abs=1e-6)
+    assert u == pytest.approx((u_source + 0.5) * view.resized_width / width - 0.5 - view.left, abs=1e-6)
+    assert view.calibration.fx <= 0.6001 * 864  # nothing looks larger than it does in KITTI
+    again = ModelView.fit(view.calibration, 864, 192)
+    assert (again.calibration, again.left, again.top) == (view.calibration, 0, 0)
     v = view.calibration.fy * point[1] / point[2] + view.calibration.cy
     v_source = source.fy * point[1] / point[2] + source.cy
     assert v == pytest.approx((v_source + 0.5) * view.resized_height / height - 0.5 - view.top, abs=1e-6)

@@ -268,9 +268,9 @@ class Bridge:
         match message.encoding:
             case "rgb8":
                 raise AttributeError("_ARRAY_API not found")
-            case "yuv422":
+            case "nv24":
                 return np.full((message.height, message.width, 3), 7, np.uint8)
-            case "bayer_rggb16":
+            case "yuv444":
                 raise RuntimeError("unknown\nconversion")
         return np.zeros((message.height, message.width, 3), np.uint8)
 
@@ -286,12 +286,10 @@ def test_a_cv_bridge_that_does_worse_is_not_used(monkeypatch: pytest.MonkeyPatch
             expected = sent if encoding == "rgb8" else sent[..., ::-1]
             np.testing.assert_array_equal(images.rgb(message, "left"), expected)
         assert images.picture(sent, HEADER) == images.own_picture(sent, HEADER)
-        message.encoding = "yuv422"  # only cv_bridge knows it
+        message.encoding = "nv24"  # only cv_bridge knows it
         assert (images.rgb(message, "left") == 7).all()
-        message.encoding = "bayer_rggb16"
-        with pytest.raises(
-            images.ImageError, match="left: encoding 'bayer_rggb16' is not supported: unknown conversion"
-        ):
+        message.encoding = "yuv444"
+        with pytest.raises(images.ImageError, match="left: encoding 'yuv444' is not supported: unknown conversion"):
             images.rgb(message, "left")
     finally:
         images.through_bridge.cache_clear()

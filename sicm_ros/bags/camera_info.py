@@ -77,7 +77,7 @@ def stereo_calibration(
     if (left.width, left.height) != (right.width, right.height):
         raise CalibrationError(
             f"{topics[0]} says {left.width} x {left.height}, {topics[1]} {right.width} x {right.height} pixels: "
-            "both images of a rectified pair have one size; rectify with stereo_image_proc"
+            "both images of a rectified pair must have the same size; rectify with stereo_image_proc"
         )
     a, b = (_camera(info, topic, size, remark) for info, topic in infos)
     if not assume_rectified:

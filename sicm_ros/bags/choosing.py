@@ -6,13 +6,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sicm_ros.bags.bag import Topic
-from sicm_ros.bags.presets import IMAGES, PRESETS, Preset
+from sicm_ros.bags.presets import IMAGES, PRESETS, Preset, bare, places, read_preset
 from sicm_ros.errors import InputError
+from sicm_ros.geometry.rectification import says_rectified
 
 # Names of the left and of the right camera, by which one topic's partner is found.
-COUNTERPARTS = (("left", "right"), ("infra1", "infra2"), ("cam0", "cam1"), ("camera0", "camera1"), ("cam_0", "cam_1"))
+COUNTERPARTS = (
+    *(("left", "right"), ("infra1", "infra2"), ("cam0", "cam1"), ("camera0", "camera1"), ("cam_0", "cam_1")),
+    *(("camera_0", "camera_1"), ("image_02", "image_03"), ("ir1", "ir2")),
+)
 _KIND = re.compile(r"_(raw|rect|gray|grey|color|colour)(?=/|_|$)")  # what a camera's folder says of its images
 LISTED = 12  # topics that an error names
 
@@ -39,33 +44,31 @@ def choose(preset: str, topics: Mapping[str, Topic], path: object, left: str = "
     """Return the pair of a bag.
 
     Args:
-        preset: a name of PRESETS, or `auto`: the first one whose pictures are there, else a pair of topics whose names
-            differ as COUNTERPARTS do.
+        preset: a name of PRESETS, a .yaml file, or `auto`: one whose pictures are there, rectified ones before others;
+            else a pair of topics whose names differ as COUNTERPARTS do.
         topics: of the bag, name to Topic.
         path: the bag's, for errors.
-        left, right: image topics that overrule the preset's.
+        left, right: image topics that overrule the preset's; the right one follows from the left one's name, if empty.
 
     Raises:
         InputError: an unknown preset, a topic that isn't there (and those that are), one camera alone, several
             candidates (with the arguments that take each).
     """
     images = image_topics(topics)
-    if preset != "auto" and preset not in PRESETS:
-        raise InputError(f"no preset {preset!r}; expected auto, {', '.join(PRESETS)}")
-    if bool(left) != bool(right):
-        raise InputError(f"{path}: one topic of the pair was given ({left or right}); give both, left and right")
+    known = _find(preset)
     pairs = candidates(images)
-    if left:
-        chosen = PRESETS["stereo"] if preset == "auto" else PRESETS[preset]
-        chosen, why = replace(chosen, left=left, right=right), "as you asked"
-    elif preset == "auto":
-        known = [p for p in PRESETS.values() if _bare(p.left) in images and _bare(p.right) in images]
-        chosen, why = (known[0], f"preset {known[0].name}") if known else _guess(pairs, images, path, topics)
+    if left or right:
+        chosen, why = _named(known, left, right, images, path, topics), "as you asked"
+    elif known is not None:
+        found = list(places(known, images)) or [known]
+        if len(found) > 1:
+            raise _several([(one.left, one.right) for one in found], path)
+        chosen, why = found[0], f"preset {known.name}, as you asked"
     else:
-        chosen, why = PRESETS[preset], f"preset {preset}, as you asked"
+        chosen, why = _search(pairs, images, path, topics)
     sides, notes = [], []
     for side, name in (("left", chosen.left), ("right", chosen.right)):
-        recorded = images.get(_bare(name.removesuffix("/compressed")))
+        recorded = images.get(_plain(name))
         if not recorded:
             raise InputError(f"{path}: no images of the {side} camera on {name}; {listed(topics)}")
         taken = name if left and name in recorded else _fullest(recorded, topics)
@@ -78,34 +81,56 @@ def choose(preset: str, topics: Mapping[str, Topic], path: object, left: str = "
     return Choice(chosen, sides[0], sides[1], why, tuple(pair for pair in others if pair != (sides[0], sides[1])))
 
 
+def _find(preset: str) -> Preset | None:
+    """The preset of a name or a file; None for `auto`."""
+    if preset == "auto":
+        return None
+    if Path(preset).suffix in (".yaml", ".yml"):
+        return read_preset(Path(preset))
+    if preset not in PRESETS:
+        raise InputError(f"no preset {preset!r}; expected auto, {', '.join(PRESETS)}, or a .yaml file")
+    return PRESETS[preset]
+
+
 def image_topics(topics: Mapping[str, Topic]) -> dict[str, list[str]]:
-    """Image topics of a bag by the name of their raw form, no slash before it: `a/image` has `/a/image/compressed`."""
+    """Image topics of a bag by the name of their raw form: `/a/image` has `/a/image/compressed`."""
     found: dict[str, list[str]] = {}
     for name, topic in topics.items():
         if topic.type in IMAGES and topic.count:
-            found.setdefault(name.removesuffix("/compressed").lstrip("/"), []).append(name)
+            found.setdefault(_plain(name), []).append(name)
     return found
+
+
+def _plain(topic: str) -> str:
+    """A topic's name with its slash and without its transport."""
+    return "/" + bare(topic).lstrip("/")
+
+
+def partner(topic: str, images: Iterable[str], back: bool = False) -> str:
+    """Return the right camera's topic of a left one, by its name, if it is there; else nothing. `back`: the left one's.
+
+    The last place in the name first: /left_stereo_camera/left/image belongs to /left_stereo_camera/right/image.
+    """
+    for counterparts in COUNTERPARTS:
+        old, new = counterparts[::-1] if back else counterparts
+        spots = [match.start() for match in re.finditer(rf"{old}(?![0-9])", topic)]
+        changed = [topic[:spot] + new + topic[spot + len(old) :] for spot in reversed(spots)]
+        for other in (*changed, topic.replace(old, new)):
+            if other != topic and other in images:
+                return other
+    return ""
 
 
 def candidates(images: Iterable[str]) -> list[tuple[str, str]]:
     """Return the pairs of names, of those given, that differ as left and right do."""
-    names = sorted(images)
-    found = []
-    for first, second in COUNTERPARTS:
-        for name in names:
-            partner = re.sub(rf"(?<![a-z]){first}(?![a-z0-9])", second, name)
-            if partner == name or partner not in names:
-                partner = name.replace(first, second)
-            if partner != name and partner in names and (name, partner) not in found:
-                found.append((name, partner))
-    return found
+    return [(name, other) for name in sorted(images) if (other := partner(name, images))]
 
 
 def listed(topics: Mapping[str, Topic]) -> str:
-    """The bag's topics in words, for errors: image topics and camera_infos first."""
+    """The bag's topics in words, for errors: image topics first."""
     if not topics:
         return "the bag holds no topics"
-    order = sorted(topics, key=lambda name: (not ({"Image", "CompressedImage"} & {topics[name].type[16:]}), name))
+    order = sorted(topics, key=lambda name: (topics[name].type not in IMAGES, name))
     more = f" and {len(order) - LISTED} more" if len(order) > LISTED else ""
     return "it holds " + ", ".join(f"{n} ({topics[n].type}, {topics[n].count})" for n in order[:LISTED]) + more
 
@@ -120,6 +145,11 @@ def _fullest(recorded: list[str], topics: Mapping[str, Topic]) -> str:
     return max(recorded, key=lambda name: (topics[name].count, -len(name)))
 
 
+def _several(pairs: Iterable[tuple[str, str]], path: object) -> InputError:
+    offers = "; ".join(arguments(left, right) for left, right in pairs)
+    return InputError(f"{path}: several stereo pairs; choose one (parameters left_topic, right_topic): {offers}")
+
+
 def _best_of_one_camera(pairs: list[tuple[str, str]]) -> tuple[str, str] | None:
     """Of several pairs that one camera publishes (raw, rectified, grey) the one to take; None where cameras differ."""
     cameras = {_KIND.sub("", left.rpartition("/")[0]) for left, _ in pairs}
@@ -127,37 +157,64 @@ def _best_of_one_camera(pairs: list[tuple[str, str]]) -> tuple[str, str] | None:
         return None
 
     def merit(pair: tuple[str, str]) -> tuple[bool, bool]:
-        words = set(re.split(r"[/_]", pair[0]))
-        return bool(words & {"rect", "rectified"}), not words & {"gray", "grey", "mono"}
+        return says_rectified(pair[0]), not set(re.split(r"[/_]", pair[0])) & {"gray", "grey", "mono"}
 
     first, second, *_ = sorted(pairs, key=merit, reverse=True)
     return first if merit(first) > merit(second) else None
 
 
-def _bare(topic: str) -> str:
-    return topic.lstrip("/")
+def _named(
+    known: Preset | None,
+    left: str,
+    right: str,
+    images: Mapping[str, list[str]],
+    path: object,
+    topics: Mapping[str, Topic],
+) -> Preset:
+    """The preset with topics that were given, one of which may follow from the other."""
+    both = left or partner(_plain(right), images, back=True), right or partner(_plain(left), images)
+    if not all(both):
+        raise InputError(
+            f"{path}: one topic of the pair was given ({left or right}), and the other one does not follow from its "
+            f"name; give both, left and right; {listed(topics)}"
+        )
+    return replace(known or PRESETS["stereo"], left=both[0], right=both[1])
 
 
-def _guess(
+def _search(
     pairs: list[tuple[str, str]], images: Mapping[str, list[str]], path: object, topics: Mapping[str, Topic]
 ) -> tuple[Preset, str]:
+    """The pair that nobody has named."""
+    found = [one for preset in PRESETS.values() if preset.left != preset.right for one in places(preset, images)]
+    if found:
+        # Of the pictures of one camera the rectified ones, and where presets name several, those of the narrower one.
+        rectified = [one for one in found if says_rectified(one.left)] or found
+        cameras = {one.left.rpartition("/")[0]: one for one in sorted(rectified, key=_narrowness)}
+        if len(cameras) > 1:
+            raise _several([(one.left, one.right) for one in cameras.values()], path)
+        (chosen,) = cameras.values()
+        return chosen, f"preset {chosen.name}"
     if len(pairs) == 1:
         left, right = pairs[0]
-        return Preset("auto", "found by its names", "/" + left, "/" + right), "the only pair of names"
+        return Preset("auto", "found by its names", left, right), "the only pair of names"
     best = _best_of_one_camera(pairs)
     if best:
         left, right = best
         why = f"the best of the {len(pairs)} pairs of one camera: rectified before raw, colour before grey"
-        return Preset("auto", "found by its names", "/" + left, "/" + right), why
+        return Preset("auto", "found by its names", left, right), why
     if pairs:
-        offers = "; ".join(arguments(f"/{left}", f"/{right}") for left, right in pairs)
-        raise InputError(f"{path}: several stereo pairs; choose one: {offers}")
+        raise _several(pairs, path)
     if not sum(topic.count for topic in topics.values()):
         raise InputError(f"{path}: the bag holds no messages; {listed(topics)}")
     remedy = f"name both by --left and --right; {listed(topics)}"
     lonely = [name for name in images if any(word in name for pair in COUNTERPARTS for word in pair)]
     if lonely and len(images) == 1:
-        raise InputError(f"{path}: images of only one camera (/{lonely[0]}); a stereo pair is needed; {listed(topics)}")
+        raise InputError(f"{path}: images of only one camera ({lonely[0]}); a stereo pair is needed; {listed(topics)}")
     if len(images) > 1:
         raise InputError(f"{path}: no two image topics are a pair by their names; {remedy}")
     raise InputError(f"{path}: no stereo pair of image topics in it; {listed(topics)}")
+
+
+def _narrowness(one: Preset) -> int:
+    named = PRESETS[one.name].left
+    return len(named) - 1000 * named.startswith("*")

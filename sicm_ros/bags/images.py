@@ -17,16 +17,37 @@ LAYOUTS = {
     "bgr8": (3, 1),
     "rgba8": (4, 1),
     "bgra8": (4, 1),
+    "rgb16": (3, 2),
+    "bgr16": (3, 2),
+    "rgba16": (4, 2),
+    "bgra16": (4, 2),
     "mono8": (1, 1),
     "8UC1": (1, 1),
     "8UC3": (3, 1),  # what OpenCV calls it carries no order; OpenCV's own is BGR
     "8UC4": (4, 1),
+    "mono10": (1, 2),  # the names that drivers made up for what ROS knows as mono16 alone
+    "mono12": (1, 2),
     "mono16": (1, 2),
     "16UC1": (1, 2),
     "bayer_rggb8": (1, 1),
     "bayer_bggr8": (1, 1),
     "bayer_gbrg8": (1, 1),
     "bayer_grbg8": (1, 1),
+    "bayer_rggb16": (1, 2),
+    "bayer_bggr16": (1, 2),
+    "bayer_gbrg16": (1, 2),
+    "bayer_grbg16": (1, 2),
+    "uyvy": (2, 1),
+    "yuv422": (2, 1),  # the older name of uyvy
+    "yuyv": (2, 1),
+    "yuv422_yuy2": (2, 1),  # the older name of yuyv
+}
+# A plane of brightness, `step` bytes a row, with colour planes behind it -> OpenCV's conversion.
+PLANES = {
+    "nv12": cv2.COLOR_YUV2RGB_NV12,
+    "nv21": cv2.COLOR_YUV2RGB_NV21,
+    "yuv420": cv2.COLOR_YUV2RGB_I420,
+    "i420": cv2.COLOR_YUV2RGB_I420,
 }
 
 MOST_PIXELS = 1 << 25  # of a compressed picture, 8K: a few bytes may stand for any number
@@ -34,31 +55,57 @@ HEADER = 1 << 16  # bytes in which a picture says how large it is
 
 # ROS names the Bayer pattern by its first two rows, OpenCV by the second row's second and third pixel.
 _TO_RGB = {
-    "bgr8": cv2.COLOR_BGR2RGB,
+    "bgr": cv2.COLOR_BGR2RGB,
     "8UC3": cv2.COLOR_BGR2RGB,
-    "rgba8": cv2.COLOR_RGBA2RGB,
-    "bgra8": cv2.COLOR_BGRA2RGB,
+    "rgba": cv2.COLOR_RGBA2RGB,
+    "bgra": cv2.COLOR_BGRA2RGB,
     "8UC4": cv2.COLOR_BGRA2RGB,
-    "bayer_rggb8": cv2.COLOR_BayerBG2RGB,
-    "bayer_bggr8": cv2.COLOR_BayerRG2RGB,
-    "bayer_gbrg8": cv2.COLOR_BayerGR2RGB,
-    "bayer_grbg8": cv2.COLOR_BayerGB2RGB,
+    "uyvy": cv2.COLOR_YUV2RGB_UYVY,
+    "yuv422": cv2.COLOR_YUV2RGB_UYVY,
+    "yuyv": cv2.COLOR_YUV2RGB_YUYV,
+    "yuv422_yuy2": cv2.COLOR_YUV2RGB_YUYV,
+    "bayer_rggb": cv2.COLOR_BayerBG2RGB,
+    "bayer_bggr": cv2.COLOR_BayerRG2RGB,
+    "bayer_gbrg": cv2.COLOR_BayerGR2RGB,
+    "bayer_grbg": cv2.COLOR_BayerGB2RGB,
 }
+_BITS = (8, 10, 12, 14, 16)  # what sensors have
 
 
-def rgb_from_image(message, topic: str = "image") -> np.ndarray:
+class PixelDepth:
+    """How many bits of 16-bit pixels count, for all the pictures of a rig.
+
+    Sensors of 10 or 12 bits leave the upper ones empty, and no message says so: the brightest pixel so far
+    decides, so that the two views are treated alike and a dark scene after a bright one stays dark.
+    """
+
+    def __init__(self) -> None:
+        self.bits = _BITS[0]
+
+    def eight_bits(self, pixels: np.ndarray) -> np.ndarray:
+        """The eight upper bits, of those that count, of uint16 pixels; uint8."""
+        brightest = int(pixels.max(initial=0))
+        self.bits = max(self.bits, next(bits for bits in _BITS if brightest < 1 << bits))
+        return (pixels >> (self.bits - 8)).astype(np.uint8)
+
+
+def rgb_from_image(message, topic: str = "image", depth: PixelDepth | None = None) -> np.ndarray:
     """A `sensor_msgs/Image` as uint8 (height, width, 3) RGB.
 
-    mono16 keeps its eight upper bits. `topic` is named in errors.
+    Args:
+        message: any object with the message's fields.
+        topic: named in errors.
+        depth: of the rig's pictures so far; of this one alone if None.
 
     Raises:
         InputError: an encoding that isn't read, or fewer bytes than height x step.
     """
     encoding = message.encoding
+    if encoding in PLANES:
+        return _rgb_from_planes(message, topic)
     if encoding not in LAYOUTS:
-        raise InputError(
-            f"{topic}: encoding {encoding!r} is not supported; convert to one of {', '.join(sorted(LAYOUTS))}"
-        )
+        known = ", ".join(sorted({*LAYOUTS, *PLANES}))
+        raise InputError(f"{topic}: encoding {encoding!r} is not supported; convert to one of {known}")
     channels, size = LAYOUTS[encoding]
     height, width = int(message.height), int(message.width)
     step = int(message.step) or width * channels * size
@@ -70,22 +117,58 @@ def rgb_from_image(message, topic: str = "image") -> np.ndarray:
     rows = data[: height * step].reshape(height, step)[:, : width * channels * size]
     if size == 2:
         order = ">u2" if message.is_bigendian else "<u2"
-        pixels = (np.ascontiguousarray(rows).view(order) >> 8).astype(np.uint8)
-    else:
-        pixels = rows.reshape(height, width, channels)
-    if channels == 1 and not encoding.startswith("bayer"):
-        return np.repeat(pixels.reshape(height, width, 1), 3, axis=2)
-    if encoding == "rgb8":
-        return np.ascontiguousarray(pixels)
-    if encoding.startswith("bayer"):
+        rows = (depth or PixelDepth()).eight_bits(np.ascontiguousarray(rows).view(order))
+    if channels == 2 and width % 2:
+        raise InputError(f"{topic}: a {encoding} image has two pixels to a pair of colours, but is {width} pixels wide")
+    return _to_rgb(np.ascontiguousarray(rows.reshape(height, width, channels)), encoding, topic)
+
+
+def _to_rgb(pixels: np.ndarray, encoding: str, topic: str) -> np.ndarray:
+    """uint8 (height, width, channels) of an encoding as (height, width, 3) RGB."""
+    height, width, channels = pixels.shape
+    order = encoding.removesuffix("16" if encoding.endswith("16") else "8")
+    if order == "rgb":
+        return pixels
+    if order.startswith("bayer"):
         if height < 3 or width < 3:
             raise InputError(f"{topic}: a {width} x {height} Bayer image is too small to interpolate colours")
-        return cv2.cvtColor(np.ascontiguousarray(pixels.reshape(height, width)), _TO_RGB[encoding])
-    return cv2.cvtColor(np.ascontiguousarray(pixels), _TO_RGB[encoding])
+        return cv2.cvtColor(pixels[..., 0], _TO_RGB[order])
+    if channels == 1:
+        return np.repeat(pixels, 3, axis=2)
+    return cv2.cvtColor(pixels, _TO_RGB[order])
 
 
-def rgb_from_compressed(message, topic: str = "image") -> np.ndarray:
+def _rgb_from_planes(message, topic: str) -> np.ndarray:
+    """A picture whose colours lie, at a quarter of its resolution, behind its brightness."""
+    height, width, encoding = int(message.height), int(message.width), message.encoding
+    step = int(message.step) or width
+    data = np.frombuffer(message.data, np.uint8)
+    if height < 2 or width < 2 or height % 2 or width % 2 or step < width or len(data) < height * step * 3 // 2:
+        raise InputError(
+            f"{topic}: {len(data)} bytes are not a {width} x {height} {encoding} image with {step} bytes per row"
+        )
+    if encoding in ("yuv420", "i420") and step != width:
+        half = data[: height * step * 3 // 2]
+        planes = (half[: height * step].reshape(height, step)[:, :width].reshape(-1),)
+        planes += tuple(
+            plane.reshape(height // 2, step // 2)[:, : width // 2].reshape(-1)
+            for plane in np.split(half[height * step :], 2)
+        )
+        rows = np.concatenate(planes).reshape(height * 3 // 2, width)
+    else:
+        rows = data[: height * step * 3 // 2].reshape(height * 3 // 2, step)[:, :width]
+    return cv2.cvtColor(np.ascontiguousarray(rows), PLANES[encoding])
+
+
+def rgb_from_compressed(message, topic: str = "image", depth: PixelDepth | None = None) -> np.ndarray:
     """A `sensor_msgs/CompressedImage` (JPEG, PNG, whatever OpenCV decodes) as uint8 (height, width, 3) RGB.
+
+    The format is read as image_transport writes it: "bayer_rggb8; png compressed " holds a mosaic, "compressed rgb8"
+    its channels in that order. A camera that is mounted the wrong way round and says so in EXIF is left as it is: its
+    calibration is of the picture as it was taken.
+
+    Args:
+        message, topic, depth: as for `rgb_from_image`.
 
     Raises:
         InputError: the bytes are no picture.
@@ -95,14 +178,23 @@ def rgb_from_compressed(message, topic: str = "image") -> np.ndarray:
     if width * height > MOST_PIXELS:
         raise InputError(f"{topic}: {len(data)} bytes that announce {width} x {height} pixels; no camera has as many")
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    except cv2.error:  # more pixels than OpenCV takes in any format (sicm_ros/__init__.py)
-        image = None
-    if image is None:
+        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+    except cv2.error:  # more pixels than OpenCV accepts in any format (sicm_ros/__init__.py)
+        pixels = None
+    if pixels is None:
         raise InputError(
             f"{topic}: {len(data)} bytes of format {message.format!r} are not an image that OpenCV can decode"
         )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    if pixels.dtype == np.uint16:
+        pixels = (depth or PixelDepth()).eight_bits(pixels)
+    elif pixels.dtype != np.uint8:
+        raise InputError(f"{topic}: pixels of type {pixels.dtype}; expected 8 or 16 bits")
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    before = message.format.partition(";")[0].strip()
+    if pixels.shape[2] == 1:
+        return _to_rgb(pixels, before if before.startswith("bayer_") and before in LAYOUTS else "mono8", topic)
+    swapped = "compressed rgb" in message.format
+    return _to_rgb(pixels, ("rgb" if swapped else "bgr") + ("a8" if pixels.shape[2] == 4 else "8"), topic)
 
 
 def announced_size(head: bytes) -> tuple[int, int] | None:

@@ -1,14 +1,21 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Where stereo bags in the wild keep their pictures, and what has to be mended in their calibration."""
+"""Where stereo bags in the wild keep their pictures, and what has to be mended in their calibration.
+
+One file in `cameras/` for each camera or recorder; `--preset my.yaml` takes one of your own.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
+import yaml
+
+from sicm_ros.bags.video import FFMPEG_PACKET, FOXGLOVE_VIDEO
+from sicm_ros.errors import InputError
 from sicm_ros.extensions import Registry
 from sicm_ros.geometry import StereoCalibration
-
-DISPARITY_OFFSET = 0.52  # pixels at 1242 of width: KITTI's labels against its pictures (docs/kitti.md)
 
 # KITTI's rectified colour rigs by picture size, from the calibration files of their days; for bags without camera_info.
 KITTI_RIGS = {
@@ -28,8 +35,10 @@ class Preset:
     Attributes:
         name: what the user types.
         about: who writes such bags.
-        left, right: image topics (those with /compressed behind them are found too).
-        camera_info: whether the image topics have their sibling `camera_info`, as in ROS; otherwise the rig is one of
+        left, right: image topics; those with a transport behind them (/compressed, /ffmpeg, /foxglove) are found too.
+            A * at the start stands for any namespace, the same in both. One topic for both: its pictures hold both
+            views, the left one in their left half.
+        camera_info: whether the image topics have their `camera_info`, as in ROS; otherwise the rig is one of
             KITTI_RIGS, by the size of the pictures.
         rectified: the pictures are rectified although camera_info still describes the raw ones (distortion, a rotation,
             projections relative to camera 0): replace it by that of the rectified pair.
@@ -45,46 +54,51 @@ class Preset:
     disparity_offset: float = 0.0
 
 
-def _kitti(name: str, about: str, left: str, right: str, camera_info: bool = True) -> Preset:
-    return Preset(name, about, left, right, camera_info, True, DISPARITY_OFFSET)
+def read_preset(path: Path) -> Preset:
+    """Read a preset from a YAML file: its fields but the name, which is the file's.
+
+    Raises:
+        InputError: it can't be read, or has settings that a preset doesn't.
+    """
+    known = {field.name: field for field in fields(Preset) if field.name != "name"}
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        strangers = set(tree) - set(known)
+        missing = {"left", "right"} - set(tree)
+        wrong = [key for key in set(tree) & set(known) if type(tree[key]).__name__ not in known[key].type]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+        raise InputError(
+            f"{path}: no preset ({' '.join(str(error).split())}); expected left and right topics"
+        ) from None
+    if strangers or missing or wrong:
+        what = ", ".join(sorted([*strangers, *wrong])) or f"no {' and '.join(sorted(missing))}"
+        raise InputError(f"{path}: {what}; a preset has {', '.join(f'{n} ({f.type})' for n, f in known.items())}")
+    return Preset(**{"name": path.stem, "about": "a file of your own", **tree})
 
 
-_SHIPPED = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            "stereo",
-            "ROS stereo (image_pipeline, and `sicm data bag`)",
-            "/left/image_rect_color",
-            "/right/image_rect_color",
-        ),
-        Preset("stereo_raw", "ROS stereo drivers of rectified cameras", "/left/image_raw", "/right/image_raw"),
-        _kitti(
-            "kitti2bag",
-            "tomas789/kitti2bag and its ROS 2 forks, raw drives",
-            "/kitti/camera_color_left/image_raw",
-            "/kitti/camera_color_right/image_raw",
-        ),
-        _kitti(
-            "kitti2mcap",
-            "lucas-yyy000/kitti2mcap and kitti2bag, odometry sequences",
-            "/kitti/camera_color_left/image_rect",
-            "/kitti/camera_color_right/image_rect",
-        ),
-        _kitti(
-            "kitti_to_ros2bag",
-            "Chris7462/kitti_to_ros2bag",
-            "/kitti/camera/color/left/image_raw",
-            "/kitti/camera/color/right/image_raw",
-        ),
-        _kitti(
-            "ros2_kitti_publishers",
-            "umtclskn/ros2_kitti_publishers, which has no camera_info",
-            "/kitti/image/color/left",
-            "/kitti/image/color/right",
-            camera_info=False,
-        ),
-    )
-}
+_SHIPPED = {path.stem: read_preset(path) for path in sorted(Path(__file__).with_name("cameras").glob("*.yaml"))}
 PRESETS: Registry[Preset] = Registry("sicm_ros.presets", _SHIPPED, Preset)
-IMAGES = {"sensor_msgs/msg/Image": "", "sensor_msgs/msg/CompressedImage": "/compressed"}
+
+IMAGES = {
+    "sensor_msgs/msg/Image": "",
+    "sensor_msgs/msg/CompressedImage": "/compressed",
+    FFMPEG_PACKET: "/ffmpeg",
+    FOXGLOVE_VIDEO: "/foxglove",
+}
+TRANSPORTS = tuple(filter(None, IMAGES.values()))
+
+
+def bare(topic: str) -> str:
+    """A topic without its transport."""
+    return next((topic.removesuffix(t) for t in TRANSPORTS if topic.endswith(t)), topic)
+
+
+def places(preset: Preset, images: Iterable[str]) -> Iterator[Preset]:
+    """Yield the preset with its topics as they are named, at every place where both are among these names."""
+    wild = preset.left.startswith("*")
+    left, right = (name.removeprefix("*") if wild else "/" + name.lstrip("/") for name in (preset.left, preset.right))
+    for name in images:
+        if name == left or (wild and name.endswith(left)):
+            partner = name.removesuffix(left) + right
+            if partner in images:
+                yield replace(preset, left=name, right=partner)

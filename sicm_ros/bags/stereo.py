@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -18,12 +17,17 @@ from sicm_ros.bags import serialization as ros
 from sicm_ros.bags.bag import Bag, BagMessage, is_bag
 from sicm_ros.bags.camera_info import stereo_calibration
 from sicm_ros.bags.choosing import choose, listed
-from sicm_ros.bags.images import rgb_from_compressed, rgb_from_image
+from sicm_ros.bags.conversion import Conversion, View, rgb_of
+from sicm_ros.bags.images import PixelDepth
 from sicm_ros.bags.pairing import DEPTH, SIDES, TOLERANCE, StereoPairer
-from sicm_ros.bags.presets import IMAGES, KITTI_RIGS
+from sicm_ros.bags.presets import IMAGES, KITTI_RIGS, bare
+from sicm_ros.bags.rig import CameraRig, camera_rig
 from sicm_ros.bags.stamps import HEADER, Stamps, frame_in, stamp_in, with_stamp
+from sicm_ros.bags.video import codec_of, is_key
 from sicm_ros.errors import CalibrationError, InputError
-from sicm_ros.geometry import ImagePair, StereoCalibration
+from sicm_ros.geometry import ImagePair
+from sicm_ros.geometry.calibration_file import read_calibration_file
+from sicm_ros.geometry.rectification import AUTO, NEVER, RECTIFY, Lens, must_rectify, says_rectified
 
 if TYPE_CHECKING:
     from sicm_ros.kitti import StereoFrame
@@ -38,7 +42,6 @@ HORIZON, MOST = 10**10, 128  # nanoseconds and number of pictures that wait for 
 FAILURES = 8  # pairs that can't be read, without one that can, after which the recording can't
 KEPT = 32  # camera_info messages of one camera that are kept to find a picture's own
 
-_RECTIFIED = re.compile(r"(?<![a-z])rect(ified)?(?![a-z])[^/]*$")  # in the last part of a topic's name
 _log = logging.getLogger(__name__)
 
 
@@ -68,6 +71,7 @@ class StereoSource(ABC):
         period: nanoseconds between two pairs, on average; None where nothing tells.
         tolerance: largest difference of the stamps of a pair, nanoseconds.
         assume_rectified, baseline: as for `camera_info.stereo_calibration`.
+        rectify, calibration_file: as for `open_stereo`.
         lost: cause -> number of pictures without a partner (`unpaired`) and of pairs that couldn't be read (`image`,
             `calibration`), of the last run through `pairs`.
         remarks: what was mended or left out, in words, each once.
@@ -79,11 +83,14 @@ class StereoSource(ABC):
     disparity_offset: float
     count: int
     period: int | None = None
+    rectify: str = AUTO
+    calibration_file: str | Path = ""
 
     def __init__(self, tolerance: int = TOLERANCE, assume_rectified: bool = False, baseline: float = 0.0) -> None:
         self.tolerance, self.assume_rectified, self.baseline = tolerance, assume_rectified, baseline
         self.lost: Counter[str] = Counter()
         self.remarks: list[str] = []
+        self._depth = PixelDepth()
 
     def remark(self, text: str) -> None:
         """Note what was mended or left out; the log has it once."""
@@ -120,7 +127,7 @@ class StereoSource(ABC):
         good = failed = 0
         for pair in self._serialised(start):
             try:
-                read = self._read(*pair)
+                read = self._read(pair[0], pair[1], pair[2])
             except InputError as error:
                 problem, failed = error, failed + 1
                 self.lost["calibration" if isinstance(error, CalibrationError) else "image"] += 1
@@ -136,7 +143,7 @@ class StereoSource(ABC):
         if not good:
             raise problem or InputError(f"{self.path}: {self._unpaired()}")
 
-    def _serialised(self, start: float) -> Iterator[tuple[BagMessage, BagMessage, ros.Boxes | None]]:
+    def _serialised(self, start: float) -> Iterator[tuple[tuple, tuple, ros.Boxes | None]]:
         """Left and right image of each pair, each behind its camera_info, and the labels."""
         infos: dict[str, Any] = {}
         labels: dict[int, ros.Boxes] = {}
@@ -175,16 +182,15 @@ class StereoSource(ABC):
         )
 
     def _read(self, left: tuple, right: tuple, labels: ros.Boxes | None) -> RecordedPair:
-        """A pair as arrays. Raises InputError where a image or the calibration is no good."""
-        decode = rgb_from_compressed if self.compressed else rgb_from_image
+        """A pair as arrays. Raises InputError where an image or the calibration is no good."""
         images = []
         for (message, _), topic in zip((left, right), self.named):
-            images.append(decode(ros.deserialize(message.data, message.type), topic))
+            images.append(rgb_of(ros.deserialize(message.data, message.type), topic, self._depth))
         sizes = [(image.shape[1], image.shape[0]) for image in images]
         if sizes[0] != sizes[1]:
             raise InputError(
                 f"{self.named[0]} is {sizes[0][0]} x {sizes[0][1]} pixels, {self.named[1]} {sizes[1][0]} x "
-                f"{sizes[1][1]}; both images of a pair have one size"
+                f"{sizes[1][1]}; both images of a pair must have the same size"
             )
         infos = [None if info is None else ros.deserialize(info.data, info.type) for _, info in (left, right)]
         if None in infos:
@@ -199,7 +205,7 @@ class StereoSource(ABC):
             remark=self.remark,
         )
         stamps = [stamp_in(message.data) for message, _ in (left, right)]
-        return RecordedPair(*images, calibration, stamps[0], labels, stamps[1])
+        return RecordedPair(images[0], images[1], calibration, stamps[0], labels, stamps[1])
 
     @property
     def named(self) -> tuple[str, str]:
@@ -230,16 +236,21 @@ def open_stereo(
     pair_tolerance: float = TOLERANCE * 1e-9,
     assume_rectified: bool = False,
     baseline: float = 0.0,
+    rectify: str = AUTO,
+    calibration_file: str | Path = "",
 ) -> StereoSource:
     """Return a bag or a KITTI folder (raw drive, object folder, odometry sequence) as a source of stereo pairs.
 
     Args:
         path: .mcap, .db3, .bag, a bag's folder, a KITTI folder or zip archive.
         preset: name of a bag layout (`presets.PRESETS`), `auto` finds it.
-        left, right: image topics of a bag that has other names.
+        left, right: image topics of a bag that has other names; one for both where its pictures hold both views, and
+            one alone where the other one's name follows from it.
         pair_tolerance: seconds that the stamps of a pair may differ by, as the encoder has it.
         assume_rectified: the pictures of a bag are rectified although its camera_info has distortion.
         baseline: metres, in place of what camera_info says; 0 takes that.
+        rectify: auto, always or never: whether a bag's pictures are rectified first (`geometry.rectification`).
+        calibration_file: taken instead of a bag's camera_info (`geometry.calibration_file`).
 
     Raises:
         InputError: nothing of the kind, broken, or without a stereo pair.
@@ -250,7 +261,8 @@ def open_stereo(
             f"{path}: no such bag or folder; expected a bag (.mcap, .db3, .bag, a folder) or a KITTI folder"
         )
     if is_bag(path):
-        return BagSource(path, preset, left, right, round(pair_tolerance * 1e9), assume_rectified, baseline)
+        tolerance = round(pair_tolerance * 1e9)
+        return BagSource(path, preset, left, right, tolerance, assume_rectified, baseline, rectify, calibration_file)
     if path.is_file() and path.suffix != ".zip":
         raise InputError(f"{path}: neither a bag (.mcap, .db3, .bag, a folder) nor a KITTI folder or .zip")
     from sicm_ros.kitti import open_kitti
@@ -328,6 +340,7 @@ class BagSource(StereoSource):
 
     Attributes:
         choice: the topics that were taken, and why.
+        cameras: what is written and rectified by instead of the recorded calibration; None where that one is good.
     """
 
     def __init__(
@@ -339,27 +352,32 @@ class BagSource(StereoSource):
         tolerance: int = TOLERANCE,
         assume_rectified: bool = False,
         baseline: float = 0.0,
+        rectify: str = AUTO,
+        calibration_file: str | Path = "",
     ) -> None:
         super().__init__(tolerance, assume_rectified, baseline)
+        if rectify not in RECTIFY:
+            raise InputError(f"rectify is {rectify!r}; expected {', '.join(RECTIFY)}")
+        self.rectify, self.calibration_file = rectify, calibration_file
         self.bag = Bag(path)
         self.path = Path(path)
         try:
             self.choice = choose(preset, self.bag.topics, path, left, right)
             self.preset, self._left, self._right = self.choice.preset, self.choice.left, self.choice.right
-            kinds = [self.bag.topics[name].type for name in self.named]
-            if kinds[0] != kinds[1]:
-                raise InputError(
-                    f"{path}: {self._left} is {kinds[0]} but {self._right} is {kinds[1]}; give two topics of one type "
-                    f"by --left and --right; {listed(self.bag.topics)}"
-                )
             self.layout = self.preset.name
-            self.compressed = bool(IMAGES[kinds[0]])
+            kinds = {self.bag.topics[name].type for name in self.named}
+            self.compressed = bool(IMAGES[max(kinds)])
             counts = [self.bag.topics[name].count for name in self.named]
             self.count = min(counts)
             if max(counts) > 1 and self.bag.end > self.bag.start:
                 self.period = (self.bag.end - self.bag.start) // (max(counts) - 1)
             self._infos = self._info_topics()
-            self._rig = self._fixed_rig()
+            # Videos, pictures of both views, and two kinds of messages are written as images of one view each.
+            converts = len(kinds) > 1 or self._left == self._right or any(map(self._is_video, self.named))
+            self.cameras = self._fixed_cameras(converts)
+            self._converts = converts or self.rectifies
+            self.compressed &= not self._converts
+            self._rig = None if self.cameras is None else self.cameras.calibration
             self.disparity_offset = self._offset()
         except BaseException:
             self.bag.close()
@@ -373,12 +391,23 @@ class BagSource(StereoSource):
     def named_infos(self) -> tuple[str, str]:
         return (self._infos[0], self._infos[1]) if self._infos else (LEFT_INFO, RIGHT_INFO)
 
+    @property
+    def rectifies(self) -> bool:
+        """Whether the pictures are rectified here."""
+        return self.cameras is not None and self.cameras.rectification is not None
+
+    def _is_video(self, topic: str) -> bool:
+        kind = self.bag.topics[topic].type
+        if kind == "sensor_msgs/msg/Image":
+            return False
+        return kind != "sensor_msgs/msg/CompressedImage" or codec_of(self._first(topic)) is not None
+
     def close(self) -> None:
         self.bag.close()
 
     def types(self, others: bool = False) -> dict[str, str]:
         recorded = {name: topic.type for name, topic in self.bag.topics.items()}
-        return _stereo_types(self) | {ours: recorded[name] for name, ours in self._names(others).items()}
+        return {ours: recorded[name] for name, ours in self._names(others).items()} | _stereo_types(self)
 
     def _names(self, others: bool) -> dict[str, str]:
         """Topics to be read from the bag -> what they are called here."""
@@ -406,8 +435,13 @@ class BagSource(StereoSource):
             for side, topic in zip(SIDES, self._infos):
                 infos[side].append(self._info_before(topic, begin if start > 0 else None))
         stamps = Stamps(self.remark)
+        self._conversion = self._new_conversion() if self._converts else None
         held: deque[BagMessage] = deque()
-        for message in self.bag.messages(names, start=begin):
+        for message in self.bag.messages(names, start=self._key_before(begin) if start > 0 else begin):
+            if message.stamp < begin:  # of a video, to begin at a key frame
+                for _ in self._views(message):
+                    pass
+                continue
             if message.topic in sides and len(message.data) < HEADER:
                 self.remark(f"left out: a message of {message.topic} that is cut off")
             elif message.topic in self._infos:
@@ -418,6 +452,46 @@ class BagSource(StereoSource):
                 yield from self._renamed(held.popleft(), names, infos, stamps)
         for message in held:
             yield from self._renamed(message, names, infos, stamps)
+        if self._conversion is not None:
+            for view in self._conversion.end():
+                yield from self._written(view, self.bag.end, stamps)
+            self._tell_losses(self._conversion)
+
+    def _new_conversion(self) -> Conversion:
+        return Conversion(*self.named, lambda: self.cameras.rectification if self.cameras else None)
+
+    def _views(self, message: BagMessage) -> Iterator[View]:
+        if self._conversion is not None and message.topic in self.named:
+            yield from self._conversion.take(message.topic, self.bag.decode(message))
+
+    def _written(self, view: View, arrival: int, stamps: Stamps) -> Iterator[BagMessage]:
+        """A view as an Image under our name, behind its camera_info."""
+        assert self._rig is not None
+        side, frame = SIDES[view.side], view.header.frame_id
+        stamp = stamps.time(side, ros.nanoseconds(view.header.stamp), arrival)
+        info = ros.camera_info(self._rig, side, stamp, frame)
+        yield _message((LEFT_INFO, RIGHT_INFO)[view.side], arrival, info)
+        yield _message(self.topics[view.side], arrival, ros.image(view.rgb, stamp, frame))
+
+    def _tell_losses(self, conversion: Conversion) -> None:
+        """Notes what gave no picture, and how late a video's are."""
+        for cause, number in conversion.skipped.items():
+            self.remark(f"{number} messages gave no picture; the first: {conversion.complaints[cause]}")
+        if conversion.delay:
+            self.remark(f"the video's pictures are complete {conversion.delay} messages late; their stamps are kept")
+
+    def _key_before(self, moment: int) -> int:
+        """When to begin to read, so that a video's pictures are there at a moment: its last key frame before."""
+        begin = moment
+        for topic in filter(self._is_video, set(self.named) if self._converts else ()):
+            key = moment
+            for message in self.bag.messages([topic], stop=moment):
+                content = self.bag.decode(message)
+                codec = codec_of(content)
+                if codec and is_key(codec, bytes(content.data)):
+                    key = message.stamp
+            begin = min(begin, key)
+        return begin
 
     def _described(self, message: BagMessage, infos: dict[str, deque[BagMessage]]) -> bool:
         """Whether all is there that is to come before a message; a image's own camera_info may be behind it."""
@@ -435,6 +509,10 @@ class BagSource(StereoSource):
         """A message under our name; a image behind a camera_info of its own stamp."""
         if message.topic not in self.named:
             yield replace(message, topic=names[message.topic])
+            return
+        if self._conversion is not None:
+            for view in self._views(message):
+                yield from self._written(view, message.stamp, stamps)
             return
         index = self.named.index(message.topic)
         recorded = stamp_in(message.data)
@@ -459,20 +537,26 @@ class BagSource(StereoSource):
         return last
 
     def _info_topics(self) -> tuple[str, ...]:
-        """The siblings of the image topics, where the bag has them."""
-        if not self.preset.camera_info:
+        """The topics that describe the cameras, where the bag has them."""
+        if not self.preset.camera_info or self.calibration_file:
             return ()
-        siblings = []
-        for name in (self._left, self._right):
-            sibling = name.removesuffix("/compressed").rsplit("/", 1)[0] + "/camera_info"
-            topic = self.bag.topics.get(sibling)
-            if topic is None or not topic.count:
+        found = []
+        for name in self.named:
+            places = info_places(name)
+            info = next((place for place in places if (t := self.bag.topics.get(place)) and t.count), None)
+            if info is None:
                 raise InputError(
-                    f"{self.path}: no calibration of {name}: its camera_info should be on {sibling}; record it too, or "
-                    f"choose a preset that needs none; {listed(self.bag.topics)}"
+                    f"{self.path}: no calibration of {name}: its camera_info should be on {places[-1]}; record it too, "
+                    "or give a file by --calibration-file (calibration_file: Kalibr, EuRoC, OpenCV, ROS); "
+                    f"{listed(self.bag.topics)}"
                 )
-            siblings.append(sibling)
-        return tuple(siblings)
+            found.append(info)
+        if found[0] == found[1]:
+            raise InputError(
+                f"{self.path}: {found[0]} describes one camera, and both are needed; give a file by --calibration-file "
+                "(calibration_file: Kalibr, EuRoC, OpenCV, ROS)"
+            )
+        return tuple(found)
 
     def _first_message(self, topic: str) -> BagMessage:
         message = next(self.bag.messages([topic]), None)
@@ -484,16 +568,16 @@ class BagSource(StereoSource):
         return self.bag.decode(self._first_message(topic))
 
     def _size(self) -> tuple[int, int]:
-        """Width and height of the first left image, pixels."""
-        picture = self._first(self._left)
-        if not self.compressed:
-            return int(picture.width), int(picture.height)
-        height, width = rgb_from_compressed(picture, self._left).shape[:2]
-        return width, height
+        """Width and height of the first picture of one view, pixels."""
+        conversion = Conversion(*self.named, lambda: None)
+        for message in self.bag.messages([self._left]):
+            for view in conversion.take(message.topic, self.bag.decode(message)):
+                return view.rgb.shape[1], view.rgb.shape[0]
+        raise InputError(f"{self.path}: {next(iter(conversion.complaints.values()), f'no picture on {self._left}')}")
 
-    def _fixed_rig(self) -> StereoCalibration | None:
-        """The calibration to write instead of the recorded one; None where that one is good."""
-        if not self.preset.camera_info:
+    def _fixed_cameras(self, converts: bool) -> CameraRig | None:
+        """The cameras to write and to rectify by; None where what is recorded is good as it is."""
+        if not (self.preset.camera_info or self.calibration_file):
             size = self._size()
             if size not in KITTI_RIGS:
                 sizes = ", ".join(f"{w} x {h}" for w, h in KITTI_RIGS)
@@ -501,12 +585,26 @@ class BagSource(StereoSource):
                     f"{self.path}: no camera_info, and pictures of {size[0]} x {size[1]} pixels are of no known KITTI "
                     f"rig ({sizes}); record camera_info"
                 )
-            return KITTI_RIGS[size]
-        infos = [self._first(topic) for topic in self._infos]
-        rectified = self.preset.rectified or self.assume_rectified or self._rectified_by_name(infos)
-        if not rectified and not self.baseline:
-            return None
-        size = self._size()
+            return CameraRig(KITTI_RIGS[size])
+        rectify = self.rectify
+        if rectify == AUTO and (self.preset.rectified or self.assume_rectified):
+            rectify = NEVER
+        if self.calibration_file:
+            size = self._size()
+            infos: list[Any] = list(read_calibration_file(self.calibration_file, size))
+        else:
+            infos = [self._first(topic) for topic in self._infos]
+            lenses = [Lens.of(info) for info in infos]
+            bent = any(lens.distorted or lens.turned for lens in lenses)
+            if not (
+                bent
+                or must_rectify(lenses[0], lenses[1], rectify, self.named)
+                or converts
+                or self.preset.rectified
+                or self.baseline
+            ):
+                return None
+            size = self._size()
         if self.preset.rectified:
             # Some of these converters write the size of the pictures before their rectification, or exchange its sides.
             for info, topic in zip(infos, self._infos):
@@ -515,28 +613,22 @@ class BagSource(StereoSource):
                         f"{topic} says {info.width} x {info.height}; the images' {size[0]} x {size[1]} are taken"
                     )
                     info.width, info.height = size
-        return stereo_calibration(
+        cameras = camera_rig(
             *infos,
-            topics=self.named_infos,
+            image_topics=self.named,
+            info_topics=(str(self.calibration_file),) * 2 if self.calibration_file else self.named_infos,
+            rectify=rectify,
             size=size,
-            assume_rectified=rectified,
             baseline=self.baseline,
             remark=self.remark,
         )
-
-    def _rectified_by_name(self, infos: list) -> bool:
-        """Whether the topics say that their images are rectified, though camera_info has distortion.
-
-        That is image_proc's ordinary output: beside its image_rect_color lies the camera_info that it rectified by.
-        """
-        rectified = all(_RECTIFIED.search(name.removesuffix("/compressed")) is not None for name in self.named)
-        distorted = any(np.any(np.abs(np.asarray(info.d, np.float64)) > 1e-9) for info in infos)
-        if rectified and distorted:
+        if cameras.ignored and not self.preset.rectified:
+            why = "by its name, as image_proc leaves it" if rectify == AUTO else "as you said"
             self.remark(
-                f"{self._infos[0]} has distortion, but {self._left} is rectified by its name, as image_proc leaves it; "
-                "its projection p is taken"
+                f"{self.named_infos[0]} describes a distortion, but {self._left} is rectified {why}; its projection "
+                "p is taken (--rectify always, if it isn't)"
             )
-        return rectified and distorted
+        return cameras
 
     def _offset(self) -> float:
         if "/" + DISPARITY_OFFSET in self.bag.topics:
@@ -547,6 +639,19 @@ class BagSource(StereoSource):
             return own
         width = self._rig.width if self._rig else self._first(self._infos[0]).width
         return own + self.preset.disparity_offset * width / 1242
+
+
+def info_places(topic: str) -> list[str]:
+    """Return where the camera_info of an image topic may be; ROS' own place last."""
+    folder, _, name = bare(topic).rpartition("/")
+    places = [
+        f"{folder}/{name}/camera_info",
+        f"{folder}/{name.replace('image', 'camera_info')}",
+        f"{folder}/camera_info",
+    ]
+    if says_rectified(topic):  # NVIDIA's has two
+        places.insert(0, f"{folder}/camera_info_rect")
+    return [place for place in places if place != bare(topic)]
 
 
 def _stereo_types(source: StereoSource) -> dict[str, str]:

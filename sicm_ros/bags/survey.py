@@ -55,7 +55,7 @@ def survey(path: str | Path, preset: str = "auto", left: str = "", right: str = 
             choice = choose(preset, bag.topics, path, left, right)
         except InputError as error:
             problem = str(error)
-        pairs = tuple((f"/{a}", f"/{b}") for a, b in candidates(image_topics(bag.topics)))
+        pairs = tuple(candidates(image_topics(bag.topics)))
         return BagSurvey(topics, (bag.end - bag.start) / 1e9, choice, problem, pairs)
 
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""The message types that we read and write, for `rosbags`: ROS 2 Jazzy's own, vision_msgs' and ours."""
+"""The message types that we read and write, for `rosbags`: ROS 2 Jazzy's own, vision_msgs', those of videos, ours."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-# vision_msgs 4 (the same fields on Humble, Jazzy and later); rosbags doesn't carry the package.
-_VISION = {
+# What rosbags doesn't carry: vision_msgs 4 (the same fields on Humble, Jazzy and later), and what videos come in.
+_OTHERS = {
     "vision_msgs/msg/ObjectHypothesis": "string class_id\nfloat64 score\n",
     "vision_msgs/msg/ObjectHypothesisWithPose": (
         "vision_msgs/ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose\n"
@@ -26,11 +26,18 @@ _VISION = {
     ),
     "vision_msgs/msg/VisionClass": "uint16 class_id\nstring class_name\n",
     "vision_msgs/msg/LabelInfo": ("std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold\n"),
+    "ffmpeg_image_transport_msgs/msg/FFMPEGPacket": (
+        "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\nuint8 flags\n"
+        "bool is_bigendian\nuint8[] data\n"
+    ),
+    "foxglove_msgs/msg/CompressedVideo": (
+        "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n"
+    ),
 }
 
 
 def definitions_folder() -> Path | None:
-    """The folder of our own *.msg files: beside the package in a checkout, in share/ where it is installed."""
+    """Return the folder of our own *.msg files: beside the package in a checkout, in share/ where it is installed."""
     package = Path(__file__).resolve().parents[1]
     places = [package.parent / "msg", *(parent / "share" / "sicm_ros" / "msg" for parent in package.parents)]
     return next((place for place in places if any(place.glob("*.msg"))), None)
@@ -38,10 +45,10 @@ def definitions_folder() -> Path | None:
 
 @lru_cache(maxsize=1)
 def typestore() -> Typestore:
-    """Every type that appears in our bags."""
+    """Return every type that appears in our bags."""
     store = get_typestore(Stores.ROS2_JAZZY)
     added = {}
-    for name, text in _VISION.items():
+    for name, text in _OTHERS.items():
         added.update(get_types_from_msg(text, name))
     folder = definitions_folder()
     for path in sorted(folder.glob("*.msg")) if folder else []:

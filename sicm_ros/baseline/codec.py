@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sicm_ros.baseline.config import PictureCodecConfig
 from sicm_ros.baseline.network import StereoPictureNetwork
+from sicm_ros.errors import ModelError
 from sicm_ros.geometry import ImagePair, StereoCalibration
 from sicm_ros.model.base import PairCodec, Symbols, level_of, rounded
 from sicm_ros.model.folder import Kind, StoredModel, read_model, register
@@ -34,6 +35,8 @@ class PictureModel(PairCodec):
     def __init__(self, stored: StoredModel, device: str = "cpu") -> None:
         super().__init__(stored)
         keep_memory()
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ModelError("device is cuda, but torch sees no GPU here; set device to cpu")
         self.device = torch.device(device)
         network: Any = folded(stored.network)
         self.network: Any = network.to(self.device, memory_format=torch.channels_last)
@@ -56,7 +59,7 @@ class PictureModel(PairCodec):
     def encode_pictures(
         self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float = 0.5
     ) -> bytes:
-        """A stereo pair to a packet.
+        """Encode a stereo pair to a packet.
 
         Args:
             left, right: uint8 (height, width, 3), RGB, rectified.
@@ -73,7 +76,7 @@ class PictureModel(PairCodec):
         return self._packet(symbols, calibration, level)
 
     def decode_pictures(self, data: bytes) -> ImagePair:
-        """A packet to the pair as reconstructed: uint8 (input height, input width, 3) RGB, and their calibration.
+        """Decode a packet to the pair as reconstructed, uint8 (input height, input width, 3) RGB, and its calibration.
 
         Raises:
             BitstreamError: the packet is damaged, of another model or version, or holds no calibration.

@@ -147,7 +147,7 @@ class BenchmarkConfig(Config):
 
 
 def load_config(source: str | Path) -> BenchmarkConfig:
-    """A configuration that ships, by name, or of a file. InputError names what is wrong with it."""
+    """Return a configuration that ships, by name, or of a file. InputError names what is wrong with it."""
     shipped = resources.files("sicm_ros.benchmark").joinpath("configs")
     path: Path | Traversable = Path(source)
     if not path.is_file():

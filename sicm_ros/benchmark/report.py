@@ -41,7 +41,7 @@ METHOD = (
 
 
 def write_report(out: Path) -> list[str]:
-    """Writes report.html, results.json and pictures into a run's folder; returns lines for the terminal."""
+    """Write report.html, results.json and pictures into a run's folder; return lines for the terminal."""
     config = load_run(out)
     results = read_results(config, out)
     results = [r for r in results if OURS in r.curves]
@@ -163,7 +163,7 @@ def _comparison(results: DatasetResults, out: Path) -> tuple[str, list[str]]:
 
 
 def _sheet(panels: Sequence[comparison.Panel]) -> np.ndarray:
-    """The panels of a frame below each other, for documents."""
+    """Return the panels of a frame below each other, for documents."""
     rows = []
     for panel in panels:
         text = f"{label_of(panel.anchor)}: {panel.size:,.0f} bytes"

@@ -26,7 +26,7 @@ CHUNK = 8  # groups of frames in one job: enough to load models seldom, few enou
 
 
 def prepare(config: BenchmarkConfig, out: Path, data: dict[str, Path], workers: int = 1) -> BenchmarkConfig:
-    """Fills in the paths of the data sets (renders what is to be rendered) and writes OUT/run.yaml.
+    """Fill in the paths of the data sets (render what is to be rendered) and write OUT/run.yaml.
 
     Args:
         data: data set's name -> path, for those that the configuration leaves open, or instead of the one it has.
@@ -65,7 +65,7 @@ def _render(dataset: DatasetConfig, path: Path, name: str, workers: int) -> None
 def run(
     config: BenchmarkConfig, out: Path, workers: int = 1, ray_address: str | None = None, threads: int | None = None
 ) -> list[str]:
-    """Codes, detects and judges all that is missing in OUT, of a configuration that `prepare` filled in.
+    """Code, detect and judge all that is missing in OUT, of a configuration that `prepare` filled in.
 
     Args:
         workers: processes; 1 works in this one.
@@ -115,7 +115,9 @@ class Batch:
 
 
 def batches(config: BenchmarkConfig) -> list[Batch]:
-    """The work in order: every data set with each anchor's first preset, ours first; then the second presets, ..."""
+    """Return the work in order: every data set with each anchor's first preset, ours first; then the
+    second presets, ...
+    """
     found: dict[tuple[int, int, int], Batch] = {}
     anchors = list(config.anchors)
     for number, (name, dataset) in enumerate(config.datasets.items()):
@@ -223,7 +225,7 @@ def judge(job: JudgingJob) -> int:
 
 
 def time_codecs(config: BenchmarkConfig, out: Path, threads: int | None = None) -> None:
-    """OUT/times.json: ours beside other encoders, on pairs of the first data set, in this process alone."""
+    """Write OUT/times.json: ours beside other encoders, on pairs of the first data set, in this process alone."""
     from sicm_ros.benchmark import speed
 
     threads = threads or os.cpu_count() or 1

@@ -36,7 +36,9 @@ class Stages:
     bytes: dict[str, float]
 
     def as_json(self) -> dict:
-        """{"name": ..., "milliseconds": {side: {stage: ms, "total": ms}}, "bytes": {part: mean, "total": mean}}"""
+        """Return {"name": ..., "milliseconds": {side: {stage: ms, "total": ms}}, "bytes": {part:
+        mean, "total": mean}}
+        """
         sides: dict[str, dict[str, float]] = {}
         for (side, stage), ms in self.milliseconds.items():
             sides.setdefault(side, {})[stage or "total"] = ms
@@ -51,7 +53,9 @@ def measure(
     repeats: int = 5,
     progress: Callable[[list], Iterable] = iter,
 ) -> list[Stages]:
-    """Times and sizes at each quality, then of boxes alone, all in turn in one run; the first round warms up."""
+    """Measure times and sizes at each quality, then of boxes alone, all in turn in one run; the first
+    round warms up.
+    """
     times: list[dict[tuple[str, str], list[float]]] = [{} for _ in (*qualities, "boxes")]
     sizes: list[dict[str, list[float]]] = [{} for _ in times]
 
@@ -96,7 +100,7 @@ def measure(
 
 
 def table(columns: list[Stages]) -> Table:
-    """A rich table: stages down, ways to send a pair across."""
+    """Return a rich table: stages down, ways to send a pair across."""
     from rich.table import Table
 
     shown = Table(title="milliseconds (median) and bytes (mean) per pair")

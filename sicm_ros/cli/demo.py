@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     data = args.drive or options.SHIPPED
     console = options.console()
     with options.open_drive(args, data) as source:
-        next(source.pairs())  # which says what is wrong with it, before anything is started
+        first = next(source.pairs())  # which says what is wrong with it, before anything is started
+        console.print(options.rows_of(source, first), highlight=False, markup=False)
         args.out.mkdir(parents=True, exist_ok=True)
         recording, logs = args.out / "recording.mcap", args.out / "logs"
         begin = time.monotonic()

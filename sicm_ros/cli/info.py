@@ -82,6 +82,7 @@ def _drive(args: argparse.Namespace, path: Path) -> None:
             f"{c.width} x {c.height} pixels, fx {c.fx:.2f}, fy {c.fy:.2f}, cx {c.cx:.2f}, cy {c.cy:.2f} px, baseline "
             f"{c.baseline:.4f} m, disparity offset {c.disparity_offset:.2f} px"
         )
+        say(options.rows_of(source, first))
 
 
 def _packet(path: Path) -> None:

@@ -34,8 +34,26 @@ def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
 def add_layout(parser: argparse.ArgumentParser) -> None:
     """--preset, --left, --right: which pictures of a bag are the pair; and how they are to be taken."""
     add_preset(parser)
-    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag with another layout")
-    parser.add_argument("--right", default="", metavar="TOPIC", help="right image topic of a bag with another layout")
+    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag of another layout")
+    parser.add_argument(
+        "--right",
+        default="",
+        metavar="TOPIC",
+        help="right one, where it doesn't follow from --left; the same where its images hold both views",
+    )
+    parser.add_argument(
+        "--rectify",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="rectify a bag's images; auto does where camera_info describes a distortion, unless the topics' names say "
+        "that they are rectified (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--calibration-file",
+        default="",
+        metavar="FILE",
+        help="calibration of both cameras in place of camera_info: of Kalibr, EuRoC, OpenCV or ROS",
+    )
     parser.add_argument(
         "--pair-tolerance",
         type=number(0, 1),
@@ -60,7 +78,9 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
 def add_preset(parser: argparse.ArgumentParser) -> None:
     """--preset, the layout of a bag."""
     parser.add_argument(
-        "--preset", default="auto", help="layout of the bag, see `sicm data presets` (default: %(default)s)"
+        "--preset",
+        default="auto",
+        help="layout of the bag, see `sicm data presets`, or a .yaml file (default: %(default)s)",
     )
 
 
@@ -141,7 +161,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         "--number-type",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="number type of the network; bfloat16 by torch alone (default: %(default)s)",
+        help="number type of the network; bfloat16 by torch only (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",
@@ -227,7 +247,29 @@ def open_drive(args: argparse.Namespace, drive: Path) -> StereoSource:
         pair_tolerance=args.pair_tolerance,
         assume_rectified=args.assume_rectified,
         baseline=args.baseline,
+        rectify=args.rectify,
+        calibration_file=args.calibration_file,
     )
+
+
+def rows_of(source: StereoSource, pair: RecordedPair) -> str:
+    """Return in words whether a drive is rectified, how well, by its first pair, and what to expect of its camera."""
+    from sicm_ros.bags.stereo import BagSource
+    from sicm_ros.geometry import ModelView
+    from sicm_ros.geometry.rectification import EpipolarCheck
+
+    here = isinstance(source, BagSource) and source.rectifies
+    told = "rectified here" if here else "rectified before"
+    check = EpipolarCheck()
+    while not check.done:
+        check.add(pair)
+    if check.error is None:
+        told += "; too few features to tell how well"
+    else:
+        complaint = check.error.complaint(here)
+        told += f"; {complaint or f'points lie {check.error.pixels:.2f} pixels from their row in the other image'}"
+    expectation = ModelView.fit(pair.calibration, 864, 192).expectation  # which the model's size hardly changes
+    return told + (f"; {expectation}" if expectation else "")
 
 
 def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:

@@ -61,7 +61,8 @@ def _parts(run: Run) -> dict[str, str]:
             f"no image. {pace}{link}{computed} Bytes are those of the whole feature message as serialised: header, "
             f"calibration, payload. kbit/s are at {RATE:g} Hz. PNG (by OpenCV) and JPEG (quality "
             f"{JPEG_QUALITY}) count both "
-            "images of a pair. Boxes: the crossed face, or the tick from above, is the front. Agreement is the F1 of "
+            "images of a pair. Boxes: the crossed face, or the tick from above, is the front; thin lines from above "
+            "are where an object was in the pairs before, as the camera saw it. Agreement is the F1 of "
             "a pair's detections against those of the same network on the uncompressed images (centres within 2 m)."
         ),
         "data": _data(run),

@@ -86,6 +86,6 @@ def compare(what: str, found: Mapping[str, Any], expected: Mapping[str, np.ndarr
     worst = max(differences, key=differences.__getitem__)
     if not differences[worst] <= tolerance:
         raise VerificationError(
-            f"{what} computes wrongly on this machine: {worst} differs from float32's by {differences[worst]:.1%}"
+            f"{what} gives wrong results on this machine: {worst} differs from float32's by {differences[worst]:.1%}"
         )
     return differences[worst]

@@ -62,7 +62,7 @@ def make_engine(
 
     def torch_engine() -> Engine:
         if not torch_installed():
-            raise DependencyError("engine torch: not installed; pip install 'sicm_ros[torch]', or engine auto")
+            raise DependencyError("engine torch: not installed; pip install 'sicm_ros[torch]', or use engine auto")
         from sicm_ros.engines.pytorch import TorchEngine
 
         return TorchEngine(network(), device, number_type, sides, threads)
@@ -92,7 +92,7 @@ def make_engine(
         try:
             return of_graphs(name)
         except VerificationError as error:
-            raise VerificationError(f"{error}; take another engine") from None
+            raise VerificationError(f"{error}; use another engine") from None
     return _first_right(_candidates(device, number_type), of_graphs, torch_engine, graphs)
 
 

@@ -136,7 +136,7 @@ def _traced(name: str, network: MVSFCNet, onnx: Any) -> Any:
                 )
         except Exception as error:  # of many kinds
             reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"graph {name}: ONNX can't hold the network ({reason}); use engine torch") from None
+            raise ModelError(f"graph {name}: ONNX cannot hold the network ({reason}); use engine torch") from None
         return onnx.load(file.name)
 
 

@@ -74,7 +74,7 @@ def open_graphs(folder: Path, fingerprint: bytes) -> GraphFolder | None:
     path = folder / CHECK
     if not path.is_file():
         return None
-    remedy = f"make them anew with `sicm export {folder}`"
+    remedy = f"make them again with `sicm export {folder}`"
     try:
         with safe_open(path, "numpy") as file:
             about = file.metadata() or {}

@@ -35,11 +35,11 @@ class OnnxRuntimeEngine(CompiledEngine):
         self, graphs: GraphFolder, config: NetworkConfig, prior: IntegerPrior, threads: int = 0, device: str = "cpu"
     ) -> None:
         if not installed():
-            raise DependencyError("engine onnxruntime: not installed; pip install onnxruntime, or another engine")
+            raise DependencyError("engine onnxruntime: not installed; pip install onnxruntime, or use another engine")
         try:
             import onnxruntime
         except (ImportError, OSError) as error:
-            raise VerificationError(f"engine onnxruntime can't be loaded on this machine ({error})") from None
+            raise VerificationError(f"engine onnxruntime cannot be loaded on this machine ({error})") from None
         if device not in PROVIDERS:
             raise InputError(f"device is {device!r}; engine onnxruntime knows {', '.join(PROVIDERS)}")
         provider = PROVIDERS[device][0]
@@ -64,9 +64,9 @@ class OnnxRuntimeEngine(CompiledEngine):
             session.disable_fallback()
         except Exception as error:  # its own kinds, which derive from nothing narrower
             reason = str(error).strip().splitlines()[-1]
-            raise VerificationError(f"engine onnxruntime can't load the network on this machine ({reason})") from None
+            raise VerificationError(f"engine onnxruntime cannot load the network on this machine ({reason})") from None
         if session.get_providers()[0] != self.computes.provider:
-            raise VerificationError(f"{self.computes.provider} doesn't work on this machine; take device cpu")
+            raise VerificationError(f"{self.computes.provider} does not work on this machine; use device cpu")
         known = [output.name for output in session.get_outputs()]
         names = [name for name in OUTPUTS[graph] if name in known]
 

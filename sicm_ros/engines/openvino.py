@@ -49,13 +49,13 @@ class OpenVinoEngine(CompiledEngine):
 
     def __init__(self, graphs: GraphFolder, config: NetworkConfig, prior: IntegerPrior, threads: int = 0) -> None:
         if not installed():
-            raise DependencyError("engine openvino: not installed; pip install openvino, or another engine")
+            raise DependencyError("engine openvino: not installed; pip install openvino, or use another engine")
         # A vehicle tells nobody that it started: without this module OpenVINO has nothing to send usage figures with.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         try:
             import openvino
         except (ImportError, OSError) as error:
-            raise VerificationError(f"engine openvino can't be loaded on this machine ({error})") from None
+            raise VerificationError(f"engine openvino cannot be loaded on this machine ({error})") from None
         self._openvino: Any = openvino
         self._core = openvino.Core()
         threads = threads_of(threads)
@@ -77,7 +77,7 @@ class OpenVinoEngine(CompiledEngine):
             request = model.create_infer_request()
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
-            raise VerificationError(f"engine openvino can't compile the network on this machine ({reason})") from None
+            raise VerificationError(f"engine openvino cannot compile the network on this machine ({reason})") from None
         names = [name for name in OUTPUTS[graph] if any(name in port.get_names() for port in model.outputs)]
 
         def run(inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -108,7 +108,7 @@ def _imported(core: Any, kept: Path, settings: dict) -> Any:
     except OSError:
         return None
     except Exception as error:  # whatever a broken file makes it raise: compile anew
-        _log.info("%s can't be read (%s); compiled anew", kept, str(error).strip().splitlines()[-1:])
+        _log.info("%s can't be read (%s); compiled again", kept, str(error).strip().splitlines()[-1:])
         return None
 
 
@@ -126,4 +126,4 @@ def _keep(model: Any, kept: Path) -> None:
                 raise
         part.replace(kept)
     except (OSError, RuntimeError) as error:
-        _log.info("compiled graphs aren't kept in %s (%s); each start compiles", kept.parent, error)
+        _log.info("compiled graphs are not kept in %s (%s); each start compiles", kept.parent, error)

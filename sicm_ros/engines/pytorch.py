@@ -12,7 +12,7 @@ from torch import Tensor
 from sicm_ros.engines.base import Clock, Computes, Features, as_array, explicit_threads
 from sicm_ros.engines.check import LEVEL, TOLERANCE, compare, probe_pictures, probe_rigs, sampled
 from sicm_ros.engines.graphs import FEATURES, MAPS
-from sicm_ros.errors import InputError, VerificationError
+from sicm_ros.errors import InputError, ModelError, VerificationError
 from sicm_ros.network.cost import count
 from sicm_ros.network.maps import Maps, Rigs
 from sicm_ros.network.mvsfc import MVSFCNet
@@ -46,7 +46,7 @@ class TorchEngine:
         except RuntimeError:
             raise InputError(f"device is {device!r}; expected cpu or cuda") from None
         if self.device.type == "cuda" and not torch.cuda.is_available():
-            raise InputError(f"device is {device}, but torch sees no GPU here; set device to cpu")
+            raise ModelError(f"device is {device}, but torch sees no GPU here; set device to cpu")
         # Weights that lie in memory as images do: convolutions are quicker so.
         plain: Any = folded(network)
         self.network: Any = plain.to(self.device, memory_format=torch.channels_last)
@@ -76,7 +76,7 @@ class TorchEngine:
                     wanted |= expected["server"]
             return compare(str(self.computes), found, wanted, TOLERANCE[self.computes.number_type])
         except VerificationError as error:
-            raise VerificationError(f"{error}; take number_type float32 and device cpu") from None
+            raise VerificationError(f"{error}; use number_type float32 and device cpu") from None
 
     def latents(self, pictures: np.ndarray, level: int, clock: Clock) -> tuple[np.ndarray, np.ndarray | None]:
         with self._inference():

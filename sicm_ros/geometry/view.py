@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -12,44 +13,75 @@ from sicm_ros.geometry.calibration import StereoCalibration
 
 # Share of the window above the horizon: what KITTI keeps of its sky when the top 100 rows are cut off.
 HORIZON = 0.27
+# Focal length over width up to which a picture fills the window: KITTI's (0.576 to 0.581), on which models learn how
+# large things look at a distance. A picture of a narrower angle keeps that scale, between black bars: of one that fills
+# the window, depths come out too small, and the narrower it is, the less is found at all.
+FOCAL, KITTI_FOCAL = 0.6, 0.58
+WIDE = 0.85  # of KITTI's scale: the smallest that models see in training
+COARSE = 2.0  # pixels of the window to one of the picture
 
 
 @dataclass(frozen=True)
 class ModelView:
-    """A resize to the model's width and a crop, or padding, to its height, around the horizon.
+    """A resize to the model's scale and a crop, or padding, to its size: all columns, the rows around the horizon.
 
     Attributes:
         source: calibration of the camera's picture.
         calibration: calibration of the model's input, width x height of which are the model's.
-        resized_height: height of the whole picture after the resize, pixels.
-        top: first row of the window in the resized picture; negative where rows of zeros are padded above.
+        resized_width, resized_height: size of the whole picture after the resize, pixels.
+        left, top: first column and row of the window in the resized picture; negative where zeros are padded before.
     """
 
     source: StereoCalibration
     calibration: StereoCalibration
+    resized_width: int
     resized_height: int
+    left: int
     top: int
 
     @classmethod
     def fit(cls, source: StereoCalibration, width: int, height: int) -> ModelView:
-        """Return the view of a width x height model on a camera: full width, and the rows around the horizon."""
-        resized_height = max(1, round(source.height * width / source.width))
-        resized = source.resized(width, resized_height)
+        """The view of a width x height model on a camera."""
+        # Downwards, so that the window of a window is itself.
+        resized_width = min(width, max(1, math.floor(FOCAL * width / source.fx * source.width + 1e-6)))
+        resized_height = max(1, round(source.height * resized_width / source.width))
+        resized = source.resized(resized_width, resized_height)
+        left = -((width - resized_width) // 2)
         spare = resized_height - height
         top = round(resized.cy - HORIZON * height)
         top = min(max(top, min(0, spare)), max(0, spare))
-        return cls(source, resized.cropped(0, top, width, height), resized_height, top)
+        return cls(source, resized.cropped(left, top, width, height), resized_width, resized_height, left, top)
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Cut and resize an image, uint8 (source height, source width, C), to uint8 (height, width, C)."""
         width, height = self.calibration.width, self.calibration.height
         shrinks = self.resized_height < image.shape[0]
         resized = cv2.resize(
-            image, (width, self.resized_height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            image,
+            (self.resized_width, self.resized_height),
+            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
         )
         window = resized[max(self.top, 0) : max(self.top + height, 0)]
-        above = max(-self.top, 0)
-        below = height - above - window.shape[0]
-        if above or below:
-            window = cv2.copyMakeBorder(window, above, below, 0, 0, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+        above, before = max(-self.top, 0), -self.left
+        below, behind = height - above - window.shape[0], width - before - window.shape[1]
+        if above or below or before or behind:
+            window = cv2.copyMakeBorder(window, above, below, before, behind, cv2.BORDER_CONSTANT, value=(0, 0, 0))
         return window
+
+    @property
+    def expectation(self) -> str:
+        """What to expect of a camera that is unlike those that models learn from; empty of one that isn't."""
+        angle = 2 * math.degrees(math.atan(self.source.width / 2 / self.source.fx))
+        smaller = self.calibration.fx / (KITTI_FOCAL * self.calibration.width)
+        if smaller < WIDE:
+            return (
+                f"the camera sees {angle:.0f} degrees: things look {1 / smaller:.1f} times smaller than in what models "
+                f"learn from, so expect to find them up to {smaller:.0%} of the usual range, and depths less exact"
+            )
+        finer = self.resized_width / self.source.width
+        if finer > COARSE:
+            return (
+                f"the picture has {self.source.width} columns for {angle:.0f} degrees and is drawn {finer:.1f} times "
+                "larger: expect to find near things only, and depths less exact"
+            )
+        return ""

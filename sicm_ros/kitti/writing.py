@@ -25,7 +25,7 @@ if hasattr(cv2, "IMWRITE_JPEG_SAMPLING_FACTOR"):
 
 @contextmanager
 def new_folder(output: Path) -> Iterator[Path]:
-    """A place to write to that gets the name `output` when the block is done: what has the name is complete.
+    """Give a place to write to that gets the name `output` when the block is done: what has the name is complete.
 
     Nothing is left of it where the block raises. Raises InputError where `output` exists already.
     """
@@ -50,7 +50,7 @@ def write_pair(
     labels: Labels,
     jpeg: bool = True,
 ) -> None:
-    """Writes left and right picture (uint8 (H, W, 3) RGB), calibration and labels of a pair below `folder`.
+    """Write left and right picture (uint8 (H, W, 3) RGB), calibration and labels of a pair below `folder`.
 
     Labels are in the left camera's frame; the files are in rectified camera 0, as KITTI's are. Raises OSError where
     a file can't be written.
@@ -67,7 +67,7 @@ def _write_image(path: Path, image: np.ndarray, jpeg: bool) -> None:
 
 
 def _calibration_text(calibration: KittiCalibration) -> str:
-    """KITTI's calibration file of the colour cameras; the labels' axes are left as they were."""
+    """Return KITTI's calibration file of the colour cameras; the labels' axes are left as they were."""
     matrices = {"P2": calibration.p2, "P3": calibration.p3, "R0_rect": calibration.r0_rect}
     lines = [f"{key}: " + " ".join(f"{value:.12e}" for value in matrix.ravel()) for key, matrix in matrices.items()]
     if calibration.disparity_offset is not None:

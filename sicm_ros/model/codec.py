@@ -285,7 +285,7 @@ class Model(PairCodec):
         for n, calibration in enumerate(calibrations):
             packet, symbols = (readings[n].packet, readings[n].symbols) if readings else (None, None)
             own = features if count == 1 else tuple(f[[n, n + count]] for f in features)
-            disparity = cells[n] * (STRIDE * calibration.width / self.config.input_width)
+            disparity = cells[n] * (STRIDE * calibration.width / self.view(calibration).resized_width)
             view = self.view(calibration)
             results.append(Result(detections[n], own, disparity, symbols, packet, view, dict(timings)))
         return results

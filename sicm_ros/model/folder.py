@@ -123,7 +123,7 @@ class StoredModel:
             network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
         except RuntimeError as error:
             raise ModelError(
-                f"{self.folder}: weights and config.yaml don't belong together ({str(error).splitlines()[-1].strip()})"
+                f"{self.folder}: weights and config.yaml do not match ({str(error).splitlines()[-1].strip()})"
             ) from None
         return network.eval()
 

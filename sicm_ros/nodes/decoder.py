@@ -39,7 +39,7 @@ class DecoderNode(ManagedNode):
         names = [name.strip("/") for name in self.parameters.vehicles if name.strip("/")]
         if len(set(names)) < len(names):
             raise InputError(f"vehicles: {', '.join(names)}: one of them appears twice")
-        frames = Frames(self) if self.parameters.target_frame else None
+        frames = Frames(self) if self.parameters.target_frame or self.parameters.odometry_frame else None
         broadcast = StaticFrames(self) if self.parameters.publish_tf else None
         self.vehicles = [Vehicle(self, name, frames, broadcast) for name in names or [""]]
         self.create_timer(FEEDBACK_PERIOD, self._report, clock=self._steady)
@@ -93,16 +93,16 @@ class DecoderNode(ManagedNode):
             self._failed(error, [job])
 
     def _publish(self, job: Job, found: Detections, result: Result | None = None) -> None:
+        followed = job.vehicle.follow(found.finite(), job)
         placement = job.vehicle.place(job)
         if placement is None:
             return
-        detections = found.above(self.parameters.min_score).finite()
-        job.vehicle.publish(detections, job, placement)
+        job.vehicle.publish(followed, job, placement)
         if result is not None:
-            self._publish_extras(job, result, detections, placement)
+            self._publish_extras(job, result, followed.detections, placement)
 
     def _publish_extras(self, job: Job, result: Result, detections: Detections, placement: Placement) -> None:
-        """Points and the bird's-eye view, which nobody has to pay for who doesn't look."""
+        """Publish points and the bird's-eye view, which nobody has to pay for who doesn't look."""
         vehicle, header = job.vehicle, placement.header
         wanted = [p for p in (vehicle.points, vehicle.bev) if p.get_subscription_count()]
         if not wanted:
@@ -119,7 +119,7 @@ class DecoderNode(ManagedNode):
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Runs the node until it is told to stop."""
+    """Run the node until it is told to stop."""
     run(DecoderNode, args)
 
 

@@ -15,13 +15,19 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float64
 
 from sicm_ros.bags.camera_info import SizeError
+from sicm_ros.bags.conversion import half
+from sicm_ros.bags.images import PixelDepth
 from sicm_ros.bags.pairing import SIDES, StereoPairer
+from sicm_ros.bags.presets import bare
+from sicm_ros.bags.rig import CameraRig
 from sicm_ros.bags.serialization import nanoseconds
 from sicm_ros.bags.stamps import Stamps
 from sicm_ros.bitstream import VERSION, box_packet
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import ImagePair, StereoCalibration
+from sicm_ros.geometry.calibration_file import read_calibration_file
 from sicm_ros.geometry.pose import FramePose
+from sicm_ros.geometry.rectification import NEVER, EpipolarCheck
 from sicm_ros.link.congestion import Report
 from sicm_ros.link.quality import QualityChoice
 from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, LinkFeedback
@@ -29,6 +35,7 @@ from sicm_ros.nodes import qos
 from sicm_ros.nodes.frames import FrameError, Frames
 from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.images import rgb
+from sicm_ros.nodes.intake import Intake
 from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.parameters import ENCODER
 from sicm_ros.nodes.process import run
@@ -69,6 +76,8 @@ class EncoderNode(ManagedNode):
         self._sequence = 0
         self._offset_heard = 0.0
         self._optical_pose = self._given_pose()
+        if file := self.parameters.calibration_file:
+            read_calibration_file(file, (640, 480))  # what is wrong with it is said before anything starts
         # Only what is fixed: the pose of a camera that turns is no fact to announce.
         looks = self.parameters.base_frame and self._optical_pose is None
         self._frames = Frames(self, moving=False) if looks else None
@@ -104,35 +113,44 @@ class EncoderNode(ManagedNode):
         self._described: tuple | None = None
         self._choice = QualityChoice()
         self._quality_in_use: float | None = None
+        self._depth, self._rows = PixelDepth(), EpipolarCheck()
 
     # -- executor's thread: receive and pair --------------------------------------------------------------------------
 
     def subscribe(self) -> None:
-        kind, suffix = (CompressedImage, "/compressed") if self.parameters.compressed else (Image, "")
-        profile, override = qos.sensor(self.parameters.reliable_images), qos.overridable()
+        p = self.parameters
+        self._intake = Intake("compressed" if p.compressed and p.transport == "raw" else p.transport, self.health)
+        profile, override = qos.sensor(p.reliable_images), qos.overridable()
         options = {"qos_profile": profile, "qos_overriding_options": override}
-        inputs = {}
+        inputs: dict[str, Any] = {}
         for side in SIDES:
-            base = self.resolve_topic_name(f"{side}/image_rect_color")
-            image_topic, info_topic = base + suffix, f"{base.rpartition('/')[0]}/camera_info"
+            named = self.resolve_topic_name(f"{side}/image_rect_color")
+            image_topic = self._intake.topic(named)
+            info_topic = f"{bare(named).rpartition('/')[0]}/camera_info"
             self._image_topics[side], self._info_topics[side] = image_topic, info_topic
+            if image_topic not in inputs:
 
-            def on_image(message: Any, side: str = side, topic: str = image_topic) -> None:
-                self.health.heard(topic)
-                self._on_image(side, message)
+                def on_image(message: Any, topic: str = image_topic) -> None:
+                    self.health.heard(topic)
+                    self._on_image(topic, message)
+
+                inputs[image_topic] = self.create_subscription(self._intake.kind, image_topic, on_image, **options)
+            if p.calibration_file:
+                continue
 
             def on_info(message: CameraInfo, side: str = side, topic: str = info_topic) -> None:
                 self.health.heard(topic)
                 self._rig.put(side, message)
 
-            inputs[image_topic] = self.create_subscription(kind, image_topic, on_image, **options)
             if info_topic in inputs:
                 raise InputError(
-                    f"both images ({', '.join(self._image_topics.values())}) share {info_topic}; "
-                    "each camera needs its own namespace"
+                    f"both images ({', '.join(self._image_topics.values())}) share {info_topic}; each camera needs a "
+                    "namespace of its own, and images that hold both views a calibration_file"
                 )
             inputs[info_topic] = self.create_subscription(CameraInfo, info_topic, on_info, **options)
-        self._rig = Rig(self._image_topics, self._info_topics, self.get_logger().warning)
+        rectify = NEVER if p.assume_rectified else p.rectify
+        remark = self.get_logger().warning
+        self._rig = Rig(self._image_topics, self._info_topics, remark, rectify, p.calibration_file, p.baseline)
         # Bags of KITTI say here what their camera_info can't; most cameras have no such topic, so it isn't awaited.
         if self._offset is None:
             self._offset = self.create_subscription(Float64, "disparity_offset", self._on_offset, qos.latched())
@@ -142,6 +160,7 @@ class EncoderNode(ManagedNode):
             self._feedback = subscribe(self, LinkFeedback, topic, self._on_feedback, 10, refuse)
         self.health.listen(inputs)
 
+    _intake: Any = None
     _offset: Any = None
     _feedback: Any = None
 
@@ -156,13 +175,20 @@ class EncoderNode(ManagedNode):
         if np.isfinite(message.data):
             self._offset_heard = message.data
 
-    def _on_image(self, side: str, message: Any) -> None:
+    def _on_image(self, topic: str, message: Any) -> None:
+        """Takes a message of a camera, or of both where their topic is one."""
+        for picture in self._intake.pictures(topic, message):
+            for side in SIDES:
+                if self._image_topics[side] == topic:
+                    self._on_picture(side, picture)
+
+    def _on_picture(self, side: str, picture: Any) -> None:
         self.health.tally.count(f"received_{side}")
-        recorded = nanoseconds(message.header.stamp)
+        recorded = nanoseconds(picture.header.stamp)
         stamp = self._stamps.time(self._image_topics[side], recorded, self.get_clock().now().nanoseconds)
         if stamp != recorded:
-            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
-        self._submit_all(self._pairer.add(side, stamp, message))
+            picture.header.stamp.sec, picture.header.stamp.nanosec = divmod(stamp, 10**9)
+        self._submit_all(self._pairer.add(side, stamp, picture))
         if self._pairer.undecided:
             self._silence.reset()
         else:
@@ -211,10 +237,15 @@ class EncoderNode(ManagedNode):
         self._send(message, pair)
 
     def _look(self, pair: Pair) -> ImagePair:
-        """The pair's pictures and calibration. Raises an InputError with a `cause` where something of it is refused."""
+        """The pair's rectified pictures and their calibration. Raises an InputError with a `cause` where it is refused.
+
+        What has to be rectified becomes at once what the model looks at, and the calibration is that of this window.
+        """
         images = self._image_topics
         with self.health.tally.timed("decode_images"):
-            left, right = rgb(pair.left, images["left"]), rgb(pair.right, images["right"])
+            left, right = (rgb(m, images[side], self._depth) for m, side in zip((pair.left, pair.right), SIDES))
+            if images["left"] == images["right"]:
+                left, right = half(left, 0), half(right, 1)
         sizes = [(picture.shape[1], picture.shape[0]) for picture in (left, right)]
         for side, (width, height) in zip(SIDES, sizes):
             if min(width, height) < SMALLEST:
@@ -224,22 +255,58 @@ class EncoderNode(ManagedNode):
         if sizes[0] != sizes[1]:
             raise SizeError(
                 f"{images['left']} is {sizes[0][0]} x {sizes[0][1]} pixels, {images['right']} is {sizes[1][0]} x "
-                f"{sizes[1][1]}; both images of a rectified pair have one size"
+                f"{sizes[1][1]}; both images of a rectified pair must have the same size"
             )
-        return ImagePair(left, right, self._calibration(pair, sizes[0]))
+        cameras = self._cameras(pair, sizes[0])
+        seen = ImagePair(left, right, cameras.calibration)
+        if cameras.rectification is not None:
+            with self.health.tally.timed("rectify"):
+                window = self.model.view(cameras.calibration).calibration
+                seen = cameras.rectification.apply(left, right, window)
+        self._check_rows(seen, cameras)
+        return seen
 
-    def _calibration(self, pair: Pair, size: tuple[int, int]) -> StereoCalibration:
-        """The calibration of the pair's own camera_info, or the newest."""
-        p, stamps = self.parameters, (pair.left.header.stamp, pair.right.header.stamp)
-        offset = p.disparity_offset or self._offset_heard
+    def _cameras(self, pair: Pair, size: tuple[int, int]) -> CameraRig:
+        """The cameras by the pair's own camera_info, or the newest."""
+        stamps = pair.left.header.stamp, pair.right.header.stamp
+        offset = self.parameters.disparity_offset or self._offset_heard
         try:
-            calibration, changed = self._rig.calibration(stamps, size, offset, p.assume_rectified, p.baseline)
+            cameras, changed = self._rig.cameras(stamps, size, offset)
         except BadInfo as error:
             self.health.problem = str(error)
             raise
         if changed:
-            self.get_logger().info(f"the calibration changed: {calibration}")
-        return calibration
+            self.get_logger().info(f"the calibration changed: {cameras.calibration}")
+        if cameras is not self._used:
+            self._used, self._rows = cameras, EpipolarCheck()
+            self._say_how(cameras)
+        return cameras
+
+    _used: CameraRig | None = None
+
+    def _say_how(self, cameras: CameraRig) -> None:
+        """Says what becomes of the pictures of cameras that are new."""
+        if expectation := self.model.view(cameras.calibration).expectation:
+            self.get_logger().warning(expectation)
+        said = self.parameters.calibration_file or self._info_topics["left"]
+        if cameras.rectification is not None:
+            self.get_logger().info(f"the images are rectified here, by {said}: {cameras.calibration}")
+        elif cameras.ignored:
+            self.get_logger().warning(
+                f"{said} describes a distortion, but the images are taken as rectified, by the name of "
+                f"{self._image_topics['left']} or a parameter; set rectify to always if they aren't"
+            )
+
+    def _check_rows(self, seen: ImagePair, cameras: CameraRig) -> None:
+        """Measures, on the first pairs, how well the pictures are rectified."""
+        if self._rows.done:
+            return
+        self._rows.add(seen, cameras.calibration.fx / seen.calibration.fx)
+        error = self._rows.error
+        if error is not None and (complaint := error.complaint(cameras.rectification is not None)):
+            self.get_logger().warning(complaint)
+        elif error is not None:
+            self.get_logger().info(f"rows of left and right agree within {error.pixels:.2f} pixels")
 
     def _put_features(self, message: CompressedStereoFeatures, seen: ImagePair, send: bool) -> tuple[str, str] | None:
         """Codes a pair into a message; cause and text where the rate or the limit of a packet leaves no room.
@@ -312,6 +379,12 @@ class EncoderNode(ManagedNode):
     def _facts(self) -> dict[str, str]:
         target, quality = self._choice.target_kbit_s, self._quality_in_use
         values = {"mode": self.parameters.mode} | ({} if quality is None else {"quality": f"{quality:.3f}"})
+        if self._used is not None:
+            values["rectified"] = "here" if self._used.rectification is not None else "before"
+        if self._rows.error is not None:
+            values["epipolar_error_px"] = f"{self._rows.error.pixels:.2f}"
+        if self._intake is not None and self._intake.delay is not None:
+            values["video_delay_pictures"] = str(self._intake.delay)
         return values if target is None else values | {"target_kbit_s": f"{target:.3f}"}
 
     def _camera_pose(self, header: Any) -> FramePose | None:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from sensor_msgs.msg import Image
 
-from sicm_ros.bags.images import LAYOUTS, rgb_from_compressed, rgb_from_image
+from sicm_ros.bags.images import LAYOUTS, PLANES, PixelDepth, rgb_from_compressed, rgb_from_image
+from sicm_ros.bags.video import VideoPicture
 from sicm_ros.errors import InputError
 
 
@@ -38,9 +39,9 @@ def bridge() -> Any:
 @cache
 def through_bridge(encoding: str, big_endian: bool = False) -> bool:
     """Whether cv_bridge reads an encoding that we know as we do."""
-    if bridge() is None:
-        return False
     channels, size = LAYOUTS[encoding]
+    if bridge() is None or size != 1:
+        return False
     height, width = 6, 10
     message = Image(height=height, width=width, encoding=encoding, is_bigendian=int(big_endian))
     message.step = width * channels * size
@@ -51,23 +52,25 @@ def through_bridge(encoding: str, big_endian: bool = False) -> bool:
         return False
 
 
-def rgb(message: Any, topic: str) -> np.ndarray:
-    """sensor_msgs/Image or CompressedImage -> uint8 (height, width, 3) RGB.
+def rgb(message: Any, topic: str, depth: PixelDepth | None = None) -> np.ndarray:
+    """sensor_msgs/Image, CompressedImage or a video's picture -> uint8 (height, width, 3) RGB.
 
     Raises:
         ImageError: the encoding is unknown, or the bytes are not such a picture; names the topic.
     """
     try:
+        if isinstance(message, VideoPicture):
+            return message.rgb()
         if hasattr(message, "format"):  # cv_bridge would hand it to OpenCV as well, and stumble over grey ones
-            return rgb_from_compressed(message, topic)
-        if message.encoding not in LAYOUTS and bridge() is not None:
+            return rgb_from_compressed(message, topic, depth)
+        if message.encoding not in LAYOUTS and message.encoding not in PLANES and bridge() is not None:
             return _bridged(message, topic)
         if message.encoding in LAYOUTS and through_bridge(message.encoding, bool(message.is_bigendian)):
             channels, size = LAYOUTS[message.encoding]
             tight = message.step == message.width * channels * size
             if tight and 0 < message.height * message.step <= len(message.data):
                 return _bridged(message, topic)
-        return rgb_from_image(message, topic)
+        return rgb_from_image(message, topic, depth)
     except InputError as error:
         raise ImageError(str(error)) from None
 

@@ -358,14 +358,17 @@ def description(arguments: list[Argument], start: Callable[[Request], list[Actio
     return LaunchDescription([*(a.declare() for a in arguments), OpaqueFunction(function=checked)])
 
 
-def is_compressed(path: str, preset: str, left: str, right: str) -> bool:
-    """Whether a recording's images are compressed; arguments as of `sicm_ros.bags.open_stereo`.
+def is_compressed(path: str, replay: Mapping[str, Any]) -> bool:
+    """Whether a recording's images are compressed as they are played, with these parameters of the replay.
 
     Raises:
         InputError: it can't be played.
     """
-    replay = str(Path(get_package_prefix(PACKAGE), "lib", PACKAGE, "replay_node"))
-    done = subprocess.run([replay, DESCRIBE, path, preset, left, right], capture_output=True, text=True)
+    node = str(Path(get_package_prefix(PACKAGE), "lib", PACKAGE, "replay_node"))
+    layout = [replay[name] for name in ("preset", "left_topic", "right_topic")]
+    rectify = "never" if replay["assume_rectified"] else replay["rectify"]
+    words = [node, DESCRIBE, path, *layout, rectify, replay["calibration_file"]]
+    done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode or not done.stdout:
         said = done.stderr.strip().splitlines()
         raise InputError(said[-1] if said else f"{path}: looking at it was interrupted")

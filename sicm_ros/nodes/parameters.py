@@ -128,7 +128,7 @@ MODEL = (
     Parameter(
         "threads",
         0,
-        "processor threads of the network; 0 takes all cores",
+        "CPU threads of the network; 0 takes all cores",
         "threads",
         0,
         256,
@@ -151,6 +151,22 @@ MODEL = (
         "Hz",
         0.0,
         1000.0,
+    ),
+)
+
+RECTIFICATION = (
+    Parameter(
+        "rectify",
+        "auto",
+        "rectify the images by camera_info or calibration_file; auto does where they describe a distortion, unless the "
+        "images' topics say that they are rectified (image_rect_color)",
+        choices=("auto", "always", "never"),
+    ),
+    Parameter(
+        "calibration_file",
+        "",
+        "calibration of both cameras instead of camera_info: Kalibr's camchain.yaml, EuRoC's folder, ROS' left.yaml "
+        "(with right.yaml beside it), OpenCV's intrinsics.yml (with extrinsics.yml)",
     ),
 )
 
@@ -198,6 +214,13 @@ ENCODER = (
         fixed=False,
     ),
     Parameter("compressed", False, "subscribe to CompressedImage on <image topic>/compressed instead of Image"),
+    Parameter(
+        "transport",
+        "raw",
+        "what the images come in: Image; CompressedImage (JPEG, PNG, H.264, H.265), as with compressed: true; "
+        "FFMPEGPacket on <image topic>/ffmpeg; CompressedVideo on <image topic>/foxglove",
+        choices=("raw", "compressed", "ffmpeg", "foxglove"),
+    ),
     Parameter("reliable_images", False, "request reliable images, which replayed bags offer and camera drivers do not"),
     Parameter(
         "pair_tolerance",
@@ -207,10 +230,11 @@ ENCODER = (
         0.0,
         1.0,
     ),
+    *RECTIFICATION,
     Parameter(
         "assume_rectified",
         False,
-        "the images are rectified although camera_info contains distortion (image_proc's outputs, KITTI bags)",
+        "the images are rectified although camera_info contains distortion (KITTI bags); short for rectify: never",
     ),
     Parameter(
         "baseline",
@@ -283,6 +307,29 @@ DECODER = (
         fixed=False,
     ),
     Parameter(
+        "tracking",
+        True,
+        "follow objects from pair to pair: `tracks`, and the ids in `detections`",
+    ),
+    Parameter(
+        "rescore",
+        False,
+        "what continues an object is likelier, what stands alone less so: the scores of `detections` heed the past",
+        fixed=False,
+    ),
+    Parameter(
+        "extrapolate",
+        True,
+        "tracks are where objects are when they are published, stamped so; false leaves them at the picture's time",
+        fixed=False,
+    ),
+    Parameter(
+        "odometry_frame",
+        "",
+        "frame that stands still, such as odom, in which /tf has the camera, so that velocities are over ground; named "
+        "as target_frame; empty: they are relative to the camera",
+    ),
+    Parameter(
         "target_frame",
         "",
         "frame of all results, such as base_link (with several vehicles: of each); /map, with a slash, is one for all; "
@@ -312,9 +359,13 @@ LINK = (
 
 REPLAY = (
     Parameter("path", "", "bag (.mcap, .db3, .bag or a folder) or KITTI folder (raw drive, object set, odometry)"),
-    Parameter("preset", "auto", "layout of the bag's topics, see docs/bags.md; auto recognises it"),
+    Parameter("preset", "auto", "layout of the bag's topics, see docs/cameras.md, or a .yaml file; auto recognises it"),
     Parameter("left_topic", "", "left image topic of a bag with another layout; empty for the preset's"),
-    Parameter("right_topic", "", "right image topic of a bag with another layout; empty for the preset's"),
+    Parameter(
+        "right_topic",
+        "",
+        "right image topic, if it does not follow from left_topic; the same topic if its images hold both views",
+    ),
     Parameter(
         "pair_tolerance",
         0.03,
@@ -323,6 +374,7 @@ REPLAY = (
         0.0,
         1.0,
     ),
+    *RECTIFICATION,
     Parameter("assume_rectified", False, "the images are rectified although camera_info contains distortion"),
     Parameter("baseline", 0.0, "distance between the cameras; 0 takes it from camera_info", "m", 0.0, 100.0),
     Parameter("rate", 1.0, "speed relative to the recording", "", 0.01, 100.0, fixed=False),

@@ -11,7 +11,7 @@ NEAREST = 1.0  # metres; nearer is no road user but the car's own bonnet, or a w
 
 
 def matched_points(disparity: np.ndarray, view: ModelView, max_depth: float) -> np.ndarray:
-    """Points (N, 3) of the left optical frame, metres.
+    """Return points (N, 3) of the left optical frame, metres.
 
     Args:
         disparity: float (h, w), pixels of the source picture; covers the model's input evenly (one value per stride).
@@ -25,9 +25,10 @@ def matched_points(disparity: np.ndarray, view: ModelView, max_depth: float) -> 
     v = (np.arange(height) + 0.5) * (c.height / height) - 0.5
     with np.errstate(divide="ignore", invalid="ignore"):
         z = view.source.depth(disparity.astype(np.float64))
-    # Rows that were padded above or below the picture show nothing.
-    inside = (v + view.top > -0.5) & (v + view.top < view.resized_height - 0.5)
-    keep = (z >= NEAREST) & (z <= max_depth) & np.isfinite(disparity) & inside[:, None]
+    # Rows and columns that were padded around the picture show nothing.
+    rows = (v + view.top > -0.5) & (v + view.top < view.resized_height - 0.5)
+    columns = (u + view.left > -0.5) & (u + view.left < view.resized_width - 0.5)
+    keep = (z >= NEAREST) & (z <= max_depth) & np.isfinite(disparity) & rows[:, None] & columns
     row, column = np.nonzero(keep)
     z = z[keep]
     return np.stack([(u[column] - c.cx) / c.fx * z, (v[row] - c.cy) / c.fy * z, z], axis=1)

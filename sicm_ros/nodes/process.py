@@ -35,7 +35,7 @@ _OPINIONS = (PROFILES, "FASTDDS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPO
 
 
 def catch_signals() -> None:
-    """From here on Ctrl-C and SIGTERM set `stop`; nothing is raised in the middle of an import.
+    """From here on let Ctrl-C and SIGTERM set `stop`; raise nothing in the middle of an import.
 
     While there are only imports, seconds of them on a slow machine, a signal ends the process at once.
     """
@@ -57,14 +57,14 @@ def start(node: str) -> int:
 
 
 def make_room_for_pictures(environment: MutableMapping[str, str]) -> None:
-    """Gives Fast DDS shared memory that holds pictures (fastdds.xml), unless the user set it up in some way."""
+    """Give Fast DDS shared memory that holds pictures (fastdds.xml), unless the user set it up in some way."""
     here = Path("DEFAULT_FASTRTPS_PROFILES.xml")  # which Fast DDS takes from the working directory
     if not any(name in environment for name in _OPINIONS) and not here.exists():
         environment[PROFILES] = str(Path(__file__).with_name("fastdds.xml"))
 
 
 def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoReturn:
-    """Makes a node and serves it until a signal comes, or until its `finished` attribute is an exit status.
+    """Make a node and serve it until a signal comes, or until its `finished` attribute is an exit status.
 
     `node.started()`, if it has one, is called once the node is served, `node.turned()` several times a second,
     `node.close()` at the end. Ends the
@@ -136,7 +136,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
 
 
 def _refuse_other_arguments(args: list[str] | None) -> None:
-    """What isn't ROS' own would have no effect, such as `--quality 0.8`.
+    """Refuse what isn't ROS' own: it would have no effect, such as `--quality 0.8`.
 
     Raises:
         InputError: there is such an argument.
@@ -151,7 +151,7 @@ def _refuse_other_arguments(args: list[str] | None) -> None:
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    """The errors by which ROS refuses arguments, names and parameters."""
+    """Return the errors by which ROS refuses arguments, names and parameters."""
     from rclpy.exceptions import NameValidationException, ParameterException
 
     return NameValidationException, ParameterException, RuntimeError  # what rcl says comes as kinds of RuntimeError
@@ -165,12 +165,12 @@ def _unforeseen(error: Exception) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    """The text of an error without line breaks and places in ROS' source."""
+    """Return the text of an error without line breaks and places in ROS' source."""
     return re.sub(r"\s+", " ", re.sub(r",? at \S+\.(c|cpp|h|hpp):\d+", "", str(error))).strip()
 
 
 def _place(error: Exception) -> str:
-    """File and line where an error was raised."""
+    """Return file and line where an error was raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

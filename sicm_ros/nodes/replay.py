@@ -66,6 +66,8 @@ class ReplayNode(Node):
             pair_tolerance=p.pair_tolerance,
             assume_rectified=p.assume_rectified,
             baseline=p.baseline,
+            rectify=p.rectify,
+            calibration_file=p.calibration_file,
         )
         self._time = self.create_publisher(Clock, "/clock", 10) if p.clock else None
         for topic in {p.acknowledge, p.results} - {""}:
@@ -319,10 +321,10 @@ def _prefetched(items: Iterable, stop: threading.Event, depth: int = 12) -> Iter
             return
 
 
-def describe(path: str, preset: str, left: str, right: str) -> int:
+def describe(path: str, preset: str, left: str, right: str, rectify: str, calibration_file: str) -> int:
     """Prints, as JSON, what pipeline.launch.py has to know of a recording before it starts the nodes; exit status."""
     try:
-        with open_stereo(path, preset, left, right) as source:
+        with open_stereo(path, preset, left, right, rectify=rectify, calibration_file=calibration_file) as source:
             print(json.dumps({"compressed": source.compressed}))
     except (SicmError, OSError) as error:
         print(error, file=sys.stderr)

@@ -10,10 +10,11 @@ from typing import Any
 
 from sensor_msgs.msg import CameraInfo
 
-from sicm_ros.bags.camera_info import SizeError, stereo_calibration
+from sicm_ros.bags.camera_info import SizeError
 from sicm_ros.bags.pairing import SIDES
+from sicm_ros.bags.rig import CameraRig, camera_rig
 from sicm_ros.errors import CalibrationError, InputError
-from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.calibration_file import read_calibration_file
 
 ATTEMPTS, WAIT = 6, 0.01  # looks for a camera_info that is late, and seconds between two of them
 KEPT = 32  # camera_info messages of one camera that are kept to find the one with a picture's stamp
@@ -35,57 +36,66 @@ class Rig:
     """Follows the camera_info of both cameras: `put` in the executor's thread, `calibration` in the worker's.
 
     Args:
-        image_topics, info_topics: side -> topic, named in errors.
+        image_topics, info_topics: side -> topic, named in errors; the images' names may say that they are rectified.
         remark: told of what was mended in a camera_info, once for each calibration.
+        rectify: auto, always or never.
+        calibration_file: taken instead of camera_info where it is not empty.
+        baseline: metres; overrules what these say, where it is not 0.
     """
 
     def __init__(
-        self, image_topics: dict[str, str], info_topics: dict[str, str], remark: Callable[[str], None]
+        self,
+        image_topics: dict[str, str],
+        info_topics: dict[str, str],
+        remark: Callable[[str], None],
+        rectify: str = "auto",
+        calibration_file: str = "",
+        baseline: float = 0.0,
     ) -> None:
-        self._remark = remark
+        self._remark, self._baseline = remark, baseline
         self._image_topics, self._info_topics = image_topics, info_topics
+        self._rectify, self._file = rectify, calibration_file
         self._infos: dict[str, deque[CameraInfo]] = {side: deque(maxlen=KEPT) for side in SIDES}
         self._stamped = False  # the last picture had a camera_info of its own stamp
-        self._known: tuple[Any, StereoCalibration] | None = None
+        self._known: tuple[Any, CameraRig] | None = None
 
     def put(self, side: str, info: CameraInfo) -> None:
         """Takes in a camera_info of the `left` or the `right` camera."""
         self._infos[side].append(info)
 
     def knows(self, side: str) -> bool:
-        """Whether a camera_info of a camera has come."""
-        return bool(self._infos[side])
+        """Whether a camera_info of a camera has come, or is not needed."""
+        return bool(self._file or self._infos[side])
 
-    def calibration(
-        self,
-        stamps: tuple[Any, Any],
-        size: tuple[int, int],
-        disparity_offset: float,
-        assume_rectified: bool,
-        baseline: float,
-    ) -> tuple[StereoCalibration, bool]:
-        """The calibration of a pair, and whether it is another one than that of the pair before.
+    def cameras(
+        self, stamps: tuple[Any, Any], size: tuple[int, int], disparity_offset: float
+    ) -> tuple[CameraRig, bool]:
+        """The cameras of a pair, and whether they are others than those of the pair before.
 
         Args:
             stamps: of the left and the right picture; the camera_info of the same stamp is taken, or else the newest.
-            size, disparity_offset, assume_rectified, baseline: as for `bags.camera_info.stereo_calibration`.
+            size: width and height of the pictures.
+            disparity_offset: as for `bags.rig.camera_rig`.
 
         Raises:
             MissingInfo, BadInfo: there is none; the text names the topic and the remedy.
         """
-        infos = [self._info_of(side, stamp) for side, stamp in zip(SIDES, stamps, strict=True)]
-        signature = (*map(_said, infos), size, disparity_offset, assume_rectified, baseline)
+        infos: list[Any] = []
+        if not self._file:
+            infos = [self._info_of(side, stamp) for side, stamp in zip(SIDES, stamps, strict=True)]
+        signature = (*map(_said, infos), size, disparity_offset)
         # Compared in words, since a NaN is not equal to itself.
         if self._known is not None and repr(self._known[0]) == repr(signature):
             return self._known[1], False
         try:
-            rig = stereo_calibration(
-                *infos,
-                topics=(self._info_topics["left"], self._info_topics["right"]),
+            rig = camera_rig(
+                *(infos or read_calibration_file(self._file, size)),
+                image_topics=(self._image_topics["left"], self._image_topics["right"]),
+                info_topics=(self._file or self._info_topics["left"], self._file or self._info_topics["right"]),
+                rectify=self._rectify,
                 size=size,
                 disparity_offset=disparity_offset,
-                assume_rectified=assume_rectified,
-                baseline=baseline,
+                baseline=self._baseline,
                 remark=self._remark,
             )
         except SizeError:
@@ -120,4 +130,5 @@ def _said(info: CameraInfo) -> tuple:
     """What of a camera_info the calibration depends on."""
     roi = info.roi
     region = roi.x_offset, roi.y_offset, roi.width, roi.height
-    return info.width, info.height, tuple(info.d), tuple(info.r), tuple(info.p), info.binning_x, info.binning_y, region
+    matrices = (tuple(matrix) for matrix in (info.d, info.k, info.r, info.p))
+    return info.width, info.height, info.distortion_model, *matrices, info.binning_x, info.binning_y, region

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray, LabelInfo, VisionInfo
@@ -26,9 +27,10 @@ from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.receiving import subscribe
 from sicm_ros.nodes.sequence import Sequence
+from sicm_ros.nodes.tracking import FARTHEST, SPEECH, Followed, Follower, tracked_objects
 
+COUNTERS = ("received", "lost", "decoded", "boxes", "published", "detections", "tracks")
 LONGEST_NAME = 256  # characters of a frame's name
-COUNTERS = ("received", "lost", "decoded", "boxes", "published", "detections")
 _SAID = {
     "repeated": "it was here before; the link repeats messages, or two encoders send on one topic",
     "late": "newer ones were here before; the link reorders messages, or two encoders send on one topic",
@@ -128,6 +130,7 @@ class Vehicle:
         self._objects = (
             publisher(messages.autoware.DetectedObjects, "objects", **results) if messages.autoware else None
         )
+        self._tracks = publisher(SPEECH.TrackedObjects, "tracks", **results) if node.parameters.tracking else None
         latched = {"qos_profile": qos.latched(), "qos_overriding_options": qos.overridable()}
         self._vision_info = publisher(VisionInfo, "vision_info", **latched)
         self._label_info = publisher(LabelInfo, "label_info", **latched)
@@ -150,6 +153,7 @@ class Vehicle:
         self._mount: Mount | None = None
         self._announced = None
         self._second = Second()
+        self._follower = Follower() if self._node.parameters.tracking else None
 
     # -- executor's thread --------------------------------------------------------------------------------------------
 
@@ -340,15 +344,19 @@ class Vehicle:
         """Where the results of a job are published; None where nobody knows: it is counted, and said."""
         header, target = job.message.header, self._node.parameters.target_frame
         optical = f"{self._prefix}{header.frame_id}" if header.frame_id else ""
-        if self._frames is None:
+        if not target:
             return Placement(Header(stamp=header.stamp, frame_id=optical), FramePose.identity())
-        frame = target.lstrip("/") if target.startswith("/") else f"{self._prefix}{target}"
+        frame = self._frame(target)
         try:
             camera = self._camera_in(frame, header)
         except FrameError as error:
             self.health.refuse(error.cause, f"target_frame {target}: {error}")
             return None
         return Placement(Header(stamp=header.stamp, frame_id=frame), camera)
+
+    def _frame(self, name: str) -> str:
+        """A frame that a parameter names, on /tf: the vehicle's own, unless a slash says that it is everybody's."""
+        return name.lstrip("/") if name.startswith("/") else f"{self._prefix}{name}"
 
     def _camera_in(self, frame: str, header: Header) -> FramePose:
         """The camera's pose in a frame: by /tf, or else from where the vehicle says that the camera is.
@@ -368,10 +376,31 @@ class Vehicle:
                 raise FrameError(f"{error}; {self._unplaced()}") from None
         return frames.find(frame, f"{self._prefix}{mount.base}", header.stamp) @ mount.pose
 
-    def publish(self, detections: Detections, job: Job, placement: Placement) -> None:
+    def follow(self, found: Detections, job: Job) -> Followed:
+        """What a message showed, as it is published: the likely ones, with the ids of their tracks."""
+        health, header, parameters = self.health, job.message.header, self._node.parameters
+        if self._follower is None:
+            return Followed(found.above(parameters.min_score))
+        camera = None
+        if parameters.odometry_frame:
+            try:
+                camera = self._camera_in(self._frame(parameters.odometry_frame), header)
+            except FrameError as error:
+                health.tally.count("without_odometry")
+                self._node.get_logger().warning(
+                    f"odometry_frame {parameters.odometry_frame}: {error}; velocities may be relative to the camera",
+                    throttle_duration_sec=5.0,
+                )
+        with health.tally.timed("track"):
+            return self._follower.follow(
+                found, _seconds(header.stamp), camera, parameters.min_score, parameters.rescore
+            )
+
+    def publish(self, followed: Followed, job: Job, placement: Placement) -> None:
         """Publishes what a message showed."""
         health, message, parameters = self.health, job.message, self._node.parameters
-        header, boxes = placement.header, messages.PlacedBoxes.of(detections, placement.camera)
+        detections, header = followed.detections, placement.header
+        boxes = messages.PlacedBoxes.of(detections, placement.camera, followed.ids)
         health.tally.count("detections", len(detections))
         with health.tally.timed("publish"):
             now = self._node.now()
@@ -387,12 +416,45 @@ class Vehicle:
                 )
             )
             note = "boxes" if job.detections is not None else ""
-            self._markers.publish(messages.marker_array(boxes, header, parameters.marker_lifetime, note))
+            trails = self._publish_tracks(followed, placement) if followed.tracks is not None else []
+            self._markers.publish(messages.marker_array(boxes, header, parameters.marker_lifetime, note, trails))
             if self._objects is not None and self._objects.get_subscription_count():
                 self._objects.publish(messages.detected_objects(boxes, header, parameters.other_classes))
         health.tally.count("published")
         health.tally.took("since_arrival", self._node.steady() - job.arrived)
         health.problem = ""
+
+    def _publish_tracks(self, followed: Followed, placement: Placement) -> list[np.ndarray]:
+        """Publishes the likely tracks; returns where each has been, (M, 3) in the frame of the results."""
+        assert self._follower is not None
+        assert followed.tracks is not None
+        assert self._tracks is not None
+        parameters, header = self._node.parameters, placement.header
+        tracks = followed.tracks.above(parameters.min_score)
+        trails = [placement.camera.points(trail) for trail in tracks.trails]
+        stamp = _seconds(header.stamp)
+        seconds = self._node.now() - stamp if parameters.extrapolate else 0.0
+        if not 0 <= seconds <= FARTHEST:  # nan without a clock
+            self._node.get_logger().warning(
+                f"extrapolate: tracks are {seconds:.3g} s old by this node's clock; expected 0 to {FARTHEST:g} s, "
+                "so they stay at their image's time (use_sim_time with a bag?)",
+                once=True,
+            )
+            self.health.tally.count("not_extrapolated")
+            seconds = 0.0
+        camera = self._follower.placed(placement.camera, stamp, seconds)
+        if seconds:
+            tracks = tracks.after(seconds)
+            header = Header(stamp=_later(header.stamp, seconds), frame_id=header.frame_id)
+        self.health.tally.count("tracks", len(tracks))
+        self._tracks.publish(tracked_objects(tracks, camera, self._follower.session, header, parameters.other_classes))
+        return trails
+
+
+def _later(stamp: Any, seconds: float) -> Any:
+    """A stamp, some seconds later."""
+    nanoseconds = stamp.sec * 10**9 + stamp.nanosec + round(seconds * 1e9)
+    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
 
 
 def _check_names(*names: str) -> None:

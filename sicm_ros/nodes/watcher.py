@@ -34,7 +34,7 @@ class Status:
 
 
 def ours(array: DiagnosticArray) -> list[Status]:
-    """What nodes of this package say in an array of /diagnostics."""
+    """Return what nodes of this package say in an array of /diagnostics."""
     return [
         Status(s.name, int.from_bytes(s.level, "little"), s.message, {value.key: value.value for value in s.values})
         for s in array.status

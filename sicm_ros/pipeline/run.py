@@ -76,6 +76,8 @@ def run_pipeline(
         "pair_tolerance": source.tolerance * 1e-9,
         "assume_rectified": source.assume_rectified,
         "baseline": float(source.baseline),
+        "rectify": source.rectify,
+        "calibration_file": str(Path(source.calibration_file).resolve()) if source.calibration_file else "",
         "rate": float(rate),
         "wait_for_subscribers": 60.0,
         "acknowledge": "detections" if paced else "",

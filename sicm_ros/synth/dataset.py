@@ -59,7 +59,7 @@ class WorldRecipe:
         return -(-self.frames // self.sequences)
 
     def rig(self, rng: np.random.Generator) -> tuple[StereoCalibration, float]:
-        """A calibration and a camera height from the ranges."""
+        """Return a calibration and a camera height from the ranges."""
         focal = float(rng.uniform(*self.focal))
         sx, sy = self.width / KITTI.width, self.height / KITTI.height
         calibration = replace(
@@ -76,7 +76,9 @@ class WorldRecipe:
 
 
 def calibration_text(k: StereoCalibration) -> str:
-    """A KITTI calibration file; camera 0 is the left one. The last line is ours: what a measured disparity lacks."""
+    """Return a KITTI calibration file; camera 0 is the left one. The last line is ours: what a
+    measured disparity lacks.
+    """
     left = f"{k.fx:.12e} 0 {k.cx:.12e} 0 0 {k.fy:.12e} {k.cy:.12e} 0 0 0 1 0"
     right = f"{k.fx:.12e} 0 {k.cx:.12e} {-k.fx * k.baseline:.12e} 0 {k.fy:.12e} {k.cy:.12e} 0 0 0 1 0"
     return (
@@ -87,7 +89,7 @@ def calibration_text(k: StereoCalibration) -> str:
 
 
 def write_frame(frame: Frame, folder: Path, name: str, jpeg: int | None) -> None:
-    """One pair with all that belongs to it."""
+    """Write one pair with all that belongs to it."""
     suffix, options = (
         (".png", [cv2.IMWRITE_PNG_COMPRESSION, 3]) if jpeg is None else (".jpg", [cv2.IMWRITE_JPEG_QUALITY, jpeg])
     )
@@ -104,7 +106,7 @@ _renderer = None
 
 
 def _render_scene(task: tuple[WorldRecipe, Path, int]) -> int:
-    """Renders one scene's frames that aren't there yet; returns how many frames it holds."""
+    """Render one scene's frames that aren't there yet; return how many frames it holds."""
     global _renderer
     from sicm_ros.synth.renderer import Renderer
     from sicm_ros.synth.skins import skins
@@ -132,7 +134,7 @@ def _polite(threads: str) -> None:
 
 
 def generate(recipe: WorldRecipe, folder: Path, workers: int = 1) -> Iterator[int]:
-    """Renders a data set, yielding the number of frames done since the last time; goes on where it was stopped.
+    """Render a data set, yielding the number of frames done since the last time; goes on where it was stopped.
 
     The files are the same whatever `workers` is.
 
@@ -152,7 +154,9 @@ def generate(recipe: WorldRecipe, folder: Path, workers: int = 1) -> Iterator[in
 
 
 def _on_processes(tasks: list[tuple[WorldRecipe, Path, int]], workers: int) -> Iterator[int]:
-    """What _render_scene returns, as it comes. OpenGL's drivers crash now and then: what was lost is done again."""
+    """Yield what _render_scene returns, as it comes. OpenGL's drivers crash now and then: what was
+    lost is done again.
+    """
     left = {task[2]: task for task in tasks}
     for _ in range(1 + DEATHS):
         context = multiprocessing.get_context("spawn")  # a fork would share the driver's state

@@ -29,7 +29,7 @@ REACH = 60.0  # metres shown from above
 
 
 def contact_sheet(folder: Path, out: Path, rows: int = 8) -> Path:
-    """Writes a sheet of frames spread over a data set that `generate` wrote; returns its path.
+    """Write a sheet of frames spread over a data set that `generate` wrote; return its path.
 
     Raises:
         InputError: the folder holds no frames.
@@ -104,7 +104,7 @@ def _boxes(image: np.ndarray, labels, calibration: StereoCalibration) -> np.ndar
 
 
 def _from_above(labels, calibration: StereoCalibration, height: int) -> np.ndarray:
-    """The labels on the ground, our own camera at the lower edge's middle; rings every 10 m."""
+    """Return the labels on the ground, our own camera at the lower edge's middle; rings every 10 m."""
     plan = np.full((height, height, 3), 24, np.uint8)
     scale = height / REACH
 

@@ -20,7 +20,7 @@ from sicm_ros.files import replacing
 def save(
     path: Path, step: int, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, best: float
 ) -> None:
-    """Weights, their moving average, the optimiser's state and the step's number."""
+    """Write weights, their moving average, the optimiser's state and the step's number."""
     tensors = {f"network/{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"average/{k}": v for k, v in average.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
@@ -32,7 +32,7 @@ def save(
 
 
 def restore(path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
-    """Puts a checkpoint back; returns the step it was made after, and the best validation so far.
+    """Put a checkpoint back; return the step it was made after, and the best validation so far.
 
     Raises:
         ModelError: it can't be read, or is another network's.

@@ -123,7 +123,7 @@ class PictureTrainConfig(TrainConfig):
 
 
 def _read_tree(source: str) -> dict[str, Any]:
-    """The configuration as written, over the one that it `extends`."""
+    """Return the configuration as written, over the one that it `extends`."""
     path = Path(source)
     if path.is_file():
         text = path.read_text()
@@ -144,7 +144,7 @@ def _read_tree(source: str) -> dict[str, Any]:
 
 
 def _start_from(tree: dict[str, Any], kind: type[Config]) -> None:
-    """Lets the network be that of the model it starts from, in all that the configuration doesn't say otherwise."""
+    """Let the network be that of the model it starts from, in all that the configuration doesn't say otherwise."""
     try:
         start = network_config(tree["start"]) if tree.get("start") else None
         teacher = network_config(tree["teacher"]) if tree.get("teacher") else None
@@ -174,7 +174,9 @@ def _put(node: Any, keys: list[str], value: Any) -> None:
 
 
 def load_config(source: str, overrides: Sequence[str] = ()) -> TrainConfig:
-    """A configuration by path or by name (of those that ship), with `key=value` (dots reach inside) put over it."""
+    """Return a configuration by path or by name (of those that ship), with `key=value` (dots reach
+    inside) put over it.
+    """
     tree = _read_tree(source)
     for override in overrides:
         key, equals, value = override.partition("=")

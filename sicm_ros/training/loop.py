@@ -59,7 +59,7 @@ class TrainingError(SicmError):
 
 
 def train(config: TrainConfig) -> Path:
-    """Runs a stage, or goes on with it where it was interrupted; returns the folder of the finished model."""
+    """Run a stage, or go on with it where it was interrupted; return the folder of the finished model."""
     rank, world = _join_processes(config)
     keep_memory()
     if config.device == "cpu":
@@ -109,7 +109,7 @@ def train(config: TrainConfig) -> Path:
 
 
 def start_network(config: TrainConfig) -> Network:
-    """The network a stage starts from: a model folder's weights, or ImageNet's backbone."""
+    """Return the network a stage starts from: a model folder's weights, or ImageNet's backbone."""
     network = network_of(config.network)
     if config.stage == "matching" and not config.network.codec.compensation:
         raise InputError(
@@ -141,7 +141,7 @@ def _codec_start(config: TrainConfig) -> str | None:
 
 @torch.no_grad()
 def _follow(network: MVSFCNet, teacher: str) -> None:
-    """Takes another teacher. The codec's own detector, which has learnt to live with what is rebuilt, goes as far from
+    """Take another teacher. The codec's own detector, which has learnt to live with what is rebuilt, goes as far from
     where it is as the teacher went: a better place to start from than either.
     """
     newer = copy.deepcopy(network)
@@ -168,7 +168,7 @@ class _Step(nn.Module):
         self.prior_only, self.guided = False, 0.0
 
     def begin(self, step: int) -> None:
-        """What is learnt in a step, and how much of it with the teacher's help."""
+        """Settle what is learnt in a step, and how much of it with the teacher's help."""
         config = self.config
         self.prior_only = step < config.prior_steps
         self.guided = max(0.0, 1 - (step - config.prior_steps) / config.guided_steps) if config.guided_steps else 0.0
@@ -228,7 +228,9 @@ def _on_device(batch: dict[str, Tensor], config: TrainConfig) -> dict[str, Tenso
 
 
 def _numbers(config: TrainConfig) -> contextlib.AbstractContextManager:
-    """What the network computes in: bfloat16 with mixed_precision, but for what names a disparity."""
+    """Return the context of what the network computes in: bfloat16 with mixed_precision, but for what
+    names a disparity.
+    """
     return torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.mixed_precision)
 
 
@@ -326,7 +328,7 @@ def _average(average: nn.Module, network: nn.Module, config: TrainConfig, step: 
 
 
 def _save(average: Network, config: TrainConfig, folder: str, steps: int) -> Path:
-    """The averaged weights as a model folder."""
+    """Save the averaged weights as a model folder."""
     if config.stage == "detector":  # its detector sees uncompressed features: it is the reference as well
         average.reference.load_state_dict(average.detector.state_dict())
     licence = _licence(config)
@@ -334,7 +336,7 @@ def _save(average: Network, config: TrainConfig, folder: str, steps: int) -> Pat
 
 
 def _licence(config: TrainConfig) -> str:
-    """Of the weights: what they saw binds them, and what the weights saw that they started from."""
+    """Return the licence of the weights: what they saw binds them, and what the weights saw that they started from."""
     if all(source.free for source in config.data):
         return licence_of(config.start) if config.start else "free"
     return "non-commercial"

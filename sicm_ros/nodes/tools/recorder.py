@@ -83,12 +83,12 @@ class RecorderNode(Node):
         return write
 
     def close(self) -> None:
-        """Completes the bag."""
+        """Complete the bag."""
         self._bag.__exit__(None)
 
 
 def main(args: list[str] | None = None) -> int:
-    """Records until Ctrl-C or SIGTERM."""
+    """Record until Ctrl-C or SIGTERM."""
     return run(RecorderNode, args)
 
 
