@@ -42,4 +42,4 @@ def run(args: argparse.Namespace) -> int:
     if args.json != "-":
         options.console(120).print(symbols.table(found))
     options.write_json(args.json, [asdict(one) for one in found])
-    return 0 if all(one.same == one.packets for one in found) else 1
+    return 0 if all(one.right for one in found) else 1
