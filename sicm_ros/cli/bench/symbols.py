@@ -15,7 +15,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_model(parser)
     options.add_limit(parser, "evenly spread, each at three qualities", 2)
     parser.add_argument("--engines", nargs="+", metavar="E", help="default: all that are installed")
-    parser.add_argument("--threads", nargs="+", type=options.positive, default=[1, 2], metavar="N", help="default: 1 2")
+    parser.add_argument(
+        "--thread-counts", nargs="+", type=options.positive, default=[1, 2], metavar="N", help="default: 1 2"
+    )
     options.add_json(parser)
 
 
@@ -35,11 +37,11 @@ def run(args: argparse.Namespace) -> int:
     ]
     known = ("openvino", "onnxruntime", "torch")
     engines = args.engines or [engine for engine in known if importlib.util.find_spec(engine)]
-    chosen = symbols.settings(engines, args.threads)
+    chosen = symbols.settings(engines, args.thread_counts)
     found = symbols.compare(
         args.model, packets, chosen, lambda work: tqdm(work, "decoding", unit="setting", disable=None)
     )
     if args.json != "-":
         options.console(120).print(symbols.table(found))
     options.write_json(args.json, [asdict(one) for one in found])
-    return 0 if all(one.same == one.packets for one in found) else 1
+    return 0 if all(one.right for one in found) else 1
