@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -121,7 +122,7 @@ class EncoderNode(ManagedNode):
         p = self.parameters
         self._intake = Intake("compressed" if p.compressed and p.transport == "raw" else p.transport, self.health)
         profile, override = qos.sensor(p.reliable_images), qos.overridable()
-        options = {"qos_profile": profile, "qos_overriding_options": override}
+        options: dict[str, Any] = {"qos_profile": profile, "qos_overriding_options": override}
         inputs: dict[str, Any] = {}
         for side in SIDES:
             named = self.resolve_topic_name(f"{side}/image_rect_color")
@@ -137,16 +138,12 @@ class EncoderNode(ManagedNode):
                 inputs[image_topic] = self.create_subscription(self._intake.kind, image_topic, on_image, **options)
             if p.calibration_file:
                 continue
-
-            def on_info(message: CameraInfo, side: str = side, topic: str = info_topic) -> None:
-                self.health.heard(topic)
-                self._rig.put(side, message)
-
             if info_topic in inputs:
                 raise InputError(
                     f"both images ({', '.join(self._image_topics.values())}) share {info_topic}; each camera needs a "
                     "namespace of its own, and images that hold both views a calibration_file"
                 )
+            on_info = partial(self._on_info, side, info_topic)
             inputs[info_topic] = self.create_subscription(CameraInfo, info_topic, on_info, **options)
         rectify = NEVER if p.assume_rectified else p.rectify
         remark = self.get_logger().warning
@@ -198,23 +195,24 @@ class EncoderNode(ManagedNode):
         self._silence.cancel()
         self._submit_all(self._pairer.settle())
 
-    def _submit_all(self, pairs: list) -> None:
-        for pair in pairs:
+    def _submit_all(self, pairs: list[tuple[Any, Any]]) -> None:
+        for left, right in pairs:
             self.health.tally.count("paired")
-            self.submit(Pair(*pair, self.steady(), self.health))
+            self.submit(Pair(left, right, self.steady(), self.health))
+
+    def _on_info(self, side: str, topic: str, message: CameraInfo) -> None:
+        self.health.heard(topic)
+        if self._rig is not None:
+            self._rig.put(side, message)
 
     def _look_for_latched(self) -> None:
         """Listen for camera_infos that were published once, before this node was there."""
         for side, topic in self._info_topics.items():
-            if not self.health.inputs or topic in self._latched or self._rig.knows(side):
+            if not self.health.inputs or topic in self._latched or self._rig is None or self._rig.knows(side):
                 continue
             offers = [p.qos_profile.durability for p in self.get_publishers_info_by_topic(topic)]
             if DurabilityPolicy.TRANSIENT_LOCAL in offers:
-
-                def on_info(message: CameraInfo, side: str = side, topic: str = topic) -> None:
-                    self.health.heard(topic)
-                    self._rig.put(side, message)
-
+                on_info = partial(self._on_info, side, topic)
                 self._latched[topic] = self.create_subscription(CameraInfo, topic, on_info, qos.latched())
 
     # -- worker's thread: encode and publish --------------------------------------------------------------------------
@@ -270,6 +268,7 @@ class EncoderNode(ManagedNode):
         """The cameras by the pair's own camera_info, or the newest."""
         stamps = pair.left.header.stamp, pair.right.header.stamp
         offset = self.parameters.disparity_offset or self._offset_heard
+        assert self._rig is not None, "made when the node subscribes"
         try:
             cameras, changed = self._rig.cameras(stamps, size, offset)
         except BadInfo as error:
