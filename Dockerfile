@@ -12,11 +12,10 @@ RUN apt-get update && apt-get install -y python3-venv && rosdep update && \
     rosdep install --from-paths src --ignore-src --skip-keys rviz2 -y && \
     rm -rf /var/lib/apt/lists/*
 
-# What Ubuntu does not package; torch without CUDA. A newer NumPy or OpenCV would not match ROS.
-ENV PIP_CONSTRAINT=/ws/src/sicm_ros/without_ros/constraints.txt \
-    PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
+# What Ubuntu has no packages of; on ARM onnxruntime in place of openvino. A newer NumPy or OpenCV would not fit ROS.
+ENV PIP_CONSTRAINT=/ws/src/sicm_ros/without_ros/constraints.txt
 RUN python3 -m venv --system-site-packages env && touch env/COLCON_IGNORE && source env/bin/activate && \
-    pip install --no-cache-dir torch constriction safetensors rosbags
+    pip install --no-cache-dir openvino constriction safetensors rosbags
 
 RUN source /opt/ros/jazzy/setup.bash && source env/bin/activate && colcon build
 

@@ -29,7 +29,7 @@ HAVE_ROS := $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import rclpy'
 have = $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import $1' 2>/dev/null && echo yes)
 stand_ins = $(foreach package,$1,$(if $(call have,$(package)),,without_ros/$(package)))
 STAND_INS := $(call stand_ins,vision_msgs tf2_msgs)
-# Without compiling every module beforehand, most of which are never imported: a minute of torch's installation.
+# Without compiling every module beforehand, most of which are never imported.
 PIP := $(BIN)/python -m pip install --no-compile --constraint without_ros/constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
@@ -83,7 +83,7 @@ $(DONE)/venv:
 	@mkdir -p $(DONE) && touch $@
 
 $(DONE)/python: pyproject.toml without_ros/constraints.txt | $(DONE)/venv
-	$(SAY) "Step 2 of 4: torch, OpenCV and the rest of what sicm_ros computes with, then sicm_ros itself"
+	$(SAY) "Step 2 of 4: OpenVINO, OpenCV and the rest of what sicm_ros computes with, then sicm_ros itself"
 	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable .
 	@touch $@
 
@@ -121,8 +121,8 @@ $(WS)/built_for_tests: $(wildcard without_ros/autoware_perception_msgs/*/* witho
 	@touch $@
 
 $(DONE)/test: pyproject.toml without_ros/constraints.txt | $(DONE)/python
-	$(SAY) "What only the tests need"
-	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,openvino,video]' pytest-xdist coverage
+	$(SAY) "What only the tests need, PyTorch among it"
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,onnxruntime,video]' pytest-xdist coverage
 	@touch $@
 
 $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
+import shutil
+import subprocess
 import sys
-import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,14 +18,23 @@ from torch.nn import functional as F
 
 import sicm_ros
 from sicm_ros.cli import UsageError, parser_of
-from sicm_ros.errors import DependencyError, InputError, VerificationError
+from sicm_ros.engines import ENGINES, NUMBER_TYPES
+from sicm_ros.engines import onnxruntime as onnxruntime_engine
+from sicm_ros.engines import openvino as openvino_engine
+from sicm_ros.engines.base import Computes
+from sicm_ros.engines.graphs import GRAPHS, open_graphs
+from sicm_ros.engines.openvino import OpenVinoEngine
+from sicm_ros.errors import DependencyError, InputError, ModelError, VerificationError
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.model import codec
-from sicm_ros.network import engine as engines
+from sicm_ros.geometry.drawing import write_picture
+from sicm_ros.model import create, export, save_model
+from sicm_ros.model.folder import MODELS, fingerprint, network_config, read_model
 from sicm_ros.network.layers import PatchConv
-from sicm_ros.network.runtime import NUMBER_TYPES
 from sicm_ros.network.verification import checked_layers
 from sicm_ros.nodes.parameters import DECODER, ENCODER
+
+ROOT = Path(__file__).resolve().parents[1]
+OTHERS = [name for name in ("openvino", "onnxruntime") if importlib.util.find_spec(name)]
 
 RIG = StereoCalibration(180.0, 180.0, 152.0, 43.0, 0.54, 310, 94)
 
@@ -38,38 +50,34 @@ def float32(small_model):
     return sicm_ros.load(small_model, engine="torch", number_type="float32")
 
 
-class Slow:
-    """Both sides in another engine, which is right and takes its time."""
-
-    def __init__(self, network) -> None:
-        self.vehicle, self.network = engines.VehicleGraph(network), network
-
-    def __call__(self, inputs: np.ndarray, quality: float, rigs=None):
-        time.sleep(0.05)
-        with torch.inference_mode():
-            if rigs is None:
-                return self.vehicle(torch.from_numpy(inputs), torch.tensor([quality]))
-            features = self.network.synthesise(torch.from_numpy(inputs).float(), torch.tensor([quality]))
-            return features, self.network.detect(features, rigs)
+@pytest.fixture(scope="session")
+def graphs_model(small_model, tmp_path_factory) -> Path:
+    """The small model with its graphs."""
+    folder = tmp_path_factory.mktemp("model") / "graphs"
+    shutil.copytree(small_model, folder)
+    export(folder)
+    return folder
 
 
-class Wrong(Slow):
-    """One that swaps channels, or signs."""
-
-    def __call__(self, inputs: np.ndarray, quality: float, rigs=None):
-        result = super().__call__(inputs, quality, rigs)
-        if rigs is None:
-            return result.roll(1, 1)
-        return result[0], codec.Maps(**vars(result[1]) | {"heat": -result[1].heat})
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch) -> Path:
+    """Compiled graphs are kept where no other test looks."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "sicm_ros"
 
 
 @pytest.fixture
-def engine_of(monkeypatch):
-    """Puts other engines in OpenVINO's place, whether or not that is installed."""
+def wrong(monkeypatch):
+    """Lets OpenVINO give maps and latents whose channels are swapped, for some graphs."""
 
-    def put(**sides: type) -> None:
-        monkeypatch.setattr(engines, "installed", lambda: True)
-        monkeypatch.setattr(codec, "_COMPILED", {"vehicle": Slow, "server": Slow} | sides)
+    def put(*graphs: str) -> None:
+        right = OpenVinoEngine.compile
+
+        def compile(self, graph: str):
+            run = right(self, graph)
+            return (lambda inputs: [np.roll(v, 1, 1) for v in run(inputs)]) if graph in graphs else run
+
+        monkeypatch.setattr(OpenVinoEngine, "compile", compile)
 
     return put
 
@@ -109,7 +117,7 @@ def test_patches_are_convolved_rightly_in_both_types(channels, side):
 
 def test_bfloat16_agrees_with_float32_on_the_model_that_ships(pair):
     model = sicm_ros.load("default", number_type="bfloat16")
-    assert model.describe()["number_type"] == "bfloat16"
+    assert (model.describe()["number_type"], model.engine) == ("bfloat16", "torch")
     assert "from torch in float32" in model.describe()["verified"]
     reference = sicm_ros.load("default")
     sent = [reference.decode(m.encode(*pair, RIG)).symbols for m in (reference, model)]
@@ -120,7 +128,7 @@ def test_bfloat16_agrees_with_float32_on_the_model_that_ships(pair):
 def test_float32_is_what_nobody_asked_for(small_model, float32, pair):
     """However quick another type would be here."""
     model = sicm_ros.load(small_model)
-    assert (model.number_type, model.engine) == ("float32", "torch")
+    assert model.number_type == "float32"
     assert model.encode(*pair, RIG) == float32.encode(*pair, RIG)
     for table in (ENCODER, DECODER):
         assert next(p for p in table if p.name == "number_type").default == "float32"
@@ -155,60 +163,85 @@ def test_a_gradient_that_is_wrong_is_found():
             network(torch.randn(4, 16))
 
 
-def test_a_type_that_there_is_not_is_refused(small_model):
+def test_a_type_that_there_is_not_is_refused(graphs_model):
     with pytest.raises(InputError, match="float32, bfloat16"):
-        sicm_ros.load(small_model, number_type="float16")
-    with pytest.raises(InputError, match="engine torch for number_type bfloat16"):
-        sicm_ros.load(small_model, engine="openvino", number_type="bfloat16")
+        sicm_ros.load(graphs_model, number_type="float16")
+    for engine in OTHERS:
+        with pytest.raises(InputError, match="engine torch for number_type bfloat16"):
+            sicm_ros.load(graphs_model, engine=engine, number_type="bfloat16")
 
 
 # Engines
 
 
-def test_openvino_gives_what_torch_gives_up_to_rounding(small_model, float32, pair):
-    if not engines.installed():
-        pytest.skip("OpenVINO is not installed: pip install 'sicm_ros[openvino]'")
-    openvino = sicm_ros.load(small_model, engine="openvino", number_type="float32")
-    assert openvino.describe()["engine"] == "openvino"
+def test_every_engine_reads_what_any_other_wrote(graphs_model, float32, pair):
+    """The same symbols whatever computes, with however many threads, and nearly the same boxes."""
+    models = {"torch": float32} | {
+        (e, n): sicm_ros.load(graphs_model, engine=e, threads=n) for e in OTHERS for n in (1, 2)
+    }
     assert sys.modules["openvino_telemetry"] is None  # nothing is told to anybody
     for quality in (0.2, 1.0):
-        packets = [model.encode(*pair, RIG, quality) for model in (float32, openvino)]
-        sent = [float32.decode(packet).symbols for packet in packets]
-        assert np.ptp(sent[0]) > 2
-        different = sent[0] != sent[1]
-        assert different.mean() < 0.01
-        assert np.abs(sent[0] - sent[1]).max() <= 1
-        # Each decodes the other's, to the same symbols and nearly the same boxes.
-        results = [model.decode(packets[1]) for model in (float32, openvino)]
-        assert np.array_equal(results[0].symbols, results[1].symbols)
-        assert np.allclose(results[0].disparity, results[1].disparity, atol=0.01)
-        for a, b in zip(results[0].features, results[1].features):
-            assert torch.allclose(a, b, atol=1e-3)
-    assert set(openvino.last_timings) == {"resize", "backbone and feature encoder", "entropy coding"}
+        expected = None
+        for writer in models.values():
+            packet = writer.encode(*pair, RIG, quality)
+            results = [reader.decode(packet) for reader in models.values()]
+            for result in results:
+                assert np.array_equal(result.symbols, results[0].symbols)
+                assert np.allclose(result.disparity, results[0].disparity, atol=0.01)
+                assert len(result.detections) == len(results[0].detections)
+                for a, b in zip(result.features, results[0].features):
+                    assert np.allclose(a, b, atol=1e-3)
+            expected = results[0].symbols if expected is None else expected
+            assert np.ptp(expected) > 2
+            assert (results[0].symbols != expected).mean() < 0.01
+            assert np.abs(results[0].symbols - expected).max() <= 1
+    one, other = models["openvino", 1], models["onnxruntime", 2]
+    assert one.computes == Computes("openvino", "CPU", "float32", "cpu", 1)
+    assert other.computes == Computes("onnxruntime", "CPUExecutionProvider", "float32", "cpu", 2)
+    assert one.describe()["provider"] == "CPU"
+    assert set(one.last_timings) == {"resize", "backbone and feature encoder", "rounding", "entropy coding"}
     assert set(results[1].timings) == {"entropy decoding", "feature decoder and detector", "boxes"}
-    batch = openvino.decode_many(packets, [None, None])
-    assert np.array_equal(batch[1].symbols, results[1].symbols)
-    assert np.allclose(batch[1].disparity, results[1].disparity, atol=0.01)
 
 
-@pytest.mark.parametrize("side", engines.SIDES)
-def test_an_engine_that_is_wrong_here_is_refused(small_model, float32, pair, engine_of, side, caplog):
-    engine_of(**{side: Wrong})
-    with pytest.raises(VerificationError, match=r"engine openvino in float32 on cpu .* use engine torch"):
-        sicm_ros.load(small_model, engine="openvino")
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_the_uncompressed_network_and_batches_are_the_same_too(graphs_model, float32, pair, engine):
+    model = sicm_ros.load(graphs_model, engine=engine, sides=())
+    found, expected = (m.detect_uncompressed(*pair, RIG) for m in (model, float32))
+    np.testing.assert_allclose(found.disparity, expected.disparity, atol=0.01)
+    np.testing.assert_allclose(found.detections.scores, expected.detections.scores, atol=1e-3)
+    for a, b in zip(model.extract(*pair, RIG), float32.extract(*pair, RIG)):
+        np.testing.assert_allclose(a, b, atol=1e-3)
+    again = model.detect_features(float32.extract(*pair, RIG), RIG)
+    np.testing.assert_allclose(again.disparity, expected.disparity, atol=0.01)
+    packets = [float32.encode(*pair, RIG, quality) for quality in (0.3, 0.9)]
+    batch, whole = (m.decode_many(packets, [None, None]) for m in (model, float32))
+    for packet, one, other in zip(packets, batch, whole):
+        alone = model.decode(packet)
+        assert np.array_equal(one.disparity, alone.disparity)
+        assert all(np.array_equal(a, b) for a, b in zip(one.features, alone.features))
+        np.testing.assert_allclose(one.disparity, other.disparity, atol=0.01)
+    assert model.costs() == float32.costs()
+    with pytest.raises(InputError, match="load the model with engine torch"):
+        _ = model.network
+
+
+@pytest.mark.parametrize("side", ["vehicle", "server"])
+def test_an_engine_that_is_wrong_here_is_refused(graphs_model, float32, pair, wrong, side, caplog):
+    wrong(side)
+    with pytest.raises(VerificationError, match=r"engine openvino \(CPU\) in float32 on cpu .* use another engine"):
+        sicm_ros.load(graphs_model, engine="openvino")
     with caplog.at_level(logging.WARNING, "sicm_ros"):
-        model = sicm_ros.load(small_model, engine="auto")
-    assert model.engine == "torch"
-    assert "engine torch takes its place" in caplog.text
-    assert model.encode(*pair, RIG) == float32.encode(*pair, RIG)
+        model = sicm_ros.load(graphs_model, engine="auto")
+    assert model.engine == ("onnxruntime" if "onnxruntime" in OTHERS else "torch")
+    assert f"engine {model.engine} takes its place" in caplog.text
     # What a process doesn't run needn't be right in it.
-    other = next(s for s in engines.SIDES if s != side)
-    assert sicm_ros.load(small_model, engine="auto", sides=(other,)).engine == "openvino"
+    other = "server" if side == "vehicle" else "vehicle"
+    assert sicm_ros.load(graphs_model, engine="auto", sides=(other,)).engine == "openvino"
 
 
-def test_an_engine_that_cannot_compile_here_is_refused(small_model, monkeypatch, caplog):
+def test_an_engine_that_cannot_compile_here_is_refused(graphs_model, monkeypatch):
     """As OpenVINO with some networks where ONEDNN_MAX_CPU_ISA is AVX2 on a processor that has more."""
-    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'sicm_ros[openvino]'")
+    openvino = pytest.importorskip("openvino")
     asked = []
 
     def compile_model(self, model, device, settings):
@@ -216,24 +249,78 @@ def test_an_engine_that_cannot_compile_here_is_refused(small_model, monkeypatch,
         raise RuntimeError("Exception from plugin.cpp:54:\nobject is not initialized\n\n")
 
     monkeypatch.setattr(openvino.Core, "compile_model", compile_model)
-    with pytest.raises(VerificationError, match=r"cannot compile .* \(object is not initialized\); use engine torch"):
-        sicm_ros.load(small_model, engine="openvino")
-    with caplog.at_level(logging.WARNING, "sicm_ros"):
-        assert sicm_ros.load(small_model, engine="auto").engine == "torch"
-    assert "engine torch takes its place" in caplog.text
+    with pytest.raises(VerificationError, match=r"cannot compile .* \(object is not initialized\); use another engine"):
+        sicm_ros.load(graphs_model, engine="openvino")
+    assert sicm_ros.load(graphs_model, engine="auto").engine != "openvino"
     assert set(asked) == {"f32"}
 
 
-def test_auto_goes_by_what_is_right_and_not_by_time(small_model, engine_of):
-    engine_of()
-    assert sicm_ros.load(small_model, engine="auto").engine == "openvino"
-    assert sicm_ros.load(small_model, engine="auto", number_type="bfloat16").engine == "torch"
+def test_auto_goes_by_what_is_there_and_not_by_time(graphs_model, small_model, pair, monkeypatch):
+    assert sicm_ros.load(graphs_model).engine == "openvino"
+    assert sicm_ros.load(graphs_model, number_type="bfloat16").engine == "torch"
+    assert sicm_ros.load(small_model).engine == "torch", "it has no graphs"
+    monkeypatch.setattr(openvino_engine, "installed", lambda: False)
+    monkeypatch.setattr(onnxruntime_engine, "installed", lambda: False)
+    assert sicm_ros.load(graphs_model).engine == "torch"
+    for engine in OTHERS:
+        with pytest.raises(DependencyError, match=f"pip install {engine}"):
+            sicm_ros.load(graphs_model, engine=engine)
+
+
+def test_graphs_of_other_weights_are_refused(graphs_model, tmp_path, caplog):
+    folder = tmp_path / "other"
+    create(folder, network_config(graphs_model), seed=1)
+    with pytest.raises(ModelError, match="no graphs for engine openvino; make them with `sicm export"):
+        sicm_ros.load(folder, engine="openvino")
+    for path in (*graphs_model.glob("*.onnx"), graphs_model / "check.safetensors"):
+        shutil.copy(path, folder)
+    with pytest.raises(ModelError, match=r"graphs of other weights .* `sicm export"):
+        sicm_ros.load(folder, engine="openvino")
+    with caplog.at_level(logging.WARNING, "sicm_ros"):
+        assert sicm_ros.load(folder).engine == "torch"
+    assert "graphs of other weights" in caplog.text
+    (graphs_model / "server.onnx").rename(tmp_path / "server.onnx")
+    try:
+        with pytest.raises(ModelError, match=r"server\.onnx is missing; .*sicm export"):
+            sicm_ros.load(graphs_model, engine="onnxruntime")
+    finally:
+        (tmp_path / "server.onnx").rename(graphs_model / "server.onnx")
+    save_model(read_model(folder).network, folder, "trained on", "free")
+    assert not list(folder.glob("*.onnx")), "graphs of the weights before"
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in MODELS.glob("*/config.yaml")))
+def test_models_that_ship_have_graphs_of_their_weights(name):
+    graphs = open_graphs(MODELS / name, fingerprint(MODELS / name))
+    assert graphs is not None, f"sicm export {name}"
+    assert sum(graphs.path(graph).stat().st_size for graph in GRAPHS) < 1e6, "weights are beside them, not in them"
+    for graph in GRAPHS:
+        assert str(ROOT).encode() not in graphs.path(graph).read_bytes()
+
+
+def test_what_was_compiled_is_kept_and_read_again(graphs_model, own_cache, monkeypatch, pair):
+    openvino = pytest.importorskip("openvino")
+    packet = sicm_ros.load(graphs_model, engine="openvino").encode(*pair, RIG)
+    kept = sorted(own_cache.glob("*.blob"))
+    assert [path.name.partition("-")[0] for path in kept] == ["server", "vehicle"]
+    compiled = []
+    right = openvino.Core.compile_model
+    monkeypatch.setattr(openvino.Core, "compile_model", lambda *a, **k: compiled.append(a) or right(*a, **k))
+    assert sicm_ros.load(graphs_model, engine="openvino").encode(*pair, RIG) == packet
+    assert not compiled
+    kept[0].write_bytes(kept[0].read_bytes()[:-1000])  # cut short
+    kept[1].write_bytes(b"no graph")
+    assert sicm_ros.load(graphs_model, engine="openvino").encode(*pair, RIG) == packet
+    assert len(compiled) == 2
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")  # where nothing can be written
+    assert sicm_ros.load(graphs_model, engine="openvino").encode(*pair, RIG) == packet
+    assert len(compiled) == 4
 
 
 def test_every_place_that_names_engines_and_types_names_the_same():
     """The command line and the nodes say their names without importing them, which takes a second."""
     parser = parser_of()
-    for option, known in (("engine", engines.ENGINES), ("number_type", NUMBER_TYPES)):
+    for option, known in (("engine", ENGINES), ("number_type", NUMBER_TYPES)):
         flag = "--" + option.replace("_", "-")
         for table in (ENCODER, DECODER):
             assert set(next(p for p in table if p.name == option).choices) == set(known)
@@ -243,15 +330,70 @@ def test_every_place_that_names_engines_and_types_names_the_same():
             parser.parse_args(["bench", "speed", flag, "another"])
 
 
-def test_auto_is_torch_where_there_is_no_other(small_model, pair, monkeypatch):
-    monkeypatch.setattr(engines, "installed", lambda: False)
-    model = sicm_ros.load(small_model, engine="auto")
-    assert model.engine == "torch"
-    model.encode(*pair, RIG)
-    with pytest.raises(DependencyError, match="sicm_ros\\[openvino\\]"):
-        sicm_ros.load(small_model, engine="openvino")
-
-
 def test_an_engine_that_there_is_not_is_refused(small_model):
-    with pytest.raises(InputError, match="openvino, auto"):
+    with pytest.raises(InputError, match="openvino, onnxruntime, torch"):
         sicm_ros.load(small_model, engine="tensorrt")
+
+
+# Without PyTorch
+
+_WITHOUT = """
+import sys
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "onnx"):
+            raise ImportError(f"no {name} here")
+sys.meta_path.insert(0, Without())
+import importlib.util
+_find_spec = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *a: None if name in ("torch", "onnx") else _find_spec(name, *a)
+"""
+
+
+def without_torch(code: str, *arguments: str) -> str:
+    """What code prints in a process that can't import PyTorch."""
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT + code, *map(str, arguments)], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.timeout(300)
+def test_all_that_runs_does_without_torch(graphs_model, small_model, float32, pair, tmp_path):
+    """Library, commands and nodes; what trains says what it needs."""
+    left, right = tmp_path / "left.png", tmp_path / "right.png"
+    for path, image in zip((left, right), pair):
+        write_picture(path, image)
+    rig = tmp_path / "calib.txt"
+    rig.write_text("P2: 180 0 152 0 0 180 43 0 0 0 1 0\nP3: 180 0 152 -97.2 0 180 43 0 0 0 1 0\n")
+    code = """
+import contextlib, io, pkgutil, importlib
+import sicm_ros
+from sicm_ros.cli import main
+model, plain, left, right, rig, packet = sys.argv[1:]
+assert main(["encode", left, right, "--calib", rig, "--model", model, "--out", packet]) == 0
+assert main(["decode", packet, "--model", model]) == 0
+assert main(["info", model]) == 0
+assert main(["info", packet]) == 0
+for words in (["demo", "--help"], ["evaluate", "--help"], ["top", "--help"], ["bench", "run", "--help"]):
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        main(words)
+for package in ("bags", "benchmark", "bitstream", "demo", "geometry", "kitti", "link", "model", "nodes", "pipeline"):
+    path = importlib.import_module(f"sicm_ros.{package}").__path__
+    for module in pkgutil.walk_packages(path, f"sicm_ros.{package}."):
+        try:
+            importlib.import_module(module.name)
+        except ImportError as error:
+            assert not str(error).startswith(("no torch", "no onnx")), (module.name, error)
+assert main(["export", model]) == 2
+assert main(["encode", left, right, "--calib", rig, "--model", plain, "--out", packet]) == 2
+assert "torch" not in sys.modules
+"""
+    packet = tmp_path / "pair.sicm"
+    told = without_torch(code, graphs_model, small_model, left, right, rig, packet)
+    assert "engine" in told
+    assert "multiply-accumulates" in told
+    assert np.array_equal(
+        float32.decode(packet.read_bytes()).symbols, float32.decode(float32.encode(*pair, RIG)).symbols
+    )

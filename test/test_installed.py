@@ -95,7 +95,7 @@ def test_the_command_is_on_the_path_and_finds_model_drive_and_messages(workspace
 
 def test_a_node_runs_from_there(workspace: Path):
     done = run(workspace, "sicm_ros/lib/sicm_ros/encoder_node --ros-args -p model:=nosuch")
-    assert "no model 'nosuch': expected a folder with config.yaml or one of default, free" in done.stdout + done.stderr
+    assert "no model 'nosuch'; expected a folder with config.yaml or one of default, free" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 

@@ -18,20 +18,14 @@ from sicm_ros.geometry.boxes import CLASSES, image_boxes
 from sicm_ros.kitti import Labels
 from sicm_ros.network import MVSFCNet, NetworkConfig
 from sicm_ros.network.backbone import SameConv
-from sicm_ros.network.config import CodecConfig, DetectorConfig, ScoreConfig
+from sicm_ros.network.candidates import calibrated, candidates, reaches_out
+from sicm_ros.network.config import CodecConfig, DetectorConfig, ScoreConfig, quality_level
 from sicm_ros.network.cost import REMOTE, VEHICLE, count
-from sicm_ros.network.detector import (
-    HEADING_BINS,
-    Maps,
-    Rigs,
-    calibrated,
-    candidates,
-    pooled,
-    reaches_out,
-)
+from sicm_ros.network.detector import pooled
 from sicm_ros.network.disparity import Refinement
 from sicm_ros.network.epipolar import correlate, gather_along_rows, mirror, moved
-from sicm_ros.network.quality import QualityGain, quality_level
+from sicm_ros.network.maps import HEADING_BINS, Maps, Rigs
+from sicm_ros.network.quality import QualityGain
 from sicm_ros.network.runtime import folded
 from sicm_ros.network.smfc import ContextualTransform
 from sicm_ros.network.suppression import suppress
@@ -164,7 +158,7 @@ def test_known_disparities_guide_the_codec_while_matching_is_unlearnt():
     network = MVSFCNet(NetworkConfig(**SMALL)).eval()
     features = network.extract(torch.rand(2, 3, 64, 128) * 255)
     known = torch.full((1, 1, 16, 32), 6.0)
-    rigs = Rigs.of([StereoCalibration(300.0, 300.0, 64.0, 30.0, 0.5, 128, 64)])
+    rigs = Rigs.of([StereoCalibration(300.0, 300.0, 64.0, 30.0, 0.5, 128, 64)]).to("cpu")
     with torch.no_grad():
         guided = network.code(features, torch.tensor([1.0]), rigs, known, guided=1.0)
         alone = network.code(features, torch.tensor([1.0]), rigs, known, guided=0.0)
@@ -220,7 +214,7 @@ def test_gain_grows_with_quality_for_every_channel():
 )
 def test_every_ablation_is_trainable_from_rate_and_task(codec):
     network = MVSFCNet(NetworkConfig(**SMALL, codec=CodecConfig(**codec)))
-    rigs = Rigs.of([StereoCalibration(300.0, 300.0, 64.0, 30.0, 0.5, 128, 64)])
+    rigs = Rigs.of([StereoCalibration(300.0, 300.0, 64.0, 30.0, 0.5, 128, 64)]).to("cpu")
     coded = network.code(network.extract(torch.rand(2, 3, 64, 128) * 255), torch.tensor([0.4]), rigs)
     assert [tuple(f.shape[2:]) for f in coded.features] == [(16, 32), (8, 16), (4, 8)]
     assert coded.bits.shape == (1,)
@@ -263,7 +257,7 @@ def test_folding_norms_changes_nothing():
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
     network.eval()
-    rigs = Rigs.of([StereoCalibration(300.0, 300.0, 64.0, 30.0, 0.5, 128, 64)])
+    rigs = Rigs.of([StereoCalibration(300.0, 300.0, 64.0, 30.0, 0.5, 128, 64)]).to("cpu")
     with torch.no_grad():
         features = network.extract(torch.rand(2, 3, 64, 128) * 255)
         torch.testing.assert_close(
@@ -332,15 +326,15 @@ def test_perfect_maps_give_back_the_box(x, z, ry, name, baseline, offset):
         return  # outside of the picture, or too near or far to be learnt
     rigs = Rigs.of([calibration])
     maps = _perfect_maps(target, height // 4, width // 4)
-    found = candidates(maps, rigs, CONFIG, 5)
-    assert found.classes[0, 0] == list(CONFIG.classes).index(name)
-    np.testing.assert_allclose(found.location[0, 0], [x, 1.6, z], rtol=2e-3, atol=0.03)
-    np.testing.assert_allclose(found.dimensions[0, 0], dimensions, rtol=1e-3)
-    turn = (found.rotation_y[0, 0].item() - ry + math.pi) % (2 * math.pi) - math.pi
+    found = candidates(maps, rigs, CONFIG, 5)[0]
+    assert found.classes[0] == list(CONFIG.classes).index(name)
+    np.testing.assert_allclose(found.location[0], [x, 1.6, z], rtol=2e-3, atol=0.03)
+    np.testing.assert_allclose(found.dimensions[0], dimensions, rtol=1e-3)
+    turn = (found.rotation_y[0] - ry + math.pi) % (2 * math.pi) - math.pi
     assert abs(turn) < 1e-3 or abs(abs(turn) - 2 * math.pi) < 1e-3
     batch = {k: torch.as_tensor(v)[None] for k, v in target.items()}
     batch["weight"] = (batch["weight"] == 1).float()
-    losses = task_losses(maps, batch, rigs)
+    losses = task_losses(maps, batch, rigs.to("cpu"))
     for term in ("offset", "face", "extent", "depth", "dimensions", "corners"):
         assert losses[term] < 0.05, term
 
@@ -364,8 +358,8 @@ def test_an_object_that_reaches_out_of_the_picture_peaks_on_what_is_seen_of_it(x
     assert top <= row + 0.5 <= bottom
     assert target["heat"][0, row, column] == 1
     assert target["considered"].all()
-    found = candidates(_perfect_maps(target, 48, 216), Rigs.of([calibration]), CONFIG, 5)
-    np.testing.assert_allclose(found.location[0, 0], [x, 1.65, z], atol=0.03)
+    found = candidates(_perfect_maps(target, 48, 216), Rigs.of([calibration]), CONFIG, 5)[0]
+    np.testing.assert_allclose(found.location[0], [x, 1.65, z], atol=0.03)
 
 
 def test_of_what_hardly_reaches_into_the_picture_nothing_is_learnt():
@@ -399,9 +393,8 @@ def test_scores_fall_with_the_metres_that_the_depth_may_be_off():
         labels = _car(0.0, 1.6, z, 1.5, (1.5, 1.7, 4.2) if name == "Car" else (1.7, 0.6, 0.8), name)
         sample = Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels)
         maps = _perfect_maps(targets(sample, CONFIG.classes), 48, 216)
-        return candidates(
-            replace(maps, log_sigma=torch.full((1, 1, 48, 216), math.log(0.04))), rigs, CONFIG, 1
-        ).scores.item()
+        maps = replace(maps, log_sigma=torch.full((1, 1, 48, 216), math.log(0.04)))
+        return candidates(maps, rigs, CONFIG, 1)[0].scores.item()
 
     assert score(10) > score(20) > score(40)
     assert score(20) > score(20, "Pedestrian")
@@ -426,7 +419,7 @@ def test_a_box_lies_where_its_cell_and_those_around_it_say_in_the_mean():
         own["offset"][0, 1].view(-1)[cell - 216] += 1  # the centre is a row further down from there
         own["face"].view(-1)[cell - 216] += math.log(beside)
         own["heat"][0, 0].view(-1)[cell - 216] = heat
-        return candidates(replace(maps, **own), rigs, CONFIG, 1).location[0, 0, 2].item()
+        return candidates(replace(maps, **own), rigs, CONFIG, 1)[0].location[0, 2].item()
 
     assert depth(1.0, 5.0) == pytest.approx(20, rel=2e-3)
     assert 19.4 < depth(1.05, 4.0) < 19.9, "both say, and one of them that it is nearer"
@@ -435,20 +428,20 @@ def test_a_box_lies_where_its_cell_and_those_around_it_say_in_the_mean():
 
 
 def test_calibrated_scores_keep_their_order():
-    scores = torch.linspace(0, 1, 1001)
-    chances = calibrated(scores, CONFIG.scores, torch.zeros(1001), torch.zeros(1001))
-    assert (chances.diff() > 0)[1:-1].all()
+    scores = np.linspace(0, 1, 1001)
+    chances = calibrated(scores, CONFIG.scores, np.zeros(1001), np.zeros(1001))
+    assert (np.diff(chances) > 0)[1:-1].all()
     assert 0 <= chances[0] < 1e-6
     assert chances[-1] <= 1
 
 
 def test_what_is_cut_by_the_border_is_told_and_can_be_trusted_apart():
     calibration = StereoCalibration(502.0, 502.0, 424.0, 52.0, 0.53, 864, 192)
-    boxes = torch.tensor([[-3.2, 1.65, 4.0], [0, 1.65, 4.0], [4.6, 1.65, 6.0]]), torch.tensor([[1.5, 1.6, 4.0]] * 3)
-    out = reaches_out(*boxes, torch.full((3,), math.pi / 2), calibration.fx, calibration.cx, calibration.width)
+    boxes = np.array([[-3.2, 1.65, 4.0], [0, 1.65, 4.0], [4.6, 1.65, 6.0]]), np.array([[1.5, 1.6, 4.0]] * 3)
+    out = reaches_out(*boxes, np.full(3, math.pi / 2), calibration.fx, calibration.cx, calibration.width)
     assert out.tolist() == [True, False, True]
     config = ScoreConfig(slope=1.0, shift=0.0, cut=1.0, of={"Van": -1.0})
-    chances = calibrated(torch.full((3,), 0.5), config, out, torch.tensor([0.0, -1.0, -1.0]))
+    chances = calibrated(np.full(3, 0.5), config, out, np.array([0.0, -1.0, -1.0]))
     np.testing.assert_allclose(chances, 1 / (1 + np.exp([-1, 1, 0])), rtol=1e-5)
 
 

@@ -144,7 +144,7 @@ class StereoSource(ABC):
             raise problem or InputError(f"{self.path}: {self._unpaired()}")
 
     def _serialised(self, start: float) -> Iterator[tuple[tuple, tuple, ros.Boxes | None]]:
-        """Left and right picture of each pair, each behind its camera_info, and the labels."""
+        """Left and right image of each pair, each behind its camera_info, and the labels."""
         infos: dict[str, Any] = {}
         labels: dict[int, ros.Boxes] = {}
         self._shifts: deque[int] = deque(maxlen=KEPT)

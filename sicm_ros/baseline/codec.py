@@ -4,16 +4,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sicm_ros.baseline.config import PictureCodecConfig
 from sicm_ros.baseline.network import StereoPictureNetwork
+from sicm_ros.errors import ModelError
 from sicm_ros.geometry import ImagePair, StereoCalibration
-from sicm_ros.model.base import PairCodec, level_of
-from sicm_ros.model.folder import Kind, read_model, register
+from sicm_ros.model.base import PairCodec, Symbols, level_of, rounded
+from sicm_ros.model.folder import Kind, StoredModel, read_model, register
 from sicm_ros.model.pair import takes_pair
+from sicm_ros.network.config import LEVELS
+from sicm_ros.network.runtime import Inference, folded, images_of, keep_memory
 
 PICTURES = register(
     Kind("pictures", PictureCodecConfig, StereoPictureNetwork, "sicm_ros.baseline.load", "encoder.units.")
@@ -27,11 +32,34 @@ class PictureModel(PairCodec):
     float32 everywhere: where pixels are bright, numbers of bfloat16 lie a grey level apart.
     """
 
+    def __init__(self, stored: StoredModel, device: str = "cpu") -> None:
+        super().__init__(stored)
+        keep_memory()
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ModelError("device is cuda, but torch sees no GPU here; set device to cpu")
+        self.device = torch.device(device)
+        network: Any = folded(stored.network)
+        self.network: Any = network.to(self.device, memory_format=torch.channels_last)
+
+    def _views_of(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Tensor:
+        return images_of(self._pictures(left, right, calibration), self.device)
+
+    def _rounded(self, latents: Tensor) -> Symbols:
+        latents = latents.float()
+        hyper = self.network.prior.analyse(*latents.chunk(2))
+        return rounded(latents.cpu().numpy(), None if hyper is None else hyper[0].cpu().numpy())
+
+    def _quality(self, level: int) -> Tensor:
+        return torch.tensor([level / LEVELS], device=self.device)
+
+    def _inference(self) -> Inference:
+        return Inference(self.device, "float32")
+
     @takes_pair
     def encode_pictures(
         self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float = 0.5
     ) -> bytes:
-        """A stereo pair to a packet.
+        """Encode a stereo pair to a packet.
 
         Args:
             left, right: uint8 (height, width, 3), RGB, rectified.
@@ -48,7 +76,7 @@ class PictureModel(PairCodec):
         return self._packet(symbols, calibration, level)
 
     def decode_pictures(self, data: bytes) -> ImagePair:
-        """A packet to the pair as reconstructed: uint8 (input height, input width, 3) RGB, and their calibration.
+        """Decode a packet to the pair as reconstructed, uint8 (input height, input width, 3) RGB, and its calibration.
 
         Raises:
             BitstreamError: the packet is damaged, of another model or version, or holds no calibration.

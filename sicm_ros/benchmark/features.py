@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sicm_ros.benchmark import ffmpeg
+from sicm_ros.engines.base import Features, as_array
 from sicm_ros.errors import InputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 BITS = 10
 Shape = tuple[int, int, int]
@@ -91,14 +88,14 @@ class FeatureCodec:
     preset: str = "faster"
     threads: int = 1
 
-    def encode(self, features: tuple[Tensor, ...], quality: float) -> list[bytes]:
+    def encode(self, features: Features, quality: float) -> list[bytes]:
         """Features of a pair to streams: the ranges of the scales (float16: lowest, highest), and VVC.
 
         Args:
-            features: tensors (2, C, h, w), left view first.
+            features: (2, C, h, w), left view first.
             quality: VVenC's quantiser, 0 (best) to 63.
         """
-        scales = [scale.float().cpu().numpy() for scale in features]
+        scales = [as_array(scale) for scale in features]
         ranges = np.array([[scale.min(), scale.max()] for scale in scales], np.float16)
         if not np.isfinite(ranges).all():
             raise InputError(

@@ -24,6 +24,7 @@ from sicm_ros.benchmark import ffmpeg
 from sicm_ros.benchmark.codecs import PictureCodec
 from sicm_ros.benchmark.coders import CodedPictures
 from sicm_ros.geometry import StereoPair
+from sicm_ros.network.stages import REMOTE, VEHICLE
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -133,7 +134,7 @@ def measure(
         "threads": threads,
         "number_type": model.number_type,
         "engine": model.engine,
-        "device": str(model.device),
+        "device": model.computes.device,
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "ffmpeg": ffmpeg.version()},
     }
 
@@ -193,9 +194,8 @@ def _startup() -> float:
 
 def cost(model: Model) -> dict:
     """Multiply-accumulates and parameters of both sides."""
-    from sicm_ros.network.cost import REMOTE, VEHICLE, count
 
-    stages = count(model.config)
+    stages = model.costs()
     tree: dict = {name: asdict(stage) for name, stage in stages.items()}
     for side, names in (("vehicle", VEHICLE), ("remote", REMOTE)):
         tree[side] = {
@@ -208,15 +208,15 @@ def cost(model: Model) -> dict:
 
 _CHILD = """
 import sys
-import numpy, cv2, torch
+import numpy, cv2
 from sicm_ros.geometry import StereoCalibration
 def peak():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
-torch.set_num_threads(int(sys.argv[2])); cv2.setNumThreads(int(sys.argv[2]))
+cv2.setNumThreads(int(sys.argv[2]))
 imported = peak()
 import sicm_ros
-model = sicm_ros.load(sys.argv[1], engine=sys.argv[6])
+model = sicm_ros.load(sys.argv[1], engine=sys.argv[6], threads=int(sys.argv[2]), sides=())
 width, height = int(sys.argv[3]), int(sys.argv[4])
 rig = StereoCalibration(0.58 * width, 0.58 * width, width / 2, height / 2, 0.5, width, height)
 picture = numpy.random.default_rng(0).integers(0, 255, (height, width, 3), numpy.uint8)
@@ -227,10 +227,10 @@ print(imported, peak())
 """
 
 
-def memory(model: str | Path, pair: StereoPair, threads: int, engine: str = "torch") -> dict[str, float]:
+def memory(model: str | Path, pair: StereoPair, threads: int, engine: str = "auto") -> dict[str, float]:
     """Peak memory, MB, of fresh processes that encode a pair, and that decode it as well; Linux only, else empty.
 
-    The first of them are the libraries alone: PyTorch, OpenCV and NumPy, without OpenVINO.
+    The first of them are the libraries alone: OpenCV and NumPy, without the engine.
     """
     if not Path("/proc/self/status").exists():
         return {}

@@ -14,10 +14,12 @@ from sicm_ros.errors import DependencyError, SicmError
 
 
 def limit_threads(threads: int) -> None:
+    """Let OpenCV, engines that are made from now on, and PyTorch, if it is loaded, have so many threads."""
     import cv2
-    import torch
 
-    torch.set_num_threads(threads)
+    from sicm_ros.engines.base import set_threads
+
+    set_threads(threads)
     cv2.setNumThreads(threads)
 
 
@@ -27,7 +29,7 @@ Share = Callable[[Callable[[Any], int], Sequence[Any]], Iterator[tuple[Any, Any]
 
 @contextmanager
 def sharing(workers: int, ray_address: str | None, threads: int) -> Iterator[Share]:
-    """Who does the jobs: this process, several, or a Ray cluster whose machines see the same files."""
+    """Choose who does the jobs: this process, several, or a Ray cluster whose machines see the same files."""
     if ray_address is not None:
         try:
             import ray
@@ -69,7 +71,7 @@ def _on_ray(work: Callable[[Any], int], jobs: Sequence[Any]) -> Iterator[tuple[A
 
 
 def _attempt(work: Callable[[Any], int], job: Any) -> int | SicmError:
-    """The result, or the error that the user can mend: one bad anchor doesn't stop the others."""
+    """Return the result, or the error that the user can mend: one bad anchor doesn't stop the others."""
     try:
         return work(job)
     except SicmError as error:

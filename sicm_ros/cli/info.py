@@ -121,21 +121,20 @@ def _packet(path: Path) -> None:
 
 
 def _model(name: str) -> None:
-    from sicm_ros import baseline, load
+    from sicm_ros import load
     from sicm_ros.model.folder import kind_of
-    from sicm_ros.network.cost import REMOTE, VEHICLE, count
+    from sicm_ros.network.stages import REMOTE, VEHICLE
 
-    pictures = kind_of(name) == "pictures"
-    model = baseline.load(name) if pictures else load(name)
+    if kind_of(name) == "pictures":
+        _picture_codec(name)
+        return
+    model = load(name)
     if model.card:
         print(model.card.rstrip() + "\n")
     known = model.describe()
     size = f"{known.pop('input_width')} x {known.pop('input_height')}"
-    if pictures:
-        _print({**known, "input": size})
-        return
     _print({**known, "classes": ", ".join(known["classes"]), "input": size})
-    costs = count(model.config)
+    costs = model.costs()
     whole = sum(cost.macs for cost in costs.values())
     print("\nper stereo pair     multiply-accumulates      parameters")
     for side, stages in (("vehicle", VEHICLE), ("remote", REMOTE)):
@@ -144,6 +143,17 @@ def _model(name: str) -> None:
         macs = sum(costs[stage].macs for stage in stages)
         parameters = sum(costs[stage].parameters for stage in stages)
         print(f"{side:<20}{macs / 1e9:9.2f} G {macs / whole:5.0%}  {parameters / 1e6:9.2f} M")
+
+
+def _picture_codec(name: str) -> None:
+    from sicm_ros import baseline  # needs PyTorch
+
+    model = baseline.load(name)
+    if model.card:
+        print(model.card.rstrip() + "\n")
+    known = model.describe()
+    size = f"{known.pop('input_width')} x {known.pop('input_height')}"
+    _print({**known, "input": size})
 
 
 def _print(rows: dict) -> None:

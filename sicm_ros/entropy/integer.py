@@ -4,20 +4,16 @@
 Every number is an integer that float32 holds exactly, and every sum stays below 2^24 whatever the order of its terms:
 this is checked when a prior is made, from the actual weights. So matrix products in floating point give exact integers
 with any BLAS, any number of threads, any width of vectors, with or without fused multiply-add, in float32 or float64.
-Factors have eight bits at most, so even where PyTorch was told to multiply in bfloat16 or TF32, nothing is rounded.
-Products are PyTorch's: of these sizes it makes five a time that NumPy's BLAS needs for one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 
 from sicm_ros.entropy.coder import Decoder, Encoder, Meter, Models
 from sicm_ros.entropy.config import (
@@ -70,26 +66,10 @@ class Sparse:
     present: Array
     channels: int
 
-    def rows_of(self, weight: torch.Tensor) -> torch.Tensor:
+    def rows_of(self, weight: Array) -> Array:
         """The rows of a layer's weight (taps * channels, outputs) that meet these columns."""
-        taps = weight.view(-1, self.channels, weight.shape[1])
-        return taps[:, torch.from_numpy(self.present)].view(-1, weight.shape[1])
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """PyTorch on one thread and in the type it is given, whatever surrounds the call.
-
-    Products this small take a tenth of a millisecond: a second thread gains nothing, and where another process keeps
-    its core busy, each product waits for the scheduler.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.autocast("cpu", enabled=False):
-            yield
-    finally:
-        torch.set_num_threads(threads)
+        taps = weight.reshape(-1, self.channels, weight.shape[1])
+        return taps[:, self.present].reshape(-1, weight.shape[1])
 
 
 class IntegerLayer:
@@ -113,8 +93,8 @@ class IntegerLayer:
         ends = np.cumsum([count for count, _ in spec.inputs])[:-1]
         # The shift divides weights and bias beforehand: a power of two, so that every sum is as exact as before.
         scale = dtype(2.0**-spec.shift)
-        self._weights = [torch.from_numpy(part.astype(dtype) * scale) for part in np.split(weight, ends)]
-        self._bias = torch.from_numpy((bias + rounding).astype(dtype) * scale)
+        self._weights = [part.astype(dtype) * scale for part in np.split(weight, ends)]
+        self._bias = (bias + rounding).astype(dtype) * scale
         self._low, self._high = spec.low, spec.high
 
     def __call__(self, inputs: list[Array | Sparse]) -> Array:
@@ -122,8 +102,8 @@ class IntegerLayer:
         total = self._bias
         for x, weight in zip(inputs, self._weights, strict=True):  # what is the same everywhere comes first
             columns, rows = (x.columns, x.rows_of(weight)) if isinstance(x, Sparse) else (x, weight)
-            total = torch.addmm(total, torch.from_numpy(columns), rows)
-        return total.floor_().clamp_(self._low, self._high).numpy()
+            total = columns @ rows + total
+        return np.floor(total).clip(self._low, self._high)
 
 
 class IntegerPrior:
@@ -243,12 +223,6 @@ class IntegerPrior:
         """
         if not 0 <= quality < QUALITY_LEVELS:
             raise BitstreamError(f"quality is {quality}; expected 0 to {QUALITY_LEVELS - 1}")
-        with _alone():
-            return self._walk(coder, wanted, z, size, quality)
-
-    def _walk(
-        self, coder: SymbolCoder, wanted: list[Array] | None, z: Array | None, size: tuple[int, int], quality: int
-    ) -> tuple[list[Array], Array | None]:
         height, width = size
         features: Array | None = None
         if self.config.hyperprior:

@@ -89,7 +89,7 @@ class _Clip(torch.autograd.Function):
 
 def padded(x: Tensor, channels: int, value: float = 0.0) -> Tensor:
     """(B, C, h, w) with channels of `value` after its own, so many in all: latents of both views have one shape."""
-    return F.pad(x, (0, 0, 0, 0, 0, channels - x.shape[1]), value=value)
+    return F.pad(x, (0, 0, 0, 0, 0, channels - int(x.shape[1])), value=value)
 
 
 def quantise(y: Tensor) -> Tensor:

@@ -5,6 +5,6 @@
 """
 
 from sicm_ros.model.codec import Model, Result, load
-from sicm_ros.model.folder import create, load_weights, save_model
+from sicm_ros.model.folder import create, export, load_weights, save_model
 
-__all__ = ["Model", "Result", "create", "load", "load_weights", "save_model"]
+__all__ = ["Model", "Result", "create", "export", "load", "load_weights", "save_model"]

@@ -5,18 +5,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sicm_ros.bitstream import FINGERPRINT_BYTES, Packet, identity, pack, unpack
-from sicm_ros.errors import BitstreamError, CalibrationError, InputError, ModelError
+from sicm_ros.errors import BitstreamError, CalibrationError, InputError
 from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.model.folder import StoredModel
-from sicm_ros.network.quality import LEVELS, quality_level
-from sicm_ros.network.runtime import NUMBER_TYPES, Inference, folded, keep_memory
+from sicm_ros.network.config import quality_level
 
 LATENT_STRIDE = 16
 
@@ -30,6 +26,14 @@ class Symbols:
     z: np.ndarray | None
 
 
+def rounded(latents: np.ndarray, hyper: np.ndarray | None) -> Symbols:
+    """The symbols of latents (2, M, h, w), left view first, and of the hyper latent (K, ...): nearest integers, halves
+    up.
+    """
+    left, right = np.floor(latents + 0.5).astype(np.int32)
+    return Symbols(left, right, None if hyper is None else np.floor(hyper + 0.5).astype(np.int32))
+
+
 @dataclass(frozen=True)
 class Reading:
     """A packet whose payload is symbols again: int32 (2, M, h, w), left view first; `seconds` of entropy decoding."""
@@ -41,28 +45,18 @@ class Reading:
 
 
 class PairCodec:
-    """A network, its integer prior, and where they look in a camera's pictures.
+    """What a model folder says, its integer prior, and where the network looks in a camera's pictures.
 
     Attributes:
         name, licence, card: as its folder states them.
         fingerprint: bytes (8,), of weights, tables and configuration: both sides must have the same.
-        number_type: what the network computes in, one of NUMBER_TYPES.
+        config: of the network.
     """
 
-    def __init__(self, stored: StoredModel, device: str = "cpu", number_type: str = "float32") -> None:
-        if number_type not in NUMBER_TYPES:
-            raise InputError(f"number_type is {number_type!r}; expected one of {', '.join(NUMBER_TYPES)}")
-        keep_memory()
+    def __init__(self, stored: StoredModel) -> None:
         self.name, self.licence, self.card = stored.name, stored.licence, stored.card
         self.fingerprint, self.prior = stored.fingerprint, stored.prior
-        self.config = stored.network.config
-        if device == "cuda" and not torch.cuda.is_available():
-            raise ModelError("device is cuda, but torch sees no GPU here; set device to cpu")
-        self.device = torch.device(device)
-        # Weights that lie in memory as images do: convolutions are quicker so.
-        network: Any = folded(stored.network)
-        self.network: Any = network.to(self.device, memory_format=torch.channels_last)
-        self.number_type = number_type
+        self.config = stored.config
         self._known_views: dict[StereoCalibration, ModelView] = {}
 
     def view(self, calibration: StereoCalibration) -> ModelView:
@@ -84,21 +78,6 @@ class PairCodec:
                 )
         view = self.view(calibration)
         return np.stack([view.apply(left), view.apply(right)])
-
-    def _views(self, pictures: np.ndarray) -> Tensor:
-        """Pictures as the network takes them: (2, 3, H, W), 0 to 255."""
-        # A picture in memory is channels-last already: the permuted view is what the network wants.
-        return torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float()
-
-    def _views_of(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Tensor:
-        return self._views(self._pictures(left, right, calibration))
-
-    def _rounded(self, latents: Tensor) -> Symbols:
-        """The symbols of latents (2, M, h, w), left view first."""
-        latents = latents.float()
-        z = self.network.prior.analyse(*latents.chunk(2))
-        left, right = torch.floor(latents + 0.5).to(torch.int32).cpu().numpy()
-        return Symbols(left, right, None if z is None else torch.floor(z[0] + 0.5).to(torch.int32).cpu().numpy())
 
     def _packet(
         self,
@@ -138,21 +117,15 @@ class PairCodec:
             calibration = packet.calibration
         elif calibration is None:
             raise BitstreamError("packet: no calibration in it, and none given: wait for the CodecDescription")
-        elif identity(calibration) != packet.calibration_identity:
-            raise BitstreamError("packet: encoded with a calibration other than the given one")
         try:
+            if packet.calibration is None and identity(calibration) != packet.calibration_identity:
+                raise BitstreamError("packet: made with another calibration than the one that was given")
             self.view(calibration)
-        except CalibrationError as error:  # of a picture a pixel wide, say
+        except CalibrationError as error:  # of a picture a pixel wide, or that no packet can hold
             raise BitstreamError(f"packet: images that no model can process ({error})") from None
         height, width = self.config.input_height // LATENT_STRIDE, self.config.input_width // LATENT_STRIDE
         left, right, _ = self.prior.decompress(packet.payload, height, width, packet.quality)
         return Reading(packet, calibration, np.stack([left, right]), time.perf_counter() - start)
-
-    def _quality(self, level: int) -> Tensor:
-        return torch.tensor([level / LEVELS], device=self.device)
-
-    def _inference(self) -> Inference:
-        return Inference(self.device, self.number_type)
 
 
 def level_of(quality: float) -> int:

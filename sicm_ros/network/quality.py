@@ -13,18 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.entropy.prior import padded
+from sicm_ros.network.config import LEVELS
 
 ANCHORS = 6  # qualities 0, 0.2 ... 1 with gains of their own; between them, logarithms are interpolated
-LEVELS = 255  # a quality travels as one byte
-
-
-def quality_level(quality: float) -> int:
-    """The byte that stands for a quality in [0, 1]."""
-    return round(min(max(quality, 0.0), 1.0) * LEVELS)
 
 
 def quality_levels(quality: Tensor) -> Tensor:
-    """The same of a batch (B,) of qualities, as the prior takes them in training."""
+    """The bytes (`quality_level`) of a batch (B,) of qualities, as the prior takes them in training."""
     return (quality * LEVELS).round()
 
 

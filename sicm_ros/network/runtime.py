@@ -8,12 +8,10 @@ import ctypes
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-# What the network may compute in; whoever takes another than the first says so, on every machine alike.
-NUMBER_TYPES = ("float32", "bfloat16")
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
@@ -22,7 +20,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def keep_memory() -> None:
-    """Tells glibc to keep freed pages: giving them back and faulting them in again is half of a training step on a CPU.
+    """Tell glibc to keep freed pages: giving them back and faulting them in again is half of a training step on a CPU.
 
     Silently nothing on a C library without mallopt.
     """
@@ -36,7 +34,7 @@ def keep_memory() -> None:
 
 
 def folded(network: Network) -> Network:
-    """A copy in evaluation mode whose batch norms are part of the convolutions before them."""
+    """Return a copy in evaluation mode whose batch norms are part of the convolutions before them."""
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
         if isinstance(module, nn.Sequential):
@@ -46,6 +44,12 @@ def folded(network: Network) -> Network:
                     module[i] = fuse_conv_bn_eval(convolution, norm)
                     module[i + 1] = nn.Identity()
     return network.requires_grad_(False)
+
+
+def images_of(pictures: np.ndarray, device: torch.device) -> Tensor:
+    """Uint8 (2, H, W, 3) as networks take them: (2, 3, H, W), 0 to 255."""
+    # A picture in memory is channels-last already: the permuted view is what the network wants.
+    return torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float()
 
 
 class Inference:

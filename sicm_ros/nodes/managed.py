@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -18,7 +19,16 @@ from sicm_ros.nodes.parameters import Parameter, Parameters
 from sicm_ros.nodes.process import TURN, stop
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+PAUSE = 3.0  # seconds without a turn of the executor, which takes TURN: the process was stopped
 QUICK_END = 0.5  # seconds that the worker is given to finish what it does when the process ends
+
+
+@dataclass(frozen=True)
+class Pause:
+    """When the process stood still: for how long, and until when (steady seconds)."""
+
+    seconds: float
+    end: float
 
 
 class ManagedNode(LifecycleNode):
@@ -44,6 +54,8 @@ class ManagedNode(LifecycleNode):
         self.model: Any = None
         self.finished: int | None = None
         self._computes: dict[str, str] = {}
+        self._turn: float | None = None  # steady seconds when the executor last turned
+        self._pause = Pause(0.0, -math.inf)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # By the steady clock: a paused bag stops node time, and that is when people look.
@@ -82,7 +94,7 @@ class ManagedNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._worker = worker = Worker(self._prepare, self._handle, self._failed)
-        # The signals' handlers run in this thread, so it must not sleep for long while torch is imported.
+        # The signals' handlers run in this thread, so it must not sleep for long while libraries are loaded.
         while not worker.ready.wait(TURN):
             if stop.is_set():
                 return FAILURE
@@ -127,26 +139,20 @@ class ManagedNode(LifecycleNode):
         return super().on_shutdown(state)
 
     def close(self) -> bool:
-        """Ends the worker; False if it is still inside torch after QUICK_END seconds."""
+        """Ends the worker; False if it is still computing after QUICK_END seconds."""
         return self._worker is None or self._worker.close(QUICK_END)
 
     def _prepare(self) -> int:
-        import torch
-
         import sicm_ros
 
-        if self.parameters.threads:
-            torch.set_num_threads(self.parameters.threads)
-        chosen = {name: getattr(self.parameters, name) for name in ("device", "engine", "number_type")}
+        chosen = {name: getattr(self.parameters, name) for name in ("device", "engine", "number_type", "threads")}
         self.model = sicm_ros.load(self.parameters.model, **chosen, sides=(self.side,))
         self.model.warm_up((self.side,))  # so that the first real job is not the slow one
-        about = self.model.describe()
-        self._computes = {name: about[name] for name in ("engine", "number_type")}
-        self._computes |= {"device": self.parameters.device, "threads": str(torch.get_num_threads())}
+        computes = self.model.computes
+        self._computes = {name: str(value) for name, value in vars(computes).items()}
         self.get_logger().info(
-            f"model {about['name']} ({self.model.fingerprint.hex()}) is loaded and warm, computed by {about['engine']} "
-            f"in {about['number_type']} ({about['verified']}), {torch.get_num_threads()} threads on "
-            f"{self.parameters.device}"
+            f"model {self.model.name} ({self.model.fingerprint.hex()}) is loaded and warm, computed by {computes} "
+            f"({self.model.verified}), {computes.threads} threads"
         )
         return self.together()
 
@@ -167,6 +173,33 @@ class ManagedNode(LifecycleNode):
         cause = getattr(error, "cause", "failed")
         for job in jobs:
             job.health.refuse(cause, str(error) if isinstance(error, SicmError) else repr(error))
+
+    def turned(self) -> None:
+        """Notes that the process is alive; how long it wasn't, where it stood still."""
+        now = self.steady()
+        if self._turn is not None and now - self._turn > PAUSE:
+            self._pause = Pause(now - self._turn, now)
+        self._turn = now
+
+    def overslept(self, health: Health, arrived: float, delay: float) -> bool:
+        """Whether what came of a job is left over from before the process stood still (SIGSTOP, a laptop's lid).
+
+        Nobody may take for new what was held up so long, whatever the clocks of two machines say. Counts it.
+
+        Args:
+            arrived: steady seconds when the job came.
+            delay: of its stamp against the node's clock, seconds; may be off by a constant, nan where unknown.
+        """
+        now, pause = self.steady(), self._pause
+        if self._turn is not None and now - self._turn > PAUSE:  # just woken up: the executor doesn't know yet
+            pause = Pause(now - self._turn, now)
+        # It was at work, or it waited in a queue of DDS and is late by what the others are not.
+        held = now - pause.end < 1.0 and delay - health.usual_delay > pause.seconds / 2
+        if held or (arrived < pause.end and now - pause.end < pause.seconds):
+            health.refuse("old", f"left over from before the process stood still for {pause.seconds:.1f} s")
+            return True
+        health.usual_delay = delay
+        return False
 
     # -- diagnostics --------------------------------------------------------------------------------------------------
 

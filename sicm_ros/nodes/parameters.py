@@ -109,17 +109,6 @@ class Parameter:
         return self.accept(value)
 
 
-def _engine(default: str) -> Parameter:
-    return Parameter(
-        "engine",
-        default,
-        "what runs the network: torch; openvino (CPU only, takes seconds to start); or auto: openvino if it is "
-        "installed and agrees with torch, else torch",
-        choices=("auto", "torch", "openvino"),
-        until_configured=True,
-    )
-
-
 MODEL = (
     Parameter(
         "model",
@@ -127,11 +116,19 @@ MODEL = (
         "name of a model that ships with sicm_ros, or folder of another one",
         until_configured=True,
     ),
+    Parameter(
+        "engine",
+        "auto",
+        "what runs the network: openvino, onnxruntime, torch, or auto, the first of them that is installed and agrees "
+        "with torch in float32",
+        choices=("auto", "openvino", "onnxruntime", "torch"),
+        until_configured=True,
+    ),
     Parameter("device", "cpu", "where the network runs", choices=("cpu", "cuda"), until_configured=True),
     Parameter(
         "threads",
         0,
-        "CPU threads of the network; 0 leaves the choice to torch",
+        "CPU threads of the network; 0 takes all cores",
         "threads",
         0,
         256,
@@ -175,7 +172,6 @@ RECTIFICATION = (
 
 ENCODER = (
     *MODEL,
-    _engine("auto"),
     Parameter("quality", 0.5, "from fewest bytes (0) to best features (1)", "", 0.0, 1.0, fixed=False),
     Parameter(
         "mode",
@@ -277,7 +273,6 @@ ENCODER = (
 
 DECODER = (
     *MODEL,
-    _engine("torch"),
     Parameter(
         "vehicles",
         [""],
@@ -310,6 +305,29 @@ DECODER = (
         0.0,
         1.0,
         fixed=False,
+    ),
+    Parameter(
+        "tracking",
+        True,
+        "follow objects from pair to pair: `tracks`, and the ids in `detections`",
+    ),
+    Parameter(
+        "rescore",
+        False,
+        "what continues an object is likelier, what stands alone less so: the scores of `detections` heed the past",
+        fixed=False,
+    ),
+    Parameter(
+        "extrapolate",
+        True,
+        "tracks are where objects are when they are published, stamped so; false leaves them at the picture's time",
+        fixed=False,
+    ),
+    Parameter(
+        "odometry_frame",
+        "",
+        "frame that stands still, such as odom, in which /tf has the camera, so that velocities are over ground; named "
+        "as target_frame; empty: they are relative to the camera",
     ),
     Parameter(
         "target_frame",

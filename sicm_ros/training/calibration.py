@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
-import yaml
 from tqdm import tqdm
 
 from sicm_ros.benchmark.accuracy import through
@@ -21,9 +19,9 @@ from sicm_ros.errors import InputError
 from sicm_ros.kitti import StereoFrame, from_detections
 from sicm_ros.kitti.planner import judged
 from sicm_ros.model import load
-from sicm_ros.model.folder import find_model
+from sicm_ros.model.folder import change_config, find_model
+from sicm_ros.network.candidates import reaches_out
 from sicm_ros.network.config import NetworkConfig, ScoreConfig
-from sicm_ros.network.detector import reaches_out
 
 PLAIN = ScoreConfig(slope=1.0, shift=0.0)
 # Standard deviations of what is to be fitted, around PLAIN, before anything was seen: slope and shift, and what being
@@ -57,8 +55,8 @@ def calibrate(
             _, ((found,),) = through(of_model(model, quality), [frame], [model])
             match = judged(frame.truth, from_detections(found), frame.size[0], min_score=0.0)
             right = np.isin(np.arange(len(found)), match.found)
-            place, size, angle = (torch.from_numpy(a) for a in (found.location, found.dimensions, found.rotation_y))
-            cut = reaches_out(place, size, angle, frame.calibration.fx, frame.calibration.cx, frame.size[0]).numpy()
+            boxes = found.location, found.dimensions, found.rotation_y
+            cut = reaches_out(*boxes, frame.calibration.fx, frame.calibration.cx, frame.size[0])
             names = np.array([classes.index(name) for name in found.names], np.int64)
             counts = right | match.false
             parts.append(tuple(a[counts] for a in (found.scores, cut, names, right)))
@@ -68,10 +66,11 @@ def calibrate(
             f"{len(right)} detections, {right.sum()} of them right; expected {LEAST} at least, some right, some wrong"
         )
     fitted = fit(scores, cut, names, right, classes)
-    path = folder / "config.yaml"
-    tree = yaml.safe_load(path.read_text())
-    tree["network"].setdefault("detector", {})["scores"] = fitted.tree()
-    path.write_text(yaml.safe_dump(tree, sort_keys=False))
+
+    def put(tree: dict) -> None:
+        tree["network"].setdefault("detector", {})["scores"] = fitted.tree()
+
+    change_config(folder, put)
     return fitted
 
 
