@@ -64,7 +64,7 @@ class Decoding:
 
 
 def settings(engines: Sequence[str], threads: Sequence[int]) -> list[DecoderSetting]:
-    """Every one of them with every other and every instruction set."""
+    """Return every one of them with every other and every instruction set."""
     return [DecoderSetting(e, t, i) for e in engines for t in threads for i in INSTRUCTIONS]
 
 
@@ -109,7 +109,7 @@ def _decode(model: str, packets: Sequence[bytes], setting: DecoderSetting) -> di
 
 
 def table(found: Sequence[Decoding]) -> Table:
-    """One row per setting, for a terminal."""
+    """Return one row per setting, for a terminal."""
     from rich.table import Table
 
     shown = Table(title="packets whose symbols are those of the first row", title_justify="left")
