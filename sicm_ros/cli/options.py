@@ -33,12 +33,12 @@ def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
 def add_layout(parser: argparse.ArgumentParser) -> None:
     """--preset, --left, --right: which pictures of a bag are the pair; and how they are to be taken."""
     add_preset(parser)
-    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag of another layout")
+    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag with another layout")
     parser.add_argument(
         "--right",
         default="",
         metavar="TOPIC",
-        help="right one, where it doesn't follow from --left; the same where its images hold both views",
+        help="right image topic, if it does not follow from --left; the same topic if its images hold both views",
     )
     parser.add_argument(
         "--rectify",
@@ -51,7 +51,7 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         "--calibration-file",
         default="",
         metavar="FILE",
-        help="calibration of both cameras in place of camera_info: of Kalibr, EuRoC, OpenCV or ROS",
+        help="calibration of both cameras instead of camera_info, from Kalibr, EuRoC, OpenCV or ROS",
     )
     parser.add_argument(
         "--pair-tolerance",
@@ -120,7 +120,7 @@ def add_qualities(
 
 def add_split(parser: argparse._ActionsContainer) -> None:
     """--split, which frames of a KITTI folder."""
-    parser.add_argument("--split", help="frames to take: train, test, val, validation, a file of names, or drives")
+    parser.add_argument("--split", help="frames to use: train, validation, test, the name of another index file, a file of names, or drives")
 
 
 def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None = None) -> None:
