@@ -6,6 +6,18 @@ names the thing, its value, what was expected and the remedy.
 """
 
 
+def printable(text: object, most: int = 1000) -> str:
+    """Return a text from outside as it may stand in a line of a log or a terminal.
+
+    Topics, file names and messages of strangers may hold anything: control characters come as escapes, what is longer
+    than `most` characters is cut.
+    """
+    said = str(text)
+    if len(said) > most:
+        said = f"{said[:most]}... ({len(said)} characters)"
+    return said if said.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in said)
+
+
 class SicmError(Exception):
     """Base of every error that sicm_ros raises on purpose."""
 

@@ -97,7 +97,7 @@ def test_one_lost_picture_shifts_no_pair_and_is_said(tmp_path, side, caplog):
     pairs, source = read(record(tmp_path / "a.mcap", made))
     assert indices(pairs) == [(i, i) for i in range(8) if i != 1]
     assert source.lost == {"unpaired": 1}
-    assert "1 picture has no partner" in caplog.text
+    assert "1 image has no partner" in caplog.text
 
 
 @pytest.mark.parametrize("header", [0, -5 * 10**9, EPOCH], ids=["zero", "negative", "standing"])

@@ -9,7 +9,7 @@ import pytest
 from sicm_ros.benchmark.accuracy import Point
 from sicm_ros.benchmark.association import nearest_free
 from sicm_ros.benchmark.config import DatasetConfig
-from sicm_ros.benchmark.curves import Front, bd_rate, kbit_per_s, size_of
+from sicm_ros.benchmark.curves import Front, bd_rate, increasing, kbit_per_s, size_of
 from sicm_ros.benchmark.drift import drift
 from sicm_ros.benchmark.results import DatasetResults, Measured
 from sicm_ros.benchmark.run import Setting
@@ -145,3 +145,15 @@ def test_ablations_are_compared_with_what_was_trained_as_long(reference, percent
     assert tree["bd_rate_of_ablations"]["apart"]["AP3D"] == pytest.approx(percent, abs=1)
     assert ("whole" in tree["bd_rate_of_ablations"]) == (reference == "ours")
     assert tree["bd_rate"] == {"vvc": {m: pytest.approx(-87.5, abs=1) for m in ("AP3D", "APBEV")}}
+
+
+def test_the_best_increasing_fit_is_flat_where_values_fall():
+    np.testing.assert_allclose(increasing(np.array([1.0, 3, 2, 2, 5, 4, 9])), [1, 7 / 3, 7 / 3, 7 / 3, 4.5, 4.5, 9])
+    np.testing.assert_allclose(increasing(np.array([3.0, 2, 1])), [2, 2, 2])
+    values = np.random.default_rng(0).standard_normal(40).cumsum()
+    fit = increasing(values)
+    assert (np.diff(fit) >= 0).all()
+    assert fit.sum() == pytest.approx(values.sum())  # each flat part has the mean of what it stands for
+    for shift in np.random.default_rng(1).standard_normal((200, 40)):
+        other = np.sort(fit + 0.1 * shift)
+        assert ((other - values) ** 2).sum() >= ((fit - values) ** 2).sum()

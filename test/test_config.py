@@ -18,7 +18,7 @@ import yaml
 from sicm_ros.benchmark.config import BenchmarkConfig
 from sicm_ros.config import Config, ConfigError, limited
 from sicm_ros.errors import InputError, ModelError
-from sicm_ros.model.folder import MODELS, create, fingerprint, read_model
+from sicm_ros.model.folder import MODELS, change_config, create, fingerprint, read_model
 from sicm_ros.network import NetworkConfig
 from sicm_ros.training.config import load_config
 
@@ -163,9 +163,7 @@ def test_models_that_have_shipped_keep_their_fingerprints(name: str):
 
 def test_a_model_of_a_wrong_configuration_is_refused_in_one_line(tmp_path):
     folder = create(tmp_path / "m", NetworkConfig(input_width=64, input_height=64))
-    tree = yaml.safe_load((folder / "config.yaml").read_text())
-    tree["network"]["codec"]["prior"]["channels"] = 300
-    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
+    change_config(folder, lambda tree: tree["network"]["codec"]["prior"].update(channels=300))
     with pytest.raises(
         ModelError, match=r"config\.yaml: codec\.prior\.channels: 300; expected at least 1, at most 256"
     ):

@@ -18,27 +18,33 @@ ROS = {"rclpy", "launch", "launch_ros", "ament_index_python", "rcl_interfaces", 
 # new part is a new line here.
 BELOW: dict[str, set[str]] = {
     "errors": set(),
+    "files": {"errors"},
     "config": {"errors"},
     "extensions": {"errors"},
-    "geometry": {"errors"},
+    "geometry": {"errors", "files"},
     "entropy": {"errors", "config"},
     "link": {"errors"},
     "bitstream": {"errors", "geometry"},
-    "kitti": {"errors", "extensions", "geometry"},
-    "bags": {"errors", "extensions", "geometry", "kitti"},
+    "kitti": {"errors", "files", "extensions", "geometry"},
+    "tracking": {"errors", "config", "geometry"},
+    "bags": {"errors", "files", "extensions", "geometry", "kitti"},
     "network": {"errors", "config", "extensions", "geometry", "entropy"},
     "engines": {"errors", "config", "geometry", "entropy", "network"},
-    "model": {"errors", "config", "geometry", "entropy", "bitstream", "network", "engines"},
+    "model": {"errors", "files", "config", "geometry", "entropy", "bitstream", "network", "engines"},
     "baseline": {"errors", "config", "geometry", "entropy", "network", "model"},
-    "pipeline": {"errors", "bags"},
-    "synth": {"errors", "geometry", "kitti"},
-    "nodes": {"errors", "config", "geometry", "bitstream", "bags", "link", "model", "msg"},
-    "benchmark": {
-        "errors", "config", "extensions", "geometry", "bitstream", "bags", "kitti", "network", "engines", "model",
-        "baseline", "pipeline", "synth",
+    "pipeline": {"errors", "files", "bags"},
+    "synth": {"errors", "files", "geometry", "kitti"},
+    "nodes": {
+        "errors", "files", "config", "geometry", "bitstream", "tracking", "bags", "link", "model", "pipeline", "msg",
     },
-    "training": {"errors", "config", "geometry", "entropy", "kitti", "network", "model", "baseline", "benchmark"},
-    "demo": {"errors", "geometry", "bags", "pipeline", "benchmark"},
+    "benchmark": {
+        "errors", "files", "config", "extensions", "geometry", "entropy", "bitstream", "bags", "kitti", "tracking",
+        "network", "engines", "model", "baseline", "pipeline", "synth",
+    },
+    "training": {
+        "errors", "files", "config", "geometry", "entropy", "kitti", "network", "model", "baseline", "benchmark",
+    },
+    "demo": {"errors", "files", "geometry", "bags", "pipeline", "benchmark"},
 }  # fmt: skip
 ABOVE = {"cli", "__init__"}  # may import everything
 LOOSE = {"__init__", "errors", "config", "extensions"}  # modules that lie in no folder

@@ -247,9 +247,10 @@ def test_a_pair_becomes_features_and_detections_with_the_left_pictures_header(pi
     assert (description.fx, description.baseline, description.width) == (RIG.fx, RIG.baseline, WIDTH)
     assert set(description.classes) == set(CLASSES)
     assert (description.optical_frame, description.base_frame) == ("left_optical", "")
-    for number, detection in enumerate(detections.detections):
+    ids = [detection.id for detection in detections.detections if detection.id]
+    assert len(set(ids)) == len(ids) > 0
+    for detection in detections.detections:
         scores = [r.hypothesis.score for r in detection.results]
-        assert detection.id == str(number)
         assert {r.hypothesis.class_id for r in detection.results} <= set(description.classes)
         assert 0 <= min(scores) <= max(scores) == scores[0] <= 1
         np.linalg.cholesky(np.array(detection.results[0].pose.covariance).reshape(6, 6))
@@ -283,6 +284,23 @@ def test_autoware_hears_of_the_same_objects(pipeline: Pipeline):
     assert [o.kinematics.pose_with_covariance.pose for o in objects[-1].objects] == [
         d.bbox.center for d in same.detections
     ]
+
+
+def test_tracks_have_the_ids_of_the_detections_and_are_not_extrapolated_by_a_clock_that_is_not_the_cameras(
+    pipeline: Pipeline,
+):
+    from sicm_ros.nodes.tracking import SPEECH
+
+    tracks = pipeline.bus.listen(SPEECH.TrackedObjects, "tracks")
+    pipeline.bus.wait(lambda: pipeline.bus.node.count_publishers("tracks"))
+    pipeline.bus.wait(lambda: (pipeline.serve_a_good_pair(), tracks)[1], what="tracks")
+    same = pipeline.detections_of(nanoseconds(tracks[-1]))  # stamps are of 1970
+    assert tracks[-1].header == same.header
+    numbers = {str(int.from_bytes(bytes(thing.object_id.uuid)[8:], "big")) for thing in tracks[-1].objects}
+    assert {d.id for d in same.detections if d.id} <= numbers
+    pipeline.serve_a_good_pair()
+    assert pipeline.diagnostics.number("decoder", "not_extrapolated") > 0
+    assert pipeline.diagnostics.number("decoder", "track_ms") > 0
 
 
 def test_without_a_clock_no_delay_is_made_up(pipeline: Pipeline):

@@ -36,6 +36,7 @@ KEYS = {
     "pytest-timeout": "python3-pytest-timeout",
     "pyyaml": "python3-yaml",
     "rich": "python3-rich",
+    "scipy": "python3-scipy",
     "tf2_ros": "tf2_ros_py",
     "tqdm": "python3-tqdm",
     "yaml": "python3-yaml",
@@ -154,6 +155,7 @@ def test_the_constraints_are_ubuntus_versions_and_what_is_tested_here():
         "pytest-timeout": "2.2.0",
         "pyyaml": "6.0.1",
         "rich": "13.7.1",
+        "scipy": "1.11.4",
         "tqdm": "4.66.2",
     }
     pins = {requirement.name: requirement for requirement in requirements(ROOT / "without_ros/constraints.txt")}

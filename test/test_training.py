@@ -12,7 +12,6 @@ from importlib import resources
 import numpy as np
 import pytest
 import torch
-import yaml
 from conftest import interrupted
 from rendered_drive import write_objects
 from safetensors.torch import load_file
@@ -21,7 +20,7 @@ import sicm_ros
 from sicm_ros.cli import main
 from sicm_ros.errors import InputError, ModelError
 from sicm_ros.kitti import KittiObjects
-from sicm_ros.model.folder import licence_of, network_config, read_model, save_model
+from sicm_ros.model.folder import change_config, licence_of, network_config, read_model, save_model
 from sicm_ros.network.config import ScoreConfig
 from sicm_ros.network.layers import PatchConv
 from sicm_ros.training import loop
@@ -197,9 +196,7 @@ def test_calibration_is_written_beside_the_model_and_keeps_its_packets(drive, sm
     with pytest.raises(InputError, match="0 frames"):
         calibrate(folder, [], [None])
     monkey = ScoreConfig(slope=0.5, shift=3.0)
-    tree = yaml.safe_load((folder / "config.yaml").read_text())
-    tree["network"].setdefault("detector", {})["scores"] = monkey.tree()
-    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
+    change_config(folder, lambda tree: tree["network"].setdefault("detector", {}).update(scores=monkey.tree()))
     after = sicm_ros.load(folder)
     assert after.config.detector.scores == monkey
     assert after.fingerprint == before.fingerprint
@@ -402,9 +399,7 @@ def test_an_average_lies_between_its_models(small_model, tmp_path):
 def test_models_that_differ_in_their_calibration_alone_can_be_averaged(small_model, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(small_model, other)
-    tree = yaml.safe_load((other / "config.yaml").read_text())
-    tree["network"]["detector"]["scores"] = {"slope": 2.0, "shift": 1.0}
-    (other / "config.yaml").write_text(yaml.safe_dump(tree))
+    change_config(other, lambda tree: tree["network"]["detector"].update(scores={"slope": 2.0, "shift": 1.0}))
     average([small_model, other], [1, 1], tmp_path / "mean")
     assert network_config(tmp_path / "mean").detector.scores == ScoreConfig(slope=2.0, shift=1.0), "of the last model"
 

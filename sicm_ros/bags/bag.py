@@ -3,22 +3,25 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import yaml
 from backports import zstd
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from sicm_ros.bags.bounds import MOST_METADATA, bound_chunks, check_metadata
 from sicm_ros.bags.types import typestore
 from sicm_ros.errors import InputError
+from sicm_ros.files import number_of, read_bytes, read_yaml, take_place
 
 SUFFIXES = {".mcap": "mcap", ".db3": "sqlite3"}
 PACKED = (".zstd", ".zst", ".lz4")  # a whole file compressed, as rosbag2's file compression leaves it
@@ -70,6 +73,7 @@ class Bag:
             raise InputError(
                 f"{self.path}: no such bag; expected an .mcap, .db3 or .bag file, or a folder with metadata.yaml"
             )
+        check_metadata(self.path)
         try:
             self._open(_files(self.path))
         except InputError:
@@ -88,6 +92,7 @@ class Bag:
         self.end = 0 if empty else self._reader.end_time - 1
 
     def _open(self, files: list[Path]) -> None:
+        bound_chunks()
         # Types of the bag's own definitions come first; old sqlite3 bags hold none.
         self._reader = self._guard(lambda: AnyReader(files, default_typestore=get_typestore(Stores.ROS2_JAZZY)))
         self._guard(self._reader.open)
@@ -195,9 +200,10 @@ def _unpack(name: str) -> str:
 def _named(path: Path) -> list[str]:
     """Names of the files that a folder's metadata.yaml says it consists of; empty where it doesn't."""
     try:
-        about = yaml.safe_load((path / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+        metadata = read_bytes(path / "metadata.yaml", MOST_METADATA)
+        about = read_yaml(metadata)["rosbag2_bagfile_information"]
         return [Path(name).name for name in about["relative_file_paths"]]
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+    except (OSError, ValueError, KeyError, TypeError):
         return []
 
 
@@ -281,14 +287,18 @@ class BagWriter:
         if self.path.exists() and not overwrite:
             raise InputError(f"{self.path} exists already; choose another name or use --overwrite")
         self._single = suffix is not None
+        self._connections: dict[tuple[str, str], Any] = {}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # The bag grows beside its place and is moved there when it is whole.
-        self._work = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
+        self._work = Path(tempfile.mkdtemp(prefix=f".{self.path.name[:100]}-", dir=self.path.parent))
         plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
         # Metadata version 8 (Iron): read by Jazzy and all later ones.
         self._writer = Writer(self._work / self.path.stem, version=8, storage_plugin=plugin)
-        self._writer.open()
-        self._connections: dict[tuple[str, str], Any] = {}
+        try:
+            self._writer.open()
+        except Exception as error:
+            shutil.rmtree(self._work, ignore_errors=True)
+            self._refuse(error)
 
     def write(self, topic: str, type: str, stamp: int, data: bytes) -> None:
         """Appends a message in CDR."""
@@ -298,25 +308,36 @@ class BagWriter:
             self._connections[key] = self._writer.add_connection(
                 topic, type, typestore=typestore(), offered_qos_profiles=qos
             )
-        self._writer.write(self._connections[key], stamp, data)
+        try:
+            self._writer.write(self._connections[key], stamp, data)
+        except Exception as error:
+            self._refuse(error)
+
+    def _refuse(self, error: Exception) -> NoReturn:
+        """Raises what the system refused with the bag's own name, for nobody knows the one that it grows under."""
+        number = error.errno if isinstance(error, OSError) else number_of(error)
+        if number is None:
+            raise error
+        raise OSError(number, os.strerror(number), str(self.path)) from None
 
     def __enter__(self) -> BagWriter:
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
-        if kind is None:
-            self._writer.close()
-            made = self._work / self.path.stem
-            if self._single:
-                made = next(p for p in made.iterdir() if p.suffix == self.path.suffix)
-            if self.path.is_dir():
-                shutil.rmtree(self.path)
-            elif self.path.exists():
-                self.path.unlink()
-            shutil.move(made, self.path)
-        else:
-            self._writer.abort()
-        shutil.rmtree(self._work, ignore_errors=True)
+        try:
+            if kind is None:
+                self._writer.close()
+                made = self._work / self.path.stem
+                if self._single:
+                    made = next(p for p in made.iterdir() if p.suffix == self.path.suffix)
+                take_place(made, self.path)
+            else:
+                with suppress(Exception):  # what ended the block is what is told
+                    self._writer.abort()
+        except Exception as error:
+            self._refuse(error)
+        finally:
+            shutil.rmtree(self._work, ignore_errors=True)
 
 
 def _qos(latched: bool) -> Qos:

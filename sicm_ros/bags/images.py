@@ -50,6 +50,9 @@ PLANES = {
     "i420": cv2.COLOR_YUV2RGB_I420,
 }
 
+MOST_PIXELS = 1 << 25  # of a compressed picture, 8K: a few bytes may stand for any number
+HEADER = 1 << 16  # bytes in which a picture says how large it is
+
 # ROS names the Bayer pattern by its first two rows, OpenCV by the second row's second and third pixel.
 _TO_RGB = {
     "bgr": cv2.COLOR_BGR2RGB,
@@ -171,9 +174,12 @@ def rgb_from_compressed(message, topic: str = "image", depth: PixelDepth | None 
         InputError: the bytes are no picture.
     """
     data = np.frombuffer(message.data, np.uint8)
+    width, height = announced_size(data[:HEADER].tobytes()) or (0, 0)
+    if width * height > MOST_PIXELS:
+        raise InputError(f"{topic}: {len(data)} bytes that announce {width} x {height} pixels; no camera has as many")
     try:
         pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
-    except cv2.error:  # more pixels than OpenCV accepts
+    except cv2.error:  # more pixels than OpenCV accepts in any format (sicm_ros/__init__.py)
         pixels = None
     if pixels is None:
         raise InputError(
@@ -189,6 +195,19 @@ def rgb_from_compressed(message, topic: str = "image", depth: PixelDepth | None 
         return _to_rgb(pixels, before if before.startswith("bayer_") and before in LAYOUTS else "mono8", topic)
     swapped = "compressed rgb" in message.format
     return _to_rgb(pixels, ("rgb" if swapped else "bgr") + ("a8" if pixels.shape[2] == 4 else "8"), topic)
+
+
+def announced_size(head: bytes) -> tuple[int, int] | None:
+    """Width and height that a PNG or JPEG file says it has, from its first bytes; None where they don't say."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= 24:
+        return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+    at = 2
+    while head.startswith(b"\xff\xd8") and at + 9 <= len(head) and head[at] == 0xFF:
+        kind = head[at + 1]
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):  # a start of frame
+            return int.from_bytes(head[at + 7 : at + 9], "big"), int.from_bytes(head[at + 5 : at + 7], "big")
+        at += 1 if kind == 0xFF else 2 + int.from_bytes(head[at + 2 : at + 4], "big")
+    return None
 
 
 def compress(rgb: np.ndarray, format: str, quality: int = 95) -> bytes:

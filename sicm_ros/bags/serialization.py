@@ -21,12 +21,12 @@ LEFT_FRAME, RIGHT_FRAME, BODY_FRAME = "stereo_left_optical", "stereo_right_optic
 
 
 def serialize(message: Any) -> bytes:
-    """A message object as CDR."""
+    """Return a message object as CDR."""
     return bytes(typestore().serialize_cdr(message, message.__msgtype__))
 
 
 def deserialize(data: bytes, type: str) -> Any:
-    """CDR -> a message object of `package/msg/Name`; InputError if the bytes are no such message."""
+    """Read CDR as a message object of `package/msg/Name`; InputError if the bytes are no such message."""
     try:
         return typestore().deserialize_cdr(data, type)
     except Exception as error:  # whatever rosbags meets in bytes that it wasn't made for
@@ -38,28 +38,28 @@ def _new(type: str, **fields: Any) -> Any:
 
 
 def header(stamp: int, frame: str) -> Any:
-    """std_msgs/Header of a stamp in nanoseconds."""
+    """Return std_msgs/Header of a stamp in nanoseconds."""
     time = _new("builtin_interfaces/msg/Time", sec=stamp // 10**9, nanosec=stamp % 10**9)
     return _new("std_msgs/msg/Header", stamp=time, frame_id=frame)
 
 
 def nanoseconds(stamp: Any) -> int:
-    """builtin_interfaces/Time as nanoseconds since 1970."""
+    """Return builtin_interfaces/Time as nanoseconds since 1970."""
     return stamp.sec * 10**9 + stamp.nanosec
 
 
 def stamp_of(message: Any) -> int:
-    """Header stamp of a message, nanoseconds."""
+    """Return header stamp of a message, nanoseconds."""
     return nanoseconds(message.header.stamp)
 
 
 def number(value: float) -> Any:
-    """std_msgs/Float64."""
+    """Return std_msgs/Float64."""
     return _new("std_msgs/msg/Float64", data=float(value))
 
 
 def image(rgb: np.ndarray, stamp: int, frame: str) -> Any:
-    """sensor_msgs/Image, rgb8, of uint8 (height, width, 3)."""
+    """Return sensor_msgs/Image, rgb8, of uint8 (height, width, 3)."""
     height, width = rgb.shape[:2]
     data = np.ascontiguousarray(rgb).reshape(-1)
     return _new(
@@ -75,7 +75,7 @@ def image(rgb: np.ndarray, stamp: int, frame: str) -> Any:
 
 
 def compressed_image(rgb: np.ndarray, stamp: int, frame: str, format: str, quality: int = 95) -> Any:
-    """sensor_msgs/CompressedImage of uint8 (height, width, 3), `jpeg` or `png`."""
+    """Return sensor_msgs/CompressedImage of uint8 (height, width, 3), `jpeg` or `png`."""
     data = np.frombuffer(compress(rgb, format, quality), np.uint8)
     # As image_transport's compressed plugin writes it: the encoding before, then what was compressed.
     words = f"rgb8; {format} compressed bgr8"
@@ -83,7 +83,7 @@ def compressed_image(rgb: np.ndarray, stamp: int, frame: str, format: str, quali
 
 
 def camera_info(calibration: StereoCalibration, side: str, stamp: int, frame: str) -> Any:
-    """sensor_msgs/CameraInfo of the `left` or the `right` camera, conformant to ROS stereo."""
+    """Return sensor_msgs/CameraInfo of the `left` or the `right` camera, conformant to ROS stereo."""
     fields = camera_info_fields(calibration, side)
     for name in "dkrp":
         fields[name] = np.array(fields[name])
@@ -92,7 +92,7 @@ def camera_info(calibration: StereoCalibration, side: str, stamp: int, frame: st
 
 
 def camera_frames(baseline: float, stamp: int) -> Any:
-    """tf2_msgs/TFMessage: a body frame (x forward, z up) at the left camera, both optical frames below it."""
+    """Return tf2_msgs/TFMessage: a body frame (x forward, z up) at the left camera, both optical frames below it."""
 
     def transform(parent: str, child: str, translation: tuple, rotation: tuple) -> Any:
         t = _new("geometry_msgs/msg/Vector3", **dict(zip("xyz", translation)))
@@ -113,7 +113,7 @@ def camera_frames(baseline: float, stamp: int) -> Any:
 
 
 def labels_message(labels: Labels, stamp: int, frame: str) -> Any:
-    """vision_msgs/Detection3DArray of the labelled objects that have a 3D box, each with score 1."""
+    """Return vision_msgs/Detection3DArray of the labelled objects that have a 3D box, each with score 1."""
     labels = labels[labels.has_box]
     centres, quaternions, sizes = to_pose(labels.location, labels.dimensions, labels.rotation_y)
     detections = []
@@ -145,6 +145,7 @@ class Boxes:
     Attributes:
         names: list of N class names.
         scores: float (N,), 0 to 1.
+        ids: list of N ids, as they were given.
         location, dimensions, rotation_y: (N, 3), (N, 3), (N,) as in `geometry.boxes`.
     """
 
@@ -153,6 +154,7 @@ class Boxes:
         best = [max((r.hypothesis for r in d.results), key=lambda h: h.score, default=None) for d in found]
         self.names = [h.class_id if h else "" for h in best]
         self.scores = np.array([h.score if h else 0.0 for h in best])
+        self.ids = [d.id for d in found]
         centre = np.array([[getattr(d.bbox.center.position, k) for k in "xyz"] for d in found]).reshape(-1, 3)
         quaternion = np.array([[getattr(d.bbox.center.orientation, k) for k in "xyzw"] for d in found]).reshape(-1, 4)
         size = np.array([[getattr(d.bbox.size, k) for k in "xyz"] for d in found]).reshape(-1, 3)

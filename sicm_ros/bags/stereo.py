@@ -139,12 +139,12 @@ class StereoSource(ABC):
             yield read
         if self.lost["unpaired"] and good:
             alone = self.lost["unpaired"]
-            self.remark(f"{alone} pictures have no partner" if alone > 1 else "1 picture has no partner")
+            self.remark(f"{alone} images have no partner" if alone > 1 else "1 image has no partner")
         if not good:
             raise problem or InputError(f"{self.path}: {self._unpaired()}")
 
     def _serialised(self, start: float) -> Iterator[tuple[tuple, tuple, ros.Boxes | None]]:
-        """Left and right picture of each pair, each behind its camera_info, and the labels."""
+        """Left and right image of each pair, each behind its camera_info, and the labels."""
         infos: dict[str, Any] = {}
         labels: dict[int, ros.Boxes] = {}
         self._shifts: deque[int] = deque(maxlen=KEPT)
@@ -476,9 +476,9 @@ class BagSource(StereoSource):
     def _tell_losses(self, conversion: Conversion) -> None:
         """Notes what gave no picture, and how late a video's are."""
         for cause, number in conversion.skipped.items():
-            self.remark(f"{number} messages gave no picture; the first: {conversion.complaints[cause]}")
+            self.remark(f"{number} messages gave no image; the first: {conversion.complaints[cause]}")
         if conversion.delay:
-            self.remark(f"the video's pictures are complete {conversion.delay} messages late; their stamps are kept")
+            self.remark(f"the video's images are complete {conversion.delay} messages late; their stamps are kept")
 
     def _key_before(self, moment: int) -> int:
         """When to begin to read, so that a video's pictures are there at a moment: its last key frame before."""
@@ -582,7 +582,7 @@ class BagSource(StereoSource):
             if size not in KITTI_RIGS:
                 sizes = ", ".join(f"{w} x {h}" for w, h in KITTI_RIGS)
                 raise CalibrationError(
-                    f"{self.path}: no camera_info, and pictures of {size[0]} x {size[1]} pixels are of no known KITTI "
+                    f"{self.path}: no camera_info, and images of {size[0]} x {size[1]} pixels are of no known KITTI "
                     f"rig ({sizes}); record camera_info"
                 )
             return CameraRig(KITTI_RIGS[size])

@@ -37,7 +37,7 @@ _OTHERS = {
 
 
 def definitions_folder() -> Path | None:
-    """The folder of our own *.msg files: beside the package in a checkout, in share/ where it is installed."""
+    """Return the folder of our own *.msg files: beside the package in a checkout, in share/ where it is installed."""
     package = Path(__file__).resolve().parents[1]
     places = [package.parent / "msg", *(parent / "share" / "sicm_ros" / "msg" for parent in package.parents)]
     return next((place for place in places if any(place.glob("*.msg"))), None)
@@ -45,7 +45,7 @@ def definitions_folder() -> Path | None:
 
 @lru_cache(maxsize=1)
 def typestore() -> Typestore:
-    """Every type that appears in our bags."""
+    """Return every type that appears in our bags."""
     store = get_typestore(Stores.ROS2_JAZZY)
     added = {}
     for name, text in _OTHERS.items():

@@ -151,13 +151,13 @@ class VideoStream:
         except (av.error.FFmpegError, ValueError) as error:
             text = " ".join(str(error).split())
             self._stop("a message before could not be decoded")
-            about = f"{self.topic}: {len(data)} bytes are no picture of the {self.codec} stream: {text}"
+            about = f"{self.topic}: {len(data)} bytes are no image of the {self.codec} stream: {text}"
             raise VideoError("video", about) from None
         pictures = self._pictures(frames)
         if pictures:
             self.delay = max(self.delay, len(self._headers))
         if len(self._headers) >= _KEPT - 1 and not pictures:  # H.265's decoder keeps silent when a picture is missing
-            self._stop("no picture came of the last messages")
+            self._stop("no image came of the last messages")
         return pictures
 
     def _pictures(self, frames: list[Any]) -> list[VideoPicture]:

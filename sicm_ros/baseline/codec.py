@@ -59,7 +59,7 @@ class PictureModel(PairCodec):
     def encode_pictures(
         self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float = 0.5
     ) -> bytes:
-        """A stereo pair to a packet.
+        """Encode a stereo pair to a packet.
 
         Args:
             left, right: uint8 (height, width, 3), RGB, rectified.
@@ -76,7 +76,7 @@ class PictureModel(PairCodec):
         return self._packet(symbols, calibration, level)
 
     def decode_pictures(self, data: bytes) -> ImagePair:
-        """A packet to the pair as reconstructed: uint8 (input height, input width, 3) RGB, and their calibration.
+        """Decode a packet to the pair as reconstructed, uint8 (input height, input width, 3) RGB, and its calibration.
 
         Raises:
             BitstreamError: the packet is damaged, of another model or version, or holds no calibration.

@@ -3,5 +3,6 @@
 
 Codecs: `codecs` (a row each), `coders` (one interface for all, ours too), `features`, `ffmpeg`. Accuracy: `accuracy` is
 the chain, `run` does it for all that a `config` lists (`settings`, `store`, `workers`), `results`, `curves`, `figures`,
-`comparison` and `report` show it. Time: `speed`, `stages`, `soak`, `fleet`. Without labels: `bag_report`, `drift`.
+`comparison` and `report` show it. Time: `speed`, `stages`, `soak`, `fleet`. A drive as a
+stream: `drive`, `stream`, `identity`, `delay`, `rescoring`. Without labels: `bag_report`, `drift`.
 """

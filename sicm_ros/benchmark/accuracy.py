@@ -22,8 +22,8 @@ from sicm_ros.benchmark.coders import Coder, Found, of_model
 from sicm_ros.benchmark.coverage import ERRORS, coverage
 from sicm_ros.benchmark.point import Point
 from sicm_ros.benchmark.reliability import reliability
-from sicm_ros.benchmark.store import write
 from sicm_ros.errors import InputError
+from sicm_ros.files import Lines, write_text
 from sicm_ros.geometry import Detections, StereoPair
 from sicm_ros.geometry.boxes import CLASSES as NAMES
 from sicm_ros.kitti import Labels, StereoFrame, bootstrap, evaluate, from_detections, read_labels
@@ -64,15 +64,14 @@ def measure(
         (folder / part).mkdir(parents=True, exist_ok=True)
     missing = [frame for frame in frames if frame.name not in sizes]
     bar = tqdm(missing, title(quality), len(frames), initial=len(frames) - len(missing), disable=not progress)
-    with (folder / _DONE).open("a") as done:
+    with Lines(folder / _DONE) as done:
         for frame in bar:
             streams, ((found,),) = through(coder, [frame], [model])
             write_found(folder / "detections" / f"{frame.name}.txt", found, frame)
-            write(folder / "errors" / f"{frame.name}.txt", _text_of(found.errors))
+            write_text(folder / "errors" / f"{frame.name}.txt", _text_of(found.errors))
             sizes[frame.name] = size_of(frame, sum(map(len, streams)))
             size, bpp = sizes[frame.name]
             done.write(f"{frame.name},{size},{bpp!r}\n")
-            done.flush()
     return judge(frames, sizes, folder / "detections", quality, replicates, progress, folder / "errors")
 
 
@@ -92,7 +91,7 @@ def through(
 def write_found(path: Path, found: Detections, frame: StereoFrame) -> None:
     """Write a frame's detections as KITTI has them, in the axes of its own calibration; whole whenever it is there."""
     labels = from_detections(found).moved(-frame.source.left_origin_shift)
-    write(path, format_labels(labels).encode())
+    write_text(path, format_labels(labels))
 
 
 def size_of(frame: StereoFrame, size: float) -> tuple[float, float]:
@@ -158,9 +157,9 @@ def judge(
     )
 
 
-def _text_of(errors: np.ndarray) -> bytes:
+def _text_of(errors: np.ndarray) -> str:
     """The standard deviations (N, 4) of a frame's detections as lines of a file."""
-    return "".join(" ".join(f"{value:.6g}" for value in row) + "\n" for row in errors).encode()
+    return "".join(" ".join(f"{value:.6g}" for value in row) + "\n" for row in errors)
 
 
 def _errors_of(path: Path) -> np.ndarray:
@@ -184,7 +183,7 @@ def _done(folder: Path) -> dict[str, tuple[float, float]]:
         lines = path.read_text().splitlines(keepends=True)
         whole = [line for line in lines if line.endswith("\n")]  # the last one may have been cut off by a kill
         if whole != lines:
-            path.write_text("".join(whole))
+            write_text(path, "".join(whole))
         for number, line in enumerate(whole, 1):
             try:
                 name, size, bpp = line.strip().rsplit(",", 2)

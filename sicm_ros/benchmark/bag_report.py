@@ -20,6 +20,7 @@ from sicm_ros.benchmark.coders import CodedPictures, Coder, Ours
 from sicm_ros.benchmark.comparison import ABOVE, WIDTH, jpeg
 from sicm_ros.benchmark.drift import NEAR, Drift, drift
 from sicm_ros.benchmark.figures import label_of
+from sicm_ros.files import write_text
 from sicm_ros.geometry import LIKELY, Detections, StereoPair
 from sicm_ros.geometry.drawing import DETECTION, LABEL, birds_eye, draw_boxes
 
@@ -167,7 +168,6 @@ def _draw(pair: StereoPair, rebuilt: StereoPair | None, before: Detections, afte
 
 def write(report: DriveReport, model: Model, threads: int, out: Path) -> None:
     """Writes report.html and results.json."""
-    out.mkdir(parents=True, exist_ok=True)
     tree = {
         "source": report.source,
         "pairs": report.pairs,
@@ -178,8 +178,8 @@ def write(report: DriveReport, model: Model, threads: int, out: Path) -> None:
         "detections_on_uncompressed": sum(len(d.above(LIKELY)) for d in report.uncompressed),
         "codecs": [_tree(row, report.rate) for row in report.rows],
     }
-    (out / "results.json").write_text(json.dumps(tree, indent=1) + "\n")
-    (out / "report.html").write_text(_page(report, tree, model, threads))
+    write_text(out / "results.json", json.dumps(tree, indent=1) + "\n")
+    write_text(out / "report.html", _page(report, tree, model, threads))
 
 
 def _tree(row: Row, rate: float) -> dict:

@@ -36,10 +36,10 @@ class Coder(Protocol):
         """Of the files of a group's streams."""
 
     def encode(self, frames: Sequence[StereoPair]) -> list[bytes]:
-        """Frames of a group to streams, one for each suffix."""
+        """Encode the frames of a group to streams, one for each suffix."""
 
     def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
-        """What each detector finds in each frame, from the streams and the frames' calibration alone."""
+        """Return what each detector finds in each frame, from the streams and the frames' calibration alone."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class CodedPictures:
         return self.codec.encode(np.stack(pictures), self.quality)
 
     def decode(self, frames: Sequence[StereoPair], streams: list[bytes]) -> list[ImagePair]:
-        """The pairs as a receiver sees them."""
+        """Return the pairs as a receiver sees them."""
         calibrations = [self._calibration(frame.calibration) for frame in frames]
         decoded = self.codec.decode(streams, calibrations[0].width, calibrations[0].height)
         if len(decoded) != 2 * len(frames):
@@ -153,10 +153,10 @@ class LearnedCodec(Protocol):
     """A model that codes stereo pictures, such as one with a bi-directional contextual transform (BCSIC)."""
 
     def encode_pictures(self, pair: StereoPair, /, quality: float) -> bytes:
-        """A pair, uint8 RGB, to a packet."""
+        """Encode a pair, uint8 RGB, to a packet."""
 
     def decode_pictures(self, data: bytes) -> StereoPair:
-        """A packet to the pair as reconstructed."""
+        """Decode a packet to the pair as reconstructed."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class LearnedPictures:
         return [self.model.encode_pictures(frame, self.quality)]
 
     def decode(self, frames: Sequence[StereoPair], streams: list[bytes]) -> list[StereoPair]:
-        """The pair as a receiver sees it."""
+        """Return the pair as a receiver sees it."""
         return [self.model.decode_pictures(streams[0])]
 
     def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
@@ -186,6 +186,6 @@ def _detected(detector: Model, pairs: Sequence[StereoPair]) -> list[Detections]:
 
 
 def _in_source(detections: Detections, calibration: StereoCalibration) -> Detections:
-    """Boxes found in another cut of the picture: the same in space, projected into the camera's own."""
+    """Return boxes found in another cut of the picture: the same in space, projected into the camera's own."""
     boxes = image_boxes(detections.location, detections.dimensions, detections.rotation_y, calibration)
     return replace(detections, image_boxes=boxes)

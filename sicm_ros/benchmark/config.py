@@ -9,11 +9,10 @@ from importlib.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from sicm_ros.benchmark.codecs import codec_of
 from sicm_ros.config import Config, ConfigError, limited
 from sicm_ros.errors import InputError
+from sicm_ros.files import TreeError, read_yaml
 
 Quality = float
 Size = Literal["full", "input"]
@@ -148,7 +147,7 @@ class BenchmarkConfig(Config):
 
 
 def load_config(source: str | Path) -> BenchmarkConfig:
-    """A configuration that ships, by name, or of a file. InputError names what is wrong with it."""
+    """Return a configuration that ships, by name, or of a file. InputError names what is wrong with it."""
     shipped = resources.files("sicm_ros.benchmark").joinpath("configs")
     path: Path | Traversable = Path(source)
     if not path.is_file():
@@ -157,8 +156,6 @@ def load_config(source: str | Path) -> BenchmarkConfig:
             raise InputError(f"no configuration {str(source)!r}; expected a file or one of {', '.join(names)}")
         path = shipped.joinpath(f"{source}.yaml")
     try:
-        return BenchmarkConfig.parse(yaml.safe_load(path.read_text()))
-    except yaml.YAMLError as error:
-        raise InputError(f"{source}: not YAML ({' '.join(str(error).split())})") from None
-    except ConfigError as error:
+        return BenchmarkConfig.parse(read_yaml(path.read_text()))
+    except (TreeError, ConfigError) as error:
         raise InputError(f"{source}: {error}") from None

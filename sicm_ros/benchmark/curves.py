@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
-from scipy.optimize import isotonic_regression
 
 LEAST_POINTS = 3  # of a front that a BD-rate may be taken of
 KBIT = (64, 128, 256, 512)  # kbit/s at which AP is told
@@ -64,7 +63,20 @@ def _monotone(curve: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     if not curve:
         return []
     sizes, ap = np.array(sorted(curve), np.float64).T
-    return list(zip(sizes, isotonic_regression(ap).x))
+    return list(zip(sizes, increasing(ap)))
+
+
+def increasing(values: np.ndarray) -> np.ndarray:
+    """Return the values (N,) that never fall and fit the given ones best (isotonic regression; SciPy has it from 1.12).
+
+    By the min-max formula (Barlow et al., 1972): the largest, over beginnings up to a place, of the least mean to an
+    end at or after it.
+    """
+    sums, count = np.concatenate([[0.0], np.cumsum(values)]), len(values)
+    first, last = np.ogrid[:count, :count]
+    means = np.where(first <= last, sums[1:][None] - sums[:-1, None], np.inf) / np.maximum(last - first + 1, 1)
+    least = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]  # over all ends at or after a place
+    return np.array([least[: place + 1, place].max() for place in range(count)])
 
 
 @dataclass(frozen=True)

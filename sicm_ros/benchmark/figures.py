@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from sicm_ros.errors import DependencyError
@@ -24,8 +25,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from sicm_ros.benchmark.codecs import CODECS
 from sicm_ros.benchmark.curves import kbit_per_s, size_of
+from sicm_ros.benchmark.delay import WAYS, DelayFigures
 from sicm_ros.benchmark.results import METRICS, DatasetResults
 from sicm_ros.benchmark.settings import ABLATION, OURS
+from sicm_ros.files import replacing
 
 # Okabe and Ito's colours; dashes say how the views are coded: apart, two-view, video.
 _COLOURS = {"ours": "#D55E00", "vvc": "#0072B2", "x265": "#009E73", "svtav1": "#56B4E9", "avif": "#CC79A7"}
@@ -118,9 +121,37 @@ def _count_along(axis: Axes | SecondaryAxis) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
+def save(figure: Figure, path: Path, dpi: int = 110) -> None:
+    """Write a figure as a file in the format of its suffix."""
+    with replacing(path) as part:
+        figure.savefig(part, dpi=dpi)
+
+
 def svg(figure: Figure) -> str:
     """A figure as an <svg> element."""
     text = io.StringIO()
     with plt.rc_context(_STYLE):
         figure.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def delay_curves(rows: Sequence[DelayFigures]) -> Figure:
+    """AP of cars from above and in space at the moment of arrival, over the delay, for each way of publishing."""
+    looks = {
+        "detections": ("#555555", "s", ":"),
+        "still": ("#0072B2", "^", "--"),
+        "extrapolated": ("#D55E00", "o", "-"),
+    }
+    with plt.rc_context(_STYLE):
+        figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
+        for axis, metric, name in zip(axes, ("bev", "ap3d"), ("APBEV", "AP3D")):
+            for way, (colour, marker, dashes) in looks.items():
+                line = sorted((1e3 * row.delay, getattr(row, metric)) for row in rows if row.way == way)
+                axis.plot(*zip(*line), color=colour, marker=marker, ls=dashes, label=WAYS[way])
+            axis.set_xlabel("delay from image to arrival (ms)")
+            axis.set_title(f"{name} of cars at arrival, moderate, overlap 0.5", fontsize=10)
+            axis.set_ylim(0, 100)
+            axis.grid(alpha=0.3)
+        axes[0].set_ylabel("average precision, R40 (%)")
+        axes[0].legend(frameon=False)
+    return figure

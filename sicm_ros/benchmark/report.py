@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from sicm_ros.benchmark.results import HEADLINE, METRICS, DatasetResults, read_r
 from sicm_ros.benchmark.settings import OURS, model_of
 from sicm_ros.benchmark.speed import cost_lines
 from sicm_ros.benchmark.store import load_run
+from sicm_ros.files import write_bytes, write_text
 from sicm_ros.geometry import LIKELY
 
 STRONGEST = "vvc_two_view"  # of which the interval is drawn beside ours
@@ -39,7 +41,7 @@ METHOD = (
 
 
 def write_report(out: Path) -> list[str]:
-    """Writes report.html, results.json and pictures into a run's folder; returns lines for the terminal."""
+    """Write report.html, results.json and pictures into a run's folder; return lines for the terminal."""
     config = load_run(out)
     results = read_results(config, out)
     results = [r for r in results if OURS in r.curves]
@@ -52,7 +54,7 @@ def write_report(out: Path) -> list[str]:
         "headline": f"{results[0].name}: cars, moderate, overlap {HEADLINE}, R40, per cent",
     }
     tree = tree_of(results, times, about)
-    (out / "results.json").write_text(json.dumps(tree, indent=1) + "\n")
+    write_text(out / "results.json", json.dumps(tree, indent=1) + "\n")
     written = ["report.html: curves, tables, images", "results.json: the figures"]
     body = []
     for r in results:
@@ -64,7 +66,7 @@ def write_report(out: Path) -> list[str]:
     title = f"{model.name}: rate and accuracy, compared with {len(results[0].anchors)} anchors"
     subtitle = f"model {model.fingerprint.hex()}, licence {model.licence}; input {model.config.input_width} x "
     subtitle += f"{model.config.input_height}"
-    (out / "report.html").write_text(page.page(title, subtitle, "".join(body), METHOD))
+    write_text(out / "report.html", page.page(title, subtitle, "".join(body), METHOD))
     lines = [f"{out / line}" for line in written]
     first = tree["datasets"][results[0].name]
     for anchor, rates in first["bd_rate"].items():
@@ -74,20 +76,20 @@ def write_report(out: Path) -> list[str]:
 
 
 def _dataset(results: DatasetResults, tree: dict, out: Path) -> tuple[str, list[str]]:
-    parts = [f"<h2>{results.config.what or results.name}: {len(results.names)} frames</h2>"]
+    parts = [f"<h2>{escape(results.config.what or results.name)}: {len(results.names)} frames</h2>"]
     if results.missing:
         parts.append(f'<p class="bad">{results.missing} points are missing: run `sicm bench run` again.</p>')
     parts.append(_tiles(tree))
     written = []
     drawn = figures.rate_accuracy(results, results.anchors, (OURS, STRONGEST))
-    drawn.savefig(out / f"curves_{results.name}.png", dpi=110)
+    figures.save(drawn, out / f"curves_{results.name}.png")
     written.append(f"curves_{results.name}.png")
     parts.append(page.card(figures.svg(drawn), "Rate and accuracy"))
     parts.append(page.card(_table(results, tree), "Against each anchor"))
     if results.ablations:
         whole = [results.reference] if results.reference in results.curves else []
         drawn = figures.rate_accuracy(results, [*results.ablations, *(name for name in whole if name != OURS)])
-        drawn.savefig(out / f"ablations_{results.name}.png", dpi=110)
+        figures.save(drawn, out / f"ablations_{results.name}.png")
         written.append(f"ablations_{results.name}.png")
         names = [(name, rates) for name, rates in tree["bd_rate_of_ablations"].items()]
         rows = [(name.replace("_", " "), *(page.number(rates[m], "+.1f") for m in METRICS)) for name, rates in names]
@@ -136,7 +138,7 @@ def _table(results: DatasetResults, tree: dict) -> str:
         rows[-1] += [""] * (len(titles) - 1)
     table = page.table(titles, rows, ["ours", *[""] * (len(rows) - 1)])
     refused = "".join(
-        f"<p>{label_of(name)}, {metric}: {reason}</p>"
+        f"<p>{escape(f'{label_of(name)}, {metric}: {reason}')}</p>"
         for name, reasons in tree["bd_rate_refused"].items()
         for metric, reason in reasons.items()
         if name in results.anchors
@@ -150,18 +152,18 @@ def _comparison(results: DatasetResults, out: Path) -> tuple[str, list[str]]:
     files = []
     for frame in comparison.busiest(results, FRAMES):
         drawn = comparison.panels(results, frame, points, out)
-        parts.append(f"<h3>Frame {frame.name}</h3>")
+        parts.append(f"<h3>Frame {escape(frame.name)}</h3>")
         for panel in drawn:
             sent = "no image is sent: the camera's own, pale" if panel.anchor == OURS else panel.variant
             caption = f"{label_of(panel.anchor)} ({sent}): {panel.size:,.0f} bytes for this pair"
             parts.append(page.panel(comparison.jpeg(panel.picture), comparison.jpeg(panel.above), caption))
         files.append(f"comparison_{results.name}_{frame.name}.jpg")
-        (out / files[-1]).write_bytes(comparison.jpeg(_sheet(drawn), 85))
+        write_bytes(out / files[-1], comparison.jpeg(_sheet(drawn), 85))
     return page.card("".join(parts), "The same pairs at about equal bits"), files
 
 
 def _sheet(panels: Sequence[comparison.Panel]) -> np.ndarray:
-    """The panels of a frame below each other, for documents."""
+    """Return the panels of a frame below each other, for documents."""
     rows = []
     for panel in panels:
         text = f"{label_of(panel.anchor)}: {panel.size:,.0f} bytes"
@@ -213,5 +215,5 @@ def _times(times: dict) -> str:
         f"{times['process_start']:.0f} ms, is taken off the others. Their decode ratio counts in the "
         f"{times['detect']:.0f} ms of the uncompressed detector, as ours does. Decoding the camera's JPEG is in none."
     )
-    lines = "".join(f"<p>{line}</p>" for line in (note, *cost_lines(times)))
+    lines = "".join(f"<p>{escape(line)}</p>" for line in (note, *cost_lines(times)))
     return "<h2>Time</h2>" + page.card(page.table(titles, rows, marks) + lines)

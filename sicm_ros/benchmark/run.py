@@ -20,12 +20,13 @@ from sicm_ros.benchmark.settings import OURS, Setting, model_of, settings
 from sicm_ros.benchmark.store import TIMES, frames_of, groups_of, names_of, read_point
 from sicm_ros.benchmark.workers import limit_threads, sharing
 from sicm_ros.errors import InputError, SicmError
+from sicm_ros.files import write_bytes, write_text
 
 CHUNK = 8  # groups of frames in one job: enough to load models seldom, few enough to share out
 
 
 def prepare(config: BenchmarkConfig, out: Path, data: dict[str, Path], workers: int = 1) -> BenchmarkConfig:
-    """Fills in the paths of the data sets (renders what is to be rendered) and writes OUT/run.yaml.
+    """Fill in the paths of the data sets (render what is to be rendered) and write OUT/run.yaml.
 
     Args:
         data: data set's name -> path, for those that the configuration leaves open, or instead of the one it has.
@@ -47,8 +48,7 @@ def prepare(config: BenchmarkConfig, out: Path, data: dict[str, Path], workers: 
         filled[name] = replace(dataset, path=path.resolve(), rendered=None)
         store.guard(out / name, names_of(filled[name]), filled[name])
     config = replace(config, datasets=filled)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "run.yaml").write_text(yaml.safe_dump(config.tree(), sort_keys=False))
+    write_text(out / "run.yaml", yaml.safe_dump(config.tree(), sort_keys=False))
     return config
 
 
@@ -65,7 +65,7 @@ def _render(dataset: DatasetConfig, path: Path, name: str, workers: int) -> None
 def run(
     config: BenchmarkConfig, out: Path, workers: int = 1, ray_address: str | None = None, threads: int | None = None
 ) -> list[str]:
-    """Codes, detects and judges all that is missing in OUT, of a configuration that `prepare` filled in.
+    """Code, detect and judge all that is missing in OUT, of a configuration that `prepare` filled in.
 
     Args:
         workers: processes; 1 works in this one.
@@ -115,7 +115,9 @@ class Batch:
 
 
 def batches(config: BenchmarkConfig) -> list[Batch]:
-    """The work in order: every data set with each anchor's first preset, ours first; then the second presets, ..."""
+    """Return the work in order: every data set with each anchor's first preset, ours first; then the
+    second presets, ...
+    """
     found: dict[tuple[int, int, int], Batch] = {}
     anchors = list(config.anchors)
     for number, (name, dataset) in enumerate(config.datasets.items()):
@@ -199,7 +201,7 @@ def code(job: CodingJob) -> int:
         streams, found = accuracy.through(coder, group, [model_of(d) for d in missing], made)
         if made is None:
             for path, data in zip(files, streams, strict=True):
-                store.write(path, data)
+                write_bytes(path, data)
         for detector, of_frames in zip(missing, found, strict=True):
             paths = store.found_files(folder, setting, detector, names)
             for frame, path, detections in zip(group, paths, of_frames, strict=True):
@@ -218,12 +220,12 @@ def judge(job: JudgingJob) -> int:
     key = job.setting.key(job.detector)
     point = accuracy.judge(frames, sizes, folder / key, job.setting.quality, job.replicates, progress=False)
     tree = {"frames": len(frames), "of": store.digest(job.names), "replicates": job.replicates, **asdict(point)}
-    store.write(folder / f"{key}.json", json.dumps(tree).encode())
+    write_text(folder / f"{key}.json", json.dumps(tree))
     return 1
 
 
 def time_codecs(config: BenchmarkConfig, out: Path, threads: int | None = None) -> None:
-    """OUT/times.json: ours beside other encoders, on pairs of the first data set, in this process alone."""
+    """Write OUT/times.json: ours beside other encoders, on pairs of the first data set, in this process alone."""
     from sicm_ros.benchmark import speed
 
     threads = threads or os.cpu_count() or 1
@@ -242,4 +244,4 @@ def time_codecs(config: BenchmarkConfig, out: Path, threads: int | None = None) 
         progress=lambda rounds: tqdm(rounds, "timing", unit="pair"),
         memory_of=config.model,
     )
-    store.write(out / TIMES, json.dumps(times, indent=1).encode())
+    write_text(out / TIMES, json.dumps(times, indent=1))

@@ -62,7 +62,7 @@ class Setting:
         return Path(self.anchor) / self.variant / quality
 
     def key(self, detector: str) -> str:
-        """What a detector's files are named after."""
+        """Return what a detector's files are named after."""
         return model_key(detector) if self.codec == OURS else detector_key(detector)
 
     @property
@@ -70,7 +70,7 @@ class Setting:
         return self.mode in ("interleaved", "stacked")
 
     def coder(self, threads: int = 1) -> Coder:
-        """The coder of this setting; loads models."""
+        """Return the coder of this setting; loads models."""
         if self.codec == UNCOMPRESSED or self.quality is None:
             return Uncompressed()
         if self.codec == OURS:
@@ -86,7 +86,7 @@ class Setting:
 
 @lru_cache(maxsize=8)
 def model_of(name: str) -> Model:
-    """A model, loaded once in a process."""
+    """Return a model, loaded once in a process."""
     import sicm_ros
 
     return sicm_ros.load(name)
@@ -101,13 +101,13 @@ def image_model_of(name: str) -> LearnedCodec:
 
 
 def model_key(name: str) -> str:
-    """A model's name and fingerprint, fit for a folder's name."""
+    """Return a model's name and fingerprint, fit for a folder's name."""
     return _key(name, fingerprint(find_model(name)))
 
 
 @lru_cache(maxsize=8)
 def detector_key(name: str) -> str:
-    """The same of the detector of uncompressed pictures alone."""
+    """Return the same of the detector of uncompressed pictures alone."""
     return _key(name, fingerprint(find_model(name), ("backbone", "reference")))
 
 
@@ -117,7 +117,7 @@ def _key(name: str, digest: bytes) -> str:
 
 
 def settings(config: BenchmarkConfig, dataset: DatasetConfig) -> list[Setting]:
-    """Every point of every curve on a data set."""
+    """Return every point of every curve on a data set."""
     ours = config.model
     detectors = (ours, *map(str, config.detectors))
     points = [Setting(UNCOMPRESSED, "pictures", None, UNCOMPRESSED, detectors)]

@@ -174,7 +174,7 @@ def lines(result: Soak) -> list[str]:
 
 def picture(result: Soak, out: Path) -> None:
     """Memory and latency over the pairs, as a PNG."""
-    from sicm_ros.benchmark.figures import plt
+    from sicm_ros.benchmark.figures import plt, save
 
     figure, (above, below) = plt.subplots(2, 1, figsize=(8, 5), sharex=True, layout="constrained")
     pairs = [s.pairs for s in result.samples]
@@ -184,5 +184,5 @@ def picture(result: Soak, out: Path) -> None:
     above.set(ylabel="resident memory, MiB", ylim=(0, None))
     below.set(ylabel="arrival to publication, ms", xlabel="pairs", ylim=(0, None))
     above.legend(frameon=False)
-    figure.savefig(out, dpi=120)
+    save(figure, out, dpi=120)
     plt.close(figure)

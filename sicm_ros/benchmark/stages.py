@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
 from sicm_ros.bitstream import CALIBRATION_BYTES, HEADER_BYTES
 from sicm_ros.bitstream.box_packet import pack_boxes
 from sicm_ros.geometry import LIKELY, StereoPair
@@ -34,7 +36,9 @@ class Stages:
     bytes: dict[str, float]
 
     def as_json(self) -> dict:
-        """{"name": ..., "milliseconds": {side: {stage: ms, "total": ms}}, "bytes": {part: mean, "total": mean}}"""
+        """Return {"name": ..., "milliseconds": {side: {stage: ms, "total": ms}}, "bytes": {part:
+        mean, "total": mean}}
+        """
         sides: dict[str, dict[str, float]] = {}
         for (side, stage), ms in self.milliseconds.items():
             sides.setdefault(side, {})[stage or "total"] = ms
@@ -49,7 +53,9 @@ def measure(
     repeats: int = 5,
     progress: Callable[[list], Iterable] = iter,
 ) -> list[Stages]:
-    """Times and sizes at each quality, then of boxes alone, all in turn in one run; the first round warms up."""
+    """Measure times and sizes at each quality, then of boxes alone, all in turn in one run; the first
+    round warms up.
+    """
     times: list[dict[tuple[str, str], list[float]]] = [{} for _ in (*qualities, "boxes")]
     sizes: list[dict[str, list[float]]] = [{} for _ in times]
 
@@ -94,7 +100,7 @@ def measure(
 
 
 def table(columns: list[Stages]) -> Table:
-    """A rich table: stages down, ways to send a pair across."""
+    """Return a rich table: stages down, ways to send a pair across."""
     from rich.table import Table
 
     shown = Table(title="milliseconds (median) and bytes (mean) per pair")
@@ -106,10 +112,10 @@ def table(columns: list[Stages]) -> Table:
         for stage in ("", *stages):
             cells = [c.milliseconds.get((side, stage)) for c in columns]
             words = ["" if ms is None else f"{ms:.1f} ms" for ms in cells]
-            shown.add_row(f"  {stage}" if stage else f"[bold]{side}[/bold]", *words)
+            shown.add_row(f"  {stage}" if stage else Text(side, "bold"), *words)
         shown.add_section()
     for part in ("", *(p for p in columns[0].bytes if p)):
         cells = [c.bytes.get(part) for c in columns]
         words = ["" if size is None else f"{size:,.0f} B" for size in cells]
-        shown.add_row(f"  {part}" if part else "[bold]packet[/bold]", *words)
+        shown.add_row(f"  {part}" if part else Text("packet", "bold"), *words)
     return shown

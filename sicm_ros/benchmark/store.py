@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
 from sicm_ros.benchmark.point import Point
 from sicm_ros.benchmark.settings import Setting
 from sicm_ros.errors import InputError
+from sicm_ros.files import read_yaml, write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,14 +74,6 @@ def digest(names: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
-def write(path: Path, data: bytes) -> None:
-    """A file that is whole whenever it is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part{os.getpid()}")
-    part.write_bytes(data)
-    os.replace(part, path)
-
-
 def read_point(out: Path, setting: Setting, detector: str, names: Sequence[str]) -> Point | None:
     """The point of a setting and a detector on just these frames; None where it isn't there yet."""
     path = out / setting.folder / f"{setting.key(detector)}.json"
@@ -107,7 +97,7 @@ def guard(out: Path, names: tuple[str, ...], dataset: DatasetConfig) -> None:
             raise InputError(f"{out} has results of a data set other than {dataset.path}; choose another --out")
     else:
         tree = {"frame": names[0], "left_sha256": _sha(frames.frame(names[0]).left)}
-        write(path, json.dumps(tree).encode())
+        write_text(path, json.dumps(tree))
 
 
 def _sha(picture: np.ndarray) -> str:
@@ -119,4 +109,4 @@ def load_run(out: Path) -> BenchmarkConfig:
     path = out / "run.yaml"
     if not path.is_file():
         raise InputError(f"{out} has no run.yaml; expected a folder written by `sicm bench run --out`")
-    return BenchmarkConfig.parse(yaml.safe_load(path.read_text()))
+    return BenchmarkConfig.parse(read_yaml(path.read_text()))

@@ -29,7 +29,7 @@ Share = Callable[[Callable[[Any], int], Sequence[Any]], Iterator[tuple[Any, Any]
 
 @contextmanager
 def sharing(workers: int, ray_address: str | None, threads: int) -> Iterator[Share]:
-    """Who does the jobs: this process, several, or a Ray cluster whose machines see the same files."""
+    """Choose who does the jobs: this process, several, or a Ray cluster whose machines see the same files."""
     if ray_address is not None:
         try:
             import ray
@@ -71,7 +71,7 @@ def _on_ray(work: Callable[[Any], int], jobs: Sequence[Any]) -> Iterator[tuple[A
 
 
 def _attempt(work: Callable[[Any], int], job: Any) -> int | SicmError:
-    """The result, or the error that the user can mend: one bad anchor doesn't stop the others."""
+    """Return the result, or the error that the user can mend: one bad anchor doesn't stop the others."""
     try:
         return work(job)
     except SicmError as error:

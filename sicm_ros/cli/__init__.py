@@ -11,12 +11,16 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
-from sicm_ros.cli import spellings
-from sicm_ros.errors import SicmError
+from sicm_ros.cli import options, spellings
+from sicm_ros.errors import SicmError, printable
+from sicm_ros.files import explain
 
 # A module is imported only when its command is asked for.
 COMMANDS = {
@@ -69,18 +73,52 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parser_of(words).parse_args(words)
         spellings.settle(args, given, words)
-        return args.run(args) or 0
+        options.check_places(args)
+        with _until_told_to_end():
+            return args.run(args) or 0
     except UsageError as error:
-        print(error, file=sys.stderr)
+        _say(str(error))
         return 2
     except SicmError as error:
-        print(f"{args.command}: {error}", file=sys.stderr)
+        _say(f"{args.command}: {error}")
         return 2
     except KeyboardInterrupt:
         return 130
+    except Terminated:
+        return 143
     except BrokenPipeError:  # `sicm ... | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        told = explain(error)  # a full disk, no permission, no memory: the user's to mend, whoever met it
+        if told is None:
+            raise
+        _say(f"{args.command}: {told}")
+        return 2
+
+
+def _say(text: str) -> None:
+    """One line on stderr, whatever a file or a topic in it is called."""
+    print(printable(" ".join(text.split("\n")), most=4000), file=sys.stderr)
+
+
+class Terminated(BaseException):
+    """SIGTERM: what was begun is ended as with Ctrl-C, the processes that were started with it."""
+
+
+@contextmanager
+def _until_told_to_end() -> Iterator[None]:
+    def on_signal(*_: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield  # somebody else's process
+        return
+    signal.signal(signal.SIGTERM, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def parser_of(words: Sequence[str] = ()) -> argparse.ArgumentParser:

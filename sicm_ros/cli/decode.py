@@ -53,11 +53,8 @@ def run(args: argparse.Namespace) -> None:
     source = read_calibration(args.calib) if args.calib else None
     calibration = header.calibration or (source.stereo(header.width, header.height) if source else None)
     result = options.load_model(args).decode(data, calibration)
-    try:
-        if args.kitti:
-            write_detections(args.kitti, result.detections, source.left_origin_shift if source else (0.0, 0.0, 0.0))
-    except OSError as error:
-        raise InputError(f"{error.filename}: {error.strerror}; expected a writable file") from None
+    if args.kitti:
+        write_detections(args.kitti, result.detections, source.left_origin_shift if source else (0.0, 0.0, 0.0))
     options.write_json(args.json, _report(result))
     if args.picture:
         _draw(args, result, calibration)

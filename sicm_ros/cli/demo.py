@@ -33,15 +33,16 @@ def run(args: argparse.Namespace) -> int:
     import json
     import time
 
-    from rich.console import Console
+    from rich.text import Text
 
     from sicm_ros import demo
-    from sicm_ros.errors import InputError
+    from sicm_ros.errors import InputError, printable
+    from sicm_ros.files import write_text
 
     if not 0.01 <= args.rate <= 100:
         raise InputError(f"--rate {args.rate}; expected 0.01 to 100")
     data = args.drive or options.SHIPPED
-    console = Console()
+    console = options.console()
     with options.open_drive(args, data) as source:
         first = next(source.pairs())  # which says what is wrong with it, before anything is started
         console.print(options.rows_of(source, first), highlight=False, markup=False)
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         demo.compare(result, source, args.model)
         with console.status("writing the report"):
             facts = result.as_json()
-            (args.out / "summary.json").write_text(json.dumps(facts, indent=2) + "\n")
+            write_text(args.out / "summary.json", json.dumps(facts, indent=2) + "\n")
             demo.write_report(result, args.out / "report.html")
             demo.write_output(args.out / "output.mcap", recording, source)
             recording.unlink()
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"{args.out / name}: {what}", highlight=False)
     if result.lost:
         causes = ", ".join(f"{cause} {number}" for cause, number in result.lost.items())
-        console.print(f"[red]lost: {causes}[/red] (logs in {logs})", highlight=False)
+        console.print(Text(printable(f"lost: {causes}"), "red"), f"(logs in {logs})", highlight=False)
         # A link is there to lose some; then only what nobody can account for is a fault.
         return 1 if not args.link or "unanswered" in result.lost else 0
     return 0

@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from sicm_ros.errors import InputError
+    from sicm_ros.files import write_bytes
     from sicm_ros.geometry.drawing import read_picture
     from sicm_ros.kitti.calibration import read_calibration
 
@@ -44,10 +44,7 @@ def run(args: argparse.Namespace) -> None:
     calibration = read_calibration(args.calib).stereo(left.shape[1], left.shape[0])
     model = options.load_model(args)
     data = model.encode(left, right, calibration, args.quality, args.sequence, not args.without_calibration)
-    try:
-        args.out.write_bytes(data)
-    except OSError as error:
-        raise InputError(f"{args.out}: {error.strerror}; expected a writable file") from None
+    write_bytes(args.out, data)
     pixels = 2 * calibration.width * calibration.height
     print(f"{args.out}: {len(data)} bytes, {8 * len(data) / pixels:.5f} bits per pixel of both views")
     if args.bits:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from sicm_ros.bags import RecordedPair, StereoSource
     from sicm_ros.model import Model
@@ -120,7 +121,10 @@ def add_qualities(
 
 def add_split(parser: argparse._ActionsContainer) -> None:
     """--split, which frames of a KITTI folder."""
-    parser.add_argument("--split", help="frames to use: train, validation, test, the name of another index file, a file of names, or drives")
+    parser.add_argument(
+        "--split",
+        help="frames to use: train, validation, test, the name of another index file, a file of names, or drives",
+    )
 
 
 def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None = None) -> None:
@@ -286,9 +290,24 @@ def some_pairs(drive: Path | None, count: int) -> Sequence[RecordedPair]:
     return pairs
 
 
+FILES = ("json", "sheet", "picture", "bits", "kitti")  # options that name a file to write
+
+
+def check_places(args: argparse.Namespace) -> None:
+    """Say before anything is computed that what a command writes can't be written. Raises OSError."""
+    from sicm_ros.files import check_place
+
+    for name in FILES:
+        place = getattr(args, name, None)
+        if isinstance(place, str | Path) and str(place) not in ("", "-", "/dev/stdout"):
+            check_place(place, folder=False)
+    if isinstance(getattr(args, "out", None), Path):
+        check_place(args.out)
+
+
 def write_json(path: str | None, tree: object) -> None:
     """Write figures where --json says: to a file, to standard output for '-', nowhere for None."""
-    from sicm_ros.errors import InputError
+    from sicm_ros.files import write_text
 
     if path is None:
         return
@@ -296,15 +315,21 @@ def write_json(path: str | None, tree: object) -> None:
     if path == "-":
         sys.stdout.write(text)
         return
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(text)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a writable file") from None
+    write_text(path, text)
 
 
 def console(width: int = 160) -> Console:
-    """Return where tables go: as wide as the terminal, or so wide into a file or pipe, which has no edge to wrap at."""
+    """Return where tables go: as wide as the terminal, or so wide into a file or pipe, which has no edge to wrap at.
+
+    Texts are shown as they are: none is read as markup, and no control character reaches the terminal.
+    """
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else width)
+    from sicm_ros.errors import printable
+
+    class PlainConsole(Console):
+        def render_str(self, text: str, **how: Any) -> Text:
+            lines = text.split("\n")
+            return super().render_str("\n".join(printable(line, 100_000) for line in lines), **how | {"markup": False})
+
+    return PlainConsole(width=None if sys.stdout.isatty() else width, markup=False, emoji=False)

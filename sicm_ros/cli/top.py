@@ -6,6 +6,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from sicm_ros.cli import options
+from sicm_ros.errors import printable
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -28,7 +31,6 @@ def run(args: argparse.Namespace) -> int:
     import sys
     import time
 
-    from rich.console import Console
     from rich.live import Live
 
     from sicm_ros.errors import DependencyError
@@ -40,9 +42,10 @@ def run(args: argparse.Namespace) -> int:
     with watch() as statuses:
         if args.once:
             time.sleep(2.0)
-            Console().print(table(statuses, time.monotonic()))
+            options.console().print(table(statuses, time.monotonic()))
             return 0 if statuses else 1
-        with Live(table(statuses, time.monotonic()), refresh_per_second=REFRESH) as live:
+        shown = table(statuses, time.monotonic())
+        with Live(shown, console=options.console(), refresh_per_second=REFRESH) as live:
             while True:
                 time.sleep(1 / REFRESH)
                 live.update(table(dict(statuses), time.monotonic()))
@@ -50,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
 def table(statuses: dict[str, Status], now: float) -> Table:
     """One row per node, in the order of the stream; `now` in seconds of time.monotonic()."""
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     shown = Table(caption="Ctrl-C ends" if statuses else "nothing received on /diagnostics yet", expand=True)
     shown.add_column("node", no_wrap=True)
@@ -66,17 +69,15 @@ def table(statuses: dict[str, Status], now: float) -> Table:
         dropped = ", ".join(f"{k.removeprefix('dropped_')} {n}" for k, n in v.items() if k.startswith("dropped_"))
         text = f"silent for {now - status.heard:.0f} s" if gone else status.text
         shown.add_row(
-            escape(status.name),
+            printable(status.name, 60),
             _number(v.get("frame_rate_node"), 1),
             _number(v.get("kbit_per_s"), 1),
             _number(v.get("target_kbit_s") or v.get("bandwidth_kbit_s"), 0),
             _number(v.get("quality"), 2),
             _number(v.get(TIMES[kind]), 0),
-            v.get("published", ""),
-            v.get("detections", ""),
-            v.get("lost", ""),
-            escape(dropped),
-            f"[{colour}]{escape(text)}[/{colour}]",
+            *(printable(v.get(name, ""), 12) for name in ("published", "detections", "lost")),
+            printable(dropped, 200),
+            Text(printable(text, 200), colour),
         )
     return shown
 
@@ -91,4 +92,7 @@ def _place(status: Status) -> tuple[str, int]:
 
 
 def _number(text: str | None, digits: int) -> str:
-    return "" if text is None else f"{float(text):,.{digits}f}"
+    try:
+        return "" if text is None else f"{float(text):,.{digits}f}"
+    except ValueError:  # of a neighbour that speaks another language
+        return printable(text, 12)

@@ -12,6 +12,7 @@ from string import Template
 from typing import Any
 
 from sicm_ros.demo.summary import JPEG_QUALITY, RATE, Run
+from sicm_ros.files import write_text
 
 STAGE_NAMES = {
     "decode_images": "images from messages",
@@ -26,7 +27,7 @@ STAGE_NAMES = {
 def write_report(run: Run, path: Path) -> None:
     """Writes the report of a run."""
     page = Template(resources.files("sicm_ros.demo").joinpath("report.html").read_text())
-    path.write_text(page.substitute(_parts(run)))
+    write_text(path, page.substitute(_parts(run)))
 
 
 def _parts(run: Run) -> dict[str, str]:
@@ -60,7 +61,8 @@ def _parts(run: Run) -> dict[str, str]:
             f"no image. {pace}{link}{computed} Bytes are those of the whole feature message as serialised: header, "
             f"calibration, payload. kbit/s are at {RATE:g} Hz. PNG (by OpenCV) and JPEG (quality "
             f"{JPEG_QUALITY}) count both "
-            "images of a pair. Boxes: the crossed face, or the tick from above, is the front. Agreement is the F1 of "
+            "images of a pair. Boxes: the crossed face, or the tick from above, is the front; thin lines from above "
+            "are where an object was in the pairs before, as the camera saw it. Agreement is the F1 of "
             "a pair's detections against those of the same network on the uncompressed images (centres within 2 m)."
         ),
         "data": _data(run),

@@ -24,6 +24,7 @@ REPORT_JPEG = 82  # of the pictures in the report
 FRAME_WIDTH = 960  # pixels of a picture in the report
 LINK_FACTS = ("profile", "seed", "received", "published", "damaged", "duplicates", "reordered")  # of its diagnostics
 COMPUTES = ("engine", "provider", "number_type", "device", "threads")  # of the diagnostics of encoder and decoder
+TRAIL_PAIRS = 20  # pairs that a trail in the report goes back
 MAX_FRAMES = 120  # pictures in the report; longer drives show every second, third ... pair
 
 
@@ -203,7 +204,8 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
             elif topic == "codec_description":
                 model, fingerprint = message.model, bytes(message.model_fingerprint).hex()
     every = -(-source.count // MAX_FRAMES)
-    pairs = []
+    pairs: list[PlayedPair] = []
+    trails: dict[str, list[np.ndarray]] = {}
     for index, played in enumerate(source.pairs()):
         pair = PlayedPair(played.stamp, bytes=sizes.get(played.stamp), boxes=boxes.get(played.stamp))
         pair.carried = played.stamp in carried if "link" in reports else None
@@ -215,8 +217,9 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
             moments = sent[LEFT_INFO].get(played.stamp), sent[RIGHT_INFO].get(played.right_stamp)
             known = [m for m in moments if m is not None]
             pair.latency = (arrivals[pair.stamp] - max(known)) / 1e9 if known else None
+        trails = {} if pair.boxes is None else _longer(trails, pair.boxes)
         if pictures and index % every == 0:
-            pair.frame = _frame(played, pair.boxes)
+            pair.frame = _frame(played, pair.boxes, trails)
         pairs.append(pair)
     return Run(
         source=str(source.path),
@@ -238,8 +241,14 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
     )
 
 
-def _frame(played: Any, boxes: ros.Boxes | None) -> tuple[bytes, bytes]:
-    """JPEGs of the left image with its boxes, and of the boxes from above."""
+def _longer(trails: dict[str, list[np.ndarray]], boxes: ros.Boxes) -> dict[str, list[np.ndarray]]:
+    """Where the objects of a pair have been, by id: what was known of them, and where they are now."""
+    now = zip(boxes.ids, boxes.location)
+    return {name: [*trails.get(name, []), place][-TRAIL_PAIRS:] for name, place in now if name}
+
+
+def _frame(played: Any, boxes: ros.Boxes | None, trails: dict[str, list[np.ndarray]]) -> tuple[bytes, bytes]:
+    """JPEGs of the left image with its boxes, and of the boxes and their trails from above."""
     layers = [(played.labels, LABEL), (boxes, DETECTION)]
     layers = [(b, colour) for b, colour in layers if b is not None]
     width = min(FRAME_WIDTH, played.left.shape[1])
@@ -247,7 +256,7 @@ def _frame(played: Any, boxes: ros.Boxes | None) -> tuple[bytes, bytes]:
     picture = cv2.resize(played.left, (width, height), interpolation=cv2.INTER_AREA)
     for found, colour in layers:
         picture = draw_boxes(picture, found, played.calibration, colour, captions=colour == DETECTION)
-    above = birds_eye(layers, played.calibration, size=(400, 520))
+    above = birds_eye(layers, played.calibration, size=(400, 520), trails=[np.array(t) for t in trails.values()])
     return compress(picture, "jpeg", REPORT_JPEG), compress(above, "jpeg", REPORT_JPEG)
 
 

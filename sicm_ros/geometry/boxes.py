@@ -28,7 +28,7 @@ LIKELY = 0.5
 
 
 def class_of(name: str) -> str:
-    """The class that a label's class counts as: itself, for most."""
+    """Return the class that a label's class counts as: itself, for most."""
     return _COUNTED_AS.get(name, name)
 
 
@@ -71,11 +71,18 @@ class Detections:
         return len(self.scores)
 
     def above(self, score: float) -> Detections:
-        """Those whose score is at least `score`."""
+        """Return those whose score is at least `score`."""
         return self.take(np.asarray(self.scores) >= score)
 
+    def finite(self) -> Detections:
+        """Those whose place and size are numbers: a calibration that is absurd gives others."""
+        numbers = np.concatenate(
+            [np.asarray(getattr(self, n)).reshape(len(self), -1) for n in ("location", "dimensions", "rotation_y")], 1
+        )
+        return self.take(np.isfinite(numbers).all(1))
+
     def take(self, chosen: np.ndarray) -> Detections:
-        """Those that a mask (N,) or an array of indices chooses, in its order."""
+        """Return those that a mask (N,) or an array of indices chooses, in its order."""
         return Detections(**{field.name: np.asarray(getattr(self, field.name))[chosen] for field in fields(self)})
 
     @classmethod
@@ -91,7 +98,8 @@ class Detections:
 
 
 def corners(location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray) -> np.ndarray:
-    """(N, 3), (N, 3), (N,) -> (N, 8, 3): four corners of the bottom face in turn, then those above them.
+    """Return the corners (N, 8, 3) of boxes (N, 3), (N, 3), (N,): four of the bottom face in turn,
+    then those above them.
 
     The first two corners are the front's.
     """
@@ -106,7 +114,7 @@ def corners(location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray
 
 
 def project(points: np.ndarray, calibration: StereoCalibration) -> np.ndarray:
-    """(..., 3) points of the left optical frame -> (..., 2) pixels of the left image; z must be positive."""
+    """Project points (..., 3) of the left optical frame to pixels (..., 2) of the left image; z must be positive."""
     z = points[..., 2]
     return np.stack(
         [calibration.fx * points[..., 0] / z + calibration.cx, calibration.fy * points[..., 1] / z + calibration.cy], -1
@@ -125,7 +133,8 @@ def image_boxes(
     calibration: StereoCalibration,
     clip: bool = True,
 ) -> np.ndarray:
-    """Left, top, right, bottom (N, 4) of the boxes' projections, pixels, clipped to the image unless told not to.
+    """Return left, top, right, bottom (N, 4) of the boxes' projections, pixels, clipped to the image
+    unless told not to.
 
     Boxes that cross the image plane are cut at NEAR first; those wholly behind it give an empty box of zeros.
     """
@@ -148,5 +157,5 @@ def image_boxes(
 
 
 def wrap_angle(angle: ArrayLike) -> np.ndarray:
-    """The same angle in [-pi, pi)."""
+    """Return an angle in [-pi, pi)."""
     return (np.asarray(angle) + np.pi) % (2 * np.pi) - np.pi

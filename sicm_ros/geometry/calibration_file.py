@@ -238,9 +238,7 @@ def rectified(left: Lens, right: Lens, rotation: np.ndarray, translation: np.nda
     """
     size = (left.width, left.height)
     if (right.width, right.height) != size:
-        raise ValueError(
-            f"pictures of {size[0]} x {size[1]} and {right.width} x {right.height} pixels, not of one size"
-        )
+        raise ValueError(f"images of {size[0]} x {size[1]} and {right.width} x {right.height} pixels, not of one size")
     translation = np.asarray(translation, np.float64).reshape(3)
     if translation[0] >= 0 or abs(translation[0]) < abs(translation[1]):
         place = np.round(-rotation.T @ translation, 3).tolist()

@@ -1,13 +1,14 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Boxes drawn into the picture and seen from above.
 
-Whatever has `location`, `dimensions` and `rotation_y` (and, for captions, `names` and `scores`) can be drawn:
+Whatever has `location`, `dimensions` and `rotation_y` (and, for captions, `names`, `ids`, `scores`) can be drawn:
 detections, labels, boxes of messages. Pictures are uint8 (height, width, 3) RGB.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -15,10 +16,12 @@ import cv2
 import numpy as np
 
 from sicm_ros.errors import InputError
+from sicm_ros.files import write_bytes
 from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.geometry.boxes import EDGES, NEAR, corners, project
 
 DETECTION, LABEL = (228, 40, 44), (38, 112, 255)  # RGB: detections are red, labels blue, everywhere
+TRAIL = (200, 200, 204)
 _SHIFT = 4  # fractional bits of OpenCV's line coordinates
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 FAINT = 25.0  # metres beyond which boxes are drawn in thin lines, not to hide what they hold
@@ -61,7 +64,7 @@ def draw_boxes(
     Args:
         picture: the left picture, of the calibration's size or any other (the calibration is scaled to it).
         boxes: in the left optical frame; what lies behind the camera isn't drawn.
-        captions: class and score above each box.
+        captions: class, id and score above each box.
     """
     drawn = np.ascontiguousarray(picture).copy()
     height, width = drawn.shape[:2]
@@ -86,10 +89,10 @@ def draw_boxes(
         if captions and box[:, 2].min() > NEAR:
             pixels = project(box, calibration)
             at = (int(np.clip(pixels[:, 0].min(), 0, width - 40)), int(np.clip(pixels[:, 1].min() - 5, 10, height - 4)))
-            names, scores = getattr(boxes, "names", None), getattr(boxes, "scores", None)
-            name = "" if names is None else names[index]
-            score = "" if scores is None else f" {scores[index]:.2f}"
-            _caption(drawn, f"{name}{score}", at, colour, 0.4)
+            names, ids, scores = (getattr(boxes, part, None) for part in ("names", "ids", "scores"))
+            words = ["" if part is None else part[index] for part in (names, ids)]
+            words += [] if scores is None else [f"{scores[index]:.2f}"]
+            _caption(drawn, " ".join(word for word in words if word), at, colour, 0.4)
     return drawn
 
 
@@ -99,6 +102,7 @@ def birds_eye(
     size: tuple[int, int] = (400, 600),
     depth: float = 60.0,
     points: np.ndarray | None = None,
+    trails: Sequence[np.ndarray] = (),
 ) -> np.ndarray:
     """Boxes seen from above: the camera at the bottom, looking up, rings every 10 m.
 
@@ -108,6 +112,7 @@ def birds_eye(
         size: width and height of the picture, pixels.
         depth: metres from the bottom to the top.
         points: (N, 3) of the left optical frame, drawn as dots below the boxes, or None.
+        trails: (M, 3) each, where objects have been, drawn as lines below the boxes.
     """
     width, height = size
     scale = height / depth  # pixels per metre
@@ -131,6 +136,9 @@ def birds_eye(
         rows = np.round(height - 1 - points[:, 2] * scale).astype(int)
         inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
         canvas[rows[inside], columns[inside]] = (120, 150, 130)
+    for trail in trails:
+        for a, b in pairwise(trail):
+            _segment(canvas, at(a[0], a[2]), at(b[0], b[2]), TRAIL, 1)
     for boxes, colour in layers:
         if not len(boxes.location):
             continue
@@ -152,13 +160,27 @@ def read_picture(path: str | Path) -> np.ndarray:
 
 
 def write_picture(path: str | Path, picture: np.ndarray) -> None:
-    """Writes uint8 (height, width, 3), RGB, in the format of the path's suffix."""
+    """Write uint8 (height, width, 3), RGB, in the format of the path's suffix."""
+    write_image(path, picture[..., ::-1])
+
+
+def write_image(path: str | Path, values: np.ndarray, options: Sequence[int] = ()) -> None:
+    """Write what OpenCV writes (BGR, BGRA, grey; 8 or 16 bits) in the format of the path's suffix.
+
+    Args:
+        options: OpenCV's, such as IMWRITE_PNG_COMPRESSION and its value.
+
+    Raises:
+        InputError: OpenCV knows no such format.
+        OSError: the file can't be written; names it.
+    """
     try:
-        written = cv2.imwrite(str(path), picture[..., ::-1])
+        done, data = cv2.imencode(Path(path).suffix, np.ascontiguousarray(values), list(options))
     except cv2.error:
-        written = False
-    if not written:
-        raise InputError(f"{path}: can't be written; expected an existing folder and a suffix such as .png or .jpg")
+        done = False
+    if not done:
+        raise InputError(f"{path}: no format that can be written; expected a suffix such as .png or .jpg")
+    write_bytes(path, data.data)
 
 
 def heat_map(values: np.ndarray, most: float | None = None) -> np.ndarray:

@@ -219,17 +219,17 @@ class EpipolarError:
         """What is wrong, and what to do; empty if nothing is."""
         if self.pixels > TOLERATED:
             other = (
-                "If the pictures were rectified before, set rectify to never; if not"
+                "If the images were rectified before, set rectify to never; if not"
                 if rectified_here
-                else "If the pictures are not rectified, set rectify to always; if they are"
+                else "If the images are not rectified, set rectify to always; if they are"
             )
             return (
-                f"points lie {self.pixels:.1f} pixels from their row in the other picture (median of {self.matches}; "
+                f"points lie {self.pixels:.1f} pixels from their row in the other image (median of {self.matches}; "
                 f"up to {TOLERATED} is good): depths will be wrong or missing. {other}, calibrate the pair again"
             )
         if self.disparity < -1:
             return (
-                f"points lie {-self.disparity:.1f} pixels further right in the right picture (median of "
+                f"points lie {-self.disparity:.1f} pixels further right in the right image (median of "
                 f"{self.matches}): left and right seem to be exchanged"
             )
         return ""

@@ -13,20 +13,21 @@ import cv2
 import numpy as np
 
 from sicm_ros.errors import InputError
+from sicm_ros.geometry.drawing import write_image
 
 BLOCK = 5  # pixels; a side of the matched window
 PNG_SCALE = 256  # KITTI's disparity PNGs: uint16, disparity * 256, 0 where there is none
 
 
 def sgbm_disparity(left: np.ndarray, right: np.ndarray, maximum: int = 192, tolerance: float = 1.0) -> np.ndarray:
-    """Disparity of the left view alone, float32 (H, W); see sgbm_disparities."""
+    """Return the disparity of the left view alone, float32 (H, W); see sgbm_disparities."""
     return sgbm_disparities(left, right, maximum, tolerance)[0]
 
 
 def sgbm_disparities(
     left: np.ndarray, right: np.ndarray, maximum: int = 192, tolerance: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Disparity of each view, as the pictures show it (no calibration's offset added).
+    """Return the disparity of each view, as the pictures show it (no calibration's offset added).
 
     Args:
         left, right: uint8 (H, W, 3) RGB, rectified.
@@ -68,7 +69,7 @@ def sgbm_disparities(
 
 
 def _agreeing(ours: np.ndarray, theirs: np.ndarray, side: int, tolerance: float) -> np.ndarray:
-    """ours (H, W) where the pixel that it points to, side * disparity away, points back."""
+    """Return ours (H, W) where the pixel that it points to, side * disparity away, points back."""
     width = ours.shape[1]
     seen_at = np.rint(np.arange(width)[None] + side * ours).astype(np.int64)
     inside = (ours > 0) & (seen_at >= 0) & (seen_at < width)
@@ -77,8 +78,6 @@ def _agreeing(ours: np.ndarray, theirs: np.ndarray, side: int, tolerance: float)
 
 
 def write_disparity(path: Path, disparity: np.ndarray) -> None:
-    """Writes float (H, W) pixels as KITTI's 16-bit PNG: disparity * 256, 0 where there is none."""
+    """Write float (H, W) pixels as KITTI's 16-bit PNG: disparity * 256, 0 where there is none."""
     values = np.rint(disparity * PNG_SCALE).clip(0, 65535).astype(np.uint16)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), values):
-        raise InputError(f"{path}: cannot be written; is the disk full?")
+    write_image(path, values)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from sicm_ros.errors import InputError
+from sicm_ros.files import write_text
 from sicm_ros.geometry import Detections
 
 
@@ -162,7 +163,7 @@ def write_labels(path: str | Path, labels: Labels, shift: np.ndarray | Sequence[
     shift (3,), metres, is KittiCalibration.left_origin_shift when labels are in the left colour camera's frame, so that
     the file is in rectified camera 0, as KITTI's are; zeros when the two are one.
     """
-    Path(path).write_text(format_labels(labels.moved(-np.asarray(shift, np.float64))))
+    write_text(path, format_labels(labels.moved(-np.asarray(shift, np.float64))))
 
 
 def from_detections(detections: Detections) -> Labels:

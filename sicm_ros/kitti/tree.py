@@ -3,12 +3,25 @@
 
 from __future__ import annotations
 
+import bz2
+import copy
 import os
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from sicm_ros.errors import InputError
+from sicm_ros.files import read_bytes
+
+_UNPACKERS: dict[int, Callable[[], Any] | None] = {
+    zipfile.ZIP_STORED: None,
+    zipfile.ZIP_DEFLATED: lambda: zlib.decompressobj(-zlib.MAX_WBITS),
+    zipfile.ZIP_BZIP2: bz2.BZ2Decompressor,
+}
+MOST_FILES = 500_000  # of a data set; KITTI's raw drives together have 190,000
+MOST_BYTES = 1 << 26  # of one file; its largest pictures have 1 MB, its scans 2 MB
 
 
 class Tree:
@@ -30,12 +43,18 @@ class Tree:
         else:
             self._add_folder(self.root, "")
 
-    def _add_folder(self, folder: Path, prefix: str) -> None:
+    def _add_folder(self, folder: Path, prefix: str, above: tuple[tuple[int, int], ...] = ()) -> None:
+        status = folder.stat()
+        here = status.st_dev, status.st_ino
+        if here in above:  # a link to where we come from
+            return
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             if _of_macos(entry.name):
                 continue
+            if len(self._files) > MOST_FILES:
+                raise InputError(f"{self.root}: more than {MOST_FILES} files; expected a KITTI folder")
             if entry.is_dir():
-                self._add_folder(Path(entry.path), f"{prefix}{entry.name}/")
+                self._add_folder(Path(entry.path), f"{prefix}{entry.name}/", (*above, here))
             elif entry.name.lower().endswith(".zip"):
                 self._add_archive(Path(entry.path), prefix)
             else:
@@ -44,11 +63,16 @@ class Tree:
     def _add_archive(self, archive: Path, prefix: str) -> None:
         try:
             with zipfile.ZipFile(archive) as opened:
-                for member in opened.namelist():
-                    if not member.endswith("/") and not any(map(_of_macos, member.split("/"))):
-                        self._archives.setdefault(prefix + member, (archive, member))
-        except (zipfile.BadZipFile, OSError) as error:
-            raise InputError(f"{archive} cannot be read as a zip archive ({error}); fetch it again") from None
+                names = opened.namelist()
+        except Exception as error:  # whatever zipfile meets in bytes that are no archive
+            raise InputError(f"{archive} can't be read as a zip archive ({error}); fetch it again") from None
+        if len(names) > MOST_FILES:
+            raise InputError(f"{archive}: {len(names)} members; expected at most {MOST_FILES}")
+        for member in names:
+            parts = member.split("/")
+            # What doesn't lie below the archive is nobody's file.
+            if parts[0] and parts[-1] and ".." not in parts and not any(map(_of_macos, parts)):
+                self._archives.setdefault(prefix + member, (archive, member))
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_open": (0, {})}  # open archives stay with their process
@@ -71,11 +95,13 @@ class Tree:
         """The bytes of a file; InputError if it is missing or its archive is broken."""
         try:
             if path in self._files:
-                return (self.root / path).read_bytes()
+                return read_bytes(self.root / path, MOST_BYTES)
             if path in self._archives:
                 archive, member = self._archives[path]
-                return self._archive(archive).read(member)
-        except (OSError, zipfile.BadZipFile, RuntimeError) as error:
+                return _unpacked(self._archive(archive), member, self.where(path))
+        except InputError:
+            raise
+        except Exception as error:  # the system, zipfile, or one of its decompressors (zlib, bz2, LZMA)
             raise InputError(f"{self.where(path)} can't be read: {error}") from None
         raise InputError(f"{self.root / path} is missing")
 
@@ -93,6 +119,29 @@ class Tree:
         if archive not in opened:
             opened[archive] = zipfile.ZipFile(archive)
         return opened[archive]
+
+
+def _unpacked(archive: zipfile.ZipFile, member: str, where: str) -> bytes:
+    """A member's bytes. zipfile itself unpacks more than a member says it has: here that is the most.
+
+    Raises:
+        InputError: more than MOST_BYTES, other than what was put in, encrypted, or packed in a way that KITTI isn't.
+    """
+    about = archive.getinfo(member)
+    if about.file_size > MOST_BYTES or about.compress_size > MOST_BYTES:
+        raise InputError(f"{where}: {max(about.file_size, about.compress_size)} bytes; expected at most {MOST_BYTES}")
+    if about.flag_bits & 1 or about.compress_type not in _UNPACKERS:
+        raise InputError(f"{where} is encrypted, or packed in an unusual way; unpack the archive first")
+    as_it_lies = copy.copy(about)
+    as_it_lies.compress_type, as_it_lies.file_size = zipfile.ZIP_STORED, about.compress_size
+    as_it_lies.CRC = None  # type: ignore[assignment]  # which isn't that of the packed bytes
+    with archive.open(as_it_lies) as file:
+        packed = file.read()
+    unpacker = _UNPACKERS[about.compress_type]
+    data = packed if unpacker is None else unpacker().decompress(packed, about.file_size + 1)
+    if len(data) != about.file_size or zlib.crc32(data) != about.CRC:
+        raise InputError(f"{where} isn't what was put into the archive; fetch it again")
+    return data
 
 
 def _of_macos(name: str) -> bool:

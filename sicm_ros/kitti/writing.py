@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 
 from sicm_ros.errors import InputError
+from sicm_ros.files import write_text
+from sicm_ros.geometry.drawing import write_image
 from sicm_ros.kitti.calibration import KittiCalibration
 from sicm_ros.kitti.labels import Labels, write_labels
 
@@ -23,16 +25,21 @@ if hasattr(cv2, "IMWRITE_JPEG_SAMPLING_FACTOR"):
 
 @contextmanager
 def new_folder(output: Path) -> Iterator[Path]:
-    """A place to write to that gets the name `output` when the block is done: what has the name is complete.
+    """Give a place to write to that gets the name `output` when the block is done: what has the name is complete.
 
-    Raises InputError where `output` exists already.
+    Nothing is left of it where the block raises. Raises InputError where `output` exists already.
     """
     if output.exists():
         raise InputError(f"{output} exists; expected a new folder: choose another name, or remove the existing one")
     unfinished = output.with_name(output.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    yield unfinished
-    unfinished.rename(output)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        unfinished.rename(output)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
 
 
 def write_pair(
@@ -43,27 +50,24 @@ def write_pair(
     labels: Labels,
     jpeg: bool = True,
 ) -> None:
-    """Writes left and right picture (uint8 (H, W, 3) RGB), calibration and labels of a pair below `folder`.
+    """Write left and right picture (uint8 (H, W, 3) RGB), calibration and labels of a pair below `folder`.
 
-    Labels are in the left camera's frame; the files are in rectified camera 0, as KITTI's are. Raises InputError where
-    a picture can't be written.
+    Labels are in the left camera's frame; the files are in rectified camera 0, as KITTI's are. Raises OSError where
+    a file can't be written.
     """
-    for part in ("image_2", "image_3", "calib", "label_2"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
     for part, image in zip(("image_2", "image_3"), images, strict=True):
         _write_image(folder / part / name, image, jpeg)
-    (folder / "calib" / f"{name}.txt").write_text(_calibration_text(calibration))
+    write_text(folder / "calib" / f"{name}.txt", _calibration_text(calibration))
     write_labels(folder / "label_2" / f"{name}.txt", labels, calibration.left_origin_shift)
 
 
 def _write_image(path: Path, image: np.ndarray, jpeg: bool) -> None:
     path = path.with_name(path.name + (".jpg" if jpeg else ".png"))
-    if not cv2.imwrite(str(path), image[..., ::-1], _JPEG if jpeg else [cv2.IMWRITE_PNG_COMPRESSION, 3]):
-        raise InputError(f"{path}: cannot be written; is the disk full?")
+    write_image(path, image[..., ::-1], _JPEG if jpeg else [cv2.IMWRITE_PNG_COMPRESSION, 3])
 
 
 def _calibration_text(calibration: KittiCalibration) -> str:
-    """KITTI's calibration file of the colour cameras; the labels' axes are left as they were."""
+    """Return KITTI's calibration file of the colour cameras; the labels' axes are left as they were."""
     matrices = {"P2": calibration.p2, "P3": calibration.p3, "R0_rect": calibration.r0_rect}
     lines = [f"{key}: " + " ".join(f"{value:.12e}" for value in matrix.ravel()) for key, matrix in matrices.items()]
     if calibration.disparity_offset is not None:

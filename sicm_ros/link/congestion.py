@@ -26,13 +26,18 @@ class Report:
     Attributes:
         received, lost: messages.
         kbit_s: rate of what arrived.
-        delay: seconds, median; its clock may be off by a constant.
+        delay: seconds, median; its clock may be off by a constant; nan where nobody can tell.
     """
 
     received: int
     lost: int
     kbit_s: float
     delay: float
+
+    @property
+    def possible(self) -> bool:
+        """Whether a decoder could have said this; anybody may publish anything."""
+        return self.received >= 0 and self.lost >= 0 and math.isfinite(self.kbit_s) and self.kbit_s >= 0
 
 
 class AdaptiveTarget:
@@ -51,11 +56,14 @@ class AdaptiveTarget:
         self._heard: float | None = None  # when a report last came, or silence was last acted on
 
     def report(self, now: float, report: Report) -> float:
-        """Takes in a report; the target from now on, kbit/s."""
+        """Take in a report; return the target from now on, kbit/s. One that can't be is as if it had not come."""
+        if not report.possible:
+            return self.kbit_s
         self._heard = now
         if report.received and math.isfinite(report.delay):
             self._delays.append(report.delay)
-        queued = report.received > 0 and report.delay - min(self._delays, default=report.delay) > QUEUEING
+        known = math.isfinite(report.delay)  # a decoder without a clock can't tell
+        queued = report.received > 0 and known and report.delay - min(self._delays) > QUEUEING
         self._losses.append((report.lost, report.received + report.lost))
         lost, sent = (sum(column) for column in zip(*self._losses))
         if queued or lost > HEAVY_LOSS * sent:

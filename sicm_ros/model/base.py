@@ -117,11 +117,11 @@ class PairCodec:
             calibration = packet.calibration
         elif calibration is None:
             raise BitstreamError("packet: no calibration in it, and none given: wait for the CodecDescription")
-        elif identity(calibration) != packet.calibration_identity:
-            raise BitstreamError("packet: encoded with a calibration other than the given one")
         try:
+            if packet.calibration is None and identity(calibration) != packet.calibration_identity:
+                raise BitstreamError("packet: made with another calibration than the one that was given")
             self.view(calibration)
-        except CalibrationError as error:  # of a picture a pixel wide, say
+        except CalibrationError as error:  # of a picture a pixel wide, or that no packet can hold
             raise BitstreamError(f"packet: images that no model can process ({error})") from None
         height, width = self.config.input_height // LATENT_STRIDE, self.config.input_width // LATENT_STRIDE
         left, right, _ = self.prior.decompress(packet.payload, height, width, packet.quality)

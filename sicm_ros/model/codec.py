@@ -185,8 +185,19 @@ class Model(PairCodec):
                 read.append(self._read_packet(data, calibration))
             except BitstreamError as error:
                 read.append(error)
-        results = iter(self._rebuild([r for r in read if isinstance(r, Reading)]))
+            except Exception as error:  # whatever it is, it is this packet's alone
+                read.append(_unreadable(error))
+        results = iter(self._rebuild_each([r for r in read if isinstance(r, Reading)]))
         return [next(results) if isinstance(r, Reading) else r for r in read]
+
+    def _rebuild_each(self, readings: list[Reading]) -> list[Result | BitstreamError]:
+        """As `_rebuild`; where a batch fails, one by one, so that one packet fails no other."""
+        try:
+            return list(self._rebuild(readings))
+        except Exception as error:
+            if len(readings) == 1:
+                return [_unreadable(error)]
+            return [result for reading in readings for result in self._rebuild_each([reading])]
 
     def _rebuild(self, readings: list[Reading]) -> list[Result]:
         if not readings:
@@ -327,6 +338,10 @@ def _deviations(
     vertical = np.hypot(config.pixels * z / view.calibration.fy, config.size * dimensions[:, 0])
     heading = np.minimum(config.heading * turn, math.pi / math.sqrt(3))  # at most that of any angle being as likely
     return np.stack([depth, across, vertical, heading], axis=1)
+
+
+def _unreadable(error: Exception) -> BitstreamError:
+    return BitstreamError(f"packet: can't be decoded ({type(error).__name__}: {error})")
 
 
 def load(

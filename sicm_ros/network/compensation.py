@@ -36,14 +36,14 @@ OPEN = 4.0  # logit of a gate before training
 
 
 def cosines() -> Tensor:
-    """(COMPONENTS, SIDE, SIDE): orthonormal patterns of the two-dimensional cosine transform, slowest first."""
+    """Return (COMPONENTS, SIDE, SIDE): orthonormal patterns of the two-dimensional cosine transform, slowest first."""
     rows = cosine_rows(SIDE)
     order = sorted(((i, j) for i in range(SIDE) for j in range(SIDE)), key=lambda ij: (sum(ij), ij))
     return torch.stack([rows[i][:, None] * rows[j] for i, j in order[:COMPONENTS]])
 
 
 def geometry_gains(steps: int) -> tuple[float, float]:
-    """Where gains of the geometry latent start: the logarithm at quality 0, and each of `steps` increments."""
+    """Return where gains of the geometry latent start: the logarithm at quality 0, and each of `steps` increments."""
     return -math.log(COARSE / SPREAD), math.log(COARSE / FINE) / steps
 
 
@@ -70,7 +70,7 @@ class CompensatedEncoder(FeatureEncoder):
     def forward(  # type: ignore[override]  # nobody calls both kinds alike
         self, features: Features, matched: Matched, quality: Tensor
     ) -> Tensor:
-        """Features (2B, ...), what `stereo` found in them, quality (B,) -> latents (2B, M, H / 16, W / 16).
+        """Map features (2B, ...), what `stereo` found in them, quality (B,) to latents (2B, M, H / 16, W / 16).
 
         The first B are the appearance latents, the others the geometry latents, zero where the prior codes none of
         their channels.
@@ -105,7 +105,7 @@ class CompensatedDecoder(FeatureDecoder):
     def forward(  # type: ignore[override]
         self, latents: Tensor, quality: Tensor
     ) -> tuple[Features, Tensor]:
-        """Dequantised latents (2B, M, h, w) as the encoder orders them, quality (B,) -> features of both views, and
+        """Map dequantised latents (2B, M, h, w) as the encoder orders them, quality (B,) to features of both views, and
         the left view's disparity (B, 1, 4h, 4w) in cells.
         """
         appearance, geometry = latents.chunk(2)

@@ -32,12 +32,12 @@ class StereoConfig(Config):
         refine_width: channels that look for the disparity between the cells.
     """
 
-    width: int = limited(48, ge=8)
-    matching_width: int = limited(32, ge=8)
-    groups: int = limited(8, ge=1)
-    disparities: int = limited(24, ge=4)
-    head_width: int = limited(64, ge=8)
-    refine_width: int = limited(32, ge=8)
+    width: int = limited(48, ge=8, le=512)
+    matching_width: int = limited(32, ge=8, le=512)
+    groups: int = limited(8, ge=1, le=512)
+    disparities: int = limited(24, ge=4, le=1024)
+    head_width: int = limited(64, ge=8, le=512)
+    refine_width: int = limited(32, ge=8, le=512)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +131,9 @@ class CodecConfig(Config):
     scales_jointly: bool = True
     compensation: bool = True
     contextual_transform: bool = True
-    width: int = limited(96, ge=8)
+    width: int = limited(96, ge=8, le=512)
     matching: StereoConfig = StereoConfig(width=24, matching_width=16, groups=4, head_width=32, refine_width=24)
-    search: int = limited(24, ge=4)
+    search: int = limited(24, ge=4, le=1024)
     prior: PriorConfig = PriorConfig(channels=64, right_channels=6)
 
     def check(self) -> None:

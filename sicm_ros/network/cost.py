@@ -21,7 +21,9 @@ __all__ = ["REMOTE", "VEHICLE", "Cost", "count"]
 
 
 def _macs(module: nn.Module, output: Any) -> int:
-    """Of one pass of a convolution (output: Tensor), of matching (Matched), or of a contextual transform (Tensor)."""
+    """Count those of one pass of a convolution (output: Tensor), of matching (Matched), or of a
+    contextual transform (Tensor).
+    """
     if isinstance(module, nn.Conv2d):
         return output.numel() * module.in_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
     if isinstance(module, StereoMatching):  # besides its convolutions: the correlation
@@ -34,7 +36,7 @@ def _macs(module: nn.Module, output: Any) -> int:
 
 @torch.no_grad()
 def count(config: NetworkConfig) -> dict[str, Cost]:
-    """Stage -> Cost of one stereo pair at the configuration's size; stages as in VEHICLE and REMOTE.
+    """Return stage -> Cost of one stereo pair at the configuration's size; stages as in VEHICLE and REMOTE.
 
     The prior's integer products, some tens of millions on either side, are not counted.
     """

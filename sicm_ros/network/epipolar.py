@@ -42,7 +42,7 @@ def correlate(left: Tensor, right: Tensor, disparities: int, groups: int = 1) ->
 
 
 def gather_along_rows(weights: Tensor, right: Tensor) -> Tensor:
-    """Soft warp of the right view to the left: (B, D, H, W) weights over d, (B, C, H, W) features -> (B, C, H, W)."""
+    """Warp the right view to the left, softly: (B, D, H, W) weights over d, (B, C, H, W) features -> (B, C, H, W)."""
     disparities, w = weights.shape[1], right.shape[3]
     right = F.pad(right, (disparities - 1, 0))
     gathered = weights[:, :1] * right[..., disparities - 1 :]
@@ -52,7 +52,7 @@ def gather_along_rows(weights: Tensor, right: Tensor) -> Tensor:
 
 
 def moved(left: Tensor, disparity: Tensor, most: float) -> Tensor:
-    """Forward warp of the left view to the right one: what is at column u goes to u - d, shared between two columns.
+    """Warp the left view to the right one, forward: what is at column u goes to u - d, shared between two columns.
 
     Where several cells of the left view arrive, the nearest surface hides the others; where none does, the result is 0.
 
@@ -77,5 +77,5 @@ def moved(left: Tensor, disparity: Tensor, most: float) -> Tensor:
 
 
 def mirror(x: Tensor) -> Tensor:
-    """Mirrored columns: a mirrored right view is matched by a mirrored left one exactly as left is by right."""
+    """Mirror the columns: a mirrored right view is matched by a mirrored left one exactly as left is by right."""
     return x.flip(3)

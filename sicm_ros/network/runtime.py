@@ -20,7 +20,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def keep_memory() -> None:
-    """Tells glibc to keep freed pages: giving them back and faulting them in again is half of a training step on a CPU.
+    """Tell glibc to keep freed pages: giving them back and faulting them in again is half of a training step on a CPU.
 
     Silently nothing on a C library without mallopt.
     """
@@ -34,7 +34,7 @@ def keep_memory() -> None:
 
 
 def folded(network: Network) -> Network:
-    """A copy in evaluation mode whose batch norms are part of the convolutions before them."""
+    """Return a copy in evaluation mode whose batch norms are part of the convolutions before them."""
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
         if isinstance(module, nn.Sequential):

@@ -39,7 +39,7 @@ class DecoderNode(ManagedNode):
         names = [name.strip("/") for name in self.parameters.vehicles if name.strip("/")]
         if len(set(names)) < len(names):
             raise InputError(f"vehicles: {', '.join(names)}: one of them appears twice")
-        frames = Frames(self) if self.parameters.target_frame else None
+        frames = Frames(self) if self.parameters.target_frame or self.parameters.odometry_frame else None
         broadcast = StaticFrames(self) if self.parameters.publish_tf else None
         self.vehicles = [Vehicle(self, name, frames, broadcast) for name in names or [""]]
         self.create_timer(FEEDBACK_PERIOD, self._report, clock=self._steady)
@@ -67,7 +67,7 @@ class DecoderNode(ManagedNode):
         for job in jobs:
             if job.detections is not None:
                 job.health.tally.count("boxes")
-                self._publish(job, job.detections)
+                self._publish_alone(job, job.detections)
         jobs = [job for job in jobs if job.detections is None]
         start = time.perf_counter()
         payloads = [bytes(job.message.payload) for job in jobs]
@@ -81,21 +81,28 @@ class DecoderNode(ManagedNode):
             health.tally.took("decode", elapsed / len(jobs))
             health.took("decode", result.timings)
             health.tally.count("decoded")
-            if job.vehicle.too_old(job):
+            if job.vehicle.too_old(job) or job.vehicle.overslept(job):
                 continue
-            self._publish(job, result.detections, result)
+            self._publish_alone(job, result.detections, result)
+
+    def _publish_alone(self, job: Job, found: Detections, result: Result | None = None) -> None:
+        """Publishes; what goes wrong with one vehicle's results is no matter of the others'."""
+        try:
+            self._publish(job, found, result)
+        except Exception as error:
+            self._failed(error, [job])
 
     def _publish(self, job: Job, found: Detections, result: Result | None = None) -> None:
+        followed = job.vehicle.follow(found.finite(), job)
         placement = job.vehicle.place(job)
         if placement is None:
             return
-        detections = found.above(self.parameters.min_score)
-        job.vehicle.publish(detections, job, placement)
+        job.vehicle.publish(followed, job, placement)
         if result is not None:
-            self._publish_extras(job, result, detections, placement)
+            self._publish_extras(job, result, followed.detections, placement)
 
     def _publish_extras(self, job: Job, result: Result, detections: Detections, placement: Placement) -> None:
-        """Points and the bird's-eye view, which nobody has to pay for who doesn't look."""
+        """Publish points and the bird's-eye view, which nobody has to pay for who doesn't look."""
         vehicle, header = job.vehicle, placement.header
         wanted = [p for p in (vehicle.points, vehicle.bev) if p.get_subscription_count()]
         if not wanted:
@@ -112,7 +119,7 @@ class DecoderNode(ManagedNode):
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Runs the node until it is told to stop."""
+    """Run the node until it is told to stop."""
     run(DecoderNode, args)
 
 

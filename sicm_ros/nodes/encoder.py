@@ -39,6 +39,7 @@ from sicm_ros.nodes.intake import Intake
 from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.parameters import ENCODER
 from sicm_ros.nodes.process import run
+from sicm_ros.nodes.receiving import subscribe
 from sicm_ros.nodes.rig import BadInfo, Rig
 
 SILENCE = 0.1  # seconds without a picture, after which those that wait for the period to be known are paired
@@ -155,15 +156,19 @@ class EncoderNode(ManagedNode):
             self._offset = self.create_subscription(Float64, "disparity_offset", self._on_offset, qos.latched())
         # Without `adaptive` nobody needs to report.
         if self._feedback is None:
-            self._feedback = self.create_subscription(LinkFeedback, "link_feedback", self._on_feedback, 10)
+            topic, refuse = self.resolve_topic_name("link_feedback"), self.health.refuse
+            self._feedback = subscribe(self, LinkFeedback, topic, self._on_feedback, 10, refuse)
         self.health.listen(inputs)
 
     _intake: Any = None
     _offset: Any = None
     _feedback: Any = None
 
-    def _on_feedback(self, message: LinkFeedback) -> None:
+    def _on_feedback(self, message: LinkFeedback, size: int) -> None:
         report = Report(message.received, message.lost, message.kbit_s, message.delay)
+        if not report.possible:
+            self.health.refuse("feedback", f"link_feedback says {report.kbit_s} kbit/s; no decoder does")
+            return
         self._choice.report(time.monotonic(), report)
 
     def _on_offset(self, message: Float64) -> None:
@@ -225,6 +230,8 @@ class EncoderNode(ManagedNode):
             refusal = self._put_boxes(message, seen)
         if refusal:
             self.health.refuse(*refusal)
+            return
+        if self.overslept(self.health, pair.arrived, self.now() - nanoseconds(pair.left.header.stamp) * 1e-9):
             return
         self._describe(seen.calibration, pair.left.header)
         self._send(message, pair)

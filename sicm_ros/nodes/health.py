@@ -10,6 +10,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+from sicm_ros.errors import printable
 from sicm_ros.nodes.tally import Tally
 
 REPEAT = 5.0  # seconds before the log says the same again
@@ -45,6 +46,7 @@ class Health:
         now: Callable[[], float],
     ) -> None:
         self.tally = Tally(*counters)
+        self.usual_delay = math.nan  # seconds, of the newest message that went its way
         self.problem = ""
         self.inputs: dict[str, Any] = {}
         self.facts: Callable[[], dict[str, str]] = dict
@@ -58,24 +60,24 @@ class Health:
         self._drops_before = 0
 
     def listen(self, inputs: dict[str, Any]) -> None:
-        """From now on these inputs are awaited."""
+        """Await these inputs from now on."""
         self.inputs = inputs
         self._heard = dict.fromkeys(inputs, self._steady())
         self._ever_heard, self._silent, self._complained = set(), set(), set()
 
     def rest(self) -> dict[str, Any]:
-        """Nothing is awaited any more; returns what was."""
+        """Await nothing any more; return what was awaited."""
         inputs, self.inputs = self.inputs, {}
         self._silent, self.problem = set(), ""
         return inputs
 
     def heard(self, topic: str) -> None:
-        """Notes that something came on an input."""
+        """Note that something came on an input."""
         self._heard[topic] = self._steady()
         self._ever_heard.add(topic)
 
     def message(self, size: int, stamp: float) -> float:
-        """Counts a message of `size` bytes, stamped so (seconds of node time), as sent or received now; its delay in
+        """Count a message of `size` bytes, stamped so (seconds of node time), as sent or received now; its delay in
         seconds, nan while there is no clock to tell it by.
         """
         now = self._now()
@@ -83,20 +85,26 @@ class Health:
         return now - stamp
 
     def took(self, prefix: str, stages: dict[str, float]) -> None:
-        """Adds the model's own times, seconds by stage."""
+        """Add the model's own times, seconds by stage."""
         for stage, seconds in stages.items():
             self.tally.took(f"{prefix}_{stage.replace(' ', '_')}", seconds)
 
     def refuse(self, cause: str, text: str) -> None:
-        """Counts a drop and says why, at most once in REPEAT seconds per cause."""
+        """Count a drop and say why, at most once in REPEAT seconds per cause."""
         self.tally.drop(cause)
+        if self.may_say(cause):
+            self._node.get_logger().error(printable(f"dropped ({cause}): {text}"))
+
+    def may_say(self, what: str) -> bool:
+        """Whether the log may hear of this: once in REPEAT seconds, however often a neighbour gives cause to it."""
         now = self._steady()
-        if now - self._said.get(cause, -math.inf) >= REPEAT:
-            self._said[cause] = now
-            self._node.get_logger().error(f"dropped ({cause}): {text}")
+        if now - self._said.get(what, -math.inf) < REPEAT:
+            return False
+        self._said[what] = now
+        return True
 
     def listen_for_silence(self, timeout: float) -> None:
-        """Says once which inputs have been silent for `timeout` seconds, and which topics there are.
+        """Say once which inputs have been silent for `timeout` seconds, and which topics there are.
 
         An input whose sender is there is given longer for its first message: the sender may still be starting.
         """
@@ -129,7 +137,7 @@ class Health:
         self._silent = silent
 
     def status(self, expected: float) -> DiagnosticStatus:
-        """The stream's status; `expected` frequency in Hz (0: none)."""
+        """Return the stream's status; `expected` frequency in Hz (0: none)."""
         now = self._now()
         by_node, by_stamp, kbit, delay = self.tally.rates(self._steady() if math.isnan(now) else now)
         delay = math.nan if math.isnan(now) else delay  # what was told by a clock that is there no more
@@ -147,7 +155,7 @@ class Health:
         if fell_silent:
             level, text = DiagnosticStatus.ERROR, f"nothing more on {', '.join(sorted(fell_silent))}"
         if self.problem:
-            level, text = DiagnosticStatus.ERROR, self.problem
+            level, text = DiagnosticStatus.ERROR, printable(self.problem)
         self._drops_before = drops
         values = (
             self.tally.report()

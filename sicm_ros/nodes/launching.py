@@ -33,6 +33,7 @@ from rclpy.exceptions import InvalidNamespaceException
 from rclpy.validate_namespace import validate_namespace
 
 from sicm_ros.errors import InputError
+from sicm_ros.files import TreeError, read_yaml
 from sicm_ros.nodes.parameters import Parameter, tables
 from sicm_ros.nodes.process import DESCRIBE
 
@@ -209,10 +210,9 @@ class Request:
         if not path.is_file():
             raise InputError(f"{argument}: there is no file {path}")
         try:
-            return _matching(yaml.safe_load(path.read_text(encoding="utf-8")) or {}, self._full_name(node))
-        except (OSError, AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
-            mark = getattr(error, "problem_mark", None)
-            place = f" at line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark else ""
+            return _matching(read_yaml(path.read_text(encoding="utf-8")) or {}, self._full_name(node))
+        except (OSError, AttributeError, TypeError, ValueError) as error:
+            place = f" ({error})" if isinstance(error, TreeError) else ""
             raise InputError(
                 f"{argument}: {path} is not a ROS parameter file{place}; expected /**: ros__parameters: name: value"
             ) from None

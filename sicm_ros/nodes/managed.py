@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -18,7 +19,16 @@ from sicm_ros.nodes.parameters import Parameter, Parameters
 from sicm_ros.nodes.process import TURN, stop
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+PAUSE = 3.0  # seconds without a turn of the executor, which takes TURN: the process was stopped
 QUICK_END = 0.5  # seconds that the worker is given to finish what it does when the process ends
+
+
+@dataclass(frozen=True)
+class Pause:
+    """When the process stood still: for how long, and until when (steady seconds)."""
+
+    seconds: float
+    end: float
 
 
 class ManagedNode(LifecycleNode):
@@ -44,6 +54,8 @@ class ManagedNode(LifecycleNode):
         self.model: Any = None
         self.finished: int | None = None
         self._computes: dict[str, str] = {}
+        self._turn: float | None = None  # steady seconds when the executor last turned
+        self._pause = Pause(0.0, -math.inf)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # By the steady clock: a paused bag stops node time, and that is when people look.
@@ -161,6 +173,33 @@ class ManagedNode(LifecycleNode):
         cause = getattr(error, "cause", "failed")
         for job in jobs:
             job.health.refuse(cause, str(error) if isinstance(error, SicmError) else repr(error))
+
+    def turned(self) -> None:
+        """Notes that the process is alive; how long it wasn't, where it stood still."""
+        now = self.steady()
+        if self._turn is not None and now - self._turn > PAUSE:
+            self._pause = Pause(now - self._turn, now)
+        self._turn = now
+
+    def overslept(self, health: Health, arrived: float, delay: float) -> bool:
+        """Whether what came of a job is left over from before the process stood still (SIGSTOP, a laptop's lid).
+
+        Nobody may take for new what was held up so long, whatever the clocks of two machines say. Counts it.
+
+        Args:
+            arrived: steady seconds when the job came.
+            delay: of its stamp against the node's clock, seconds; may be off by a constant, nan where unknown.
+        """
+        now, pause = self.steady(), self._pause
+        if self._turn is not None and now - self._turn > PAUSE:  # just woken up: the executor doesn't know yet
+            pause = Pause(now - self._turn, now)
+        # It was at work, or it waited in a queue of DDS and is late by what the others are not.
+        held = now - pause.end < 1.0 and delay - health.usual_delay > pause.seconds / 2
+        if held or (arrived < pause.end and now - pause.end < pause.seconds):
+            health.refuse("old", f"left over from before the process stood still for {pause.seconds:.1f} s")
+            return True
+        health.usual_delay = delay
+        return False
 
     # -- diagnostics --------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ pose of a box is stated once, in `sicm_ros.geometry.pose`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,7 @@ OTHER = (0.5, 0.5, 0.5)  # the colour of a class that has none of its own
 AUTOWARE = {"Car": "CAR", "Van": "CAR", "Truck": "TRUCK", "Pedestrian": "PEDESTRIAN", "Cyclist": "BICYCLE"}
 OPACITY = 0.45
 TEXT_HEIGHT = 0.7  # metres
+TRAIL_WIDTH = 0.08  # metres
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class PlacedBoxes:
         sizes: length, width, height.
         up: (3,) the frame's coordinates of the camera's upward direction.
         known: bool (N,), whether the covariance is.
+        ids: of the track of each, empty for one that is of none; None where nothing is tracked.
     """
 
     detections: Detections
@@ -71,13 +74,28 @@ class PlacedBoxes:
     sizes: list[Vector3]
     up: np.ndarray
     known: np.ndarray
+    ids: list[str] | None = None
 
     @classmethod
-    def of(cls, detections: Detections, frame: FramePose | None = None) -> PlacedBoxes:
-        """Detections in the camera's optical frame, or in one in which `frame` is the optical frame's pose."""
+    def of(
+        cls,
+        detections: Detections,
+        frame: FramePose | None = None,
+        ids: list[str] | None = None,
+        places: np.ndarray | None = None,
+    ) -> PlacedBoxes:
+        """Detections in the camera's optical frame, or in one in which `frame` is the optical frame's pose.
+
+        Args:
+            ids: of their tracks; None where nothing is tracked.
+            places: covariances (N, 3, 3) of their locations, if they are known better than `Detections.errors` says.
+        """
         frame = frame or FramePose.identity()
         centres, quaternions, sizes = to_pose(detections.location, detections.dimensions, detections.rotation_y)
-        matrices = frame.covariances(covariances(centres, quaternions, sizes, detections.errors))
+        matrices = covariances(centres, quaternions, sizes, detections.errors)
+        if places is not None:
+            matrices[:, :3, :3] = places
+        matrices = frame.covariances(matrices)
         poses = [
             PoseWithCovariance(
                 pose=Pose(position=Point(**dict(zip("xyz", c))), orientation=Quaternion(**dict(zip("xyzw", q)))),
@@ -88,7 +106,7 @@ class PlacedBoxes:
             )
         ]
         vectors = [Vector3(**dict(zip("xyz", s))) for s in sizes.tolist()]
-        return cls(detections, poses, vectors, frame.rotation @ [0.0, -1.0, 0.0], matrices.any((1, 2)))
+        return cls(detections, poses, vectors, frame.rotation @ [0.0, -1.0, 0.0], matrices.any((1, 2)), ids)
 
     def hypotheses(self, index: int, least: float) -> list[tuple[str, float]]:
         """Class and score of what a box may be: what it is first, then what else has a score of at least `least`."""
@@ -103,14 +121,16 @@ class PlacedBoxes:
 
 
 def detection_array(boxes: PlacedBoxes, header: Header, other_classes: float = 1.0) -> Detection3DArray:
-    """One detection per box, its id the number in the array; class_id is the class's name, the best hypothesis first.
+    """One detection per box; class_id is the class's name, the best hypothesis first.
+
+    The id is that of its track, or, where nothing is tracked, the number in the array.
 
     Args:
         other_classes: score from which a box's other classes are named too.
     """
     array = Detection3DArray(header=header)
     for index, (pose, size) in enumerate(zip(boxes.poses, boxes.sizes)):
-        detection = Detection3D(header=header, id=str(index))
+        detection = Detection3D(header=header, id=str(index) if boxes.ids is None else boxes.ids[index])
         detection.results = [
             ObjectHypothesisWithPose(hypothesis=ObjectHypothesis(class_id=name, score=score), pose=pose)
             for name, score in boxes.hypotheses(index, other_classes)
@@ -126,10 +146,6 @@ def detected_objects(boxes: PlacedBoxes, header: Header, other_classes: float = 
     kinds = autoware.ObjectClassification
     message = autoware.DetectedObjects(header=header)
     for index, (pose, size) in enumerate(zip(boxes.poses, boxes.sizes)):
-        chances: dict[int, float] = {}
-        for name, score in boxes.hypotheses(index, other_classes):
-            label = getattr(kinds, AUTOWARE.get(name, "UNKNOWN"))
-            chances[label] = max(chances.get(label, 0.0), score)
         shape = autoware.Shape(type=autoware.Shape.BOUNDING_BOX, dimensions=size)
         kinematics = autoware.DetectedObjectKinematics(
             pose_with_covariance=pose,
@@ -139,7 +155,7 @@ def detected_objects(boxes: PlacedBoxes, header: Header, other_classes: float = 
         message.objects.append(
             autoware.DetectedObject(
                 existence_probability=float(boxes.detections.scores[index]),
-                classification=[kinds(label=label, probability=chance) for label, chance in chances.items()],
+                classification=classification(kinds, boxes.hypotheses(index, other_classes)),
                 kinematics=kinematics,
                 shape=shape,
             )
@@ -147,10 +163,24 @@ def detected_objects(boxes: PlacedBoxes, header: Header, other_classes: float = 
     return message
 
 
-def marker_array(boxes: PlacedBoxes, header: Header, lifetime: float, note: str = "") -> MarkerArray:
-    """For RViz: everything before is deleted, then a box and a line of text (class, score, note) per detection.
+def classification(kinds: Any, hypotheses: list[tuple[str, float]]) -> list[Any]:
+    """Classes and scores as Autoware has them: `kinds` is its ObjectClassification, or ours."""
+    chances: dict[int, float] = {}
+    for name, score in hypotheses:
+        label = getattr(kinds, AUTOWARE.get(name, "UNKNOWN"))
+        chances[label] = max(chances.get(label, 0.0), score)
+    return [kinds(label=label, probability=chance) for label, chance in chances.items()]
+
+
+def marker_array(
+    boxes: PlacedBoxes, header: Header, lifetime: float, note: str = "", trails: Sequence[np.ndarray] = ()
+) -> MarkerArray:
+    """For RViz: everything before is deleted, then a box and a line of text (class, id, score, note) per detection.
 
     Namespaces are the classes' names, so that each can be hidden; `lifetime` in seconds clears what isn't renewed.
+
+    Args:
+        trails: where objects have been, (M, 3) each, in the header's frame; they are drawn as lines.
     """
     array = MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
     keep = Duration(sec=int(lifetime), nanosec=int(lifetime % 1 * 1e9))
@@ -160,13 +190,22 @@ def marker_array(boxes: PlacedBoxes, header: Header, lifetime: float, note: str 
         box = Marker(header=header, ns=name, id=2 * index, type=Marker.CUBE, pose=pose, scale=size, lifetime=keep)
         box.color = ColorRGBA(a=OPACITY, **colour)
         text = Marker(header=header, ns=name, id=2 * index + 1, type=Marker.TEXT_VIEW_FACING, lifetime=keep)
-        text.text = f"{name} {score:.2f} {note}".rstrip()
+        words = (name, boxes.ids[index] if boxes.ids else "", f"{score:.2f}", note)
+        text.text = " ".join(word for word in words if word)
         above = boxes.up * (size.z / 2 + TEXT_HEIGHT)
         text.pose.position = Point(**{k: getattr(pose.position, k) + float(d) for k, d in zip("xyz", above)})
         text.pose.orientation.w = 1.0
         text.scale.z = TEXT_HEIGHT
         text.color = ColorRGBA(a=1.0, **colour)
         array.markers += [box, text]
+    for number, trail in enumerate(trails):
+        if len(trail) < 2:  # RViz complains of a line of one point
+            continue
+        line = Marker(header=header, ns="trails", id=number, type=Marker.LINE_STRIP, lifetime=keep)
+        line.pose.orientation.w, line.scale.x = 1.0, TRAIL_WIDTH
+        line.color = ColorRGBA(a=OPACITY, r=1.0, g=1.0, b=1.0)
+        line.points = [Point(x=x, y=y, z=z) for x, y, z in trail.tolist()]
+        array.markers.append(line)
     return array
 
 

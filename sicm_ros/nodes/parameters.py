@@ -307,6 +307,29 @@ DECODER = (
         fixed=False,
     ),
     Parameter(
+        "tracking",
+        True,
+        "follow objects from pair to pair: `tracks`, and the ids in `detections`",
+    ),
+    Parameter(
+        "rescore",
+        False,
+        "scores of `detections` take the past into account: boxes that continue an object score higher",
+        fixed=False,
+    ),
+    Parameter(
+        "extrapolate",
+        True,
+        "extrapolate tracks to the time of publication, which is their stamp; false: they stay at the image's time",
+        fixed=False,
+    ),
+    Parameter(
+        "odometry_frame",
+        "",
+        "fixed frame, such as odom, in which /tf has the camera: velocities are then over ground; named "
+        "like target_frame; empty: velocities are relative to the camera",
+    ),
+    Parameter(
         "target_frame",
         "",
         "frame of all results, such as base_link (with several vehicles: of each); /map, with a slash, is one for all; "

@@ -11,7 +11,7 @@ NEAREST = 1.0  # metres; nearer is no road user but the car's own bonnet, or a w
 
 
 def matched_points(disparity: np.ndarray, view: ModelView, max_depth: float) -> np.ndarray:
-    """Points (N, 3) of the left optical frame, metres.
+    """Return points (N, 3) of the left optical frame, metres.
 
     Args:
         disparity: float (h, w), pixels of the source picture; covers the model's input evenly (one value per stride).

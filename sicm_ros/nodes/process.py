@@ -6,12 +6,15 @@ Light on purpose: signals are ours before anything heavy is imported.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import re
 import signal
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +26,7 @@ stop = threading.Event()  # set by the first signal; whatever waits for long loo
 served = threading.Event()  # set before DDS begins: from then on there is something to close
 TOOLS = ("load", "monitor", "recorder")  # nodes that measure the others
 DESCRIBE = "--describe"  # of replay_node: says what a recording holds, and ends
+SAID, REPEAT = 10, 5.0  # callbacks that failed, of which the log hears in so many seconds: a flood says nothing more
 TURN = 0.1  # seconds at most between two looks at it
 
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
@@ -31,7 +35,7 @@ _OPINIONS = (PROFILES, "FASTDDS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPO
 
 
 def catch_signals() -> None:
-    """From here on Ctrl-C and SIGTERM set `stop`; nothing is raised in the middle of an import.
+    """From here on let Ctrl-C and SIGTERM set `stop`; raise nothing in the middle of an import.
 
     While there are only imports, seconds of them on a slow machine, a signal ends the process at once.
     """
@@ -53,18 +57,20 @@ def start(node: str) -> int:
 
 
 def make_room_for_pictures(environment: MutableMapping[str, str]) -> None:
-    """Gives Fast DDS shared memory that holds pictures (fastdds.xml), unless the user set it up in some way."""
+    """Give Fast DDS shared memory that holds pictures (fastdds.xml), unless the user set it up in some way."""
     here = Path("DEFAULT_FASTRTPS_PROFILES.xml")  # which Fast DDS takes from the working directory
     if not any(name in environment for name in _OPINIONS) and not here.exists():
         environment[PROFILES] = str(Path(__file__).with_name("fastdds.xml"))
 
 
 def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoReturn:
-    """Makes a node and serves it until a signal comes, or until its `finished` attribute is an exit status.
+    """Make a node and serve it until a signal comes, or until its `finished` attribute is an exit status.
 
-    `node.started()`, if it has one, is called once the node is served; `node.close()` at the end. Ends the
+    `node.started()`, if it has one, is called once the node is served, `node.turned()` several times a second,
+    `node.close()` at the end. Ends the
     process with status 0 after a signal, 2 after a SicmError or what ROS refuses (names, remaps, parameter files),
-    whose text is said in one line. What a callback raises is logged, and the node goes on.
+    whose text is said in one line. What a callback raises is logged, and the node goes on; one that has
+    `ends_at_errors` ends with a callback's SicmError too.
     """
     catch_signals()
     make_room_for_pictures(os.environ)
@@ -73,11 +79,14 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
-    from sicm_ros.errors import SicmError
+    from sicm_ros.errors import SicmError, printable
+    from sicm_ros.pipeline.leftovers import remove_leftovers
 
     served.set()
+    remove_leftovers()
     node: Any = None
-    status = None
+    executor: Any = None
+    status, said = None, deque[float](maxlen=SAID)
     refusals: tuple[type[Exception], ...] = (SicmError, *_refusals())
     try:
         _refuse_other_arguments(args)
@@ -87,26 +96,38 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
         executor.add_node(node)
         if hasattr(node, "started"):
             node.started()
+        turned = getattr(node, "turned", lambda: None)
         while not stop.is_set() and rclpy.ok() and status is None:
+            turned()
             try:
                 executor.spin_once(timeout_sec=TURN)
-            except (SicmError, ExternalShutdownException, KeyboardInterrupt):
+            except (ExternalShutdownException, KeyboardInterrupt):
                 raise
             except Exception as error:
-                node.get_logger().error(f"a callback failed: {error!r}, at {_place(error)}")
+                if isinstance(error, SicmError) and getattr(node, "ends_at_errors", False):
+                    raise
+                now = time.monotonic()
+                if len(said) < SAID or now - said[0] > REPEAT:
+                    said.append(now)
+                    node.get_logger().error(printable(f"a callback failed: {error!r}, at {_place(error)}"))
             status = getattr(node, "finished", None)
     except (ExternalShutdownException, KeyboardInterrupt):
         pass
-    except refusals as error:
+    except Exception as error:
         status = 2
-        text = _one_line(error)
+        text = _one_line(error) if isinstance(error, refusals) else _unforeseen(error)
         if node is None:
             print(f"sicm_ros: {text}", file=sys.stderr)
         else:
             node.get_logger().fatal(text)
     # A worker that is computing can't be interrupted; its node is then left as it is.
     if node is not None and getattr(node, "close", lambda: True)() is not False:
+        if executor is not None:
+            executor.remove_node(node)
         node.destroy_node()
+        # DDS gives its shared memory back with the last of what refers to it; os._exit collects nothing.
+        node = executor = None
+        gc.collect()
     rclpy.try_shutdown()
     # Everything is said and closed. Unloading libraries would only take time, and crash under a busy worker.
     sys.stdout.flush()
@@ -115,7 +136,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
 
 
 def _refuse_other_arguments(args: list[str] | None) -> None:
-    """What isn't ROS' own would have no effect, such as `--quality 0.8`.
+    """Refuse what isn't ROS' own: it would have no effect, such as `--quality 0.8`.
 
     Raises:
         InputError: there is such an argument.
@@ -130,19 +151,26 @@ def _refuse_other_arguments(args: list[str] | None) -> None:
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    """The errors by which ROS refuses arguments, names and parameters."""
+    """Return the errors by which ROS refuses arguments, names and parameters."""
     from rclpy.exceptions import NameValidationException, ParameterException
 
     return NameValidationException, ParameterException, RuntimeError  # what rcl says comes as kinds of RuntimeError
 
 
+def _unforeseen(error: Exception) -> str:
+    """What the system refuses with its remedy; of anything else, what it is and where it came from."""
+    from sicm_ros.files import explain
+
+    return explain(error) or f"{error!r}, at {_place(error)}"
+
+
 def _one_line(error: Exception) -> str:
-    """The text of an error without line breaks and places in ROS' source."""
+    """Return the text of an error without line breaks and places in ROS' source."""
     return re.sub(r"\s+", " ", re.sub(r",? at \S+\.(c|cpp|h|hpp):\d+", "", str(error))).strip()
 
 
 def _place(error: Exception) -> str:
-    """File and line where an error was raised."""
+    """Return file and line where an error was raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -12,6 +12,7 @@ from statistics import median
 
 RECENT = 200  # times of a stage that median and 95th percentile are taken over
 WINDOW = 5.0  # seconds over which rates are taken
+MOST = 2000  # messages at most: a clock that stands still would never let one go
 
 
 class Tally:
@@ -28,7 +29,7 @@ class Tally:
         self._stages: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
         self._bytes = 0
         self._messages = 0
-        self._recent: deque[tuple[float, float, int, float]] = deque()
+        self._recent: deque[tuple[float, float, int, float]] = deque(maxlen=MOST)
 
     def count(self, name: str, number: int = 1) -> None:
         with self._lock:
@@ -44,13 +45,13 @@ class Tally:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Times the block as one run of a stage; one that raises is not counted."""
+        """Time the block as one run of a stage; one that raises is not counted."""
         start = time.perf_counter()
         yield
         self.took(stage, time.perf_counter() - start)
 
     def message(self, size: int, stamp: float, now: float, delay: float) -> None:
-        """One message of `size` bytes on the wire, sent or received now; stamp of its header, and how old it is.
+        """Count one message of `size` bytes on the wire, sent or received now; stamp of its header, and how old it is.
 
         All in seconds. `now` is of any clock; one that is set back, as by a looped bag, or set, begins anew.
         """
@@ -73,7 +74,8 @@ class Tally:
             return sum(self._dropped.values())
 
     def rates(self, now: float) -> tuple[float, float, float, float]:
-        """Of the last seconds: messages/s by node clock and by stamp, kbit/s, and the newest one's delay in seconds.
+        """Return, of the last seconds: messages/s by node clock and by stamp, kbit/s, and the newest
+        one's delay in seconds.
 
         The delay is nan where there was no message, or no clock to tell it by.
         """
@@ -91,7 +93,7 @@ class Tally:
         return by_node, by_stamp, kbit, delays[-1]
 
     def report(self) -> dict[str, str]:
-        """Everything, as /diagnostics wants it: keys and values in words."""
+        """Return everything, as /diagnostics wants it: keys and values in words."""
         with self._lock:
             values: dict[str, float] = dict(self._counts)
             values["dropped"] = sum(self._dropped.values())

@@ -10,14 +10,14 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from rclpy.serialization import serialize_message
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray, LabelInfo, VisionInfo
 from visualization_msgs.msg import MarkerArray
 
-from sicm_ros.bitstream import FINGERPRINT_BYTES, VERSION, box_packet, unpack
-from sicm_ros.errors import BitstreamError, CalibrationError, InputError
+from sicm_ros.bitstream import FINGERPRINT_BYTES, VERSION, box_packet, identity, unpack
+from sicm_ros.errors import BitstreamError, InputError, printable
 from sicm_ros.geometry import Detections, StereoCalibration
 from sicm_ros.geometry.pose import FramePose
 from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, DetectionSource, LinkFeedback
@@ -25,9 +25,12 @@ from sicm_ros.nodes import messages, qos
 from sicm_ros.nodes.frames import FrameError, Frames, StaticFrames
 from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.managed import ManagedNode
+from sicm_ros.nodes.receiving import subscribe
 from sicm_ros.nodes.sequence import Sequence
+from sicm_ros.nodes.tracking import FARTHEST, SPEECH, Followed, Follower, tracked_objects
 
-COUNTERS = ("received", "lost", "decoded", "boxes", "published", "detections")
+COUNTERS = ("received", "lost", "decoded", "boxes", "published", "detections", "tracks")
+LONGEST_NAME = 256  # characters of a frame's name
 _SAID = {
     "repeated": "it was here before; the link repeats messages, or two encoders send on one topic",
     "late": "newer ones were here before; the link reorders messages, or two encoders send on one topic",
@@ -127,6 +130,7 @@ class Vehicle:
         self._objects = (
             publisher(messages.autoware.DetectedObjects, "objects", **results) if messages.autoware else None
         )
+        self._tracks = publisher(SPEECH.TrackedObjects, "tracks", **results) if node.parameters.tracking else None
         latched = {"qos_profile": qos.latched(), "qos_overriding_options": qos.overridable()}
         self._vision_info = publisher(VisionInfo, "vision_info", **latched)
         self._label_info = publisher(LabelInfo, "label_info", **latched)
@@ -149,18 +153,20 @@ class Vehicle:
         self._mount: Mount | None = None
         self._announced = None
         self._second = Second()
+        self._follower = Follower() if self._node.parameters.tracking else None
 
     # -- executor's thread --------------------------------------------------------------------------------------------
 
     def subscribe(self) -> None:
         options: dict[str, Any] = {"qos_overriding_options": qos.overridable()}
         # Most packets carry their calibration themselves: its silence is no trouble.
-        self._description = self._node.create_subscription(
-            CodecDescription, self._topic("codec_description"), self._on_description, qos.latched(), **options
+        described, features = CodecDescription, CompressedStereoFeatures
+        topic, refuse = self._node.resolve_topic_name(self._topic("codec_description")), self.health.refuse
+        self._description = subscribe(
+            self._node, described, topic, self._on_description, qos.latched(), refuse, **options
         )
-        features = self._node.create_subscription(
-            CompressedStereoFeatures, self._features_topic, self._on_features, qos.features_received(), **options
-        )
+        topic, profile = self._features_topic, qos.features_received()
+        features = subscribe(self._node, features, topic, self._on_features, profile, self._unread, **options)
         self.health.listen({self._features_topic: features})
         self._announce()
 
@@ -175,20 +181,24 @@ class Vehicle:
         self._vision_info.publish(messages.vision_info(model.name, model.fingerprint, labels, header))
         self._label_info.publish(messages.label_info(model.describe()["classes"], least, header))
 
-    def _on_description(self, message: CodecDescription) -> None:
+    def _on_description(self, message: CodecDescription, size: int = 0) -> None:
         log, own = self._node.get_logger(), self._node.model
         fingerprint = bytes(message.model_fingerprint)
         if fingerprint != own.fingerprint:
             self.health.problem = self._mismatch(message.model, fingerprint)
-            log.error(self.health.problem)
+            if self.health.may_say("mismatch"):
+                log.error(printable(self.health.problem))
             return
         self._sequence.described()
         try:
+            _check_names(message.header.frame_id, message.optical_frame, message.base_frame)
             values = {field.name: getattr(message, field.name) for field in fields(StereoCalibration)}
-            self.calibration = StereoCalibration(**values)
-        except CalibrationError as error:
-            log.error(f"codec_description: {error}; it is not used")
+            calibration = StereoCalibration(**values)
+            identity(calibration)  # what packets can't name, no packet was made with
+        except InputError as error:
+            self.health.refuse("description", f"codec_description: {error}; it is not used")
             return
+        self.calibration = calibration
         self._mount = self._mount_of(message)
         if self._broadcast is not None:
             if self._mount is None:
@@ -196,10 +206,9 @@ class Vehicle:
             else:
                 mount = self._mount
                 self._broadcast.put(self._prefix + mount.base, self._prefix + mount.optical, mount.pose)
-        log.info(
-            f"the encoder uses model {message.model} on {message.width} x {message.height} pixels, "
-            f"baseline {message.baseline:.3f} m, frame {message.header.frame_id or '(none)'}"
-        )
+        if self.health.may_say("description"):
+            said = f"the encoder uses model {message.model} on {message.width} x {message.height} pixels, "
+            log.info(printable(f"{said}baseline {message.baseline:.3f} m, frame {message.header.frame_id or '(none)'}"))
 
     def _mount_of(self, message: CodecDescription) -> Mount | None:
         """Where the camera is; None where the vehicle doesn't know, or says what can't be."""
@@ -227,11 +236,16 @@ class Vehicle:
             f"({own.fingerprint.hex()}): give both the same `model`"
         )
 
-    def _on_features(self, message: CompressedStereoFeatures) -> None:
+    def _unread(self, cause: str, text: str) -> None:
+        """Counts a feature message that was not even unpacked."""
+        self.health.tally.count("received")
+        self.health.refuse(cause, text)
+
+    def _on_features(self, message: CompressedStereoFeatures, size: int) -> None:
         health = self.health
         health.heard(self._features_topic)
         health.tally.count("received")
-        size, stamp = len(serialize_message(message)), _seconds(message.header.stamp)
+        stamp = _seconds(message.header.stamp)
         delay = health.message(size, stamp)
         second = self._second
         second.received, second.bytes = second.received + 1, second.bytes + size
@@ -259,6 +273,11 @@ class Vehicle:
             refuse("wrong_model", self._mismatch("", fingerprint))
             return None
         version = {kinds.FEATURES: VERSION, kinds.BOXES: box_packet.VERSION}.get(message.content)
+        try:
+            _check_names(message.header.frame_id)
+        except InputError as error:
+            refuse("malformed", str(error))
+            return None
         if version is None:
             refuse("content", f"a payload of kind {message.content}; this decoder reads features and boxes: update it")
             return None
@@ -316,19 +335,28 @@ class Vehicle:
             return True
         return False
 
+    def overslept(self, job: Job) -> bool:
+        """Whether a job is left over from before the process stood still; counts it where it is."""
+        delay = self._node.now() - _seconds(job.message.header.stamp)
+        return self._node.overslept(self.health, job.arrived, delay)
+
     def place(self, job: Job) -> Placement | None:
         """Where the results of a job are published; None where nobody knows: it is counted, and said."""
         header, target = job.message.header, self._node.parameters.target_frame
         optical = f"{self._prefix}{header.frame_id}" if header.frame_id else ""
-        if self._frames is None:
+        if not target:
             return Placement(Header(stamp=header.stamp, frame_id=optical), FramePose.identity())
-        frame = target.lstrip("/") if target.startswith("/") else f"{self._prefix}{target}"
+        frame = self._frame(target)
         try:
             camera = self._camera_in(frame, header)
         except FrameError as error:
             self.health.refuse(error.cause, f"target_frame {target}: {error}")
             return None
         return Placement(Header(stamp=header.stamp, frame_id=frame), camera)
+
+    def _frame(self, name: str) -> str:
+        """A frame that a parameter names, on /tf: the vehicle's own, unless a slash says that it is everybody's."""
+        return name.lstrip("/") if name.startswith("/") else f"{self._prefix}{name}"
 
     def _camera_in(self, frame: str, header: Header) -> FramePose:
         """The camera's pose in a frame: by /tf, or else from where the vehicle says that the camera is.
@@ -348,10 +376,31 @@ class Vehicle:
                 raise FrameError(f"{error}; {self._unplaced()}") from None
         return frames.find(frame, f"{self._prefix}{mount.base}", header.stamp) @ mount.pose
 
-    def publish(self, detections: Detections, job: Job, placement: Placement) -> None:
+    def follow(self, found: Detections, job: Job) -> Followed:
+        """What a message showed, as it is published: the likely ones, with the ids of their tracks."""
+        health, header, parameters = self.health, job.message.header, self._node.parameters
+        if self._follower is None:
+            return Followed(found.above(parameters.min_score))
+        camera = None
+        if parameters.odometry_frame:
+            try:
+                camera = self._camera_in(self._frame(parameters.odometry_frame), header)
+            except FrameError as error:
+                health.tally.count("without_odometry")
+                self._node.get_logger().warning(
+                    f"odometry_frame {parameters.odometry_frame}: {error}; velocities may be relative to the camera",
+                    throttle_duration_sec=5.0,
+                )
+        with health.tally.timed("track"):
+            return self._follower.follow(
+                found, _seconds(header.stamp), camera, parameters.min_score, parameters.rescore
+            )
+
+    def publish(self, followed: Followed, job: Job, placement: Placement) -> None:
         """Publishes what a message showed."""
         health, message, parameters = self.health, job.message, self._node.parameters
-        header, boxes = placement.header, messages.PlacedBoxes.of(detections, placement.camera)
+        detections, header = followed.detections, placement.header
+        boxes = messages.PlacedBoxes.of(detections, placement.camera, followed.ids)
         health.tally.count("detections", len(detections))
         with health.tally.timed("publish"):
             now = self._node.now()
@@ -367,12 +416,52 @@ class Vehicle:
                 )
             )
             note = "boxes" if job.detections is not None else ""
-            self._markers.publish(messages.marker_array(boxes, header, parameters.marker_lifetime, note))
+            trails = self._publish_tracks(followed, placement) if followed.tracks is not None else []
+            self._markers.publish(messages.marker_array(boxes, header, parameters.marker_lifetime, note, trails))
             if self._objects is not None and self._objects.get_subscription_count():
                 self._objects.publish(messages.detected_objects(boxes, header, parameters.other_classes))
         health.tally.count("published")
         health.tally.took("since_arrival", self._node.steady() - job.arrived)
         health.problem = ""
+
+    def _publish_tracks(self, followed: Followed, placement: Placement) -> list[np.ndarray]:
+        """Publishes the likely tracks; returns where each has been, (M, 3) in the frame of the results."""
+        assert self._follower is not None
+        assert followed.tracks is not None
+        assert self._tracks is not None
+        parameters, header = self._node.parameters, placement.header
+        tracks = followed.tracks.above(parameters.min_score)
+        trails = [placement.camera.points(trail) for trail in tracks.trails]
+        stamp = _seconds(header.stamp)
+        seconds = self._node.now() - stamp if parameters.extrapolate else 0.0
+        if not 0 <= seconds <= FARTHEST:  # nan without a clock
+            self._node.get_logger().warning(
+                f"extrapolate: tracks are {seconds:.3g} s old by this node's clock; expected 0 to {FARTHEST:g} s, "
+                "so they stay at their image's time (use_sim_time with a bag?)",
+                once=True,
+            )
+            self.health.tally.count("not_extrapolated")
+            seconds = 0.0
+        camera = self._follower.placed(placement.camera, stamp, seconds)
+        if seconds:
+            tracks = tracks.after(seconds)
+            header = Header(stamp=_later(header.stamp, seconds), frame_id=header.frame_id)
+        self.health.tally.count("tracks", len(tracks))
+        self._tracks.publish(tracked_objects(tracks, camera, self._follower.session, header, parameters.other_classes))
+        return trails
+
+
+def _later(stamp: Any, seconds: float) -> Any:
+    """A stamp, some seconds later."""
+    nanoseconds = stamp.sec * 10**9 + stamp.nanosec + round(seconds * 1e9)
+    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+
+def _check_names(*names: str) -> None:
+    """Raises InputError if a frame has a name that no frame has: it would come back with every result."""
+    for name in names:
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise InputError(f"frame '{printable(name, 60)}'; expected a name of at most {LONGEST_NAME} characters")
 
 
 def _seconds(stamp: Any) -> float:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray
 
+MOST = 200  # nodes that are followed: whoever makes up names doesn't fill the memory
+
 
 @dataclass
 class Status:
@@ -32,7 +34,7 @@ class Status:
 
 
 def ours(array: DiagnosticArray) -> list[Status]:
-    """What nodes of this package say in an array of /diagnostics."""
+    """Return what nodes of this package say in an array of /diagnostics."""
     return [
         Status(s.name, int.from_bytes(s.level, "little"), s.message, {value.key: value.value for value in s.values})
         for s in array.status
@@ -51,7 +53,8 @@ def watch() -> Iterator[dict[str, Status]]:
 
     def take(array: DiagnosticArray) -> None:
         for status in ours(array):
-            statuses[status.name] = status
+            if status.name in statuses or len(statuses) < MOST:
+                statuses[status.name] = status
 
     context = rclpy.Context()
     rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)

@@ -22,7 +22,12 @@ import yaml
 from sicm_ros.errors import DependencyError, SicmError
 from sicm_ros.pipeline.domain import own_domain
 
-START = "import sys; from sicm_ros.nodes.process import start; sys.exit(start({node!r}))"
+# A node outlives nobody: whatever ends us, the kernel tells it (Linux; PR_SET_PDEATHSIG is 1).
+START = (
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM)\n"
+    "os.getppid() == {parent} or sys.exit(1)\n"
+    "from sicm_ros.nodes.process import start; sys.exit(start({node!r}))"
+)
 GRACE = 3.0  # seconds for a node to end by itself
 READY = 300.0  # seconds that loading and warming up a model may take at most
 
@@ -73,13 +78,13 @@ class Process:
         return self.popen.poll() is not None
 
     def complaint(self) -> str:
-        """The last lines of the log, in one line."""
+        """Return the last lines of the log, in one line."""
         text = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
         said = [line for line in text if "FATAL" in line or "ERROR" in line or line.startswith("sicm_ros:")]
         return " / ".join(said[-2:] or text[-1:]) or "it said nothing"
 
     def line(self) -> str | None:
-        """The next line of its standard output; None if there is none for a moment."""
+        """Return the next line of its standard output; None if there is none for a moment."""
         try:
             return self.lines.get(timeout=0.1)
         except queue.Empty:
@@ -87,14 +92,14 @@ class Process:
 
 
 def check(processes: list[Process]) -> None:
-    """Raises PipelineError if one of them has ended."""
+    """Raise PipelineError if one of them has ended."""
     for process in processes:
         if process.ended:
             raise PipelineError(f"{process.name} ended: {process.complaint()} ({process.log})")
 
 
 def expect(line: str, of: Process, alive: list[Process], timeout: float) -> None:
-    """Waits for a line of a process, while others have to live."""
+    """Wait for a line of a process, while others have to live."""
     end = time.monotonic() + timeout
     while (said := of.line()) != line:
         check(alive)
@@ -104,7 +109,7 @@ def expect(line: str, of: Process, alive: list[Process], timeout: float) -> None
 
 
 def check_ros() -> None:
-    """Raises DependencyError where this Python has no ROS 2."""
+    """Raise DependencyError where this Python has no ROS 2."""
     for package, what in (("rclpy", "ROS 2"), ("vision_msgs", "vision_msgs")):
         if importlib.util.find_spec(package) is None:
             raise DependencyError(
@@ -114,7 +119,7 @@ def check_ros() -> None:
 
 @contextmanager
 def processes(logs: Path) -> Iterator[Callable[..., Process]]:
-    """A function that starts a node with parameters and remappings; all of them are ended when the block is left.
+    """Give a function that starts a node with parameters and remappings; end all of them when the block is left.
 
     They have a ROS domain to themselves.
     """
@@ -131,7 +136,7 @@ def processes(logs: Path) -> Iterator[Callable[..., Process]]:
         def start(node: str, parameters: dict, *remappings: str) -> Process:
             settings = logs / f"{node}.yaml"
             settings.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
-            command = [sys.executable, "-c", START.format(node=node), "--ros-args", *remappings]
+            command = [sys.executable, "-c", START.format(node=node, parent=os.getpid()), "--ros-args", *remappings]
             command += ["--params-file", str(settings)]
             log = logs / f"{node}.log"
             with log.open("w") as stream:

@@ -16,7 +16,9 @@ import cv2
 import numpy as np
 
 from sicm_ros.errors import InputError, SicmError
+from sicm_ros.files import write_text
 from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.drawing import write_image
 from sicm_ros.synth.scene import CAMERA_HEIGHT, KITTI, Frame, any_scene
 
 FOLDERS = ("image_2", "image_3", "calib", "label_2", "disparity")
@@ -57,7 +59,7 @@ class WorldRecipe:
         return -(-self.frames // self.sequences)
 
     def rig(self, rng: np.random.Generator) -> tuple[StereoCalibration, float]:
-        """A calibration and a camera height from the ranges."""
+        """Return a calibration and a camera height from the ranges."""
         focal = float(rng.uniform(*self.focal))
         sx, sy = self.width / KITTI.width, self.height / KITTI.height
         calibration = replace(
@@ -74,7 +76,9 @@ class WorldRecipe:
 
 
 def calibration_text(k: StereoCalibration) -> str:
-    """A KITTI calibration file; camera 0 is the left one. The last line is ours: what a measured disparity lacks."""
+    """Return a KITTI calibration file; camera 0 is the left one. The last line is ours: what a
+    measured disparity lacks.
+    """
     left = f"{k.fx:.12e} 0 {k.cx:.12e} 0 0 {k.fy:.12e} {k.cy:.12e} 0 0 0 1 0"
     right = f"{k.fx:.12e} 0 {k.cx:.12e} {-k.fx * k.baseline:.12e} 0 {k.fy:.12e} {k.cy:.12e} 0 0 0 1 0"
     return (
@@ -85,27 +89,24 @@ def calibration_text(k: StereoCalibration) -> str:
 
 
 def write_frame(frame: Frame, folder: Path, name: str, jpeg: int | None) -> None:
-    """One pair with all that belongs to it."""
+    """Write one pair with all that belongs to it."""
     suffix, options = (
         (".png", [cv2.IMWRITE_PNG_COMPRESSION, 3]) if jpeg is None else (".jpg", [cv2.IMWRITE_JPEG_QUALITY, jpeg])
     )
     for where, image in (("image_2", frame.left), ("image_3", frame.right)):
-        _write(folder / where / (name + suffix), cv2.imencode(suffix, image[..., ::-1], options)[1])
+        write_image(folder / where / (name + suffix), image[..., ::-1], options)
     disparity = np.rint(np.clip(frame.disparity * 256, 0, 65535)).astype(np.uint16)
-    _write(folder / "disparity" / f"{name}.png", cv2.imencode(".png", disparity, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
-    (folder / "calib" / f"{name}.txt").write_text(calibration_text(frame.calibration))
-    (folder / "label_2" / f"{name}.txt").write_text("".join(label.line() + "\n" for label in frame.labels))
-
-
-def _write(path: Path, data: np.ndarray) -> None:
-    path.write_bytes(data.tobytes())
+    write_image(folder / "disparity" / f"{name}.png", disparity, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    write_text(folder / "calib" / f"{name}.txt", calibration_text(frame.calibration))
+    # Last, and whole: where it is, the frame is.
+    write_text(folder / "label_2" / f"{name}.txt", "".join(label.line() + "\n" for label in frame.labels))
 
 
 _renderer = None
 
 
 def _render_scene(task: tuple[WorldRecipe, Path, int]) -> int:
-    """Renders one scene's frames that aren't there yet; returns how many frames it holds."""
+    """Render one scene's frames that aren't there yet; return how many frames it holds."""
     global _renderer
     from sicm_ros.synth.renderer import Renderer
     from sicm_ros.synth.skins import skins
@@ -133,20 +134,17 @@ def _polite(threads: str) -> None:
 
 
 def generate(recipe: WorldRecipe, folder: Path, workers: int = 1) -> Iterator[int]:
-    """Renders a data set, yielding the number of frames done since the last time; goes on where it was stopped.
+    """Render a data set, yielding the number of frames done since the last time; goes on where it was stopped.
 
     The files are the same whatever `workers` is.
 
     Raises:
-        InputError: the folder can't be written.
+        OSError: the folder can't be written.
         DependencyError: panda3d or OpenGL is missing.
         SicmError: rendering processes die again and again.
     """
-    try:
-        for name in FOLDERS:
-            (folder / name).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: can't be written ({error.strerror})") from None
+    for name in FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
     tasks = [(recipe, folder, number) for number in range(recipe.scenes())]
     if workers <= 1:
         _polite("1")
@@ -156,7 +154,9 @@ def generate(recipe: WorldRecipe, folder: Path, workers: int = 1) -> Iterator[in
 
 
 def _on_processes(tasks: list[tuple[WorldRecipe, Path, int]], workers: int) -> Iterator[int]:
-    """What _render_scene returns, as it comes. OpenGL's drivers crash now and then: what was lost is done again."""
+    """Yield what _render_scene returns, as it comes. OpenGL's drivers crash now and then: what was
+    lost is done again.
+    """
     left = {task[2]: task for task in tasks}
     for _ in range(1 + DEATHS):
         context = multiprocessing.get_context("spawn")  # a fork would share the driver's state

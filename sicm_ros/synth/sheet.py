@@ -11,6 +11,7 @@ import numpy as np
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import EDGES, corners, project
+from sicm_ros.geometry.drawing import write_image
 
 COLOURS = {  # RGB
     "Car": (60, 220, 60),
@@ -28,7 +29,7 @@ REACH = 60.0  # metres shown from above
 
 
 def contact_sheet(folder: Path, out: Path, rows: int = 8) -> Path:
-    """Writes a sheet of frames spread over a data set that `generate` wrote; returns its path.
+    """Write a sheet of frames spread over a data set that `generate` wrote; return its path.
 
     Raises:
         InputError: the folder holds no frames.
@@ -38,7 +39,7 @@ def contact_sheet(folder: Path, out: Path, rows: int = 8) -> Path:
         raise InputError(f"{folder}/label_2: no frames; run sicm data render --out {folder} first")
     chosen = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, rows).round().astype(int))]
     sheet = np.concatenate([_row(folder, name) for name in chosen])
-    cv2.imwrite(str(out), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    write_image(out, sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     return out
 
 
@@ -103,7 +104,7 @@ def _boxes(image: np.ndarray, labels, calibration: StereoCalibration) -> np.ndar
 
 
 def _from_above(labels, calibration: StereoCalibration, height: int) -> np.ndarray:
-    """The labels on the ground, our own camera at the lower edge's middle; rings every 10 m."""
+    """Return the labels on the ground, our own camera at the lower edge's middle; rings every 10 m."""
     plan = np.full((height, height, 3), 24, np.uint8)
     scale = height / REACH
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import yaml
 from tqdm import tqdm
 
 from sicm_ros.benchmark.accuracy import through
@@ -20,7 +19,7 @@ from sicm_ros.errors import InputError
 from sicm_ros.kitti import StereoFrame, from_detections
 from sicm_ros.kitti.planner import judged
 from sicm_ros.model import load
-from sicm_ros.model.folder import find_model
+from sicm_ros.model.folder import change_config, find_model
 from sicm_ros.network.candidates import reaches_out
 from sicm_ros.network.config import NetworkConfig, ScoreConfig
 
@@ -67,10 +66,11 @@ def calibrate(
             f"{len(right)} detections, {right.sum()} of them right; expected {LEAST} at least, some right, some wrong"
         )
     fitted = fit(scores, cut, names, right, classes)
-    path = folder / "config.yaml"
-    tree = yaml.safe_load(path.read_text())
-    tree["network"].setdefault("detector", {})["scores"] = fitted.tree()
-    path.write_text(yaml.safe_dump(tree, sort_keys=False))
+
+    def put(tree: dict) -> None:
+        tree["network"].setdefault("detector", {})["scores"] = fitted.tree()
+
+    change_config(folder, put)
     return fitted
 
 

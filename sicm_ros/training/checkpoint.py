@@ -6,7 +6,6 @@ pickle.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -15,25 +14,25 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sicm_ros.errors import ModelError
+from sicm_ros.files import replacing
 
 
 def save(
     path: Path, step: int, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, best: float
 ) -> None:
-    """Weights, their moving average, the optimiser's state and the step's number."""
+    """Write weights, their moving average, the optimiser's state and the step's number."""
     tensors = {f"network/{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"average/{k}": v for k, v in average.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         for name, value in state.items():
             tensors[f"optimiser/{index}/{name}"] = torch.as_tensor(value)
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    part = path.with_suffix(".part")
-    save_file(tensors, part, metadata={"state": json.dumps({"step": step, "best": best})})
-    os.replace(part, path)
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={"state": json.dumps({"step": step, "best": best})})
 
 
 def restore(path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
-    """Puts a checkpoint back; returns the step it was made after, and the best validation so far.
+    """Put a checkpoint back; return the step it was made after, and the best validation so far.
 
     Raises:
         ModelError: it can't be read, or is another network's.

@@ -9,11 +9,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from sicm_ros.baseline import PictureCodecConfig
 from sicm_ros.config import Config, ConfigError, limited
 from sicm_ros.errors import InputError, ModelError
+from sicm_ros.files import TreeError, read_yaml
 from sicm_ros.model.folder import network_config
 from sicm_ros.network import NetworkConfig
 
@@ -124,7 +123,7 @@ class PictureTrainConfig(TrainConfig):
 
 
 def _read_tree(source: str) -> dict[str, Any]:
-    """The configuration as written, over the one that it `extends`."""
+    """Return the configuration as written, over the one that it `extends`."""
     path = Path(source)
     if path.is_file():
         text = path.read_text()
@@ -135,8 +134,8 @@ def _read_tree(source: str) -> dict[str, Any]:
             raise InputError(f"no training configuration {source!r}; expected a file or one of {', '.join(names)}")
         text = shipped.read_text()
     try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        tree = read_yaml(text)
+    except TreeError as error:
         raise InputError(f"{source}: {error}") from None
     if not isinstance(tree, dict):
         raise InputError(f"{source}: expected a mapping of settings")
@@ -145,7 +144,7 @@ def _read_tree(source: str) -> dict[str, Any]:
 
 
 def _start_from(tree: dict[str, Any], kind: type[Config]) -> None:
-    """Lets the network be that of the model it starts from, in all that the configuration doesn't say otherwise."""
+    """Let the network be that of the model it starts from, in all that the configuration doesn't say otherwise."""
     try:
         start = network_config(tree["start"]) if tree.get("start") else None
         teacher = network_config(tree["teacher"]) if tree.get("teacher") else None
@@ -175,16 +174,18 @@ def _put(node: Any, keys: list[str], value: Any) -> None:
 
 
 def load_config(source: str, overrides: Sequence[str] = ()) -> TrainConfig:
-    """A configuration by path or by name (of those that ship), with `key=value` (dots reach inside) put over it."""
+    """Return a configuration by path or by name (of those that ship), with `key=value` (dots reach
+    inside) put over it.
+    """
     tree = _read_tree(source)
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
             raise InputError(f"{override!r}: expected key=value")
         try:
-            _put(tree, key.split("."), yaml.safe_load(value))
-        except yaml.YAMLError:
-            raise InputError(f"{override!r}: expected key=value, the value in YAML") from None
+            _put(tree, key.split("."), read_yaml(value))
+        except TreeError as error:
+            raise InputError(f"{override!r}: expected key=value, the value in YAML ({error})") from None
     pictures = tree.get("stage") == "pictures"
     _start_from(tree, PictureCodecConfig if pictures else NetworkConfig)
     try:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sicm_ros.errors import InputError, SicmError, VerificationError
+from sicm_ros.files import Lines, explain, write_text
 from sicm_ros.model.folder import Network, licence_of, load_weights, network_of, save_model
 from sicm_ros.network import MVSFCNet
 from sicm_ros.network.runtime import keep_memory
@@ -58,7 +59,7 @@ class TrainingError(SicmError):
 
 
 def train(config: TrainConfig) -> Path:
-    """Runs a stage, or goes on with it where it was interrupted; returns the folder of the finished model."""
+    """Run a stage, or go on with it where it was interrupted; return the folder of the finished model."""
     rank, world = _join_processes(config)
     keep_memory()
     if config.device == "cpu":
@@ -98,16 +99,17 @@ def train(config: TrainConfig) -> Path:
         if log is not None:
             progress.update()
             log.write(step, losses, progress)
-            if step % config.checkpoint_every == 0 or step == config.steps:
-                checkpoint.save(latest, step, network, average, optimiser, best)
             if config.validation and (step % config.validate_every == 0 or step == config.steps):
                 best = _validate(average, config, step, best, log)
+            # After the validation: what is stopped in the midst of one goes on before it.
+            if step % config.checkpoint_every == 0 or step == config.steps:
+                checkpoint.save(latest, step, network, average, optimiser, best)
     progress.close()
     return _save(average, config, "model", config.steps) if rank == 0 else config.out / "model"
 
 
 def start_network(config: TrainConfig) -> Network:
-    """The network a stage starts from: a model folder's weights, or ImageNet's backbone."""
+    """Return the network a stage starts from: a model folder's weights, or ImageNet's backbone."""
     network = network_of(config.network)
     if config.stage == "matching" and not config.network.codec.compensation:
         raise InputError(
@@ -139,7 +141,7 @@ def _codec_start(config: TrainConfig) -> str | None:
 
 @torch.no_grad()
 def _follow(network: MVSFCNet, teacher: str) -> None:
-    """Takes another teacher. The codec's own detector, which has learnt to live with what is rebuilt, goes as far from
+    """Take another teacher. The codec's own detector, which has learnt to live with what is rebuilt, goes as far from
     where it is as the teacher went: a better place to start from than either.
     """
     newer = copy.deepcopy(network)
@@ -166,7 +168,7 @@ class _Step(nn.Module):
         self.prior_only, self.guided = False, 0.0
 
     def begin(self, step: int) -> None:
-        """What is learnt in a step, and how much of it with the teacher's help."""
+        """Settle what is learnt in a step, and how much of it with the teacher's help."""
         config = self.config
         self.prior_only = step < config.prior_steps
         self.guided = max(0.0, 1 - (step - config.prior_steps) / config.guided_steps) if config.guided_steps else 0.0
@@ -226,7 +228,9 @@ def _on_device(batch: dict[str, Tensor], config: TrainConfig) -> dict[str, Tenso
 
 
 def _numbers(config: TrainConfig) -> contextlib.AbstractContextManager:
-    """What the network computes in: bfloat16 with mixed_precision, but for what names a disparity."""
+    """Return the context of what the network computes in: bfloat16 with mixed_precision, but for what
+    names a disparity.
+    """
     return torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.mixed_precision)
 
 
@@ -324,7 +328,7 @@ def _average(average: nn.Module, network: nn.Module, config: TrainConfig, step: 
 
 
 def _save(average: Network, config: TrainConfig, folder: str, steps: int) -> Path:
-    """The averaged weights as a model folder."""
+    """Save the averaged weights as a model folder."""
     if config.stage == "detector":  # its detector sees uncompressed features: it is the reference as well
         average.reference.load_state_dict(average.detector.state_dict())
     licence = _licence(config)
@@ -332,7 +336,7 @@ def _save(average: Network, config: TrainConfig, folder: str, steps: int) -> Pat
 
 
 def _licence(config: TrainConfig) -> str:
-    """Of the weights: what they saw binds them, and what the weights saw that they started from."""
+    """Return the licence of the weights: what they saw binds them, and what the weights saw that they started from."""
     if all(source.free for source in config.data):
         return licence_of(config.start) if config.start else "free"
     return "non-commercial"
@@ -360,20 +364,36 @@ def _validate(average: MVSFCNet, config: TrainConfig, step: int, best: float, lo
     return best
 
 
+def _until(path: Path, step: int) -> Path:
+    """Leaves the lines of a log that lead to a step: those after it are written again by what goes on from there."""
+    if path.is_file():
+        kept = []
+        for line in path.read_text().splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # cut off by a kill
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+        write_text(path, "".join(kept))
+    return path
+
+
 class _Log:
     """Losses to TensorBoard where it is installed, to log.jsonl always, and to the progress bar."""
 
     EVERY = 20
 
     def __init__(self, out: Path, step: int) -> None:
-        self._file = open(out / "log.jsonl", "a", buffering=1)  # noqa: SIM115
+        self._file = Lines(_until(out / "log.jsonl", step))
         self._smooth: dict[str, float] = {}
         self._start = (time.time(), step)
         self._board: Any = None
-        with contextlib.suppress(ImportError):
+        try:
             from torch.utils.tensorboard import SummaryWriter
 
             self._board = SummaryWriter(str(out / "tensorboard"))
+        except ImportError:
+            self._board = None
+        except OSError as error:
+            self._give_up_curves(error)
 
     def write(self, step: int, losses: dict[str, float], progress: tqdm) -> None:
         for name, value in losses.items():
@@ -384,16 +404,24 @@ class _Log:
         self._file.write(json.dumps({"step": step, "time": round(time.time() - self._start[0], 1), **rounded}) + "\n")
         shown = ("total", "heat", "depth", "distil", "psnr", "bpp")
         progress.set_postfix({k: f"{self._smooth[k]:.3g}" for k in shown if k in self._smooth}, refresh=False)
-        if self._board:
-            for name, value in losses.items():
-                self._board.add_scalar(f"train/{name}", value, step)
+        self._draw("train", losses, step)
 
     def validation(self, step: int, figures: dict[str, float]) -> None:
         self._file.write(json.dumps({"step": step, "validation": figures}) + "\n")
         tqdm.write(f"step {step}: " + ", ".join(f"{k} {v:.2f}" for k, v in figures.items()))
-        if self._board:
-            for name, value in figures.items():
-                self._board.add_scalar(f"validation/{name}", value, step)
+        self._draw("validation", figures, step)
+
+    def _draw(self, part: str, values: dict[str, float], step: int) -> None:
+        try:
+            for name, value in values.items() if self._board else ():
+                self._board.add_scalar(f"{part}/{name}", value, step)
+        except OSError as error:
+            self._give_up_curves(error)
+
+    def _give_up_curves(self, error: OSError) -> None:
+        """A training doesn't end for want of a picture of it."""
+        self._board = None
+        tqdm.write(f"no TensorBoard curves from here on: {explain(error)}")
 
 
 def _join_processes(config: TrainConfig) -> tuple[int, int]:

@@ -7,7 +7,6 @@ A pair is read in a third of the time that KITTI's PNGs take, and a data set fit
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sicm_ros.errors import InputError
+from sicm_ros.files import replacing, write_text
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.kitti import Labels, StereoFrame
 
@@ -39,11 +39,9 @@ def pack(frames: list[StereoFrame], out: Path, width: int, disparities: Path | N
             their own.
     """
     out.mkdir(parents=True, exist_ok=True)
-    # Names of this process's own: others may be packing the same, each rank of `torchrun` among them.
-    unfinished = {name: out / f"{name}.{os.getpid()}.tmp" for name in ("pairs.bin", "index.json")}
     found = {p.stem: p for p in disparities.rglob("*.png")} if disparities else {}
     records, position = [], 0
-    with open(unfinished["pairs.bin"], "wb") as pairs:
+    with replacing(out / "pairs.bin") as part_file, part_file.open("wb") as pairs:
         for frame in tqdm(frames, desc=f"packing {out.name}", unit="pair"):
             height = round(frame.calibration.height * width / frame.calibration.width)
             calibration = frame.calibration.resized(width, height)
@@ -78,9 +76,7 @@ def pack(frames: list[StereoFrame], out: Path, width: int, disparities: Path | N
                 }
             )
     index = {"version": _VERSION, "width": width, "frames": records}
-    unfinished["index.json"].write_text(json.dumps(index))
-    for name, path in unfinished.items():  # the index, which says that all is there, comes last
-        os.replace(path, out / name)
+    write_text(out / "index.json", json.dumps(index))  # which says that all is there
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ SUMMARY = "rate, accuracy and speed compared with other codecs, on the same fram
 EPILOG = """examples:
   sicm bench speed kitti
   sicm bench run quick --out runs/quick && sicm bench report runs/quick
+  sicm bench tracks kitti/sequence_0056 --picture delay.png
   sicm bench run full --data real=kitti --data drive=kitti/sequence_0056 --out runs/full --workers 2"""
 COMMANDS = {
     "speed": "sicm_ros.cli.bench.speed",
@@ -13,4 +14,8 @@ COMMANDS = {
     "report": "sicm_ros.cli.bench.report",
     "soak": "sicm_ros.cli.bench.soak",
     "fleet": "sicm_ros.cli.bench.fleet",
+    "tracks": "sicm_ros.cli.bench.tracks",
+    "faults": "sicm_ros.cli.bench.faults",
+    "fuzz": "sicm_ros.cli.bench.fuzz",
+    "symbols": "sicm_ros.cli.bench.symbols",
 }

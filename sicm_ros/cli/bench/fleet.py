@@ -46,6 +46,6 @@ def run(args: argparse.Namespace) -> None:
         fleet.serve(args.drive or options.SHIPPED, args.model, vehicles, args.rate, args.seconds, batch, threads)
         for vehicles, batch in tqdm(runs, desc="fleets", disable=None)
     ]
-    options.write_json(args.json, [asdict(row) for row in rows])
-    if args.json != "-":
+    if args.json != "-":  # before anything is written, which may fail
         options.console(120).print(fleet.table(rows))
+    options.write_json(args.json, [asdict(row) for row in rows])

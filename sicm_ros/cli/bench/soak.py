@@ -38,10 +38,10 @@ def run(args: argparse.Namespace) -> int:
             bar.update(done - bar.n)
 
         result = soak.soak(args.drive or options.SHIPPED, args.model, args.limit, args.quality, progress)
+    if args.json != "-":  # before anything is written, which may fail
+        for line in soak.lines(result):
+            print(line)
     options.write_json(args.json, result.as_json())
     if args.picture:
         soak.picture(result, args.picture)
-    if args.json != "-":
-        for line in soak.lines(result):
-            print(line)
     return 0 if result.passed else 1

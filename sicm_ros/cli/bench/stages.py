@@ -43,6 +43,6 @@ def run(args: argparse.Namespace) -> None:
         args.repeats,
         progress=lambda rounds: tqdm(rounds, "timing", unit="pair", disable=None),
     )
-    options.write_json(args.json, [column.as_json() for column in columns])
-    if args.json != "-":
+    if args.json != "-":  # before anything is written, which may fail
         options.console(120).print(stages.table(columns))
+    options.write_json(args.json, [column.as_json() for column in columns])

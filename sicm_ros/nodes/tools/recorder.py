@@ -13,6 +13,7 @@ from rclpy.qos import QoSProfile
 from sicm_ros.bags.bag import BagWriter
 from sicm_ros.bags.stereo import LEFT, RIGHT
 from sicm_ros.errors import InputError
+from sicm_ros.files import explain
 from sicm_ros.nodes.parameters import Parameter, Parameters
 from sicm_ros.nodes.process import run
 from sicm_ros.nodes.qos import latched
@@ -42,6 +43,8 @@ class RecorderNode(Node):
     the pipeline is: an encoder waits for pictures and a decoder for features.
     """
 
+    ends_at_errors = True
+
     def __init__(self, **options) -> None:
         super().__init__("recorder", **options)
         parameters = Parameters(self, RECORDER)
@@ -70,19 +73,22 @@ class RecorderNode(Node):
     def _writer(self, topic: str, kind: str):
         def write(data: bytes, info: dict) -> None:
             arrival = info.get("received_timestamp") or time.time_ns()  # DDS's own time, before Python was woken up
-            self._bag.write("/" + topic.lstrip("/"), kind, arrival, data)
+            try:
+                self._bag.write("/" + topic.lstrip("/"), kind, arrival, data)
+            except OSError as error:  # a recording with holes is none
+                raise InputError(explain(error) or repr(error)) from None
             self._counts[topic] += 1
             print(topic, self._counts[topic], flush=True)
 
         return write
 
     def close(self) -> None:
-        """Completes the bag."""
+        """Complete the bag."""
         self._bag.__exit__(None)
 
 
 def main(args: list[str] | None = None) -> int:
-    """Records until Ctrl-C or SIGTERM."""
+    """Record until Ctrl-C or SIGTERM."""
     return run(RecorderNode, args)
 
 

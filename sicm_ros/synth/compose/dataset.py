@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sicm_ros.errors import InputError
+from sicm_ros.files import write_text
 from sicm_ros.geometry.sgbm import sgbm_disparity, write_disparity
 from sicm_ros.kitti import KittiCalibration, KittiObjects, StereoFrame
 from sicm_ros.kitti.splits import drive_of
@@ -65,9 +68,10 @@ def write_dataset(
             )
         scenes, cars = _prepared(pairs, where, cars=recipe.cars > 0 and recipe.rendered < 1)
         job = _Job(unfinished, scenes, cars, standees, recipe, seed, jpeg)
-        lines = list(tqdm(_run(job, frames, workers), total=frames, desc="compose", unit="pair"))
-        header = "frame,scene,cars\n"
-        (unfinished / "frames.csv").write_text(header + "".join(lines))
+        rows = list(tqdm(_run(job, frames, workers), total=frames, desc="compose", unit="pair"))
+        table = io.StringIO(newline="")
+        csv.writer(table, lineterminator="\n").writerows([("frame", "scene", "cars"), *rows])
+        write_text(unfinished / "frames.csv", table.getvalue())
 
 
 def spread(frames: Iterable[StereoFrame], per_drive: int) -> list[StereoFrame]:
@@ -100,7 +104,7 @@ class _Job:
     seed: int
     jpeg: bool
 
-    def write(self, index: int) -> str:
+    def write(self, index: int) -> tuple[str, str, str]:
         rng = np.random.default_rng([self.seed, index])
         # Every scene comes in turn, so that each is used as often as the others.
         scene, calibration = self.scenes[index % len(self.scenes)]
@@ -108,7 +112,7 @@ class _Job:
         name = f"{index:06d}"
         write_pair(self.output, name, result.images, calibration, result.labels, self.jpeg)
         write_disparity(self.output / "disparity" / f"{name}.png", result.disparity)
-        return f"{name},{scene.name},{'; '.join(result.sources).replace(',', ' ')}\n"
+        return name, scene.name, "; ".join(result.sources).replace(",", " ")
 
 
 _job: _Job | None = None
@@ -120,13 +124,13 @@ def _adopt(job: _Job) -> None:
     cv2.setNumThreads(1)
 
 
-def _write(index: int) -> str:
+def _write(index: int) -> tuple[str, str, str]:
     assert _job is not None, "a worker adopts its job first"
     return _job.write(index)
 
 
-def _run(job: _Job, frames: int, workers: int) -> Iterator[str]:
-    """The frames' lines, in order."""
+def _run(job: _Job, frames: int, workers: int) -> Iterator[tuple[str, str, str]]:
+    """The frames' rows, in order."""
     if workers <= 1:
         yield from map(job.write, range(frames))
         return

@@ -8,6 +8,7 @@ Three layouts are read: COCO (`annotations/instances_*.json` beside its pictures
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,8 @@ import numpy as np
 from tqdm import tqdm
 
 from sicm_ros.errors import InputError
+from sicm_ros.files import write_text
+from sicm_ros.geometry.drawing import write_image
 from sicm_ros.kitti.writing import new_folder
 from sicm_ros.synth.compose.standee import bled
 
@@ -65,20 +68,19 @@ def write_cutouts(source: str | Path, output: str | Path, images: str | Path | N
             for kind, mask in chosen(picture.instances, least):
                 counts[kind] += 1
                 file = f"{kind}/{picture.name}_{counts[kind]}.png"
-                (unfinished / kind).mkdir(parents=True, exist_ok=True)
                 cutout = cut(picture.image, mask)
-                cv2.imwrite(str(unfinished / file), cutout[..., [2, 1, 0, 3]])
+                write_image(unfinished / file, cutout[..., [2, 1, 0, 3]])
                 rows.append((file, picture.name, int(np.ptp(np.nonzero(mask)[0])) + 1, "unknown"))
         if not counts:
             raise InputError(f"{source}: no whole person or cyclist at least {least} pixels height found")
-        with (unfinished / "index.csv").open("w", newline="") as index:
-            writer = csv.writer(index)
-            writer.writerows([("file", "source", "height", "view"), *rows])
+        table = io.StringIO(newline="")
+        csv.writer(table).writerows([("file", "source", "height", "view"), *rows])
+        write_text(unfinished / "index.csv", table.getvalue())
     return dict(counts)
 
 
 def chosen(instances: Sequence[Instance], least: int = LEAST) -> list[tuple[str, np.ndarray]]:
-    """Class and mask of those that are whole: riders with their bicycles, and people who stand or walk."""
+    """Return class and mask of those that are whole: riders with their bicycles, and people who stand or walk."""
     people = [i for i in instances if i.category in ("person", "pedestrian")]
     bicycles = [i for i in instances if i.category == "bicycle"]
     riding: set[int] = set()
@@ -94,7 +96,9 @@ def chosen(instances: Sequence[Instance], least: int = LEAST) -> list[tuple[str,
 
 
 def cut(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """uint8 (h, w, 4), RGBA: the masked part, its edge soft and drawn in a little, its colours continued outwards."""
+    """Return uint8 (h, w, 4), RGBA: the masked part, its edge soft and drawn in a little, its colours
+    continued outwards.
+    """
     top, bottom, left, right = _extent(mask)
     window = slice(top, bottom), slice(left, right)
     inner = cv2.erode(np.pad(mask[window], 1).astype(np.float32), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
@@ -104,13 +108,15 @@ def cut(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _extent(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """Top, bottom, left, right of a mask; bottom and right are the first outside."""
+    """Return top, bottom, left, right of a mask; bottom and right are the first outside."""
     v, u = np.nonzero(mask)
     return int(v.min()), int(v.max()) + 1, int(u.min()), int(u.max()) + 1
 
 
 def _rides(person: np.ndarray, bicycle: np.ndarray) -> bool:
-    """Whether someone sits on a bicycle: the masks touch, and the bicycle reaches lower and stands below them."""
+    """Return whether someone sits on a bicycle: the masks touch, and the bicycle reaches lower and
+    stands below them.
+    """
     if not person.any() or not bicycle.any():
         return False
     top, bottom, left, right = _extent(person)
@@ -142,7 +148,9 @@ def _is_whole(kind: str, mask: np.ndarray, least: int) -> bool:
 
 
 def pictured(source: Path, images: str | Path | None = None) -> Iterator[Pictured]:
-    """Every picture of a data set with its instances, sorted by name. InputError where no layout is recognised."""
+    """Return every picture of a data set with its instances, sorted by name. InputError where no
+    layout is recognised.
+    """
     if source.suffix == ".json":
         return _coco([source], images)
     if (source / "PedMasks").is_dir():
@@ -159,7 +167,7 @@ def pictured(source: Path, images: str | Path | None = None) -> Iterator[Picture
 
 
 def _read(path: Path) -> np.ndarray:
-    """uint8 (H, W, 3), RGB."""
+    """Return uint8 (H, W, 3), RGB."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise InputError(f"{path}: missing, or not an image")
@@ -167,7 +175,7 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _numbers(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """int (H, W): a number for each colour of a mask picture, grey or with a palette; 0 is black."""
+    """Return int (H, W): a number for each colour of a mask picture, grey or with a palette; 0 is black."""
     mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if mask is None:
         raise InputError(f"{path}: missing, or not an image")
@@ -215,7 +223,9 @@ def _voc(source: Path) -> Iterator[Pictured]:
 
 
 def _voc_colour(number: int) -> int:
-    """The colour, 0xRRGGBB, by which Pascal VOC's palette shows a number: its bits, dealt to red, green and blue."""
+    """Return the colour, 0xRRGGBB, by which Pascal VOC's palette shows a number: its bits, dealt to
+    red, green and blue.
+    """
     colour = 0
     for channel in range(3):
         level = sum((number >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3))
@@ -258,7 +268,9 @@ def _coco(annotations: Sequence[Path], images: str | Path | None) -> Iterator[Pi
 
 
 def _coco_pictures(annotation: Path) -> Path:
-    """Where the pictures of `annotations/instances_train2017.json` lie: `train2017/` or `images/train2017/` beside."""
+    """Return where the pictures of `annotations/instances_train2017.json` lie: `train2017/` or
+    `images/train2017/` beside.
+    """
     name = annotation.stem.removeprefix("instances_")
     root = annotation.parent.parent if annotation.parent.name == "annotations" else annotation.parent
     for place in (root / name, root / "images" / name, root / "images", root):
@@ -268,7 +280,7 @@ def _coco_pictures(annotation: Path) -> Path:
 
 
 def _coco_mask(segmentation, shape: tuple[int, int], path: Path) -> np.ndarray:
-    """bool (H, W) of COCO's polygons, or of run lengths (down the columns, the first run is outside)."""
+    """Return bool (H, W) of COCO's polygons, or of run lengths (down the columns, the first run is outside)."""
     height, width = shape
     if isinstance(segmentation, dict):
         runs, size = segmentation["counts"], tuple(segmentation["size"])

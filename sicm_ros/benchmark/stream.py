@@ -1,0 +1,113 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""Labelled drives as a stream: everything that `sicm bench tracks` measures, its tables and its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sicm_ros.benchmark.delay import WAYS, DelayFigures, arrivals
+from sicm_ros.benchmark.drive import Drive
+from sicm_ros.benchmark.identity import Identity, identity
+from sicm_ros.benchmark.rescoring import Found, recall
+from sicm_ros.errors import InputError
+from sicm_ros.geometry import LIKELY
+from sicm_ros.tracking import Tracker, TrackingConfig
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class StreamFigures:
+    """Of some drives.
+
+    Attributes:
+        drives: name -> pairs.
+        identity: how well tracks keep to objects.
+        delays: average precision at arrival.
+        found: cars that are found, with and without the past.
+    """
+
+    drives: dict[str, int]
+    identity: Identity
+    delays: list[DelayFigures]
+    found: list[Found]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"identity": self.identity.as_json()}
+
+
+def measure(drives: Sequence[Drive], config: TrackingConfig | None = None) -> StreamFigures:
+    """Follow drives, and hold what comes out against their labels."""
+    followed = []
+    for drive in drives:
+        tracker = Tracker(config)
+        followed.append([tracker.update(*pair).tracks.above(LIKELY) for pair in zip(drive.found, drive.seconds)])
+    return StreamFigures(
+        {drive.name: len(drive) for drive in drives},
+        identity(drives, followed),
+        arrivals(drives, config=config),
+        recall(drives, config),
+    )
+
+
+def tables(figures: StreamFigures) -> list[Table]:
+    """Rich tables of all that was measured."""
+    from rich.table import Table
+
+    of = ", ".join(f"{name} ({pairs})" for name, pairs in figures.drives.items())
+    who = Table(title=f"identities: {of}")
+    row = figures.identity
+    cells = {
+        "HOTA": f"{row.hota:.1f}",
+        "AssA": f"{row.association:.1f}",
+        "DetA": f"{row.detection:.1f}",
+        "MOTA": f"{row.mota:.1f}",
+        "switches": str(row.switches),
+        "per 100 object frames": f"{row.switches_per_100:.2f}",
+        "fragments": str(row.fragments),
+        "found": f"{row.matched} of {row.objects}",
+        "false": str(row.false),
+    }
+    for title in cells:
+        who.add_column(title, justify="right")
+    who.add_row(*cells.values())
+    delays = sorted({row.delay for row in figures.delays})
+    late = Table(
+        title=f"cars at arrival, moderate, R40, overlap 0.5: APBEV / AP3D ({figures.delays[0].frames} moments)"
+    )
+    late.add_column("what is published")
+    for delay in delays:
+        late.add_column(f"{1e3 * delay:.0f} ms", justify="right")
+    for way, title in WAYS.items():
+        rows = {row.delay: row for row in figures.delays if row.way == way}
+        late.add_row(title, *(f"{rows[delay].bev:.1f} / {rows[delay].ap3d:.1f}" for delay in delays))
+    past = Table(title="cars that are found, at equal false alarms")
+    for title in ("", "from score", "false alarms per pair", "25 to 40 m", "partly or largely hidden"):
+        past.add_column(title, justify="right" if title else "left")
+    for one in figures.found:
+        past.add_row(
+            one.way,
+            f"{one.threshold:.2f}",
+            f"{one.false_alarms:.2f}",
+            f"{one.far} of {one.far_of}",
+            f"{one.hidden} of {one.hidden_of}",
+        )
+    return [who, late, past]
+
+
+def picture(figures: StreamFigures, path: Path) -> None:
+    """Draw average precision over the delay.
+
+    Raises:
+        InputError: the file can't be written.
+    """
+    from sicm_ros.benchmark.figures import delay_curves
+
+    try:
+        delay_curves(figures.delays).savefig(path, dpi=120)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {error}; expected an image that can be written, such as delay.png") from None

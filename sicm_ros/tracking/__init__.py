@@ -1,0 +1,12 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""Boxes of single pairs made into tracks: identity, velocity, and where things are now. NumPy and SciPy alone.
+
+`tracker` is the whole; `motion` is its Kalman filter, `association` says which box continues which track, `existence`
+what a track makes of its scores, `tracks` what comes out. `config` holds every figure that was chosen.
+"""
+
+from sicm_ros.tracking.config import TrackingConfig
+from sicm_ros.tracking.tracker import Tracker, Tracking
+from sicm_ros.tracking.tracks import Tracks
+
+__all__ = ["Tracker", "Tracking", "TrackingConfig", "Tracks"]
