@@ -220,8 +220,8 @@ def test_what_is_clear_is_mended_with_a_word(left, right, words):
 @pytest.mark.parametrize(
     ("left", "right", "words"),
     [
-        ({"p": p(-200)}, {"p": p(-200)}, "both say the same"),
-        ({"p": p(-200)}, {"p": p(0)}, "left and right are exchanged"),
+        ({"p": p(-200)}, {"p": p(-200)}, "both are the same"),
+        ({"p": p(-200)}, {"p": p(0)}, "left and right are swapped"),
         ({}, {"p": p(0)}, r"baseline of 0\.000 m"),
         ({}, {"p": p(-0.001)}, "expected 0.003 to 10 m"),
         ({}, {"p": p(-1e9)}, "expected 0.003 to 10 m"),

@@ -109,7 +109,7 @@ def test_principal_points_that_differ_are_made_one():
         ({"distortion_model": "ftheta"}, "left info: distortion model 'ftheta' is not known"),
         ({"d": (0.1, 0.2, 0.3)}, "left info: 3 distortion coefficients; plumb_bob has 4 or 5"),
         ({"k": (0.0,) * 9}, "left info: focal lengths 0, 0 in k"),
-        ({"r": (2.0, 0, 0, 0, 1, 0, 0, 0, 1)}, "left info: r is no rotation"),
+        ({"r": (2.0, 0, 0, 0, 1, 0, 0, 0, 1)}, "left info: r is not a rotation"),
         ({"d": (0.1, float("nan"), 0, 0)}, "left info: .* not finite"),
     ],
 )
@@ -248,7 +248,7 @@ def test_calibration_files_rectify(tmp_path: Path, make, model: str):
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("", "holds no settings"),
+        ("", "has no settings"),
         ("a: [1", "no YAML"),
         ("cam0: {resolution: [1, 2]}\n", "cam1 is missing"),
         ("M1: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\nimageSize: [640, 480]\n", "M1 or D1 is missing"),

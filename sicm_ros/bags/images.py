@@ -176,7 +176,9 @@ def rgb_from_compressed(message, topic: str = "image", depth: PixelDepth | None 
     data = np.frombuffer(message.data, np.uint8)
     width, height = announced_size(data[:HEADER].tobytes()) or (0, 0)
     if width * height > MOST_PIXELS:
-        raise InputError(f"{topic}: {len(data)} bytes that announce {width} x {height} pixels; no camera has as many")
+        raise InputError(
+            f"{topic}: {len(data)} bytes that announce {width} x {height} pixels, more than any camera has"
+        )
     try:
         pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
     except cv2.error:  # more pixels than OpenCV accepts in any format (sicm_ros/__init__.py)

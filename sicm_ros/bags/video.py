@@ -73,7 +73,7 @@ def codec_of(message: Any) -> str | None:
     first = re.split(r"[;/\s]", name.strip().lower())[0]
     found = next((codec for codec, words in _WORDS if re.search(words, first)), None)
     if found is None and (hasattr(message, "pts") or hasattr(message, "timestamp")):
-        raise InputError(f"video of codec {name!r} is not read; expected h264, h265 or av1")
+        raise InputError(f"video of codec {name!r} is not supported; expected h264, h265 or av1")
     return found
 
 
@@ -197,7 +197,7 @@ def _decoder(codec: str, topic: str) -> Any:
     name = next((name for name in _DECODERS[codec] if name in av.codecs_available), None)
     if name is None:
         raise DependencyError(
-            f"{topic}: this build of PyAV decodes no {codec}; expected one with {_DECODERS[codec][0]}"
+            f"{topic}: this build of PyAV cannot decode {codec}; expected one with {_DECODERS[codec][0]}"
         )
     decoder: Any = av.CodecContext.create(name, "r")
     decoder.thread_type = "SLICE"  # threads that work on several pictures at once each hold one back

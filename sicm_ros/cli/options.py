@@ -45,7 +45,7 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         "--rectify",
         choices=("auto", "always", "never"),
         default="auto",
-        help="rectify a bag's images; auto does where camera_info describes a distortion, unless the topics' names say "
+        help="rectify a bag's images; auto does so if camera_info describes a distortion, unless the topic names say "
         "that they are rectified (default: %(default)s)",
     )
     parser.add_argument(
@@ -164,7 +164,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         "--number-type",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="number type of the network; bfloat16 by torch only (default: %(default)s)",
+        help="number type of the network; bfloat16 only with torch (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",

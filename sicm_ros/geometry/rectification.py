@@ -186,7 +186,7 @@ def _check(lens: Lens, name: str) -> None:
             f"{name}: {len(lens.d)} distortion coefficients; {model} has {' or '.join(map(str, allowed[1:]))}"
         )
     if len(lens.k) != 9 or len(lens.r) != 9 or not np.isfinite([*lens.k, *lens.r, *lens.d]).all():
-        raise CalibrationError(f"{name}: k, r or d holds too few numbers, or some that are not finite; calibrate again")
+        raise CalibrationError(f"{name}: k, r or d has too few numbers, or some that are not finite; calibrate again")
     if not (lens.k[0] > 0 and lens.k[4] > 0):
         raise CalibrationError(
             f"{name}: focal lengths {lens.k[0]:g}, {lens.k[4]:g} in k: what it is needed for, rectification, needs the "
@@ -194,7 +194,7 @@ def _check(lens: Lens, name: str) -> None:
         )
     r = np.array(lens.r).reshape(3, 3)
     if r.any() and not np.allclose(r @ r.T, np.eye(3), atol=1e-3):
-        raise CalibrationError(f"{name}: r is no rotation; calibrate again")
+        raise CalibrationError(f"{name}: r is not a rotation; calibrate again")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
