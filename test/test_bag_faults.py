@@ -105,7 +105,7 @@ def test_stamps_that_are_no_times_give_way_to_arrival(tmp_path, header):
     pairs, source = read(record(tmp_path / "a.mcap", rows(6, header=lambda i: header)))
     assert indices(pairs) == [(i, i) for i in range(6)]
     assert len({p.stamp for p in pairs[2:]}) == 4
-    assert any("is no time" in remark for remark in source.remarks)
+    assert any("is not a valid time" in remark for remark in source.remarks)
     assert rate_of([p.stamp for p in pairs]) == pytest.approx(10, rel=0.01)
 
 
@@ -321,10 +321,10 @@ def whole(tmp_path_factory):
         ("a.mcap", lambda data: b"", "empty, 0 bytes"),
         ("a.mcap", lambda data: data[: len(data) // 2], "its end is missing.*mcap recover a.mcap"),
         ("a.mcap", lambda data: data[:-8], "its end is missing"),
-        ("a.mcap", lambda data: b"RIFF" + data[4:], "doesn't begin like one"),
+        ("a.mcap", lambda data: b"RIFF" + data[4:], "does not begin like one"),
         ("a.mcap", lambda data: data.replace(b"ros2", b"ros1", 1), "of ROS 1"),
         ("a.db3", lambda data: data[: len(data) * 6 // 10], "broken bag.*a.db3 .recover"),
-        ("a.db3", lambda data: b"<html>" * 100, "doesn't begin like one"),
+        ("a.db3", lambda data: b"<html>" * 100, "does not begin like one"),
         ("a.db3.zstd", lambda data: data, "compressed as a whole.*unzstd a.db3.zstd"),
         ("a.bag", lambda data: b"#ROSBAG V2.0\nxxx", "rosbag reindex a.bag"),
         ("a.bag.active", lambda data: data, "has not ended"),
