@@ -14,8 +14,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_drive(parser)
     options.add_model(parser)
     options.add_limit(parser, "evenly spread, each at three qualities", 2)
-    parser.add_argument("--engines", nargs="+", metavar="E", help="default: all that are installed")
-    parser.add_argument("--threads", nargs="+", type=options.positive, default=[1, 2], metavar="N", help="default: 1 2")
+    parser.add_argument("--engines", nargs="+", metavar="E", help="engines (default: all that are installed)")
+    parser.add_argument(
+        "--thread-counts",
+        nargs="+",
+        type=options.positive,
+        default=[1, 2],
+        metavar="N",
+        help="threads of the network (default: 1 2)",
+    )
     options.add_json(parser)
 
 
@@ -35,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     known = ("openvino", "onnxruntime", "torch")
     engines = args.engines or [engine for engine in known if importlib.util.find_spec(engine)]
-    chosen = symbols.settings(engines, args.threads)
+    chosen = symbols.settings(engines, args.thread_counts)
     found = symbols.compare(
         args.model, packets, chosen, lambda work: tqdm(work, "decoding", unit="setting", disable=None)
     )
