@@ -15,7 +15,7 @@ RUN apt-get update && apt-get install -y python3-venv && rosdep update && \
 # What Ubuntu has no packages of; on ARM onnxruntime in place of openvino. A newer NumPy or OpenCV would not fit ROS.
 ENV PIP_CONSTRAINT=/ws/src/sicm_ros/without_ros/constraints.txt
 RUN python3 -m venv --system-site-packages env && touch env/COLCON_IGNORE && source env/bin/activate && \
-    pip install --no-cache-dir openvino constriction safetensors rosbags
+    pip install --no-cache-dir openvino constriction safetensors rosbags backports-zstd
 
 RUN source /opt/ros/jazzy/setup.bash && source env/bin/activate && colcon build
 

@@ -190,10 +190,14 @@ def test_metadata_of_a_bag_is_read_as_plain_yaml(tmp_path: Path):
     with Bag(tmp_path / "bag") as bag:
         assert bag.topics["/x"].count == 1
     metadata = tmp_path / "bag" / "metadata.yaml"
-    for name in ("aliases", "itself", "deep"):
+    for name in ("aliases", "deep"):
         metadata.write_text(BOMBS[name])
         with little(), pytest.raises(InputError, match="bag"):
             Bag(tmp_path / "bag")
+    # What is small and useless gives way to the files themselves.
+    metadata.write_text(BOMBS["itself"])
+    with little(), Bag(tmp_path / "bag") as bag:
+        assert bag.topics["/x"].count == 1
 
 
 def bomb(width: int, height: int) -> bytes:

@@ -409,6 +409,12 @@ def test_the_pair_of_one_camera_is_found(names, taken):
     assert len(choice.others) == len(names) - 1
 
 
+def test_kittis_grey_cameras_are_taken_where_there_are_no_coloured_ones():
+    grey, colour = (both(f"/kitti/camera_{kind}_left/image_raw") for kind in ("gray", "color"))
+    assert choose("auto", topics(*grey), "a.mcap").preset.rectified
+    assert choose("auto", topics(*grey, *colour), "a.mcap").left == colour[0]
+
+
 def test_of_several_cameras_the_error_names_the_arguments():
     with pytest.raises(
         InputError, match=r"--left /v1/left/rgb --right /v1/right/rgb; --left /v2/left/rgb --right /v2/"

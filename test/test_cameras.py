@@ -17,10 +17,13 @@ from raw_cameras import START, STEP, lens, rows, street, through, write
 from sicm_ros.bags import PRESETS, open_stereo
 from sicm_ros.bags.images import LAYOUTS, PixelDepth, rgb_from_compressed, rgb_from_image
 from sicm_ros.bags.rig import camera_rig
+from sicm_ros.bitstream import unpack
+from sicm_ros.cli import main
 from sicm_ros.cli.options import SHIPPED
 from sicm_ros.errors import CalibrationError, InputError
 from sicm_ros.geometry import ImagePair, ModelView, StereoCalibration
 from sicm_ros.geometry.calibration_file import read_calibration_file
+from sicm_ros.geometry.drawing import write_picture
 from sicm_ros.geometry.rectification import EpipolarCheck, Lens, says_rectified
 
 INNER = np.s_[30:-30, 60:-60]  # of a picture of the street: what every lens sees
@@ -243,6 +246,18 @@ def test_calibration_files_rectify(tmp_path: Path, make, model: str):
     (u, v), (other_u, other_v) = (place[:2] / place[2] for place in places)
     assert v == pytest.approx(other_v, abs=1e-3)
     assert rig.calibration.depth(u - other_u) == pytest.approx((np.array(read[0].r).reshape(3, 3) @ point)[2], rel=1e-4)
+
+
+def test_the_command_line_rectifies_by_a_file(tmp_path: Path, small_model: Path):
+    (pair,) = street(1)
+    lenses = [lens(pair.calibration, side) for side in (0, 1)]
+    names = [str(tmp_path / f"{side}.png") for side in ("left", "right")]
+    for name, view, one in zip(names, (pair.left, pair.right), lenses):
+        write_picture(name, through(view, one))
+    out = tmp_path / "a.sicm"
+    words = ["encode", *names, "--calib", str(ros_files(tmp_path, lenses)), "--out", str(out)]
+    assert main([*words, "--model", str(small_model)]) == 0
+    assert unpack(out.read_bytes()).calibration.baseline == pytest.approx(pair.calibration.baseline)
 
 
 @pytest.mark.parametrize(

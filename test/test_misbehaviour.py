@@ -117,7 +117,7 @@ def test_a_report_that_cannot_be_is_as_if_it_had_not_come(kbit_s: float):
 # -- readers under fuzz -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "most"), [("packet", 3000), ("boxes", 3000), ("prior", 80), ("bag", 100)])
+@pytest.mark.parametrize(("name", "most"), [("packet", 3000), ("boxes", 3000), ("prior", 40), ("bag", 100)])
 def test_readers_read_or_refuse(name: str, most: int):
     tried = fuzz.by_mutation(name, seconds=60.0, most=most, seed=11).tried
     assert tried == most

@@ -335,16 +335,18 @@ def test_results_come_in_the_target_frame_or_not_at_all(pipeline: Pipeline, star
 
     from sicm_ros.nodes import qos
     from sicm_ros.nodes.frames import STATIC, pose_of
+    from sicm_ros.nodes.tracking import SPEECH
 
     bus, source = pipeline.bus, ("features", "codec_description")
     one = [word for topic in source for word in ("-r", f"{topic}:=/{topic}")]
     of_fleet = [word for topic in source for word in ("-r", f"van_1/{topic}:=/{topic}")]
     common = {"model": model, "target_frame": "base_link", "min_score": 0.0}
-    single = start("decoder", "-r", "__ns:=/placed", *one, **common)
+    single = start("decoder", "-r", "__ns:=/placed", *one, odometry_frame="base_link", **common)
     fleet = start("decoder", "-r", "__ns:=/fleet", *of_fleet, "-p", "vehicles:=[van_1]", publish_tf=True, **common)
     placed = bus.listen(Detection3DArray, "/placed/detections")
     points = bus.listen(PointCloud2, "/placed/points")
     van = bus.listen(Detection3DArray, "/fleet/van_1/detections")
+    tracks = bus.listen(SPEECH.TrackedObjects, "/placed/tracks")
     frames = bus.listen(TFMessage, "/tf_static", STATIC)
     for node, name in ((single, "placed/decoder"), (fleet, "fleet/van_1/decoder")):
         bus.wait(
@@ -355,8 +357,10 @@ def test_results_come_in_the_target_frame_or_not_at_all(pipeline: Pipeline, star
         )  # fmt: skip
         node.wait_for("target_frame base_link: no transform from frame")
         node.wait_for("doesn't say where the camera")
+    assert pipeline.diagnostics.number("placed/decoder", "without_odometry") > 0
     assert not placed
     assert not van
+    assert not tracks
     # Now the vehicle says where its camera is; looking ahead, 1.5 m ahead and 1.2 m up, a little to the left.
     transform = TransformStamped(child_frame_id="left_optical")
     transform.header.frame_id = "base_link"
@@ -369,6 +373,10 @@ def test_results_come_in_the_target_frame_or_not_at_all(pipeline: Pipeline, star
     description = bus.wait(lambda: pipeline.descriptions[-1].base_frame and pipeline.descriptions[-1])
     assert (description.optical_frame, description.base_frame) == ("left_optical", "base_link")
     assert description.optical_pose.position.x == 1.5
+    unknown = pipeline.diagnostics.number("placed/decoder", "without_odometry")
+    bus.wait(lambda: (pipeline.serve_a_good_pair(), len(tracks) > 3)[1], what="tracks over ground")
+    assert tracks[-1].header.frame_id == "base_link"
+    assert pipeline.diagnostics.number("placed/decoder", "without_odometry") == unknown
     # The same boxes, seen from there.
     for array, frame in ((placed[-1], "base_link"), (van[-1], "van_1/base_link")):
         assert array.header.frame_id == frame

@@ -41,7 +41,7 @@ KEYS = {
     "tqdm": "python3-tqdm",
     "yaml": "python3-yaml",
 }
-NO_KEY = {"openvino", "onnxruntime", "constriction", "safetensors", "rosbags"}
+NO_KEY = {"openvino", "onnxruntime", "constriction", "safetensors", "rosbags", "backports-zstd"}
 OPTIONAL = {"autoware_perception_msgs"}  # used where it is installed, and not installed for us
 
 

@@ -213,7 +213,7 @@ def test_the_same_pair_gives_the_same_bytes_and_the_same_bytes_the_same_pictures
 def test_pictures_come_back_better_for_more_bytes(tmp_path):
     model = baseline.load(create(tmp_path / "m", PictureCodecConfig(input_width=128, input_height=64)))
     left, right = smooth_pair().permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
-    calibration = StereoCalibration(80.0, 80.0, 63.5, 17.0, 0.5, 128, 64)
+    calibration = StereoCalibration(76.0, 76.0, 63.5, 17.0, 0.5, 128, 64)
     packets = [model.encode_pictures(left, right, calibration, quality) for quality in (0.0, 0.4)]
     errors = [np.square(model.decode_pictures(data).left.astype(float) - left).mean() for data in packets]
     assert len(packets[0]) < len(packets[1])
@@ -245,7 +245,7 @@ def test_a_packet_of_a_picture_a_pixel_wide_is_refused(model, pair):
         symbols = model._rounded(
             model.network.analyse(model._views_of(pair.left, pair.right, pair.calibration), torch.ones(1))
         )
-    narrow = StereoCalibration(180.0, 180.0, 0.5, 45.5, 0.54, 1, 16000)
+    narrow = StereoCalibration(0.5, 0.5, 0.5, 45.5, 0.54, 1, 16000)
     with pytest.raises(BitstreamError, match="no model can process"):
         model.decode_pictures(model._packet(symbols, narrow, 255))
 

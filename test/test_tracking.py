@@ -212,6 +212,14 @@ def test_boxes_of_unknown_error_and_empty_pairs_are_followed_too():
     assert len(Tracker().update(Detections.empty(), 0.0).tracks) == 0
 
 
+def test_a_box_that_is_nowhere_is_no_object():
+    tracker = Tracker()
+    for index in range(3):
+        result = tracker.update(boxes([[0, 1.6, 20], [np.nan, 1.6, 20], [3, 1.6, np.inf]]), index * STEP)
+        assert result.ids.tolist() == [1, -1, -1]
+        assert np.isfinite(result.tracks.covariance).all()
+
+
 def test_as_many_as_are_allowed_are_paired_then_the_nearest():
     rows, columns = assign(np.array([[1.0, 2.0], [1.0, 9.0]]), np.array([[True, True], [True, False]]))
     assert list(zip(rows, columns)) == [(0, 1), (1, 0)]

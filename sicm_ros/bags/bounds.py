@@ -23,6 +23,7 @@ from sicm_ros.files import read_bytes
 MOST_CHUNK = 256 << 20  # bytes; recorders write chunks of about 1 MB, of at least one picture
 MOST_METADATA = 1 << 20  # bytes of metadata.yaml
 MOST_BRACKETS = 1000
+MOST_ALIASES = 32  # anchors and aliases; a few more, each of several of the ones before, stand for millions
 _ALIAS = re.compile(rb"(?:^|[\s\[{,])[&*]\w")
 
 
@@ -51,11 +52,12 @@ def bound_chunks() -> None:
 def check_metadata(folder: Path) -> None:
     """Raise InputError where a bag's metadata.yaml stands for more than its bytes.
 
-    No recorder writes aliases or thousands of brackets; whatever else is wrong with it, its reader says.
+    No recorder writes aliases, though scripts may write some, or thousands of brackets; whatever else is wrong with it,
+    its reader says.
     """
     path = folder / "metadata.yaml"
     if not path.exists():
         return
     text = read_bytes(path, MOST_METADATA)
-    if _ALIAS.search(text) or text.count(b"[") + text.count(b"{") > MOST_BRACKETS:
+    if len(_ALIAS.findall(text)) > MOST_ALIASES or text.count(b"[") + text.count(b"{") > MOST_BRACKETS:
         raise InputError(f"{path}: not written by a recorder; `ros2 bag reindex` writes a new one")

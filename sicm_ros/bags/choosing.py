@@ -189,6 +189,9 @@ def _search(
     if found:
         # Of the pictures of one camera the rectified ones, and where presets name several, those of the narrower one.
         rectified = [one for one in found if says_rectified(one.left)] or found
+        # A rig with grey cameras beside its coloured ones, as KITTI's.
+        coloured = {one.left for one in rectified if "gray" not in one.left}
+        rectified = [one for one in rectified if one.left.replace("gray", "color") not in coloured - {one.left}]
         cameras = {one.left.rpartition("/")[0]: one for one in sorted(rectified, key=_narrowness)}
         if len(cameras) > 1:
             raise _several([(one.left, one.right) for one in cameras.values()], path)

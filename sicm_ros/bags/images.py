@@ -179,8 +179,10 @@ def rgb_from_compressed(message, topic: str = "image", depth: PixelDepth | None 
         raise InputError(
             f"{topic}: {len(data)} bytes that announce {width} x {height} pixels, more than any camera has"
         )
+    # Of a JPEG that is cut off, some builds of OpenCV decode the upper part, and fill the rest with grey.
+    cut_off = data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data.tobytes()
     try:
-        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) and not cut_off else None
     except cv2.error:  # more pixels than OpenCV accepts in any format (sicm_ros/__init__.py)
         pixels = None
     if pixels is None:

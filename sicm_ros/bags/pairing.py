@@ -87,7 +87,7 @@ class StereoPairer(Generic[T]):
         return len(self._spacings) < MEASURED and bool(self._candidates(self._guess()))
 
     def add(self, side: str, stamp: int, picture: T) -> list[tuple[T, T]]:
-        """Take a image (its stamp in nanoseconds); return the pairs (left, right) that it completes."""
+        """Take an image (its stamp in nanoseconds); return the pairs (left, right) that it completes."""
         recent = self._recent[side]
         if recent and 0 < stamp - recent[-1] < PAUSE:
             self._spacings.append(stamp - recent[-1])

@@ -36,7 +36,7 @@ def _order(data: bytes) -> Literal["little", "big"]:
 
 
 class Stamps:
-    """Tells which time to take for a image: its stamp, or that of its arrival where its camera sets none.
+    """Tells which time to take for an image: its stamp, or that of its arrival where its camera sets none.
 
     Args:
         remark: told once, in words, where stamps are no use.
@@ -52,7 +52,7 @@ class Stamps:
         self._arrived: dict[str, int] = {}
 
     def time(self, topic: str, stamp: int, arrival: int) -> int:
-        """Return the time of a image, nanoseconds, from its header stamp and from when it arrived."""
+        """Return the time of an image, nanoseconds, from its header stamp and from when it arrived."""
         last, times = self._last.get(topic, (None, 0))
         times = times + 1 if stamp == last else 1
         first = topic not in self._last

@@ -114,7 +114,7 @@ def judge(
     progress: bool = True,
     errors: Path | None = None,
 ) -> Point:
-    """The figures of detections that lie in files.
+    """Return the figures of detections that lie in files.
 
     Args:
         frames: labelled ones.
@@ -158,17 +158,17 @@ def judge(
 
 
 def _text_of(errors: np.ndarray) -> str:
-    """The standard deviations (N, 4) of a frame's detections as lines of a file."""
+    """Return the standard deviations (N, 4) of a frame's detections as lines of a file."""
     return "".join(" ".join(f"{value:.6g}" for value in row) + "\n" for row in errors)
 
 
 def _errors_of(path: Path) -> np.ndarray:
-    """What `_text_of` wrote."""
+    """Return what `_text_of` wrote."""
     return np.array([line.split() for line in path.read_text().splitlines()], np.float64).reshape(-1, len(ERRORS))
 
 
 def _detections(found: Labels, errors: np.ndarray) -> Detections:
-    """A frame's detections as they were before they became a file of KITTI's."""
+    """Return a frame's detections as they were before they became a file of KITTI's."""
     classes = np.array([NAMES.index(name) for name in found.names], np.int64)
     return Detections(
         classes, found.certainty, found.location, found.dimensions, found.rotation_y, found.image_boxes, errors
@@ -176,7 +176,7 @@ def _detections(found: Labels, errors: np.ndarray) -> Detections:
 
 
 def _done(folder: Path) -> dict[str, tuple[float, float]]:
-    """Frame -> bytes and bits per pixel, of those that an earlier run finished."""
+    """Return frame -> bytes and bits per pixel, of those that an earlier run finished."""
     sizes: dict[str, tuple[float, float]] = {}
     path = folder / _DONE
     if path.exists():
@@ -194,7 +194,7 @@ def _done(folder: Path) -> dict[str, tuple[float, float]]:
 
 
 def depth_errors(labels: Labels, detections: Labels, near: float = NEAR, far: float = FAR) -> np.ndarray:
-    """|z - z of the label| / z of the label, per cent, (M,), of the cars at near to far metres that were found.
+    """Return |z - z of the label| / z of the label, per cent, (M,), of the cars at near to far metres that were found.
 
     A label is found by the detection with the highest score that overlaps it by more than half in the image; each
     detection finds one label at most. Both are in the left camera's frame.

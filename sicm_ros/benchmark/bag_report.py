@@ -86,7 +86,7 @@ def compare(
     threads: int,
     progress: Callable[[list], Iterator] = iter,
 ) -> DriveReport:
-    """Codes the pairs by every codec and looks at what detectors make of it.
+    """Code the pairs by every codec and look at what detectors make of it.
 
     Args:
         pairs: some of the drive's.
@@ -138,7 +138,7 @@ def compare(
 
 
 def _side_by_side(rows: Sequence[Row]) -> set[int]:
-    """Ours at its middle quality, and three other codecs, each at the point with the nearest number of bytes."""
+    """Return ours at its middle quality, and three other codecs, each at the point with the nearest number of bytes."""
     ours = [row for row in rows if row.anchor == OURS]
     size = ours[len(ours) // 2].bytes
     nearest: dict[str, int] = {}
@@ -153,7 +153,7 @@ def _side_by_side(rows: Sequence[Row]) -> set[int]:
 
 
 def _draw(pair: StereoPair, rebuilt: StereoPair | None, before: Detections, after: Detections) -> tuple[bytes, bytes]:
-    """JPEGs of the picture that the receiver has (ours: of the camera's, pale) and of the view from above."""
+    """Return JPEGs of the picture that the receiver has (ours: of the camera's, pale) and of the view from above."""
     if rebuilt is None:
         picture = cv2.addWeighted(pair.left, 0.6, np.full_like(pair.left, 255), 0.4, 0)
         calibration = pair.calibration
@@ -167,7 +167,7 @@ def _draw(pair: StereoPair, rebuilt: StereoPair | None, before: Detections, afte
 
 
 def write(report: DriveReport, model: Model, threads: int, out: Path) -> None:
-    """Writes report.html and results.json."""
+    """Write report.html and results.json."""
     tree = {
         "source": report.source,
         "pairs": report.pairs,

@@ -94,13 +94,15 @@ def arrivals(
 
 
 def _pair_at(seconds: Sequence[float], when: float) -> int | None:
-    """The pair that was taken at a time; None if there is none within half a pair."""
+    """Return the pair that was taken at a time; None if there is none within half a pair."""
     nearest = int(np.abs(np.asarray(seconds) - when).argmin())
     return nearest if abs(seconds[nearest] - when) < 0.5 / RATE else None
 
 
 def _seen_by(boxes: Detections, calibration: StereoCalibration) -> Labels:
-    """Boxes as KITTI's evaluation takes them, in the picture of the camera of now; those behind it are left out."""
+    """Return boxes as KITTI's evaluation takes them, in the picture of the camera of now; those
+    behind it are left out.
+    """
     boxes = boxes.take(np.asarray(boxes.location)[:, 2] > 0)
     pixels = image_boxes(boxes.location, boxes.dimensions, boxes.rotation_y, calibration)
     return from_detections(replace(boxes, image_boxes=pixels))

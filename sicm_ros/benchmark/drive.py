@@ -75,7 +75,7 @@ def observe(
 
 
 def _seconds(frame: StereoFrame) -> float:
-    """When a pair was taken: its stamp, or the number that its name ends with."""
+    """Return when a pair was taken: its stamp, or the number that its name ends with."""
     if frame.stamp is not None:
         return frame.stamp * 1e-9
     number = _NUMBER.search(frame.name)

@@ -103,7 +103,7 @@ def measure(
 
 
 def _left_behind() -> float:
-    """MiB of shared memory whose process is gone."""
+    """Return the MiB of shared memory whose process is gone."""
     from sicm_ros.pipeline.leftovers import leftovers
 
     sizes = []
@@ -114,7 +114,7 @@ def _left_behind() -> float:
 
 
 def table(found: list[Fault]) -> Table:
-    """One row per fault, for a terminal."""
+    """Return one row per fault, for a terminal."""
     from rich.table import Table
 
     shown = Table()

@@ -41,7 +41,7 @@ class Tiling:
         return cls(shapes, widest + widest % 2)
 
     def rows(self, shape: Shape) -> tuple[int, int]:
-        """Tiles in a row, and rows of tiles, of a scale."""
+        """Return tiles in a row, and rows of tiles, of a scale."""
         columns = self.width // shape[2]
         return columns, -(-shape[0] // columns)
 
@@ -51,7 +51,7 @@ class Tiling:
         return height + height % 2
 
     def pack(self, scales: list[np.ndarray]) -> np.ndarray:
-        """Maps (C, h, w) of each scale of one view -> picture (height, width); what no tile covers is 0."""
+        """Lay maps (C, h, w) of each scale of one view out in a picture (height, width); what no tile covers is 0."""
         picture = np.zeros((self.height, self.width), scales[0].dtype)
         top = 0
         for shape, maps in zip(self.shapes, scales):
@@ -65,7 +65,7 @@ class Tiling:
         return picture
 
     def unpack(self, picture: np.ndarray) -> list[np.ndarray]:
-        """The inverse of pack."""
+        """Undo pack."""
         scales, top = [], 0
         for shape in self.shapes:
             channels, h, w = shape
@@ -89,7 +89,7 @@ class FeatureCodec:
     threads: int = 1
 
     def encode(self, features: Features, quality: float) -> list[bytes]:
-        """Features of a pair to streams: the ranges of the scales (float16: lowest, highest), and VVC.
+        """Encode features of a pair to streams: the ranges of the scales (float16: lowest, highest), and VVC.
 
         Args:
             features: (2, C, h, w), left view first.
@@ -114,7 +114,7 @@ class FeatureCodec:
         return [ranges.tobytes(), stream]
 
     def decode(self, streams: list[bytes], shapes: tuple[Shape, ...]) -> list[np.ndarray]:
-        """Streams to features, float32 (2, C, h, w) of each scale; shapes (C, h, w) are the model's."""
+        """Decode streams to features, float32 (2, C, h, w) of each scale; shapes (C, h, w) are the model's."""
         tiling = Tiling.of(shapes)
         ranges = np.frombuffer(streams[0], np.float16).astype(np.float32).reshape(-1, 2)
         pictures = ffmpeg.decode_luma(streams[1], "vvc", self.threads, tiling.width, tiling.height)

@@ -41,7 +41,7 @@ _OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def label_of(anchor: str) -> str:
-    """An anchor's name for people."""
+    """Return an anchor's name for people."""
     names = {OURS: "ours"} | {name: codec.label for name, codec in CODECS.items()}
     if anchor.startswith(ABLATION):
         return anchor.removeprefix(ABLATION).replace("_", " ")
@@ -52,7 +52,8 @@ def label_of(anchor: str) -> str:
 
 
 def rate_accuracy(results: DatasetResults, anchors: Sequence[str], bands: Sequence[str] = (OURS,)) -> Figure:
-    """AP3D and APBEV of cars, moderate, at 0.5 and 0.7, over bytes a pair: fronts, and faint all that was measured.
+    """Draw AP3D and APBEV of cars, moderate, at 0.5 and 0.7, over bytes per pair: fronts, and faint
+    all that was measured.
 
     Args:
         anchors: names of the curves, beside ours.
@@ -113,7 +114,7 @@ def _panel(
 
 
 def _count_along(axis: Axes | SecondaryAxis) -> None:
-    """Numbers at 1, 2 and 5 of each decade of the horizontal axis, short enough to stand side by side."""
+    """Number 1, 2 and 5 of each decade of the horizontal axis, short enough to stand side by side."""
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:,.0f}" if value < 1e4 else f"{value / 1e3:g}k")
@@ -128,7 +129,7 @@ def save(figure: Figure, path: Path, dpi: int = 110) -> None:
 
 
 def svg(figure: Figure) -> str:
-    """A figure as an <svg> element."""
+    """Return a figure as an <svg> element."""
     text = io.StringIO()
     with plt.rc_context(_STYLE):
         figure.savefig(text, format="svg", metadata={"Date": None})
@@ -136,7 +137,9 @@ def svg(figure: Figure) -> str:
 
 
 def delay_curves(rows: Sequence[DelayFigures]) -> Figure:
-    """AP of cars from above and in space at the moment of arrival, over the delay, for each way of publishing."""
+    """Return AP of cars from above and in space at the moment of arrival, over the delay, for each
+    way of publishing.
+    """
     looks = {
         "detections": ("#555555", "s", ":"),
         "still": ("#0072B2", "^", "--"),

@@ -53,7 +53,7 @@ class Target:
     seal: Callable[[bytes], bytes] = bytes
 
     def accepts(self, data: bytes) -> bool:
-        """Whether the reader took it; False where it refused, any other exception comes through."""
+        """Return whether the reader took it; False where it refused, any other exception comes through."""
         try:
             self.read(data)
         except self.refusal:
@@ -169,7 +169,7 @@ TARGETS = {
 
 
 def mutated(data: bytes, others: list[bytes], rng: np.random.Generator) -> bytes:
-    """Bytes cut, grown, flipped, spliced with others, or with hostile numbers in them."""
+    """Return bytes cut, grown, flipped, spliced with others, or with hostile numbers in them."""
     changed = bytearray(data)
     for _ in range(int(rng.integers(1, 4))):
         at = int(rng.integers(len(changed) + 1))
@@ -238,14 +238,14 @@ def by_coverage(name: str, seconds: float, corpus: Path) -> Fuzzing:
 
 
 def fuzz(name: str, seconds: float, corpus: Path) -> Fuzzing:
-    """By coverage where atheris is installed, else by mutation."""
+    """Fuzz by coverage where atheris is installed, else by mutation."""
     if importlib.util.find_spec("atheris"):
         return by_coverage(name, seconds, corpus)
     return by_mutation(name, seconds)
 
 
 def table(runs: list[Fuzzing]) -> Table:
-    """What was tried, for a terminal."""
+    """Return what was tried, for a terminal."""
     from rich.table import Table
 
     shown = Table(title="every input was read or refused as it should be", title_justify="left")

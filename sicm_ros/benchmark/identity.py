@@ -94,7 +94,7 @@ def identity(drives: Sequence[Drive], followed: Sequence[Sequence[Tracks]]) -> I
 
 
 def _frame(labels: Labels, objects: np.ndarray, tracks: Tracks) -> tuple[list[int], list[int], list[list[float]]]:
-    """Objects and tracks of one pair that count, and how alike they are."""
+    """Return objects and tracks of one pair that count, and how alike they are."""
     kinds = np.array([class_of(str(name)) for name in labels.names], np.str_)
     there = labels.has_box & np.isin(kinds, CLASSES)
     counts = there & np.isin(labels.occluded, SEEN)

@@ -77,7 +77,7 @@ def soak(
     quality: float = 0.5,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Soak:
-    """Plays a drive again and again through encoder and decoder, each pair as soon as the one before is answered.
+    """Play a drive again and again through encoder and decoder, each pair as soon as the one before is answered.
 
     Args:
         source: bag or KITTI folder.
@@ -129,7 +129,7 @@ def soak(
 
 
 def summarised(samples: list[Moment], lost: int, dropped: dict[str, dict[str, int]]) -> Soak:
-    """Figures of a run's samples."""
+    """Return figures of a run's samples."""
     total = samples[-1].pairs
     warm = [s for s in samples if s.pairs >= min(max(WARM_UP * total, LEAST_WARM_UP), total / 2)]
     fifth = max(1, len(warm) // 5)
@@ -146,7 +146,9 @@ def summarised(samples: list[Moment], lost: int, dropped: dict[str, dict[str, in
 
 
 def _trend(points: list[tuple[int, int]]) -> float:
-    """What a value gains from the first point to the last at the median slope of all pairs, a share of its median."""
+    """Return what a value gains from the first point to the last at the median slope of all pairs, a
+    share of its median.
+    """
     x, y = np.array(points[:: -(-len(points) // SLOPE_POINTS)], float).T
     first, second = np.triu_indices(len(x), 1)
     apart = x[second] > x[first]
@@ -173,7 +175,7 @@ def lines(result: Soak) -> list[str]:
 
 
 def picture(result: Soak, out: Path) -> None:
-    """Memory and latency over the pairs, as a PNG."""
+    """Draw memory and latency over the pairs, as a PNG."""
     from sicm_ros.benchmark.figures import plt, save
 
     figure, (above, below) = plt.subplots(2, 1, figsize=(8, 5), sharex=True, layout="constrained")

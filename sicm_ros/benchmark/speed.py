@@ -62,7 +62,9 @@ class Comparison:
 
 
 def comparisons(model: Model, threads: int) -> list[Comparison]:
-    """VVenC "faster" and x265 "ultrafast", two-view, and JPEG, at the camera's size and at the detector's input's."""
+    """Return VVenC "faster" and x265 "ultrafast", two-view, and JPEG, at the camera's size and at the
+    detector's input's.
+    """
     area = model.config.input_width, model.config.input_height
     kinds = (
         ("VVenC faster, two-view, QP 42", PictureCodec("vvc", "two_view", "faster", threads), 42),
@@ -85,7 +87,7 @@ def measure(
     progress: Callable[[list], Iterable] = iter,
     memory_of: str | Path | None = None,
 ) -> dict:
-    """Times of ours and of the comparisons on the same pairs, as a tree for JSON.
+    """Measure ours and the comparisons on the same pairs; return a tree for JSON.
 
     Args:
         pairs: the pictures, decoded before the clock starts.
@@ -185,7 +187,7 @@ def _time_other(into: _Timed, other: Comparison, pair: StereoPair) -> None:
 
 
 def _startup() -> float:
-    """Seconds that ffmpeg takes to start, read a picture of nothing and write it."""
+    """Return seconds that ffmpeg takes to start, read a picture of nothing and write it."""
     picture = np.zeros((1, 16, 16, 3), np.uint8)
     begin = time.perf_counter()
     ffmpeg.encode(picture, ["-c:v", "rawvideo", "-f", "rawvideo"], 1)
@@ -193,7 +195,7 @@ def _startup() -> float:
 
 
 def cost(model: Model) -> dict:
-    """Multiply-accumulates and parameters of both sides."""
+    """Return multiply-accumulates and parameters of both sides."""
 
     stages = model.costs()
     tree: dict = {name: asdict(stage) for name, stage in stages.items()}
@@ -228,7 +230,8 @@ print(imported, peak())
 
 
 def memory(model: str | Path, pair: StereoPair, threads: int, engine: str = "auto") -> dict[str, float]:
-    """Peak memory, MB, of fresh processes that encode a pair, and that decode it as well; Linux only, else empty.
+    """Return peak memory, MB, of fresh processes that encode a pair, and that decode it as well;
+    Linux only, else empty.
 
     The first of them are the libraries alone: OpenCV and NumPy, without the engine.
     """
@@ -254,7 +257,7 @@ def _processor() -> str:
 
 
 def table(times: dict) -> Table:
-    """The tree of `measure` as a table for the terminal."""
+    """Return the tree of `measure` as a table for the terminal."""
     from rich.table import Table
 
     where = times["machine"]
@@ -288,7 +291,7 @@ def table(times: dict) -> Table:
 
 
 def cost_lines(times: dict) -> list[str]:
-    """Cost and memory in sentences."""
+    """Return the cost and memory in sentences."""
     cost, memory = times["cost"], times["memory"]
     lines = [
         f"{side}: {cost[side]['macs'] / 1e9:.2f} G multiply-accumulates per pair, "

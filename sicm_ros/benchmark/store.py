@@ -33,14 +33,14 @@ TIMES = "times.json"
 
 @lru_cache(maxsize=8)
 def frames_of(path: Path, split: str | None) -> KittiFrames:
-    """A data set's labelled frames, opened once in a process."""
+    """Return a data set's labelled frames, opened once in a process."""
     from sicm_ros.kitti import open_kitti
 
     return open_kitti(path, split, labelled=True)
 
 
 def names_of(dataset: DatasetConfig) -> tuple[str, ...]:
-    """Names of the frames that a data set's configuration takes."""
+    """Return names of the frames that a data set's configuration takes."""
     names = tuple(frames_of(dataset.path, dataset.split).names[: dataset.limit])
     if not names:
         raise InputError(f"{dataset.path}: no labelled frame{f' in split {dataset.split}' if dataset.split else ''}")
@@ -48,7 +48,7 @@ def names_of(dataset: DatasetConfig) -> tuple[str, ...]:
 
 
 def stream_files(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:
-    """Files of the streams of a group that begins with frame `name`."""
+    """Return files of the streams of a group that begins with frame `name`."""
     return [folder / "streams" / f"{name}.{suffix}" for suffix in suffixes]
 
 
@@ -57,12 +57,12 @@ def found_files(folder: Path, setting: Setting, detector: str, names: Sequence[s
 
 
 def found(folder: Path, setting: Setting, detector: str, names: Sequence[str]) -> bool:
-    """Whether a detector's files of these frames are there."""
+    """Return whether a detector's files of these frames are there."""
     return all(path.exists() for path in found_files(folder, setting, detector, names))
 
 
 def done(folder: Path, setting: Setting, names: Sequence[str]) -> bool:
-    """Whether every detector's are."""
+    """Return whether every detector's are."""
     return all(found(folder, setting, detector, names) for detector in setting.detectors)
 
 
@@ -75,7 +75,7 @@ def digest(names: Sequence[str]) -> str:
 
 
 def read_point(out: Path, setting: Setting, detector: str, names: Sequence[str]) -> Point | None:
-    """The point of a setting and a detector on just these frames; None where it isn't there yet."""
+    """Return the point of a setting and a detector on just these frames; None where it isn't there yet."""
     path = out / setting.folder / f"{setting.key(detector)}.json"
     if not path.exists():
         return None
@@ -87,7 +87,7 @@ def read_point(out: Path, setting: Setting, detector: str, names: Sequence[str])
 
 
 def guard(out: Path, names: tuple[str, ...], dataset: DatasetConfig) -> None:
-    """InputError if OUT/<data set> was made of other frames."""
+    """Raise InputError if OUT/<data set> was made of other frames."""
     path = out / "dataset.json"
     frames = frames_of(dataset.path, dataset.split)
     if path.exists():
@@ -105,7 +105,7 @@ def _sha(picture: np.ndarray) -> str:
 
 
 def load_run(out: Path) -> BenchmarkConfig:
-    """The configuration of a run's folder; InputError if there is none."""
+    """Return the configuration of a run's folder; InputError if there is none."""
     path = out / "run.yaml"
     if not path.is_file():
         raise InputError(f"{out} has no run.yaml; expected a folder written by `sicm bench run --out`")

@@ -55,7 +55,7 @@ def measure(drives: Sequence[Drive], config: TrackingConfig | None = None) -> St
 
 
 def tables(figures: StreamFigures) -> list[Table]:
-    """Rich tables of all that was measured."""
+    """Return rich tables of all that was measured."""
     from rich.table import Table
 
     of = ", ".join(f"{name} ({pairs})" for name, pairs in figures.drives.items())

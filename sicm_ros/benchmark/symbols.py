@@ -47,19 +47,24 @@ class Decoding:
     """What a setting made of the packets.
 
     Attributes:
-        same: packets whose symbols are those that the first setting decoded.
+        same: packets whose symbols are those that the first setting decoded; None where the engine refused to compute.
         packets: of them all.
         computed: what really ran, in words.
     """
 
     setting: DecoderSetting
-    same: int
+    same: int | None
     packets: int
     computed: str
 
+    @property
+    def right(self) -> bool:
+        """Whether nothing was decoded to other symbols."""
+        return self.same in (None, self.packets)
+
 
 def settings(engines: Sequence[str], threads: Sequence[int]) -> list[DecoderSetting]:
-    """Every one of them with every other and every instruction set."""
+    """Return every one of them with every other and every instruction set."""
     return [DecoderSetting(e, t, i) for e in engines for t in threads for i in INSTRUCTIONS]
 
 
@@ -78,7 +83,9 @@ def compare(
     for setting in progress(chosen):
         told = _decode(model, packets, setting)
         expected = expected or told["digests"]
-        same = sum(a == b for a, b in zip(expected, told["digests"], strict=True))
+        same = None
+        if told["digests"] is not None and expected is not None:
+            same = sum(a == b for a, b in zip(expected, told["digests"], strict=True))
         found.append(Decoding(setting, same, len(packets), told["computed"]))
     return found
 
@@ -94,13 +101,15 @@ def _decode(model: str, packets: Sequence[bytes], setting: DecoderSetting) -> di
         capture_output=True,
         text=True,
     )
+    if done.returncode and "VerificationError" in done.stderr:
+        return {"digests": None, "computed": "refused: wrong or impossible here, as verified at the start"}
     if done.returncode:
         raise SicmError(f"{setting}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'ended'}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def table(found: Sequence[Decoding]) -> Table:
-    """One row per setting, for a terminal."""
+    """Return one row per setting, for a terminal."""
     from rich.table import Table
 
     shown = Table(title="packets whose symbols are those of the first row", title_justify="left")
@@ -108,7 +117,7 @@ def table(found: Sequence[Decoding]) -> Table:
         shown.add_column(title)
     for one in found:
         setting = one.setting
-        same = f"{one.same} of {one.packets}"
+        same = "-" if one.same is None else f"{one.same} of {one.packets}"
         shown.add_row(setting.engine, str(setting.threads), setting.instructions, same, one.computed)
     return shown
 

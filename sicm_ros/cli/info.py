@@ -45,6 +45,7 @@ def _drive(args: argparse.Namespace, path: Path) -> None:
 
     from sicm_ros.bags.bag import is_bag
     from sicm_ros.bags.choosing import arguments
+    from sicm_ros.bags.presets import bare
     from sicm_ros.bags.survey import survey
     from sicm_ros.errors import InputError
 
@@ -65,7 +66,7 @@ def _drive(args: argparse.Namespace, path: Path) -> None:
         console.print(table)
         for pair in found.candidates:
             taken = (found.choice.left, found.choice.right) if found.choice else ()
-            chosen = pair == tuple(name.removesuffix("/compressed") for name in taken)
+            chosen = pair == tuple(map(bare, taken))
             say(f"stereo pair: {arguments(*pair)}" + (", taken" if chosen else ""))
         if found.choice is None:
             raise InputError(found.problem)

@@ -24,7 +24,7 @@ DRIVE = "stereo bag (.mcap, .db3, .bag, a folder) or KITTI folder"
 
 
 def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
-    """DRIVE, what a command works on: a bag or a KITTI folder."""
+    """Add DRIVE, what a command works on: a bag or a KITTI folder."""
     if optional:
         parser.add_argument("drive", nargs="?", type=Path, help=f"{DRIVE} (default: the drive that ships)")
     else:
@@ -32,7 +32,7 @@ def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
 
 
 def add_layout(parser: argparse.ArgumentParser) -> None:
-    """--preset, --left, --right: which pictures of a bag are the pair; and how they are to be taken."""
+    """Add --preset, --left, --right: which pictures of a bag are the pair; and how they are to be taken."""
     add_preset(parser)
     parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag with another layout")
     parser.add_argument(
@@ -76,7 +76,7 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
 
 
 def add_preset(parser: argparse.ArgumentParser) -> None:
-    """--preset, the layout of a bag."""
+    """Add --preset, the layout of a bag."""
     parser.add_argument(
         "--preset",
         default="auto",
@@ -85,7 +85,7 @@ def add_preset(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model(parser: argparse._ActionsContainer, of: str = "") -> None:
-    """--model, a name or a folder."""
+    """Add --model, a name or a folder."""
     action = parser.add_argument(
         "--model", default="default", help=f"name or folder of a model{of} (default: %(default)s)"
     )
@@ -94,7 +94,7 @@ def add_model(parser: argparse._ActionsContainer, of: str = "") -> None:
 
 
 def add_quality(parser: argparse.ArgumentParser, default: float = 0.5) -> None:
-    """--quality, one number."""
+    """Add --quality, one number."""
     parser.add_argument(
         "--quality",
         type=quality,
@@ -107,7 +107,7 @@ def add_quality(parser: argparse.ArgumentParser, default: float = 0.5) -> None:
 def add_qualities(
     parser: argparse._ActionsContainer, default: list[float | None], what: str = "one or several"
 ) -> None:
-    """--quality, several, the uncompressed network among them."""
+    """Add --quality, several, the uncompressed network among them."""
     told = " ".join("uncompressed" if value is None else f"{value:g}" for value in default)
     parser.add_argument(
         "--quality",
@@ -120,7 +120,7 @@ def add_qualities(
 
 
 def add_split(parser: argparse._ActionsContainer) -> None:
-    """--split, which frames of a KITTI folder."""
+    """Add --split, which frames of a KITTI folder."""
     parser.add_argument(
         "--split",
         help="frames to use: train, validation, test, the name of another index file, a file of names, or drives",
@@ -128,20 +128,20 @@ def add_split(parser: argparse._ActionsContainer) -> None:
 
 
 def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None = None) -> None:
-    """--limit, at most so many pairs."""
+    """Add --limit, at most so many pairs."""
     told = "" if default is None else " (default: %(default)s)"
     parser.add_argument("--limit", type=positive, default=default, metavar="N", help=f"at most N pairs, {what}{told}")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """--json, where the figures go."""
+    """Add --json, where the figures go."""
     parser.add_argument(
         "--json", metavar="FILE", help="write the figures to FILE ('-': standard output, without a table)"
     )
 
 
 def add_out(parser: argparse.ArgumentParser, help: str, metavar: str = "DIR", old_position: bool = True) -> None:
-    """--out, what a command writes, where it can't do without; until 0.8.0 this was the last argument."""
+    """Add --out, what a command writes, where it can't do without; until 0.8.0 this was the last argument."""
     parser.add_argument("--out", type=Path, metavar=metavar, help=help)
     if old_position:
         parser.add_argument("old_out", nargs="?", help=argparse.SUPPRESS)
@@ -149,17 +149,17 @@ def add_out(parser: argparse.ArgumentParser, help: str, metavar: str = "DIR", ol
 
 
 def add_device(parser: argparse._ActionsContainer) -> None:
-    """--device of the network."""
+    """Add --device of the network."""
     parser.add_argument("--device", default="cpu", help="device of the network, cpu or cuda (default: %(default)s)")
 
 
 def add_threads(parser: argparse.ArgumentParser, what: str = "threads of our network and of each encoder") -> None:
-    """--threads."""
+    """Add --threads."""
     parser.add_argument("--threads", type=positive, metavar="N", help=f"{what} (default: all cores)")
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    """--engine and --number-type of the network."""
+    """Add --engine and --number-type of the network."""
     parser.add_argument(
         "--number-type",
         choices=("float32", "bfloat16"),

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def table(statuses: dict[str, Status], now: float) -> Table:
-    """One row per node, in the order of the stream; `now` in seconds of time.monotonic()."""
+    """Return one row per node, in the order of the stream; `now` in seconds of time.monotonic()."""
     from rich.table import Table
     from rich.text import Text
 
@@ -87,7 +87,7 @@ def _kind(name: str) -> str:
 
 
 def _place(status: Status) -> tuple[str, int]:
-    """Vehicle by vehicle, and each in the order of the stream."""
+    """Sort vehicle by vehicle, and each in the order of the stream."""
     return status.name.rpartition("/")[0], list(TIMES).index(_kind(status.name))
 
 

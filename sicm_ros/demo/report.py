@@ -17,6 +17,7 @@ from sicm_ros.files import write_text
 STAGE_NAMES = {
     "decode_images": "images from messages",
     "encode": "features and bitstream",
+    "track": "tracking",
     "publish": "publish",
     "since_arrival": "total, from arrival to publication",
     "decode": "bitstream to detections",
@@ -25,7 +26,7 @@ STAGE_NAMES = {
 
 
 def write_report(run: Run, path: Path) -> None:
-    """Writes the report of a run."""
+    """Write the report of a run."""
     page = Template(resources.files("sicm_ros.demo").joinpath("report.html").read_text())
     write_text(path, page.substitute(_parts(run)))
 
@@ -114,7 +115,7 @@ def _sizes(run: Run) -> str:
 
 
 def stage_name(stage: str) -> str:
-    """A stage in words; parts of encoding and decoding are set in."""
+    """Return a stage in words; parts of encoding and decoding are set in."""
     if stage in STAGE_NAMES:
         return STAGE_NAMES[stage]
     return "· " + stage.removeprefix("encode_").removeprefix("decode_").replace("_", " ")

@@ -121,17 +121,17 @@ class Run:
         return causes
 
     def latency(self, percent: float) -> float | None:
-        """A percentile of the latency, milliseconds; None where nothing was answered."""
+        """Return a percentile of the latency, milliseconds; None where nothing was answered."""
         values = [p.latency for p in self.pairs if p.latency is not None]
         return float(np.percentile(values, percent)) * 1e3 if values else None
 
     def mean(self, name: str) -> float | None:
-        """Mean of `bytes`, `raw`, `png`, `jpeg` or `agreement` over the pairs that have it."""
+        """Return the mean of `bytes`, `raw`, `png`, `jpeg` or `agreement` over the pairs that have it."""
         values = [getattr(p, name) for p in self.pairs if getattr(p, name) is not None]
         return float(np.mean(values)) if values else None
 
     def as_json(self) -> dict[str, Any]:
-        """The fields of summary.json; None where there is nothing to state."""
+        """Return the fields of summary.json; None where there is nothing to state."""
 
         def rounded(value: float | None, digits: int = 1) -> float | None:
             return None if value is None else round(value, digits)
@@ -169,7 +169,7 @@ class Run:
 
 
 def read_run(recording: Path, source: StereoSource, quality: float, paced: bool = True, pictures: bool = True) -> Run:
-    """Puts a recording (see nodes/tools/recorder.py) and the drive that was played together.
+    """Put a recording (see nodes/tools/recorder.py) and the drive that was played together.
 
     Args:
         recording: the bag that the recorder wrote.
@@ -242,13 +242,13 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
 
 
 def _longer(trails: dict[str, list[np.ndarray]], boxes: ros.Boxes) -> dict[str, list[np.ndarray]]:
-    """Where the objects of a pair have been, by id: what was known of them, and where they are now."""
+    """Return where the objects of a pair have been, by id: what was known of them, and where they are now."""
     now = zip(boxes.ids, boxes.location)
     return {name: [*trails.get(name, []), place][-TRAIL_PAIRS:] for name, place in now if name}
 
 
 def _frame(played: Any, boxes: ros.Boxes | None, trails: dict[str, list[np.ndarray]]) -> tuple[bytes, bytes]:
-    """JPEGs of the left image with its boxes, and of the boxes and their trails from above."""
+    """Return JPEGs of the left image with its boxes, and of the boxes and their trails from above."""
     layers = [(played.labels, LABEL), (boxes, DETECTION)]
     layers = [(b, colour) for b, colour in layers if b is not None]
     width = min(FRAME_WIDTH, played.left.shape[1])
@@ -261,7 +261,7 @@ def _frame(played: Any, boxes: ros.Boxes | None, trails: dict[str, list[np.ndarr
 
 
 def _stages(values: dict[str, str]) -> dict[str, tuple[float, float]]:
-    """Stage -> (median, 95th percentile) in ms, from the keys <stage>_ms and <stage>_ms_p95 of /diagnostics."""
+    """Return stage -> (median, 95th percentile) in ms, from the keys <stage>_ms and <stage>_ms_p95 of /diagnostics."""
     return {
         key.removesuffix("_ms"): (float(value), float(values[f"{key}_p95"]))
         for key, value in values.items()
@@ -270,12 +270,12 @@ def _stages(values: dict[str, str]) -> dict[str, tuple[float, float]]:
 
 
 def _dropped(values: dict[str, str]) -> dict[str, int]:
-    """Cause -> number, from the keys dropped_<cause> of /diagnostics."""
+    """Return cause -> number, from the keys dropped_<cause> of /diagnostics."""
     return {k.removeprefix("dropped_"): int(v) for k, v in values.items() if k.startswith("dropped_") and int(v)}
 
 
 def _stopped_at(pair: PlayedPair) -> str:
-    """The node that a pair without an answer never left; empty for an answered one."""
+    """Return the node that a pair without an answer never left; empty for an answered one."""
     if pair.boxes is not None:
         return ""
     if pair.bytes is None:
@@ -284,7 +284,7 @@ def _stopped_at(pair: PlayedPair) -> str:
 
 
 def write_output(path: Path, recording: Path, source: StereoSource) -> None:
-    """The results beside what they were made of, on the drive's own time: to open in Foxglove or RViz.
+    """Write the results beside what they were made of, on the drive's own time: to open in Foxglove or RViz.
 
     Pictures are written as JPEG, the nodes' messages as they came.
     """

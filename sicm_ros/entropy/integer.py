@@ -67,7 +67,7 @@ class Sparse:
     channels: int
 
     def rows_of(self, weight: Array) -> Array:
-        """The rows of a layer's weight (taps * channels, outputs) that meet these columns."""
+        """Return the rows of a layer's weight (taps * channels, outputs) that meet these columns."""
         taps = weight.reshape(-1, self.channels, weight.shape[1])
         return taps[:, self.present].reshape(-1, weight.shape[1])
 
@@ -98,7 +98,7 @@ class IntegerLayer:
         self._low, self._high = spec.low, spec.high
 
     def __call__(self, inputs: list[Array | Sparse]) -> Array:
-        """(cells, count) for each input, or (1, count) for one that is the same everywhere -> (cells, outputs)."""
+        """Map (cells, count) for each input, or (1, count) for one that is the same everywhere to (cells, outputs)."""
         total = self._bias
         for x, weight in zip(inputs, self._weights, strict=True):  # what is the same everywhere comes first
             columns, rows = (x.columns, x.rows_of(weight)) if isinstance(x, Sparse) else (x, weight)
@@ -145,11 +145,11 @@ class IntegerPrior:
         return names
 
     def arrays(self) -> dict[str, Array]:
-        """Everything that a decoder needs besides the configuration: integer arrays by name."""
+        """Return everything that a decoder needs besides the configuration: integer arrays by name."""
         return dict(self._arrays)
 
     def compress(self, left: Array, right: Array, z: Array | None, quality: int) -> bytes:
-        """The payload of a pair of latents.
+        """Write a pair of latents as a payload.
 
         Every symbol comes through whole, however little it was expected, up to 65,000 from the expected value; of those
         further out, `decompress` tells what was sent.
@@ -166,7 +166,7 @@ class IntegerPrior:
         return coder.payload()
 
     def decompress(self, payload: bytes, height: int, width: int, quality: int) -> tuple[Array, Array, Array | None]:
-        """The symbols of a payload: left, right (int32 (M, height, width)) and z as `compress` took them.
+        """Read the symbols of a payload: left, right (int32 (M, height, width)) and z as `compress` took them.
 
         Raises:
             BitstreamError: the payload can't be what `compress` wrote for this prior, size and quality. Time and memory
@@ -181,7 +181,9 @@ class IntegerPrior:
         return *views, z
 
     def bits_map(self, left: Array, right: Array, z: Array | None, quality: int) -> Array:
-        """float64 (2, h, w): bits that each cell of each view costs; the hyper latent's are spread evenly over all."""
+        """Return the bits that each cell of each view costs, float64 (2, h, w); the hyper latent's
+        are spread evenly over all.
+        """
         meter = Meter(self._models)
         height, width = left.shape[1:]
         self._code(meter, self._cells(left, right), self._hyper_cells(z, (height, width)), (height, width), quality)
@@ -194,7 +196,7 @@ class IntegerPrior:
         return cells.reshape(2, height, width) + hyper / cells.size
 
     def _cells(self, left: Array, right: Array) -> list[Array]:
-        """Two (M, h, w) -> int32 (h * w, channels that are coded) of each."""
+        """Map two (M, h, w) to int32 (h * w, channels that are coded) of each."""
         if left.ndim != 3 or left.shape != right.shape or left.shape[0] != self.config.channels:
             raise InputError(
                 f"latents: shapes {left.shape} and {right.shape}; expected ({self.config.channels}, h, w) for both"
@@ -217,7 +219,7 @@ class IntegerPrior:
     def _code(
         self, coder: SymbolCoder, wanted: list[Array] | None, z: Array | None, size: tuple[int, int], quality: int
     ) -> tuple[list[Array], Array | None]:
-        """Walks over all symbols in the order of the bitstream; encoder, decoder and meter take the same steps.
+        """Walk over all symbols in the order of the bitstream; encoder, decoder and meter take the same steps.
 
         Returns the symbols that the other side gets: int32 (h * w, channels that are coded) of each view, and z.
         """
@@ -258,7 +260,7 @@ class IntegerPrior:
         return code_symbols(coder, mean, scale, wanted).reshape(self.config.hyper_channels, rows, columns)
 
     def _synthesise(self, z: Array, size: tuple[int, int], quality: int) -> Array:
-        """int32 (K, ceil(h / 4), ceil(w / 4)) -> hyper features (2, h, w, N), integers 0 to 255."""
+        """Map int32 (K, ceil(h / 4), ceil(w / 4)) to hyper features (2, h, w, N), integers 0 to 255."""
         height, width = size
         middle = (height + 1) // 2, (width + 1) // 2
         clipped: Array = np.clip(z, -SYMBOL_LIMIT, SYMBOL_LIMIT).astype(self.dtype)
@@ -273,7 +275,7 @@ class IntegerPrior:
         return np.stack(views)
 
     def _distributions(self, name: str, inputs: list[Array | Sparse], cells: int) -> tuple[Array, Array]:
-        """Means in quarters and scale indices, int32 (cells, channels) each."""
+        """Return means in quarters and scale indices, int32 (cells, channels) each."""
         x = self._layers[f"{name}.1"]([self._layers[f"{name}.0"](inputs)])
         outputs = (self._layers[f"{name}.{which}"]([x]).astype(np.int32) for which in ("mean", "scale"))
         mean, scale = (np.broadcast_to(output, (cells, output.shape[1])) for output in outputs)
@@ -281,7 +283,7 @@ class IntegerPrior:
 
 
 def code_symbols(coder: SymbolCoder, mean: Array, scale: Array, wanted: Array | None) -> Array:
-    """Codes symbols with means (quarters) and scale indices, int32 of any one shape; returns the symbols."""
+    """Code symbols with means (quarters) and scale indices, int32 of any one shape; return the symbols."""
     floor = mean >> 2
     tables = (scale * MEAN_STEPS + (mean & 3)).astype(np.uint8).ravel()
     residuals = coder.code(tables, None if wanted is None else (wanted - floor).ravel())
@@ -307,7 +309,7 @@ class LayerSpec:
 
 
 def layer_specs(config: PriorConfig) -> list[LayerSpec]:
-    """The layers of a configuration, in the order of use."""
+    """Return the layers of a configuration, in the order of use."""
     quality = (1, QUALITY_LEVELS - 1)
     around = len(offsets(AROUND))
     specs = []
@@ -337,7 +339,9 @@ def layer_specs(config: PriorConfig) -> list[LayerSpec]:
 
 
 def offsets(window: Window, parity: int | None = None, visible: int | None = None) -> list[tuple[int, int]]:
-    """(row, column) offsets in a window, row by row; of cells of colour `visible` alone, seen from colour `parity`."""
+    """Return (row, column) offsets in a window, row by row; of cells of colour `visible` alone, seen
+    from colour `parity`.
+    """
     above, below, before, after = window
     every = [(row, column) for row in range(-above, below + 1) for column in range(-before, after + 1)]
     if visible is None or parity is None:
@@ -347,7 +351,7 @@ def offsets(window: Window, parity: int | None = None, visible: int | None = Non
 
 @lru_cache(maxsize=64)
 def cell_indices(height: int, width: int, parity: int | None) -> Array:
-    """Indices into the flattened grid of the checkerboard's cells of one colour, or of all: row by row."""
+    """Return indices into the flattened grid of the checkerboard's cells of one colour, or of all: row by row."""
     rows, columns = np.mgrid[:height, :width]
     chosen = np.ones((height, width), bool) if parity is None else (rows + columns) % 2 == parity
     return np.flatnonzero(chosen)
@@ -363,7 +367,9 @@ def _gather_indices(height: int, width: int, window: Window, parity: int | None,
 
 
 def gather(grid: Array, window: Window, parity: int | None = None, visible: int | None = None) -> Array:
-    """(h, w, C) -> (cells, offsets * C): what each cell of colour `parity` sees through its window; zeros outside."""
+    """Map (h, w, C) to (cells, offsets * C): what each cell of colour `parity` sees through its
+    window; zeros outside.
+    """
     height, width, channels = grid.shape
     above, below, before, after = window
     rows, columns = height + above + below, width + before + after
@@ -376,14 +382,14 @@ def gather(grid: Array, window: Window, parity: int | None = None, visible: int 
 
 
 def gather_sparse(grid: Array, window: Window, parity: int | None, visible: int | None = None) -> Sparse:
-    """`gather` of the channels that aren't zero everywhere."""
+    """Return `gather` of the channels that aren't zero everywhere."""
     channels = grid.shape[2]
     present = np.flatnonzero(grid.reshape(-1, channels).any(axis=0))
     return Sparse(gather(grid[..., present], window, parity, visible), present, channels)
 
 
 def to_space(grid: Array, height: int, width: int) -> Array:
-    """(h, w, 4 C) -> (height, width, C), twice as fine, cropped: channel 4 c + 2 i + j goes to row i, column j."""
+    """Map (h, w, 4 C) to (height, width, C), twice as fine, cropped: channel 4 c + 2 i + j goes to row i, column j."""
     rows, columns, channels = grid.shape
     spread = grid.reshape(rows, columns, channels // 4, 2, 2).transpose(0, 3, 1, 4, 2)
     return np.ascontiguousarray(spread.reshape(2 * rows, 2 * columns, channels // 4)[:height, :width])

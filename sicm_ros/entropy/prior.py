@@ -88,12 +88,16 @@ class _Clip(torch.autograd.Function):
 
 
 def padded(x: Tensor, channels: int, value: float = 0.0) -> Tensor:
-    """(B, C, h, w) with channels of `value` after its own, so many in all: latents of both views have one shape."""
+    """Return (B, C, h, w) with channels of `value` after its own, so many in all: latents of both
+    views have one shape.
+    """
     return F.pad(x, (0, 0, 0, 0, 0, channels - int(x.shape[1])), value=value)
 
 
 def quantise(y: Tensor) -> Tensor:
-    """The symbols of a scaled latent: nearest integers, halves up, as floats; gradients pass straight through."""
+    """Return the symbols of a scaled latent: nearest integers, halves up, as floats; gradients pass
+    straight through.
+    """
     return _Round.apply(y)
 
 
@@ -168,7 +172,7 @@ class IntegerConv(nn.Module):
         return _Clip.apply(_Round.apply(self.bias * self.bias_unit), -BIAS_LIMIT, BIAS_LIMIT, 1.0)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """(B, C_i, h, w) each -> (B, outputs, h, w)."""
+        """Map (B, C_i, h, w) each to (B, outputs, h, w)."""
         total = self.integer_bias()[:, None, None]
         for x, weight, (above, below, before, after) in zip(inputs, self.integer_weights(), self.windows, strict=True):
             total = total + F.conv2d(F.pad(x, (before, after, above, below)), weight)
@@ -197,7 +201,7 @@ class ContextNetwork(nn.Module):
         self.scale = IntegerConv(hidden, outputs, OUTPUT_SHIFT, 0, SCALES - 1, 12.0, gain=0.12, typical=TYPICAL_OUTPUT)
 
     def forward(self, inputs: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Quality, features, own and left symbols, whichever there are -> means in quarters, scale indices."""
+        """Map quality, features, own and left symbols, whichever there are to means in quarters, scale indices."""
         x = self.second(self.first(*inputs))
         return self.mean(x), self.scale(x)
 
@@ -241,11 +245,11 @@ class StereoPrior(nn.Module):
         self.networks = nn.ModuleList(ContextNetwork(config, step) for step in config.passes())
 
     def _passes(self) -> list[ContextNetwork]:
-        """The networks with their type, which ModuleList forgets."""
+        """Return the networks with their type, which ModuleList forgets."""
         return [cast(ContextNetwork, network) for network in self.networks]
 
     def analyse(self, left: Tensor, right: Tensor) -> Tensor | None:
-        """Scaled latents, two (B, M, h, w) -> hyper latent (B, K, ceil(h / 4), ceil(w / 4)), not yet rounded."""
+        """Map scaled latents, two (B, M, h, w) to hyper latent (B, K, ceil(h / 4), ceil(w / 4)), not yet rounded."""
         if not self.config.hyperprior:
             return None
         with torch.autocast(left.device.type, enabled=False):
@@ -297,7 +301,7 @@ class StereoPrior(nn.Module):
         return mean, _Clip.apply(_Round.apply(self.z_scale * TYPICAL_OUTPUT), 0, SCALES - 1, 1.0)
 
     def _synthesise(self, symbols: Tensor, constant: Tensor, height: int, width: int) -> Tensor:
-        """Hyper symbols -> hyper features (B, 2, N, h, w)."""
+        """Map hyper symbols to hyper features (B, 2, N, h, w)."""
         batch, _, rows, columns = symbols.shape
         x = symbols.clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT).reshape(batch * self.config.groups, -1, rows, columns)
         constant = constant.repeat_interleave(self.config.groups, 0).expand(-1, 1, rows, columns)
@@ -308,7 +312,7 @@ class StereoPrior(nn.Module):
     def _distributions(
         self, symbols: list[Tensor], features: Tensor | None, constant: Tensor
     ) -> list[tuple[Tensor, Tensor]]:
-        """The coded symbols of both views, (B, M, h, w) -> means in quarters and scale indices of each, as many."""
+        """Map the coded symbols of both views, (B, M, h, w) to means in quarters and scale indices of each, as many."""
         height, width = symbols[LEFT].shape[-2:]
         rows = torch.arange(height, device=constant.device)[:, None]
         columns = torch.arange(width, device=constant.device)
@@ -334,7 +338,7 @@ class StereoPrior(nn.Module):
 
     @torch.no_grad()
     def export(self) -> IntegerPrior:
-        """The coder of this prior as trained so far."""
+        """Return the coder of this prior as trained so far."""
         tables = build_tables()
         arrays = {"tables.reach": tables.reach, "tables.frequencies": tables.frequencies}
         if self.config.hyperprior:
@@ -353,7 +357,7 @@ class StereoPrior(nn.Module):
 
 
 def _cost(y: Tensor, symbols: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
-    """Bits of symbols = quantise(y), exact in value.
+    """Return the bits of symbols = quantise(y), exact in value.
 
     Distributions learn from the symbols as they will be coded. The latent's gradient is the exact one of the expected
     cost under uniform noise, d/dy E[bits(y + u)] = bits(y + 1/2) - bits(y - 1/2): smooth where rounding's is not, and
@@ -369,7 +373,9 @@ def _cost(y: Tensor, symbols: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
 
 
 def _matrix(name: str, layer: IntegerConv, parities: list[int | None] | None = None) -> dict[str, np.ndarray]:
-    """A layer's arrays as IntegerPrior takes them: rows by input, then by offset of its window, then by channel."""
+    """Return a layer's arrays as IntegerPrior takes them: rows by input, then by offset of its
+    window, then by channel.
+    """
     rows = []
     for weight, window, parity in zip(
         layer.integer_weights(), layer.windows, parities or [None] * len(layer.windows), strict=True

@@ -75,7 +75,7 @@ class Detections:
         return self.take(np.asarray(self.scores) >= score)
 
     def finite(self) -> Detections:
-        """Those whose place and size are numbers: a calibration that is absurd gives others."""
+        """Return those whose place and size are numbers: a calibration that is absurd gives others."""
         numbers = np.concatenate(
             [np.asarray(getattr(self, n)).reshape(len(self), -1) for n in ("location", "dimensions", "rotation_y")], 1
         )

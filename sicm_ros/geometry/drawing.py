@@ -59,7 +59,7 @@ def draw_boxes(
     captions: bool = False,
     thickness: int = 2,
 ) -> np.ndarray:
-    """A copy of the left picture with the boxes' edges, their front faces crossed.
+    """Draw the boxes' edges, their front faces crossed, on a copy of the left image.
 
     Args:
         picture: the left picture, of the calibration's size or any other (the calibration is scaled to it).
@@ -104,7 +104,7 @@ def birds_eye(
     points: np.ndarray | None = None,
     trails: Sequence[np.ndarray] = (),
 ) -> np.ndarray:
-    """Boxes seen from above: the camera at the bottom, looking up, rings every 10 m.
+    """Draw boxes seen from above: the camera at the bottom, looking up, rings every 10 m.
 
     Args:
         layers: boxes with their colours, drawn in this order.
@@ -152,7 +152,7 @@ def birds_eye(
 
 
 def read_picture(path: str | Path) -> np.ndarray:
-    """A picture file as uint8 (height, width, 3), RGB; InputError if there is none that OpenCV can read."""
+    """Read an image file as uint8 (height, width, 3), RGB; InputError if there is none that OpenCV can read."""
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR) if Path(path).is_file() else None
     if picture is None:
         raise InputError(f"{path}: not an image that can be read; expected a PNG or JPEG file")
@@ -184,14 +184,16 @@ def write_image(path: str | Path, values: np.ndarray, options: Sequence[int] = (
 
 
 def heat_map(values: np.ndarray, most: float | None = None) -> np.ndarray:
-    """Values (h, w), 0 to `most` (default: the largest), as colours, uint8 (h, w, 3): dark for 0, yellow for most."""
+    """Draw values (h, w), 0 to `most` (default: the largest), as colours, uint8 (h, w, 3): dark for
+    0, yellow for most.
+    """
     most = float(values.max()) if most is None else most
     scaled = np.clip(values / most, 0, 1) if most > 0 else np.zeros(values.shape)
     return cv2.applyColorMap((scaled * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1].copy()
 
 
 def window_overlay(picture: np.ndarray, values: np.ndarray, view: ModelView, most: float | None = None) -> np.ndarray:
-    """What the network says of each cell of its window (bits, disparity), over a greyed copy of the picture.
+    """Draw what the network says of each cell of its window (bits, disparity) over a greyed copy of the image.
 
     Args:
         picture: source picture, uint8 (height, width, 3).

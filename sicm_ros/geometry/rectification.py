@@ -150,7 +150,7 @@ class Rectification:
         return view if finer == 1 else cv2.resize(view, (window.width, window.height), interpolation=cv2.INTER_AREA)
 
     def _maps_of(self, window: StereoCalibration) -> tuple[int, list[tuple[np.ndarray, np.ndarray]]]:
-        """Where each pixel of a window comes from; the window is drawn so many times finer and averaged.
+        """Return where each pixel of a window comes from; the window is drawn so many times finer and averaged.
 
         A window that shows a third of the picture's resolution would otherwise skip two pixels of three.
         """
@@ -216,7 +216,7 @@ class EpipolarError:
     matches: int
 
     def complaint(self, rectified_here: bool = False) -> str:
-        """What is wrong, and what to do; empty if nothing is."""
+        """Return what is wrong, and what to do; empty if nothing is."""
         if self.pixels > TOLERATED:
             other = (
                 "If the images were rectified before, set rectify to never; if not"

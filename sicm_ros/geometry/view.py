@@ -41,7 +41,7 @@ class ModelView:
 
     @classmethod
     def fit(cls, source: StereoCalibration, width: int, height: int) -> ModelView:
-        """The view of a width x height model on a camera."""
+        """Return the view of a width x height model on a camera."""
         # Downwards, so that the window of a window is itself.
         resized_width = min(width, max(1, math.floor(FOCAL * width / source.fx * source.width + 1e-6)))
         resized_height = max(1, round(source.height * resized_width / source.width))

@@ -62,7 +62,7 @@ class KittiCalibration:
         return np.linalg.solve(self.p2[:, :3], self.p2[:, 3])
 
     def stereo(self, width: int, height: int) -> StereoCalibration:
-        """The rig as the rest of the package knows it, for pictures of width x height pixels."""
+        """Return the rig as the rest of the package knows it, for pictures of width x height pixels."""
         offset = self.disparity_offset
         if offset is None:
             offset = LABEL_DISPARITY_OFFSET * width / LABEL_DISPARITY_WIDTH + (self.p3[0, 2] - self.p2[0, 2])
@@ -79,7 +79,7 @@ class KittiCalibration:
 
 
 def parse_calibration(text: str, where: str) -> KittiCalibration:
-    """A calibration file's text -> KittiCalibration; CalibrationError names file and line of what is broken."""
+    """Read a calibration file's text; CalibrationError names file and line of what is broken."""
     found: dict[str, np.ndarray] = {}
     offset = None
     for number, line in enumerate(text.splitlines(), 1):
@@ -116,7 +116,7 @@ _SIDES = {"P2": "left colour", "P3": "right colour"}
 
 
 def check_projections(p2: np.ndarray, p3: np.ndarray, where: str) -> None:
-    """CalibrationError unless P2 and P3 (3, 4) can be the two halves of one rectified pair."""
+    """Raise CalibrationError unless P2 and P3 (3, 4) can be the two halves of one rectified pair."""
     if p2[0, 0] <= 0 or p2[1, 1] <= 0:
         raise CalibrationError(f"{where}: P2 has focal lengths {p2[0, 0]:g}, {p2[1, 1]:g}; expected positive ones")
     if abs(p2[0, 0] - p3[0, 0]) > 1e-3 * p2[0, 0] or abs(p2[1, 1] - p3[1, 1]) > 1e-3 * p2[1, 1]:
@@ -132,7 +132,7 @@ def check_projections(p2: np.ndarray, p3: np.ndarray, where: str) -> None:
 
 
 def read_calibration(path: str | Path) -> KittiCalibration:
-    """KittiCalibration of a calibration file; CalibrationError if it is missing or broken."""
+    """Read a calibration file; CalibrationError if it is missing or broken."""
     try:
         text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -51,7 +51,7 @@ class Labels:
         return len(self.names)
 
     def __getitem__(self, index: slice | np.ndarray) -> Labels:
-        """The objects of a slice, index array or mask."""
+        """Return the objects of a slice, index array or mask."""
         scores = None if self.scores is None else self.scores[index]
         return Labels(
             self.names[index],
@@ -82,7 +82,9 @@ class Labels:
         return (self.dimensions > 0).all(1)
 
     def moved(self, shift: np.ndarray) -> Labels:
-        """The same objects after shift (3,), metres, was added to every 3D box; regions without one stay as written."""
+        """Return the same objects after shift (3,), metres, was added to every 3D box; regions
+        without one stay as written.
+        """
         return replace(self, location=np.where(self.has_box[:, None], self.location + shift, self.location))
 
 
@@ -102,7 +104,7 @@ def _labels(names: list[str], numbers: list[list[float]], scored: bool) -> Label
 
 
 def parse_labels(text: str, where: str, scored: bool = False) -> Labels:
-    """A label file's text (a detection file's with scored) -> Labels; InputError names file and line at fault."""
+    """Read a label file's text (a detection file's with scored); InputError names file and line at fault."""
     columns = 16 if scored else 15
     names: list[str] = []
     numbers: list[list[float]] = []
@@ -128,7 +130,7 @@ def parse_labels(text: str, where: str, scored: bool = False) -> Labels:
 
 
 def read_labels(path: str | Path, scored: bool = False) -> Labels:
-    """Labels of a file (detections with scored), as written there: rectified camera 0."""
+    """Read the labels of a file (detections with scored), as written there: rectified camera 0."""
     try:
         text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -137,7 +139,7 @@ def read_labels(path: str | Path, scored: bool = False) -> Labels:
 
 
 def format_labels(labels: Labels) -> str:
-    """Labels -> lines of a KITTI file: pixels, metres and radians to 4 decimals, scores to 6."""
+    """Write labels as lines of a KITTI file: pixels, metres and radians to 4 decimals, scores to 6."""
     lines = []
     for i in range(len(labels)):
         numbers = np.concatenate(
@@ -167,7 +169,7 @@ def write_labels(path: str | Path, labels: Labels, shift: np.ndarray | Sequence[
 
 
 def from_detections(detections: Detections) -> Labels:
-    """Detections as scored Labels in the same frame, with the observation angle alpha that KITTI asks for."""
+    """Return detections as scored Labels in the same frame, with the observation angle alpha that KITTI asks for."""
     location = np.asarray(detections.location, np.float64).reshape(-1, 3)
     bearing = np.arctan2(location[:, 0], location[:, 2])
     count = len(detections)

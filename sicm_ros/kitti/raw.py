@@ -23,7 +23,7 @@ EXTRACT = "_extract"  # ends the name of a drive that isn't rectified
 
 
 def _drive(path: str) -> PurePosixPath | None:
-    """The drive's folder if path is a left picture of one."""
+    """Return the drive's folder if path is a left picture of one."""
     place = PurePosixPath(path)
     if place.suffix.lower() in PICTURES and place.parent.name == "data" and place.parent.parent.name == "image_02":
         return place.parent.parent.parent
@@ -35,7 +35,7 @@ class KittiRaw(KittiFrames):
 
     @classmethod
     def recognises(cls, tree: Tree) -> bool:
-        """Whether pictures of a raw drive's left colour camera are there."""
+        """Return whether pictures of a raw drive's left colour camera are there."""
         return any(_drive(path) is not None for path in tree)
 
     def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
@@ -70,7 +70,7 @@ class KittiRaw(KittiFrames):
         return files
 
     def _names(self, drive: PurePosixPath) -> tuple[str, str]:
-        """A drive's title (2011_09_26_0056) and the path of its cameras' calibration."""
+        """Return a drive's title (2011_09_26_0056) and the path of its cameras' calibration."""
         folder = drive.name or self.tree.root.resolve().name
         if folder.endswith(EXTRACT):
             raise InputError(f"{self.tree.root / drive} is not rectified; expected the drive's '_sync' images")
@@ -86,7 +86,7 @@ class KittiRaw(KittiFrames):
         )
 
     def _times(self, path: str) -> list[int]:
-        """Nanoseconds since 1970 of each picture, taken as UTC; empty where there is no file."""
+        """Return nanoseconds since 1970 of each picture, taken as UTC; empty where there is no file."""
         if path not in self.tree:
             return []
         times = []
@@ -116,7 +116,7 @@ class KittiRaw(KittiFrames):
         return path in self.tree or (path.startswith("../") and (self.tree.root / path).is_file())
 
     def _matrices(self, path: str, shapes: dict[str, tuple[int, int]]) -> dict[str, np.ndarray]:
-        """Named matrices of a calibration file."""
+        """Return named matrices of a calibration file."""
         text = (self.tree.root / path).read_text("utf-8-sig") if path.startswith("../") else self.tree.text(path)
         found = {}
         for number, line in enumerate(text.splitlines(), 1):

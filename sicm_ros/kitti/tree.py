@@ -81,18 +81,18 @@ class Tree:
         return path in self._files or path in self._archives
 
     def __iter__(self) -> Iterator[str]:
-        """Every path, sorted."""
+        """Return every path, sorted."""
         return iter(sorted(self._files | self._archives.keys()))
 
     def where(self, path: str) -> str:
-        """The place of a path, as a person would look for it."""
+        """Return the place of a path, as a person would look for it."""
         if path in self._archives and path not in self._files:
             archive, member = self._archives[path]
             return f"{archive}:{member}"
         return str(self.root / path)
 
     def read(self, path: str) -> bytes:
-        """The bytes of a file; InputError if it is missing or its archive is broken."""
+        """Return the bytes of a file; InputError if it is missing or its archive is broken."""
         try:
             if path in self._files:
                 return read_bytes(self.root / path, MOST_BYTES)
@@ -106,7 +106,7 @@ class Tree:
         raise InputError(f"{self.root / path} is missing")
 
     def text(self, path: str) -> str:
-        """The text of a file; InputError if it isn't text."""
+        """Return the text of a file; InputError if it isn't text."""
         try:
             return self.read(path).decode("utf-8-sig")  # without the byte order mark that some editors write
         except UnicodeDecodeError:
@@ -122,7 +122,7 @@ class Tree:
 
 
 def _unpacked(archive: zipfile.ZipFile, member: str, where: str) -> bytes:
-    """A member's bytes. zipfile itself unpacks more than a member says it has: here that is the most.
+    """Return a member's bytes. zipfile itself unpacks more than a member says it has: here that is the most.
 
     Raises:
         InputError: more than MOST_BYTES, other than what was put in, encrypted, or packed in a way that KITTI isn't.
@@ -145,5 +145,7 @@ def _unpacked(archive: zipfile.ZipFile, member: str, where: str) -> bytes:
 
 
 def _of_macos(name: str) -> bool:
-    """Whether a file or folder is what macOS leaves beside copied files: their attributes under the same endings."""
+    """Return whether a file or folder is what macOS leaves beside copied files: their attributes
+    under the same endings.
+    """
     return name.startswith("._") or name == "__MACOSX"

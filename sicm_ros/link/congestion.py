@@ -75,7 +75,7 @@ class AdaptiveTarget:
         return self.kbit_s
 
     def look(self, now: float) -> float:
-        """The target when nothing new was reported: half of it after each SILENCE."""
+        """Return the target when nothing new was reported: half of it after each SILENCE."""
         if self._heard is None:
             self._heard = now
         elif now - self._heard > SILENCE:

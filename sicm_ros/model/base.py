@@ -27,8 +27,8 @@ class Symbols:
 
 
 def rounded(latents: np.ndarray, hyper: np.ndarray | None) -> Symbols:
-    """The symbols of latents (2, M, h, w), left view first, and of the hyper latent (K, ...): nearest integers, halves
-    up.
+    """Return the symbols of latents (2, M, h, w), left view first, and of the hyper latent (K, ...):
+    nearest integers, halves up.
     """
     left, right = np.floor(latents + 0.5).astype(np.int32)
     return Symbols(left, right, None if hyper is None else np.floor(hyper + 0.5).astype(np.int32))
@@ -60,7 +60,7 @@ class PairCodec:
         self._known_views: dict[StereoCalibration, ModelView] = {}
 
     def view(self, calibration: StereoCalibration) -> ModelView:
-        """Where the network looks in a camera's pictures."""
+        """Return where the network looks in a camera's pictures."""
         known = self._known_views
         if calibration not in known:
             if len(known) > 64:  # a camera that recalibrates for ever must not fill the memory
@@ -69,7 +69,7 @@ class PairCodec:
         return known[calibration]
 
     def _pictures(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> np.ndarray:
-        """What the network looks at of a pair: uint8 (2, H, W, 3), left first."""
+        """Return what the network looks at of a pair: uint8 (2, H, W, 3), left first."""
         for side, image in (("left", left), ("right", right)):
             if image.dtype != np.uint8 or image.shape != (calibration.height, calibration.width, 3):
                 raise InputError(
@@ -87,7 +87,7 @@ class PairCodec:
         sequence: int = 0,
         include_calibration: bool = True,
     ) -> bytes:
-        """Symbols at a quality's level to a packet, with the calibration of the source's pictures."""
+        """Write symbols at a quality's level as a packet, with the calibration of the source's images."""
         packet = Packet(
             self.fingerprint[:FINGERPRINT_BYTES],
             calibration.width,
@@ -101,7 +101,7 @@ class PairCodec:
         return pack(packet)
 
     def _read_packet(self, data: bytes, calibration: StereoCalibration | None) -> Reading:
-        """A packet to symbols; `calibration` is needed if it holds none.
+        """Read a packet's symbols; `calibration` is needed if it holds none.
 
         Raises:
             BitstreamError: it is damaged, of another model or version, or its calibration is not `calibration`.
@@ -129,7 +129,7 @@ class PairCodec:
 
 
 def level_of(quality: float) -> int:
-    """The byte that stands for a quality that a user asked for; InputError if it isn't one."""
+    """Return the byte that stands for a quality that a user asked for; InputError if it isn't one."""
     if not 0 <= quality <= 1:
         raise InputError(f"quality is {quality}; expected 0 to 1")
     return quality_level(quality)

@@ -121,7 +121,7 @@ class Model(PairCodec):
         sequence: int = 0,
         include_calibration: bool = True,
     ) -> bytes:
-        """A stereo pair to a packet.
+        """Encode a stereo pair to a packet.
 
         Args:
             left, right: uint8 (height, width, 3), RGB, rectified.
@@ -145,7 +145,9 @@ class Model(PairCodec):
     def bits_map(
         self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float = 0.5
     ) -> np.ndarray:
-        """float64 (2, input height / 16, input width / 16): bits that each cell of each latent costs (`latents`)."""
+        """Return the bits that each cell of each latent costs, float64 (2, input height / 16, input
+        width / 16) (`latents`).
+        """
         level = level_of(quality)
         symbols = self._symbols(left, right, calibration, level, Clock())
         return self.prior.bits_map(symbols.left, symbols.right, symbols.z, level)
@@ -160,7 +162,7 @@ class Model(PairCodec):
     # Remote side
 
     def decode(self, data: bytes, calibration: StereoCalibration | None = None) -> Result:
-        """A packet to detections, rebuilt features and disparity.
+        """Decode a packet to detections, rebuilt features and disparity.
 
         Args:
             data: what `encode` returned.
@@ -174,7 +176,8 @@ class Model(PairCodec):
     def decode_many(
         self, packets: list[bytes], calibrations: list[StereoCalibration | None]
     ) -> list[Result | BitstreamError]:
-        """Packets of several vehicles in one pass through the network: what `decode` returns, or raises, of each.
+        """Decode packets of several vehicles in one pass through the network; return what `decode`
+        returns, or raises, of each.
 
         A batch's boxes are those of its packets one by one up to float rounding. `timings` are the batch's, shared out
         evenly.
@@ -191,7 +194,7 @@ class Model(PairCodec):
         return [next(results) if isinstance(r, Reading) else r for r in read]
 
     def _rebuild_each(self, readings: list[Reading]) -> list[Result | BitstreamError]:
-        """As `_rebuild`; where a batch fails, one by one, so that one packet fails no other."""
+        """Do as `_rebuild`; where a batch fails, one by one, so that one packet fails no other."""
         try:
             return list(self._rebuild(readings))
         except Exception as error:
@@ -215,7 +218,7 @@ class Model(PairCodec):
 
     @takes_pair
     def detect_uncompressed(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Result:
-        """What the uncompressed network, the teacher, makes of a pair: the ceiling, and the anchors' detector."""
+        """Detect with the uncompressed network, the teacher: the ceiling, and the anchors' detector."""
         clock = Clock()
         features = self._engine.extract(self._pictures(left, right, calibration))
         clock.lap("backbone")
@@ -223,15 +226,15 @@ class Model(PairCodec):
 
     @takes_pair
     def extract(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> Features:
-        """Features of a pair at strides 4, 8 and 16, before any coding, as `Result` has them."""
+        """Return features of a pair at strides 4, 8 and 16, before any coding, as `Result` has them."""
         return self._engine.extract(self._pictures(left, right, calibration))
 
     def detect_features(self, features: Features, calibration: StereoCalibration) -> Result:
-        """What the uncompressed network makes of features as `extract` gives them, however they travelled."""
+        """Detect with the uncompressed network in features as `extract` gives them, however they travelled."""
         return self._refer(features, calibration, Clock())
 
     def costs(self) -> dict[str, Cost]:
-        """Stage of the network -> multiply-accumulates of a pair, and parameters."""
+        """Return stage of the network -> multiply-accumulates of a pair, and parameters."""
         return self._engine.costs()
 
     def describe(self) -> dict:
@@ -267,14 +270,14 @@ class Model(PairCodec):
         return Rigs.of([self.view(c).calibration for c in calibrations])
 
     def _refer(self, features: Features, calibration: StereoCalibration, clock: Clock) -> Result:
-        """What the uncompressed network's detector makes of features."""
+        """Return what the uncompressed network's detector makes of features."""
         rigs = self._rigs([calibration])
         maps = self._engine.refer(features, rigs)
         clock.lap("detector")
         return self._results(features, maps, rigs, [calibration], clock)[0]
 
     def _results(self, features, maps: Maps, rigs: Rigs, calibrations, clock: Clock, readings=None) -> list[Result]:
-        """Features and maps of one or several pairs to their results."""
+        """Turn features and maps of one or several pairs into their results."""
         found = candidates(maps, rigs, self.config.detector)
         cells = maps.disparity[:, 0]
         detections = [_detections(f, c, self.view(c), self.config.detector) for f, c in zip(found, calibrations)]
@@ -294,7 +297,7 @@ class Model(PairCodec):
 def _detections(
     found: Candidates, calibration: StereoCalibration, view: ModelView, config: DetectorConfig
 ) -> Detections:
-    """Candidates of a pair that are worth a detection, in a picture of this calibration."""
+    """Return candidates of a pair that are worth a detection, in a picture of this calibration."""
 
     def values(name: str) -> np.ndarray:
         return getattr(found, name).astype(np.float64)
@@ -331,7 +334,9 @@ def _deviations(
     view: ModelView,
     config: ErrorConfig,
 ) -> np.ndarray:
-    """`Detections.errors` of boxes: sigma (N,), scale of the depth's relative error, turn (N,), the heading's."""
+    """Return `Detections.errors` of boxes: sigma (N,), scale of the depth's relative error, turn
+    (N,), the heading's.
+    """
     z = location[:, 2]
     depth = config.depth * math.sqrt(2) * sigma * z  # a Laplace distribution's deviation is sqrt(2) times its scale
     across = np.hypot(config.pixels * z / view.calibration.fx, config.size * dimensions[:, 2])

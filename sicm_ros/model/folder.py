@@ -128,7 +128,7 @@ class StoredModel:
         return network.eval()
 
     def graphs(self) -> GraphFolder | None:
-        """Its graphs, None if it has none; ModelError if they belong to other weights or are broken."""
+        """Return its graphs, None if it has none; ModelError if they belong to other weights or are broken."""
         for name in (CHECK, *(f"{graph}.onnx" for graph in GRAPHS)):
             if (self.folder / name).exists():
                 self.files.read(name)  # engines read the file themselves
@@ -136,7 +136,7 @@ class StoredModel:
 
 
 def find_model(name_or_folder: str | Path) -> Path:
-    """The folder of a model, by path or by the name of one that ships."""
+    """Return the folder of a model, by path or by the name of one that ships."""
     for folder in (Path(name_or_folder), MODELS / name_or_folder):
         if (folder / "config.yaml").is_file():
             return folder
@@ -186,17 +186,17 @@ def read_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredMo
 
 
 def licence_of(name_or_folder: str | Path) -> str:
-    """What a model's config.yaml states, "free" or "non-commercial"."""
+    """Return what a model's config.yaml states, "free" or "non-commercial"."""
     return _read_config(ModelFiles(find_model(name_or_folder)))["licence"]
 
 
 def network_config(name_or_folder: str | Path) -> Any:
-    """What a model's network is made of. Raises ModelError as `read_model` does."""
+    """Return what a model's network is made of. Raises ModelError as `read_model` does."""
     return _read_config(ModelFiles(find_model(name_or_folder)))["network"]
 
 
 def network_of(config: Config) -> Network:
-    """An untrained network of a configuration."""
+    """Return an untrained network of a configuration."""
     return _kind_of(config).network(config)
 
 
@@ -223,7 +223,7 @@ def _check_kind(folder: Path, wanted: Kind) -> None:
 
 
 def fingerprint(folder: Path, parts: tuple[str, ...] = ()) -> bytes:
-    """8 bytes that stand for a model: SHA-256 of weights, tables and network configuration, shortened.
+    """Return 8 bytes that stand for a model: SHA-256 of weights, tables and network configuration, shortened.
 
     Args:
         parts: modules of the network (backbone, reference, ...) that alone count, with the configuration; all of the
@@ -298,7 +298,7 @@ def _read_config(files: ModelFiles) -> dict:
 
 
 def load_weights(network: Network, name_or_folder: str | Path, parts: tuple[str, ...] | None = None) -> None:
-    """Copies a model folder's weights into a network of the same backbone; what has another shape stays as it is.
+    """Copy a model folder's weights into a network of the same backbone; what has another shape stays as it is.
 
     Args:
         parts: modules of the network to copy (backbone, encoder, ...); all of them by default.
@@ -325,7 +325,7 @@ _LIKE = {"Van": "Car", "Truck": "Car"}
 
 
 def _name_classes(weights: dict[str, Tensor], before: NetworkConfig, after: NetworkConfig) -> None:
-    """Lets the weights of detectors that name some classes name others: those that are known as they were, new ones as
+    """Let the weights of detectors that name some classes name others: those that are known as they were, new ones as
     what they are like, or as nothing.
     """
     import torch
@@ -348,7 +348,7 @@ def _name_classes(weights: dict[str, Tensor], before: NetworkConfig, after: Netw
 
 
 def save_model(network: Network, folder: Path, name: str, licence: str, card: str = "") -> Path:
-    """Writes a model folder: weights in half precision, the prior exported to integers. Returns the folder.
+    """Write a model folder: weights in half precision, the prior exported to integers. Returns the folder.
 
     It has no graphs then (`sicm export` makes them); those of weights that were there before are removed.
     """
@@ -405,7 +405,9 @@ def export(name_or_folder: str | Path) -> list[Path]:
 
 
 def create(folder: Path, config: Config | None = None, seed: int = 0) -> Path:
-    """An untrained model folder: random weights, a working bitstream. For tests, and to begin a training with."""
+    """Return an untrained model folder: random weights, a working bitstream. For tests, and to begin
+    a training with.
+    """
     import torch
 
     torch.manual_seed(seed)

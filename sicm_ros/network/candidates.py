@@ -45,7 +45,7 @@ class Candidates:
 
 
 def boxes_at(maps: Maps, index: np.ndarray, mean: np.ndarray, rigs: Rigs) -> dict[str, np.ndarray]:
-    """The boxes of flat cells (N,) of one pair; mean (N, 3) are the dimensions of their classes, metres."""
+    """Return the boxes of flat cells (N,) of one pair; mean (N, 3) are the dimensions of their classes, metres."""
     width = maps.heat.shape[3]
 
     def said(name: str) -> np.ndarray:  # (N, channels)
@@ -74,7 +74,9 @@ def boxes_at(maps: Maps, index: np.ndarray, mean: np.ndarray, rigs: Rigs) -> dic
 
 
 def spread(axes: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    """Circular standard deviation (Mardia) of axes modulo pi, radians: (..., N) angles and their logits -> (...)."""
+    """Return circular standard deviation (Mardia) of axes modulo pi, radians: (..., N) angles and
+    their logits -> (...).
+    """
     chances = np.exp(logits - logits.max(-1, keepdims=True))
     chances /= chances.sum(-1, keepdims=True)
     mean = np.hypot((chances * np.cos(2 * axes)).sum(-1), (chances * np.sin(2 * axes)).sum(-1))
@@ -82,12 +84,12 @@ def spread(axes: np.ndarray, logits: np.ndarray) -> np.ndarray:
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Chances of logits."""
+    """Return chances of logits."""
     return 1 / (1 + np.exp(-logits.clip(-80, 80)))
 
 
 def calibrated(scores: np.ndarray, config: ScoreConfig, cut: np.ndarray, added: np.ndarray) -> np.ndarray:
-    """Scores to chances.
+    """Turn scores into chances.
 
     Args:
         cut: bool, objects that reach out of the picture. added: what is added to the logits for their classes.
@@ -99,7 +101,7 @@ def calibrated(scores: np.ndarray, config: ScoreConfig, cut: np.ndarray, added: 
 def reaches_out(
     location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray, fx: float, cx: float, width: int
 ) -> np.ndarray:
-    """bool (...,): boxes (..., 3), (..., 3), (...,) that reach out of a picture's left or right border."""
+    """Return bool (...,): boxes (..., 3), (..., 3), (...,) that reach out of a picture's left or right border."""
     length, wide = dimensions[..., 2], dimensions[..., 1]
     reach = (length * np.abs(np.cos(rotation_y)) + wide * np.abs(np.sin(rotation_y))) / 2
     x, z = location[..., 0], location[..., 2]
@@ -107,14 +109,14 @@ def reaches_out(
 
 
 def _nine(index: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Flat cells (K,) -> (K, 9): with those around them, row by row; what lies outside is moved to the border."""
+    """Map flat cells (K,) to (K, 9): with those around them, row by row; what lies outside is moved to the border."""
     steps = np.arange(-1, 2)
     rows = (index[:, None] // width + steps.repeat(3)).clip(0, height - 1)
     return rows * width + (index[:, None] % width + np.tile(steps, 3)).clip(0, width - 1)
 
 
 def _peaks(heat: np.ndarray, count: int) -> np.ndarray:
-    """Flat places of the `count` highest local maxima of (C, H, W), highest first; of two alike, the first."""
+    """Return flat places of the `count` highest local maxima of (C, H, W), highest first; of two alike, the first."""
     c, h, w = heat.shape
     around = np.full((c, h + 2, w + 2), -np.inf, heat.dtype)
     around[:, 1:-1, 1:-1] = heat
@@ -129,7 +131,7 @@ def _peaks(heat: np.ndarray, count: int) -> np.ndarray:
 
 
 def candidates(maps: Maps, rigs: Rigs, config: DetectorConfig, count: int = 60) -> list[Candidates]:
-    """The `count` strongest local maxima of the heat maps of each pair as boxes, best first.
+    """Return the `count` strongest local maxima of the heat maps of each pair as boxes, best first.
 
     They are chosen by the heat; what they score is the heat times the chance that the depth is within TOLERANCE, if its
     error is Laplacian, as `calibrated`, and that orders them. A box lies where its cell and those around it say in the
@@ -145,7 +147,7 @@ def candidates(maps: Maps, rigs: Rigs, config: DetectorConfig, count: int = 60) 
 
 
 def _of_pair(maps: Maps, rigs: Rigs, config: DetectorConfig, count: int) -> Candidates:
-    """`candidates` of a batch of one."""
+    """Return `candidates` of a batch of one."""
     heat = maps.heat[0]
     _, h, w = heat.shape
     classes, index = np.divmod(_peaks(heat, count), h * w)

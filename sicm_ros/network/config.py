@@ -15,7 +15,7 @@ LEVELS = 255  # a quality travels as one byte
 
 
 def quality_level(quality: float) -> int:
-    """The byte that stands for a quality in [0, 1]."""
+    """Return the byte that stands for a quality in [0, 1]."""
     return round(min(max(quality, 0.0), 1.0) * LEVELS)
 
 

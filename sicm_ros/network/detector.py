@@ -30,7 +30,9 @@ UNSEEN = -3.5  # logit of a class that nothing is known of: few cells hold a cen
 
 
 def rays(rigs: Rigs, height: int, width: int) -> Tensor:
-    """(B, 2, height, width): x / z and y / z of the ray through each cell's centre at stride 4; `rigs` as tensors."""
+    """Return (B, 2, height, width): x / z and y / z of the ray through each cell's centre at stride
+    4; `rigs` as tensors.
+    """
     device = rigs.fx.device
     u = (torch.arange(width, device=device) + 0.5) * STRIDE - 0.5
     v = (torch.arange(height, device=device) + 0.5) * STRIDE - 0.5
@@ -92,7 +94,7 @@ class StereoDetector(nn.Module):
     _DEPTH = ("pool", "face_residual", "depth_extent", "log_sigma")
 
     def forward(self, features: Features, rigs: Rigs) -> Maps:
-        """Three tensors (2B, C, ...), left views first, and B rigs -> maps of the left view."""
+        """Map three tensors (2B, C, ...), left views first, and B rigs to maps of the left view."""
         matched = self.stereo(features)
         left, cost, disparity = matched.appearance, matched.cost, matched.disparity
         surface = rigs.depth(STRIDE * disparity[:, 0])
@@ -109,12 +111,12 @@ class StereoDetector(nn.Module):
 
 
 def pooled(disparity: Tensor, logits: Tensor) -> Tensor:
-    """(B, 1, H, W) cells, (B, POOL * POOL, H, W) -> (B, 1, H, W): mean over the cells around each, in pixels."""
+    """Average (B, POOL * POOL, H, W) over the cells around each of (B, 1, H, W): (B, 1, H, W), in pixels."""
     b, _, h, w = map(int, disparity.shape)
     around = F.unfold(F.pad(disparity, (POOL // 2,) * 4, mode="replicate"), POOL).view(b, -1, h, w)
     return (logits.softmax(1) * around).sum(1, keepdim=True).clamp(min=0.25) * STRIDE
 
 
 def take(maps: Tensor, index: Tensor) -> Tensor:
-    """(B, C, H, W) at flat cells (B, K) -> (B, K, C)."""
+    """Map (B, C, H, W) at flat cells (B, K) to (B, K, C)."""
     return maps.flatten(2).gather(2, index[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2)

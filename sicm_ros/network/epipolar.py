@@ -13,7 +13,7 @@ TILE = 24  # columns that are matched at once
 
 
 def windows_of(x: Tensor, size: int) -> Tensor:
-    """(..., W) -> (..., tiles, size): windows of so many columns, one each TILE."""
+    """Map (..., W) to (..., tiles, size): windows of so many columns, one each TILE."""
     if not torch.onnx.is_in_onnx_export():
         return x.unfold(-1, size, TILE)
     starts = range(0, int(x.shape[-1]) - size + 1, TILE)  # ONNX has slices alone

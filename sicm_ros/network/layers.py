@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 def block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
-    """Convolution, batch norm, ReLU."""
+    """Build a convolution with batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
@@ -20,13 +20,13 @@ def block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Seq
 
 
 def up(x: Tensor, like: Tensor) -> Tensor:
-    """Bilinear, to another map's size."""
+    """Resize to another map's size, bilinear."""
     return F.interpolate(x, size=tuple(map(int, like.shape[2:])), mode="bilinear", align_corners=False)
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
-    """A convolution that keeps its input's variance: in the codec no norm does it later, and rounding eats what is
-    small.
+    """Return a convolution that keeps its input's variance: in the codec no norm does it later, and
+    rounding eats what is small.
     """
     layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
@@ -51,7 +51,7 @@ class PatchConv(nn.Conv2d):
 
 
 def zero(layer: nn.Conv2d) -> nn.Conv2d:
-    """The same layer, silent until it has learnt something: what is added beside it comes first."""
+    """Return the same layer, silent until it has learnt something: what is added beside it comes first."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(bias_of(layer))
     return layer
@@ -64,15 +64,15 @@ def bias_of(layer: nn.Conv2d) -> Tensor:
 
 
 def exact(layer: nn.Module, x: Tensor) -> Tensor:
-    """A layer in float32 even under autocast. For those that name a disparity or a position: bfloat16 has steps of a
-    hundredth, which is as much as the whole error of a good depth.
+    """Run a layer in float32 even under autocast. For those that name a disparity or a position: bfloat16 has steps
+    of a hundredth, which is as much as the whole error of a good depth.
     """
     with torch.autocast(x.device.type, enabled=False):
         return layer(x.float())
 
 
 def cosine_rows(size: int) -> Tensor:
-    """(size, size): the orthonormal cosine transform of `size` numbers, a pattern in each row, slowest first."""
+    """Return (size, size): the orthonormal cosine transform of `size` numbers, a pattern in each row, slowest first."""
     place = torch.arange(size) + 0.5
     rows = torch.stack([torch.cos(math.pi / size * k * place) for k in range(size)])
     return rows / rows.norm(dim=1, keepdim=True)

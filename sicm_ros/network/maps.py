@@ -49,7 +49,7 @@ class Rigs:
         return np.stack([np.asarray(getattr(self, field.name), np.float32) for field in fields(self)])
 
     def depth(self, disparity: Values) -> Values:
-        """Metres from a disparity (B, ...) in pixels of the network's input."""
+        """Return metres from a disparity (B, ...) in pixels of the network's input."""
         shape = (-1,) + (1,) * (disparity.ndim - 1)
         scaled = (self.fx * self.baseline).reshape(shape)
         return scaled / (disparity + self.disparity_offset.reshape(shape)).clip(min=0.1)

@@ -19,7 +19,7 @@ ANCHORS = 6  # qualities 0, 0.2 ... 1 with gains of their own; between them, log
 
 
 def quality_levels(quality: Tensor) -> Tensor:
-    """The bytes (`quality_level`) of a batch (B,) of qualities, as the prior takes them in training."""
+    """Return the bytes (`quality_level`) of a batch (B,) of qualities, as the prior takes them in training."""
     return (quality * LEVELS).round()
 
 
@@ -37,18 +37,18 @@ class QualityGain(nn.Module):
         self.steps = nn.Parameter(torch.full((ANCHORS - 1, channels), 0.17))
 
     def of_views(self, quality: Tensor) -> Tensor:
-        """Quality (B,) -> gains (2B, M, 1, 1), the left latents' first; 1 where the right ones have no channels."""
+        """Map quality (B,) to gains (2B, M, 1, 1), the left latents' first; 1 where the right ones have no channels."""
         left, right = self(quality).split(self.views, 1)
         return torch.cat([left, padded(right, left.shape[1], value=1.0)])
 
     @torch.no_grad()
     def start(self, channels: slice, coarsest: float, step: float) -> None:
-        """Sets where some channels begin: the logarithm of their gain at quality 0, and its increments."""
+        """Set where some channels begin: the logarithm of their gain at quality 0, and its increments."""
         self.coarsest[channels] = coarsest
         self.steps[:, channels] = math.log(math.expm1(step))
 
     def forward(self, quality: Tensor) -> Tensor:
-        """Quality (B,) in [0, 1] -> gains (B, channels, 1, 1)."""
+        """Map quality (B,) in [0, 1] to gains (B, channels, 1, 1)."""
         anchors = torch.cat([self.coarsest[None], self.coarsest + F.softplus(self.steps).cumsum(0)])
         position = quality.to(anchors.dtype).clamp(0, 1) * (ANCHORS - 1)
         low = position.floor().clamp(max=ANCHORS - 2).long()

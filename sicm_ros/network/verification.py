@@ -15,7 +15,7 @@ LAYER_TOLERANCE = 0.03  # of one layer in bfloat16; rounding makes 0.003
 
 
 def difference(found: Tensor, expected: Tensor) -> float:
-    """Mean error as a share of the mean magnitude; infinite where what was found isn't finite."""
+    """Return the mean error as a share of the mean magnitude; infinite where what was found isn't finite."""
     found, expected = found.detach().float().cpu(), expected.detach().float().cpu()
     if found.shape != expected.shape or not torch.isfinite(found).all():
         return float("inf")
@@ -25,7 +25,7 @@ def difference(found: Tensor, expected: Tensor) -> float:
 
 @contextmanager
 def checked_layers(network: nn.Module, gradients: bool = False) -> Iterator[None]:
-    """While this lasts, each layer that autocast runs in bfloat16 is computed in float32 as well and compared.
+    """While this lasts, compute each layer that autocast runs in bfloat16 in float32 as well, and compare.
 
     Args:
         gradients: compare those of the layer's input and parameters too.
@@ -63,7 +63,9 @@ def checked_layers(network: nn.Module, gradients: bool = False) -> Iterator[None
 
 @torch.enable_grad()
 def _gradients(layer: nn.Module, x: Tensor, autocast: bool) -> tuple[Tensor, ...]:
-    """Of a sum of the layer's output, signs alternating, by its input and by its parameters that learn."""
+    """Return the gradients of a sum of the layer's output, signs alternating, by its input and by its
+    parameters that learn.
+    """
     x = x.float().requires_grad_()
     learning = [p for p in layer.parameters() if p.requires_grad]
     with torch.autocast(x.device.type, torch.bfloat16, enabled=autocast, cache_enabled=False):

@@ -86,7 +86,7 @@ class DecoderNode(ManagedNode):
             self._publish_alone(job, result.detections, result)
 
     def _publish_alone(self, job: Job, found: Detections, result: Result | None = None) -> None:
-        """Publishes; what goes wrong with one vehicle's results is no matter of the others'."""
+        """Publish; what goes wrong with one vehicle's results is no matter of the others'."""
         try:
             self._publish(job, found, result)
         except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -90,7 +91,7 @@ class EncoderNode(ManagedNode):
         self.forget()
 
     def _given_pose(self) -> FramePose | None:
-        """The camera's pose, where the parameters have it. Raises InputError where they have nonsense."""
+        """Return the camera's pose, where the parameters have it. Raises InputError where they have nonsense."""
         text = self.parameters.optical_pose
         if not text.strip():
             return None
@@ -121,7 +122,7 @@ class EncoderNode(ManagedNode):
         p = self.parameters
         self._intake = Intake("compressed" if p.compressed and p.transport == "raw" else p.transport, self.health)
         profile, override = qos.sensor(p.reliable_images), qos.overridable()
-        options = {"qos_profile": profile, "qos_overriding_options": override}
+        options: dict[str, Any] = {"qos_profile": profile, "qos_overriding_options": override}
         inputs: dict[str, Any] = {}
         for side in SIDES:
             named = self.resolve_topic_name(f"{side}/image_rect_color")
@@ -137,16 +138,12 @@ class EncoderNode(ManagedNode):
                 inputs[image_topic] = self.create_subscription(self._intake.kind, image_topic, on_image, **options)
             if p.calibration_file:
                 continue
-
-            def on_info(message: CameraInfo, side: str = side, topic: str = info_topic) -> None:
-                self.health.heard(topic)
-                self._rig.put(side, message)
-
             if info_topic in inputs:
                 raise InputError(
                     f"both images ({', '.join(self._image_topics.values())}) share {info_topic}; each camera needs a "
                     "namespace of its own, and images that hold both views a calibration_file"
                 )
+            on_info = partial(self._on_info, side, info_topic)
             inputs[info_topic] = self.create_subscription(CameraInfo, info_topic, on_info, **options)
         rectify = NEVER if p.assume_rectified else p.rectify
         remark = self.get_logger().warning
@@ -176,7 +173,7 @@ class EncoderNode(ManagedNode):
             self._offset_heard = message.data
 
     def _on_image(self, topic: str, message: Any) -> None:
-        """Takes a message of a camera, or of both where their topic is one."""
+        """Take a message of a camera, or of both where their topic is one."""
         for picture in self._intake.pictures(topic, message):
             for side in SIDES:
                 if self._image_topics[side] == topic:
@@ -198,23 +195,24 @@ class EncoderNode(ManagedNode):
         self._silence.cancel()
         self._submit_all(self._pairer.settle())
 
-    def _submit_all(self, pairs: list) -> None:
-        for pair in pairs:
+    def _submit_all(self, pairs: list[tuple[Any, Any]]) -> None:
+        for left, right in pairs:
             self.health.tally.count("paired")
-            self.submit(Pair(*pair, self.steady(), self.health))
+            self.submit(Pair(left, right, self.steady(), self.health))
+
+    def _on_info(self, side: str, topic: str, message: CameraInfo) -> None:
+        self.health.heard(topic)
+        if self._rig is not None:
+            self._rig.put(side, message)
 
     def _look_for_latched(self) -> None:
         """Listen for camera_infos that were published once, before this node was there."""
         for side, topic in self._info_topics.items():
-            if not self.health.inputs or topic in self._latched or self._rig.knows(side):
+            if not self.health.inputs or topic in self._latched or self._rig is None or self._rig.knows(side):
                 continue
             offers = [p.qos_profile.durability for p in self.get_publishers_info_by_topic(topic)]
             if DurabilityPolicy.TRANSIENT_LOCAL in offers:
-
-                def on_info(message: CameraInfo, side: str = side, topic: str = topic) -> None:
-                    self.health.heard(topic)
-                    self._rig.put(side, message)
-
+                on_info = partial(self._on_info, side, topic)
                 self._latched[topic] = self.create_subscription(CameraInfo, topic, on_info, qos.latched())
 
     # -- worker's thread: encode and publish --------------------------------------------------------------------------
@@ -237,7 +235,8 @@ class EncoderNode(ManagedNode):
         self._send(message, pair)
 
     def _look(self, pair: Pair) -> ImagePair:
-        """The pair's rectified pictures and their calibration. Raises an InputError with a `cause` where it is refused.
+        """Return the pair's rectified pictures and their calibration. Raises an InputError with a
+        `cause` where it is refused.
 
         What has to be rectified becomes at once what the model looks at, and the calibration is that of this window.
         """
@@ -267,9 +266,10 @@ class EncoderNode(ManagedNode):
         return seen
 
     def _cameras(self, pair: Pair, size: tuple[int, int]) -> CameraRig:
-        """The cameras by the pair's own camera_info, or the newest."""
+        """Return the cameras by the pair's own camera_info, or the newest."""
         stamps = pair.left.header.stamp, pair.right.header.stamp
         offset = self.parameters.disparity_offset or self._offset_heard
+        assert self._rig is not None, "made when the node subscribes"
         try:
             cameras, changed = self._rig.cameras(stamps, size, offset)
         except BadInfo as error:
@@ -285,7 +285,7 @@ class EncoderNode(ManagedNode):
     _used: CameraRig | None = None
 
     def _say_how(self, cameras: CameraRig) -> None:
-        """Says what becomes of the pictures of cameras that are new."""
+        """Say what becomes of the pictures of cameras that are new."""
         if expectation := self.model.view(cameras.calibration).expectation:
             self.get_logger().warning(expectation)
         said = self.parameters.calibration_file or self._info_topics["left"]
@@ -298,7 +298,7 @@ class EncoderNode(ManagedNode):
             )
 
     def _check_rows(self, seen: ImagePair, cameras: CameraRig) -> None:
-        """Measures, on the first pairs, how well the pictures are rectified."""
+        """Measure, on the first pairs, how well the pictures are rectified."""
         if self._rows.done:
             return
         self._rows.add(seen, cameras.calibration.fx / seen.calibration.fx)
@@ -309,7 +309,7 @@ class EncoderNode(ManagedNode):
             self.get_logger().info(f"rows of left and right agree within {error.pixels:.2f} pixels")
 
     def _put_features(self, message: CompressedStereoFeatures, seen: ImagePair, send: bool) -> tuple[str, str] | None:
-        """Codes a pair into a message; cause and text where the rate or the limit of a packet leaves no room.
+        """Code a pair into a message; cause and text where the rate or the limit of a packet leaves no room.
 
         Without `send` the rate's account alone is kept.
         """
@@ -333,7 +333,7 @@ class EncoderNode(ManagedNode):
         return None
 
     def _put_boxes(self, message: CompressedStereoFeatures, seen: ImagePair) -> tuple[str, str] | None:
-        """Detects here, and puts the boxes alone into a message; cause and text where even they don't fit."""
+        """Detect here, and put the boxes alone into a message; cause and text where even they don't fit."""
         with self.health.tally.timed("detect"):
             found = self.model.detect_uncompressed(seen).detections
         data = box_packet.pack_boxes(
@@ -388,7 +388,7 @@ class EncoderNode(ManagedNode):
         return values if target is None else values | {"target_kbit_s": f"{target:.3f}"}
 
     def _camera_pose(self, header: Any) -> FramePose | None:
-        """The left camera's pose in base_frame; None where nobody says."""
+        """Return the left camera's pose in base_frame; None where nobody says."""
         if self._frames is None or not header.frame_id:
             return self._optical_pose
         try:
@@ -397,7 +397,7 @@ class EncoderNode(ManagedNode):
             return None
 
     def _describe(self, calibration: StereoCalibration, header: Any) -> None:
-        """Publishes the codec's description if it is new, or the camera's pose has become known."""
+        """Publish the codec's description if it is new, or the camera's pose has become known."""
         pose = self._camera_pose(header)
         facts = calibration, header.frame_id, pose and (*pose.translation, *pose.quaternion)
         if facts == self._described:
@@ -430,7 +430,7 @@ class EncoderNode(ManagedNode):
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Runs the node until it is told to stop."""
+    """Run the node until it is told to stop."""
     run(EncoderNode, args)
 
 

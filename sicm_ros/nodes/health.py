@@ -96,7 +96,9 @@ class Health:
             self._node.get_logger().error(printable(f"dropped ({cause}): {text}"))
 
     def may_say(self, what: str) -> bool:
-        """Whether the log may hear of this: once in REPEAT seconds, however often a neighbour gives cause to it."""
+        """Return whether the log may hear of this: once in REPEAT seconds, however often a neighbour
+        gives cause to it.
+        """
         now = self._steady()
         if now - self._said.get(what, -math.inf) < REPEAT:
             return False

@@ -27,7 +27,7 @@ class ImageError(InputError):
 
 @lru_cache(maxsize=1)
 def bridge() -> Any:
-    """cv_bridge's converter; None where it isn't installed, or was built for another NumPy or OpenCV."""
+    """Return cv_bridge's converter; None where it isn't installed, or was built for another NumPy or OpenCV."""
     try:
         from cv_bridge import CvBridge
 
@@ -38,7 +38,7 @@ def bridge() -> Any:
 
 @cache
 def through_bridge(encoding: str, big_endian: bool = False) -> bool:
-    """Whether cv_bridge reads an encoding that we know as we do."""
+    """Return whether cv_bridge reads an encoding that we know as we do."""
     channels, size = LAYOUTS[encoding]
     if bridge() is None or size != 1:
         return False
@@ -53,7 +53,7 @@ def through_bridge(encoding: str, big_endian: bool = False) -> bool:
 
 
 def rgb(message: Any, topic: str, depth: PixelDepth | None = None) -> np.ndarray:
-    """sensor_msgs/Image, CompressedImage or a video's picture -> uint8 (height, width, 3) RGB.
+    """Map sensor_msgs/Image, CompressedImage or a video's picture to uint8 (height, width, 3) RGB.
 
     Raises:
         ImageError: the encoding is unknown, or the bytes are not such a picture; names the topic.
@@ -87,7 +87,7 @@ def _bridged(message: Any, topic: str) -> np.ndarray:
 
 
 def picture(rgb: np.ndarray, header: Any) -> Image:
-    """sensor_msgs/Image, rgb8, of uint8 (height, width, 3)."""
+    """Return sensor_msgs/Image, rgb8, of uint8 (height, width, 3)."""
     rgb = np.ascontiguousarray(rgb)
     if through_bridge("rgb8"):
         return bridge().cv2_to_imgmsg(rgb, "rgb8", header)
@@ -95,7 +95,7 @@ def picture(rgb: np.ndarray, header: Any) -> Image:
 
 
 def own_picture(rgb: np.ndarray, header: Any) -> Image:
-    """What cv_bridge makes of uint8 (height, width, 3) RGB, for where it isn't installed."""
+    """Return what cv_bridge makes of uint8 (height, width, 3) RGB, for where it isn't installed."""
     height, width = rgb.shape[:2]
     image = Image(header=header, height=height, width=width, encoding="rgb8", step=3 * width)
     image.data.frombytes(rgb.data.cast("B"))

@@ -76,7 +76,7 @@ class Intake:
 
 
 def _header(message: Any) -> Header:
-    """The header of a message that carries video, of which Foxglove's has none."""
+    """Return the header of a message that carries video, of which Foxglove's has none."""
     if hasattr(message, "header"):
         return message.header
     return Header(stamp=message.timestamp, frame_id=message.frame_id)

@@ -65,7 +65,7 @@ class Argument:
 
 
 def of_nodes(nodes: tuple[str, ...], *names: str) -> list[Argument]:
-    """Arguments that are called like the parameters of nodes which they set.
+    """Return arguments that are called like the parameters of nodes which they set.
 
     Where several nodes have the parameter, all get the value, and the first one's text describes it.
     """
@@ -83,13 +83,13 @@ def of_nodes(nodes: tuple[str, ...], *names: str) -> list[Argument]:
 
 
 def parameter_file(node: str) -> Argument:
-    """The argument for a node's parameter file."""
+    """Return the argument for a node's parameter file."""
     default = str(Path(get_package_share_directory(PACKAGE), "config", f"{node}.yaml"))
     return Argument(f"{node}_params", f"YAML file with parameters of the {node}; arguments override it.", default)
 
 
 def common() -> list[Argument]:
-    """Arguments that every launch file has."""
+    """Return arguments that every launch file has."""
     sim_time = "Take the time from /clock. Not given: as in the parameter files, and true if a bag is played here."
     levels = f"Least severe messages that are logged ({', '.join(LEVELS)})."
     return [
@@ -100,7 +100,7 @@ def common() -> list[Argument]:
 
 
 def viewer() -> list[Argument]:
-    """Arguments about RViz."""
+    """Return arguments about RViz."""
     config = str(Path(get_package_share_directory(PACKAGE), "config", "pipeline.rviz"))
     return [
         Argument(
@@ -170,11 +170,11 @@ class Request:
                 raise InputError(f"unknown argument {name}{hint}; `ros2 launch -s {PACKAGE} {file.name}` lists them")
 
     def is_given(self, name: str) -> bool:
-        """Whether an argument has another value than its default."""
+        """Return whether an argument has another value than its default."""
         return self[name] is not None and self[name] != self._arguments[name].default
 
     def _given(self, node: str) -> dict[str, Any]:
-        """A node's parameters that are given as arguments."""
+        """Return a node's parameters that are given as arguments."""
         return {
             a.parameter.name: self[a.name]
             for a in self._arguments.values()
@@ -312,7 +312,7 @@ class Refused(Event):
         self.error = error
 
     def end(self) -> NoReturn:
-        """Ends the launch."""
+        """End the launch."""
         raise self.error
 
 
@@ -359,7 +359,7 @@ def description(arguments: list[Argument], start: Callable[[Request], list[Actio
 
 
 def is_compressed(path: str, replay: Mapping[str, Any]) -> bool:
-    """Whether a recording's images are compressed as they are played, with these parameters of the replay.
+    """Return whether a recording's images are compressed as they are played, with these parameters of the replay.
 
     Raises:
         InputError: it can't be played.
@@ -376,7 +376,9 @@ def is_compressed(path: str, replay: Mapping[str, Any]) -> bool:
 
 
 def _matching(tree: Mapping, full_name: str, key: str = "") -> dict[str, dict[str, Any]]:
-    """Sections of a parameter file that are meant for a node: keys are names, parts of them, patterns with * and **."""
+    """Return sections of a parameter file that are meant for a node: keys are names, parts of them,
+    patterns with * and **.
+    """
     sections: dict[str, dict[str, Any]] = {}
     for name, value in tree.items():
         if name != "ros__parameters":
@@ -387,7 +389,7 @@ def _matching(tree: Mapping, full_name: str, key: str = "") -> dict[str, dict[st
 
 
 def _ending(name: str) -> Callable[[ProcessExited, LaunchContext], Action | None]:
-    """What a node's end means for the launch: its end, with exit status 1 unless the node ended well."""
+    """Return what a node's end means for the launch: its end, with exit status 1 unless the node ended well."""
 
     def on_exit(event: ProcessExited, context: LaunchContext) -> Action | None:
         if context.is_shutdown:
@@ -412,7 +414,7 @@ def _with_images(config: Path, topic: str) -> Path:
 
 
 def _await_description(context: LaunchContext, topic: str) -> None:
-    """Emits Described at the first message on a topic of codec descriptions."""
+    """Emit Described at the first message on a topic of codec descriptions."""
     from sicm_ros.msg import CodecDescription
     from sicm_ros.nodes.qos import latched
 

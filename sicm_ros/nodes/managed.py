@@ -62,7 +62,9 @@ class ManagedNode(LifecycleNode):
         self.create_timer(1.0, self._tick, clock=self._steady)
 
     def new_health(self, counters: tuple[str, ...], stream: str = "") -> Health:
-        """The health of one more stream, named after the node and, where it has several, the stream's namespace."""
+        """Return the health of one more stream, named after the node and, where it has several, the
+        stream's namespace.
+        """
         parts = (self.get_namespace().strip("/"), stream.strip("/"), self.get_name())
         health = Health(self, "/".join(p for p in parts if p), counters, self.steady, self.now)
         self.healths.append(health)
@@ -71,24 +73,24 @@ class ManagedNode(LifecycleNode):
     # -- what subclasses say ------------------------------------------------------------------------------------------
 
     def work(self, jobs: list[Any]) -> None:
-        """Does jobs in the worker's thread; of different streams, at most `together`."""
+        """Do jobs in the worker's thread; of different streams, at most `together`."""
         raise NotImplementedError
 
     def subscribe(self) -> None:
-        """Creates the subscriptions and tells each health of its inputs."""
+        """Create the subscriptions and tell each health of its inputs."""
         raise NotImplementedError
 
     def forget(self) -> None:
-        """Drops what the node remembers of its inputs when it is deactivated."""
+        """Drop what the node remembers of its inputs when it is deactivated."""
 
     def together(self) -> int:
-        """How many jobs of different streams the worker may take at once; asked when the model is loaded."""
+        """Return how many jobs of different streams the worker may take at once; asked when the model is loaded."""
         return 1
 
     # -- lifecycle ----------------------------------------------------------------------------------------------------
 
     def started(self) -> None:
-        """Configures and activates, unless `autostart` is off; a node that can't ends with exit status 2."""
+        """Configure and activate, unless `autostart` is off; a node that can't ends with exit status 2."""
         if self.parameters.autostart and (self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS):
             self.finished = 0 if stop.is_set() else 2
 
@@ -115,7 +117,7 @@ class ManagedNode(LifecycleNode):
         return result
 
     def _fail(self, problem: str) -> TransitionCallbackReturn:
-        """Says why a transition isn't made, in the log and, for a node that stays, in /diagnostics."""
+        """Say why a transition isn't made, in the log and, for a node that stays, in /diagnostics."""
         self.get_logger().fatal(problem)
         for health in self.healths:
             health.problem = problem
@@ -139,7 +141,7 @@ class ManagedNode(LifecycleNode):
         return super().on_shutdown(state)
 
     def close(self) -> bool:
-        """Ends the worker; False if it is still computing after QUICK_END seconds."""
+        """End the worker; False if it is still computing after QUICK_END seconds."""
         return self._worker is None or self._worker.close(QUICK_END)
 
     def _prepare(self) -> int:
@@ -159,7 +161,7 @@ class ManagedNode(LifecycleNode):
     # -- jobs ---------------------------------------------------------------------------------------------------------
 
     def submit(self, job: Any) -> None:
-        """Hands the newest job of a stream to the worker; one that it overtakes is counted as dropped."""
+        """Hand the newest job of a stream to the worker; one that it overtakes is counted as dropped."""
         if self._worker is not None and self._worker.mailbox.put(job, id(job.health)) is not None:
             job.health.tally.drop("overtaken")
 
@@ -175,14 +177,14 @@ class ManagedNode(LifecycleNode):
             job.health.refuse(cause, str(error) if isinstance(error, SicmError) else repr(error))
 
     def turned(self) -> None:
-        """Notes that the process is alive; how long it wasn't, where it stood still."""
+        """Note that the process is alive; how long it wasn't, where it stood still."""
         now = self.steady()
         if self._turn is not None and now - self._turn > PAUSE:
             self._pause = Pause(now - self._turn, now)
         self._turn = now
 
     def overslept(self, health: Health, arrived: float, delay: float) -> bool:
-        """Whether what came of a job is left over from before the process stood still (SIGSTOP, a laptop's lid).
+        """Return whether what came of a job is left over from before the process stood still (SIGSTOP, a laptop's lid).
 
         Nobody may take for new what was held up so long, whatever the clocks of two machines say. Counts it.
 
@@ -204,14 +206,14 @@ class ManagedNode(LifecycleNode):
     # -- diagnostics --------------------------------------------------------------------------------------------------
 
     def now(self) -> float:
-        """Node time in seconds: /clock with use_sim_time, else the system's; nan while nothing was on /clock."""
+        """Return node time in seconds: /clock with use_sim_time, else the system's; nan while nothing was on /clock."""
         clock = self.get_clock()
         now = clock.now().nanoseconds * 1e-9
         waits = isinstance(clock, ROSClock) and clock.ros_time_is_active
         return math.nan if now == 0 and waits else now
 
     def steady(self) -> float:
-        """Seconds of a clock that goes on whatever happens to node time: for durations."""
+        """Return seconds of a clock that goes on whatever happens to node time: for durations."""
         return self._steady.now().nanoseconds * 1e-9
 
     def _tick(self) -> None:

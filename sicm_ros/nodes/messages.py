@@ -84,7 +84,7 @@ class PlacedBoxes:
         ids: list[str] | None = None,
         places: np.ndarray | None = None,
     ) -> PlacedBoxes:
-        """Detections in the camera's optical frame, or in one in which `frame` is the optical frame's pose.
+        """Return detections in the camera's optical frame, or in one in which `frame` is the optical frame's pose.
 
         Args:
             ids: of their tracks; None where nothing is tracked.
@@ -109,7 +109,9 @@ class PlacedBoxes:
         return cls(detections, poses, vectors, frame.rotation @ [0.0, -1.0, 0.0], matrices.any((1, 2)), ids)
 
     def hypotheses(self, index: int, least: float) -> list[tuple[str, float]]:
-        """Class and score of what a box may be: what it is first, then what else has a score of at least `least`."""
+        """Return class and score of what a box may be: what it is first, then what else has a score
+        of at least `least`.
+        """
         found = self.detections
         own = int(found.classes[index])
         order = [int(c) for c in np.argsort(-found.chances[index], kind="stable") if c != own]
@@ -121,7 +123,7 @@ class PlacedBoxes:
 
 
 def detection_array(boxes: PlacedBoxes, header: Header, other_classes: float = 1.0) -> Detection3DArray:
-    """One detection per box; class_id is the class's name, the best hypothesis first.
+    """Return one detection per box; class_id is the class's name, the best hypothesis first.
 
     The id is that of its track, or, where nothing is tracked, the number in the array.
 
@@ -142,7 +144,9 @@ def detection_array(boxes: PlacedBoxes, header: Header, other_classes: float = 1
 
 
 def detected_objects(boxes: PlacedBoxes, header: Header, other_classes: float = 1.0) -> Any:
-    """autoware_perception_msgs/DetectedObjects of the same; needs that package (`autoware` is None without it)."""
+    """Return autoware_perception_msgs/DetectedObjects of the same; needs that package (`autoware` is
+    None without it).
+    """
     kinds = autoware.ObjectClassification
     message = autoware.DetectedObjects(header=header)
     for index, (pose, size) in enumerate(zip(boxes.poses, boxes.sizes)):
@@ -164,7 +168,7 @@ def detected_objects(boxes: PlacedBoxes, header: Header, other_classes: float = 
 
 
 def classification(kinds: Any, hypotheses: list[tuple[str, float]]) -> list[Any]:
-    """Classes and scores as Autoware has them: `kinds` is its ObjectClassification, or ours."""
+    """Return classes and scores as Autoware has them: `kinds` is its ObjectClassification, or ours."""
     chances: dict[int, float] = {}
     for name, score in hypotheses:
         label = getattr(kinds, AUTOWARE.get(name, "UNKNOWN"))
@@ -175,7 +179,8 @@ def classification(kinds: Any, hypotheses: list[tuple[str, float]]) -> list[Any]
 def marker_array(
     boxes: PlacedBoxes, header: Header, lifetime: float, note: str = "", trails: Sequence[np.ndarray] = ()
 ) -> MarkerArray:
-    """For RViz: everything before is deleted, then a box and a line of text (class, id, score, note) per detection.
+    """Return markers for RViz: everything before is deleted, then a box and a line of text (class, id, score,
+    note) per detection.
 
     Namespaces are the classes' names, so that each can be hidden; `lifetime` in seconds clears what isn't renewed.
 
@@ -210,18 +215,18 @@ def marker_array(
 
 
 def vision_info(model: str, fingerprint: bytes, labels: str, header: Header) -> VisionInfo:
-    """What the detections were found by; `labels` is the topic of the classes' names."""
+    """Return what the detections were found by; `labels` is the topic of the classes' names."""
     return VisionInfo(header=header, method=f"sicm_ros {model} {fingerprint.hex()}", database_location=labels)
 
 
 def label_info(classes: list[str], threshold: float, header: Header) -> LabelInfo:
-    """The classes that a model names, by number, and the score that its detections have at least."""
+    """Return the classes that a model names, by number, and the score that its detections have at least."""
     pairs = [VisionClass(class_id=number, class_name=name) for number, name in enumerate(classes)]
     return LabelInfo(header=header, class_map=pairs, threshold=threshold)
 
 
 def point_cloud(points: np.ndarray, header: Header) -> PointCloud2:
-    """sensor_msgs/PointCloud2 of float (N, 3) points: unordered, finite, x, y, z as float32, metres."""
+    """Return sensor_msgs/PointCloud2 of float (N, 3) points: unordered, finite, x, y, z as float32, metres."""
     points = np.ascontiguousarray(points, np.float32)
     if point_cloud2 is None or not len(points):  # of which sensor_msgs_py makes an error
         return own_point_cloud(points, header)
@@ -231,7 +236,7 @@ def point_cloud(points: np.ndarray, header: Header) -> PointCloud2:
 
 
 def own_point_cloud(points: np.ndarray, header: Header) -> PointCloud2:
-    """What `sensor_msgs_py` makes of float32 (N, 3) points, for where it isn't installed."""
+    """Return what `sensor_msgs_py` makes of float32 (N, 3) points, for where it isn't installed."""
     data = points.astype("<f4", copy=False)
     cloud = PointCloud2(header=header, height=1, width=len(data), point_step=12, row_step=12 * len(data), is_dense=True)
     cloud.fields = [PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate("xyz")]

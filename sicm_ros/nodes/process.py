@@ -158,7 +158,7 @@ def _refusals() -> tuple[type[Exception], ...]:
 
 
 def _unforeseen(error: Exception) -> str:
-    """What the system refuses with its remedy; of anything else, what it is and where it came from."""
+    """Return what the system refuses with its remedy; of anything else, what it is and where it came from."""
     from sicm_ros.files import explain
 
     return explain(error) or f"{error!r}, at {_place(error)}"

@@ -77,7 +77,7 @@ class ReplayNode(Node):
         self._player.start()
 
     def close(self) -> bool:
-        """Ends the player; whether it has ended."""
+        """End the player; return whether it has ended."""
         self._stop.set()
         with self._answered:
             self._answered.notify_all()
@@ -88,7 +88,7 @@ class ReplayNode(Node):
         return ended
 
     def _prepare(self) -> None:
-        """All publishers before the first message, so that their subscribers have found them by then."""
+        """Make all publishers before the first message, so that their subscribers have found them by then."""
         for topic, kind in self._source.types(self.parameters.other_topics).items():
             self._publisher(topic, kind)
         self.get_logger().info(
@@ -97,7 +97,9 @@ class ReplayNode(Node):
         )
 
     def _publisher(self, topic: str, kind: str) -> Publisher | None:
-        """The publisher of a topic, made at its first message; None where the package of its type isn't installed."""
+        """Return the publisher of a topic, made at its first message; None where the package of its
+        type isn't installed.
+        """
         if topic not in self._outputs:
             package, _, name = kind.split("/")
             try:
@@ -129,7 +131,7 @@ class ReplayNode(Node):
             self.finished = 2
 
     def _wait_for_subscribers(self) -> bool:
-        """Whether to play: soon, or when both pictures have a taker. False if told to stop meanwhile."""
+        """Return whether to play: soon, or when both pictures have a taker. False if told to stop meanwhile."""
         limit = self.parameters.wait_for_subscribers
         if not limit:
             return self._settle()
@@ -153,7 +155,7 @@ class ReplayNode(Node):
         return self._settle()
 
     def _all_matched(self) -> bool:
-        """Whether DDS reaches every subscriber that the graph knows of, and both camera_infos reach somebody."""
+        """Return whether DDS reaches every subscriber that the graph knows of, and both camera_infos reach somebody."""
         infos = [self._outputs[topic] for topic in (LEFT_INFO, RIGHT_INFO)]
         return all(p is not None and p.get_subscription_count() for p in infos) and all(
             p.get_subscription_count() >= self.count_subscribers(p.topic_name)
@@ -161,7 +163,7 @@ class ReplayNode(Node):
         )
 
     def _awaited(self) -> str:
-        """Who is missing before playing makes sense; empty if nobody is."""
+        """Return who is missing before playing makes sense; empty if nobody is."""
         p = self.parameters
         for topic in self._source.topics:
             output = self._outputs[topic]
@@ -176,7 +178,7 @@ class ReplayNode(Node):
         return ""
 
     def _settle(self) -> bool:
-        """Waits until no subscriber has come for SETTLING seconds. False if told to stop meanwhile."""
+        """Wait until no subscriber has come for SETTLING seconds. False if told to stop meanwhile."""
         found, since, end = -1, time.monotonic(), time.monotonic() + DISCOVERY
         while time.monotonic() < min(since + SETTLING, end):
             now = sum(publisher.get_subscription_count() for publisher in filter(None, self._outputs.values()))
@@ -210,7 +212,7 @@ class ReplayNode(Node):
         self.get_logger().info(f"played {pairs} stereo pairs{lost}{answers}")
 
     def _wait_for_the_last(self) -> None:
-        """Waits until the last pair is answered, as long as answers come within `acknowledge_timeout` of each other."""
+        """Wait until the last pair is answered, as long as answers come within `acknowledge_timeout` of each other."""
         limit, topic = self.parameters.acknowledge_timeout, self.parameters.results
         with self._answered:
             while self._last_answer < self._last_pair and not self._stop.is_set():
@@ -219,7 +221,7 @@ class ReplayNode(Node):
                     return
 
     def _flush(self) -> None:
-        """Waits until everything has arrived: what full buffers lost is sent again with the writer's next heartbeat."""
+        """Wait until everything has arrived: what full buffers lost is sent again with the writer's next heartbeat."""
         end = time.monotonic() + FLUSHING
         for publisher in filter(None, self._outputs.values()):
             while not self._stop.is_set() and time.monotonic() < end:
@@ -227,7 +229,7 @@ class ReplayNode(Node):
                     break
 
     def _play_once(self) -> tuple[int, int]:
-        """From the start to the end; returns pairs played and those that were not answered."""
+        """Play from the start to the end; return pairs played and those that were not answered."""
         pairs = unanswered = 0
         last: int | None = None
         moment = time.monotonic()  # when the next message is due
@@ -263,7 +265,7 @@ class ReplayNode(Node):
         return pairs, unanswered
 
     def _wait_until(self, moment: float, stamp: int) -> bool:
-        """Sleeps until a moment of time.monotonic(), when the drive's time is `stamp`; /clock goes on. False: stop."""
+        """Sleep until a moment of time.monotonic(), when the drive's time is `stamp`; /clock goes on. False: stop."""
         while not self._stop.is_set():
             left = moment - time.monotonic()
             if self._time:
@@ -277,7 +279,7 @@ class ReplayNode(Node):
         return False
 
     def _wait_for_answer(self) -> bool:
-        """Whether the answer to the last pair came in time."""
+        """Return whether the answer to the last pair came in time."""
         limit, topic, stamp = self.parameters.acknowledge_timeout, self.parameters.acknowledge, self._expected
         with self._answered:
             self._answered.wait_for(lambda: not self._expected or self._stop.is_set(), limit)
@@ -288,7 +290,9 @@ class ReplayNode(Node):
 
 
 def _prefetched(items: Iterable, stop: threading.Event, depth: int = 12) -> Iterator:
-    """The items, read ahead in a thread so that decoding files doesn't disturb the pace; its errors come out here."""
+    """Yield the items, read ahead in a thread so that decoding files doesn't disturb the pace; its
+    errors come out here.
+    """
     ready: queue.Queue = queue.Queue(depth)
 
     def put(kind: str, value: object) -> bool:
@@ -324,7 +328,7 @@ def _prefetched(items: Iterable, stop: threading.Event, depth: int = 12) -> Iter
 
 
 def describe(path: str, preset: str, left: str, right: str, rectify: str, calibration_file: str) -> int:
-    """Prints, as JSON, what pipeline.launch.py has to know of a recording before it starts the nodes; exit status."""
+    """Print, as JSON, what pipeline.launch.py has to know of a recording before it starts the nodes; exit status."""
     try:
         with open_stereo(path, preset, left, right, rectify=rectify, calibration_file=calibration_file) as source:
             print(json.dumps({"compressed": source.compressed}))
@@ -335,7 +339,7 @@ def describe(path: str, preset: str, left: str, right: str, rectify: str, calibr
 
 
 def main(args: list[str] | None = None) -> int:
-    """Plays until the end, Ctrl-C or SIGTERM; exit status 2 if something is wrong with the recording."""
+    """Play until the end, Ctrl-C or SIGTERM; exit status 2 if something is wrong with the recording."""
     if sys.argv[1:2] == [DESCRIBE]:
         return describe(*sys.argv[2:])
     return run(ReplayNode, args)

@@ -60,17 +60,17 @@ class Rig:
         self._known: tuple[Any, CameraRig] | None = None
 
     def put(self, side: str, info: CameraInfo) -> None:
-        """Takes in a camera_info of the `left` or the `right` camera."""
+        """Take in a camera_info of the `left` or the `right` camera."""
         self._infos[side].append(info)
 
     def knows(self, side: str) -> bool:
-        """Whether a camera_info of a camera has come, or is not needed."""
+        """Return whether a camera_info of a camera has come, or is not needed."""
         return bool(self._file or self._infos[side])
 
     def cameras(
         self, stamps: tuple[Any, Any], size: tuple[int, int], disparity_offset: float
     ) -> tuple[CameraRig, bool]:
-        """The cameras of a pair, and whether they are others than those of the pair before.
+        """Return the cameras of a pair, and whether they are others than those of the pair before.
 
         Args:
             stamps: of the left and the right picture; the camera_info of the same stamp is taken, or else the newest.
@@ -107,7 +107,7 @@ class Rig:
         return rig, changed
 
     def _info_of(self, side: str, stamp: Any) -> CameraInfo:
-        """The camera_info with a picture's stamp, or else the newest one.
+        """Return the camera_info with a picture's stamp, or else the newest one.
 
         Where the picture before had its own, this one's may be some milliseconds late: a changed calibration must not
         miss the first picture that it belongs to.
@@ -127,7 +127,7 @@ class Rig:
 
 
 def _said(info: CameraInfo) -> tuple:
-    """What of a camera_info the calibration depends on."""
+    """Return what of a camera_info the calibration depends on."""
     roi = info.roi
     region = roi.x_offset, roi.y_offset, roi.width, roi.height
     matrices = (tuple(matrix) for matrix in (info.d, info.k, info.r, info.p))

@@ -73,7 +73,7 @@ class Follower:
         return Followed(found.take(likely), ids, tracking.tracks)
 
     def placed(self, camera: FramePose, stamp: float, seconds: float) -> FramePose:
-        """The camera's pose in the frame of the results, some seconds after the pair.
+        """Return the camera's pose in the frame of the results, some seconds after the pair.
 
         It goes on as it did since the pair before, which is not at all where that frame is the vehicle's own.
         """
@@ -86,7 +86,7 @@ class Follower:
 def tracked_objects(
     tracks: Tracks, camera: FramePose, session: bytes, header: Header, other_classes: float = 1.0
 ) -> Any:
-    """TrackedObjects of SPEECH's package.
+    """Return TrackedObjects of SPEECH's package.
 
     Args:
         tracks: in the left camera's optical frame.
@@ -122,7 +122,7 @@ def tracked_objects(
 
 
 def _twists(tracks: Tracks, camera: FramePose, boxes: messages.PlacedBoxes) -> list[TwistWithCovariance]:
-    """Velocities with their covariances along each object's own axes: forward, left, up."""
+    """Return velocities with their covariances along each object's own axes: forward, left, up."""
     orientations = [box.pose.orientation for box in boxes.poses]
     quaternions = np.array([[q.x, q.y, q.z, q.w] for q in orientations]).reshape(-1, 4)
     to_own = rotations(quaternions).transpose(0, 2, 1) @ camera.rotation

@@ -144,7 +144,7 @@ class Vehicle:
         return f"{self.name}/{name}" if self.name else name
 
     def forget(self) -> None:
-        """Drops what is remembered of the encoder."""
+        """Drop what is remembered of the encoder."""
         if self._description is not None:  # which gives it again, from the latched message, to whoever subscribes anew
             self._node.destroy_subscription(self._description)
             self._description = None
@@ -171,7 +171,7 @@ class Vehicle:
         self._announce()
 
     def _announce(self) -> None:
-        """Says what the detections are made by, and which classes there are; again where the least score changed."""
+        """Say what the detections are made by, and which classes there are; again where the least score changed."""
         least, model = self._node.parameters.min_score, self._node.model
         if least == self._announced:
             return
@@ -211,7 +211,7 @@ class Vehicle:
             log.info(printable(f"{said}baseline {message.baseline:.3f} m, frame {message.header.frame_id or '(none)'}"))
 
     def _mount_of(self, message: CodecDescription) -> Mount | None:
-        """Where the camera is; None where the vehicle doesn't know, or says what can't be."""
+        """Return where the camera is; None where the vehicle doesn't know, or says what can't be."""
         if not message.base_frame or message.optical_frame in ("", message.base_frame):
             return None
         p, q = message.optical_pose.position, message.optical_pose.orientation
@@ -237,7 +237,7 @@ class Vehicle:
         )
 
     def _unread(self, cause: str, text: str) -> None:
-        """Counts a feature message that was not even unpacked."""
+        """Count a feature message that was not even unpacked."""
         self.health.tally.count("received")
         self.health.refuse(cause, text)
 
@@ -263,7 +263,7 @@ class Vehicle:
             self._node.submit(job)
 
     def _checked(self, message: CompressedStereoFeatures, size: int) -> Job | None:
-        """The job of a message that is whole and meant for this model; says and counts it where it is not.
+        """Return the job of a message that is whole and meant for this model; says and counts it where it is not.
 
         Checked before it may take a good one's place in the mailbox.
         """
@@ -307,7 +307,7 @@ class Vehicle:
         return Job(self, message, size, self._node.steady(), detections)
 
     def report(self) -> None:
-        """Tells the encoder how its messages arrive, once there were any to judge by; and listeners what changed."""
+        """Tell the encoder how its messages arrive, once there were any to judge by; and listeners what changed."""
         if self._announced is not None:
             self._announce()
         second, self._second = self._second, Second()
@@ -327,7 +327,7 @@ class Vehicle:
     # -- worker's thread ----------------------------------------------------------------------------------------------
 
     def too_old(self, job: Job) -> bool:
-        """Whether a job's stamp lies further back than `max_age_ms`; counts it where it does."""
+        """Return whether a job's stamp lies further back than `max_age_ms`; counts it where it does."""
         most = self._node.parameters.max_age_ms
         age = 1e3 * (self._node.now() - _seconds(job.message.header.stamp))
         if most and age > most:
@@ -336,12 +336,12 @@ class Vehicle:
         return False
 
     def overslept(self, job: Job) -> bool:
-        """Whether a job is left over from before the process stood still; counts it where it is."""
+        """Return whether a job is left over from before the process stood still; counts it where it is."""
         delay = self._node.now() - _seconds(job.message.header.stamp)
         return self._node.overslept(self.health, job.arrived, delay)
 
     def place(self, job: Job) -> Placement | None:
-        """Where the results of a job are published; None where nobody knows: it is counted, and said."""
+        """Return where the results of a job are published; None where nobody knows: it is counted, and said."""
         header, target = job.message.header, self._node.parameters.target_frame
         optical = f"{self._prefix}{header.frame_id}" if header.frame_id else ""
         if not target:
@@ -355,11 +355,13 @@ class Vehicle:
         return Placement(Header(stamp=header.stamp, frame_id=frame), camera)
 
     def _frame(self, name: str) -> str:
-        """A frame that a parameter names, on /tf: the vehicle's own, unless a slash says that it is everybody's."""
+        """Return a frame that a parameter names, on /tf: the vehicle's own, unless a slash says that
+        it is everybody's.
+        """
         return name.lstrip("/") if name.startswith("/") else f"{self._prefix}{name}"
 
     def _camera_in(self, frame: str, header: Header) -> FramePose:
-        """The camera's pose in a frame: by /tf, or else from where the vehicle says that the camera is.
+        """Return the camera's pose in a frame: by /tf, or else from where the vehicle says that the camera is.
 
         Raises:
             FrameError: neither knows.
@@ -377,7 +379,7 @@ class Vehicle:
         return frames.find(frame, f"{self._prefix}{mount.base}", header.stamp) @ mount.pose
 
     def follow(self, found: Detections, job: Job) -> Followed:
-        """What a message showed, as it is published: the likely ones, with the ids of their tracks."""
+        """Return what a message showed, as it is published: the likely ones, with the ids of their tracks."""
         health, header, parameters = self.health, job.message.header, self._node.parameters
         if self._follower is None:
             return Followed(found.above(parameters.min_score))
@@ -397,7 +399,7 @@ class Vehicle:
             )
 
     def publish(self, followed: Followed, job: Job, placement: Placement) -> None:
-        """Publishes what a message showed."""
+        """Publish what a message showed."""
         health, message, parameters = self.health, job.message, self._node.parameters
         detections, header = followed.detections, placement.header
         boxes = messages.PlacedBoxes.of(detections, placement.camera, followed.ids)
@@ -425,7 +427,7 @@ class Vehicle:
         health.problem = ""
 
     def _publish_tracks(self, followed: Followed, placement: Placement) -> list[np.ndarray]:
-        """Publishes the likely tracks; returns where each has been, (M, 3) in the frame of the results."""
+        """Publish the likely tracks; return where each has been, (M, 3) in the frame of the results."""
         assert self._follower is not None
         assert followed.tracks is not None
         assert self._tracks is not None
@@ -452,13 +454,13 @@ class Vehicle:
 
 
 def _later(stamp: Any, seconds: float) -> Any:
-    """A stamp, some seconds later."""
+    """Return a stamp, some seconds later."""
     nanoseconds = stamp.sec * 10**9 + stamp.nanosec + round(seconds * 1e9)
     return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
 
 
 def _check_names(*names: str) -> None:
-    """Raises InputError if a frame has a name that no frame has: it would come back with every result."""
+    """Raise InputError if a frame has a name that no frame has: it would come back with every result."""
     for name in names:
         if len(name) > LONGEST_NAME or not name.isprintable():
             raise InputError(f"frame '{printable(name, 60)}'; expected a name of at most {LONGEST_NAME} characters")

@@ -41,7 +41,7 @@ def run_pipeline(
     topics: tuple[str, str] = ("", ""),
     link: str = "",
 ) -> None:
-    """Plays the source through encoder and decoder over DDS and records what they say.
+    """Play the source through encoder and decoder over DDS and record what they say.
 
     Args:
         source: what to play; its path is handed to the replay node.
@@ -101,7 +101,7 @@ def run_pipeline(
 
 
 def _follow(recorder: Process, nodes: list[Process], player: Process, pairs: int, bar: tqdm) -> None:
-    """Until the player has ended and the nodes have reported what they did until then."""
+    """Wait until the player has ended and the nodes have reported what they did until then."""
     answered = reports = 0
     finished: float | None = None
     moved = time.monotonic()  # when something but a report last came

@@ -11,6 +11,9 @@ import numpy as np
 
 from sicm_ros.geometry.pose import FramePose
 
+# Objects stay on the ground: heights wander, as the camera nods, but don't go on rising.
+NODDING = 0.1  # m^2/s, density of the noise of heights
+CLIMB = 0.3  # m/s, standard deviation of an object's vertical velocity
 GROUND = [0, 2]  # places of x and z, which say what is near what: a camera that nods lifts and lowers everything
 
 
@@ -26,8 +29,9 @@ def predict(
     step[:3, 3:] = seconds * np.eye(3)
     span = abs(seconds)
     block = np.array([[span**3 / 3, span * seconds / 2], [span * seconds / 2, span]])
-    added = np.kron(block, np.eye(3))
-    return means @ step.T, step @ covariances @ step.T + np.asarray(noise)[:, None, None] * added
+    added: np.ndarray = np.asarray(noise)[:, None, None] * np.kron(block, np.diag([1.0, 0.0, 1.0]))
+    added[:, 1, 1] += NODDING * span
+    return means @ step.T, step @ covariances @ step.T + added
 
 
 def innovations(

@@ -321,7 +321,8 @@ class Tracker:
     def _births(self, found: Detections, odds: np.ndarray, known: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """The detections that begin tracks: likely ones, where no other body is; int (K,), best first."""
         memory = self._memory
-        wanted = np.flatnonzero(~known & (found.scores >= self.config.birth))
+        finite = np.isfinite(found.location).all(1) & np.isfinite(found.dimensions).all(1)
+        wanted = np.flatnonzero(~known & finite & (found.scores >= self.config.birth))
         places = [memory.means[row, :3] for row in rows]
         widths = [float(memory.tracks[row].size[1]) for row in rows]
         born = []
@@ -349,7 +350,7 @@ class Tracker:
         spread[:, :3, :3] = self.config.fresh**2 * measured.errors[born]
         for i, index in enumerate(born.tolist()):
             speed = self._motion_of(int(found.classes[index])).speed ** 2
-            spread[i, 3:, 3:] = np.diag([speed, 1.0, speed])
+            spread[i, 3:, 3:] = np.diag([speed, motion.CLIMB**2, speed])
             memory.tracks.append(
                 Track(
                     id=self._next + i,
@@ -402,7 +403,8 @@ class Tracker:
         assumed = np.column_stack([share * np.abs(found.location[:, 2]), *(np.full(len(found), v) for v in rest)])
         found = replace(found, errors=np.where(np.isfinite(found.errors) & (found.errors > 0), found.errors, assumed))
         centres, quaternions, sizes = to_pose(found.location, found.dimensions, found.rotation_y)
-        errors = covariances(centres, quaternions, sizes, found.errors)[:, :3, :3]
+        with np.errstate(invalid="ignore"):  # a box that is nowhere is near nothing
+            errors = covariances(centres, quaternions, sizes, found.errors)[:, :3, :3]
         return _Measured(found, errors, existence.log_odds(found.scores))
 
 

@@ -365,7 +365,9 @@ def _validate(average: MVSFCNet, config: TrainConfig, step: int, best: float, lo
 
 
 def _until(path: Path, step: int) -> Path:
-    """Leaves the lines of a log that lead to a step: those after it are written again by what goes on from there."""
+    """Leave the lines of a log that lead to a step: those after it are written again by what
+    goes on from there.
+    """
     if path.is_file():
         kept = []
         for line in path.read_text().splitlines():

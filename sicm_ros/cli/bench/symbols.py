@@ -14,14 +14,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_drive(parser)
     options.add_model(parser)
     options.add_limit(parser, "evenly spread, each at three qualities", 2)
-    parser.add_argument("--engines", nargs="+", metavar="E", help="engines (default: all that are installed)")
+    parser.add_argument("--engines", nargs="+", metavar="E", help="default: all that are installed")
     parser.add_argument(
-        "--thread-counts",
-        nargs="+",
-        type=options.positive,
-        default=[1, 2],
-        metavar="N",
-        help="threads of the network (default: 1 2)",
+        "--thread-counts", nargs="+", type=options.positive, default=[1, 2], metavar="N", help="default: 1 2"
     )
     options.add_json(parser)
 
@@ -49,4 +44,4 @@ def run(args: argparse.Namespace) -> int:
     if args.json != "-":
         options.console(120).print(symbols.table(found))
     options.write_json(args.json, [asdict(one) for one in found])
-    return 0 if all(one.same == one.packets for one in found) else 1
+    return 0 if all(one.right for one in found) else 1

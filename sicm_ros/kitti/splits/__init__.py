@@ -18,7 +18,7 @@ _DRIVE = re.compile(r"(\d{4}_\d\d_\d\d)_(?:drive_)?(\d{4})_")
 
 
 def drive_of(name: str) -> str | None:
-    """The drive (2011_09_26_0056) in a frame's name, None if it names none."""
+    """Return the drive (2011_09_26_0056) in a frame's name, None if it names none."""
     match = _DRIVE.match(name)
     return f"{match[1]}_{match[2]}" if match else None
 
@@ -28,14 +28,14 @@ SPLITS = ("train", "validation", "test")  # of frames that are named after their
 
 @lru_cache
 def held_out_drives(split: str | None = None) -> frozenset[str]:
-    """Drives of the split `test` or `validation`, or both: nothing is trained on them (shared_frames.yaml)."""
+    """Return drives of the split `test` or `validation`, or both: nothing is trained on them (shared_frames.yaml)."""
     text = resources.files("sicm_ros.kitti.splits").joinpath("shared_frames.yaml").read_text()
     drives = yaml.safe_load(text)
     return frozenset(d for part in ((split,) if split else SPLITS[1:]) for d in drives[f"{part}_drives"])
 
 
 def split_names(split: str | Path, names: Iterable[str], tree: Tree) -> list[str]:
-    """Names of a split's frames, in its order.
+    """Return names of a split's frames, in its order.
 
     split is the name of an index file of the data set (`ImageSets/<split>.txt`: one frame name a line), the path of
     one or, for frames named after their drive, 'train', 'validation', 'test' or drives

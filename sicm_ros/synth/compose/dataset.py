@@ -39,7 +39,7 @@ def write_dataset(
     cutout_folders: Sequence[str | Path] = (),
     per_drive: int | None = None,
 ) -> None:
-    """Writes `frames` composed pairs of labelled KITTI folders to a new folder in KITTI's object layout.
+    """Write `frames` composed pairs of labelled KITTI folders to a new folder in KITTI's object layout.
 
     Beside image_2, image_3, calib, label_2 and disparity (of the left view, where known), `frames.csv` says for each
     frame which scene it is and what was put in. The same arguments give the same files, however many workers.
@@ -75,7 +75,7 @@ def write_dataset(
 
 
 def spread(frames: Iterable[StereoFrame], per_drive: int) -> list[StereoFrame]:
-    """At most `per_drive` frames of each drive, evenly spread; all frames that don't name theirs."""
+    """Return at most `per_drive` frames of each drive, evenly spread; all frames that don't name theirs."""
     drives: dict[str, list[StereoFrame]] = {}
     for frame in frames:
         drives.setdefault(drive_of(frame.name) or frame.name, []).append(frame)
@@ -87,7 +87,7 @@ def spread(frames: Iterable[StereoFrame], per_drive: int) -> list[StereoFrame]:
 
 
 def write_disparities(source: str | Path, output: str | Path, split: str | None = None) -> None:
-    """Writes <name>.png, KITTI's 16-bit disparity, of every pair of a KITTI folder by semi-global matching."""
+    """Write <name>.png, KITTI's 16-bit disparity, of every pair of a KITTI folder by semi-global matching."""
     for frame in tqdm(KittiObjects(source, split=split), desc="disparity", unit="pair"):
         write_disparity(Path(output) / f"{frame.name}.png", sgbm_disparity(frame.left, frame.right))
 
@@ -130,7 +130,7 @@ def _write(index: int) -> tuple[str, str, str]:
 
 
 def _run(job: _Job, frames: int, workers: int) -> Iterator[tuple[str, str, str]]:
-    """The frames' rows, in order."""
+    """Yield the frames' rows, in order."""
     if workers <= 1:
         yield from map(job.write, range(frames))
         return
@@ -142,7 +142,9 @@ def _run(job: _Job, frames: int, workers: int) -> Iterator[tuple[str, str, str]]
 def _prepared(
     pairs: Sequence[StereoFrame], where: str, cars: bool
 ) -> tuple[list[tuple[Scene, KittiCalibration]], list[Cutout]]:
-    """Scenes with their calibration files' content and, if asked for, the cars cut out of them, mirrored ones too."""
+    """Return scenes with their calibration files' content and, if asked for, the cars cut out of
+    them, mirrored ones too.
+    """
     scenes, found = [], []
     for frame in tqdm(pairs, desc="scenes", unit="pair"):
         try:
