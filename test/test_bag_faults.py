@@ -97,7 +97,7 @@ def test_one_lost_picture_shifts_no_pair_and_is_said(tmp_path, side, caplog):
     pairs, source = read(record(tmp_path / "a.mcap", made))
     assert indices(pairs) == [(i, i) for i in range(8) if i != 1]
     assert source.lost == {"unpaired": 1}
-    assert "1 picture has no partner" in caplog.text
+    assert "1 image has no partner" in caplog.text
 
 
 @pytest.mark.parametrize("header", [0, -5 * 10**9, EPOCH], ids=["zero", "negative", "standing"])
@@ -105,7 +105,7 @@ def test_stamps_that_are_no_times_give_way_to_arrival(tmp_path, header):
     pairs, source = read(record(tmp_path / "a.mcap", rows(6, header=lambda i: header)))
     assert indices(pairs) == [(i, i) for i in range(6)]
     assert len({p.stamp for p in pairs[2:]}) == 4
-    assert any("is no time" in remark for remark in source.remarks)
+    assert any("is not a valid time" in remark for remark in source.remarks)
     assert rate_of([p.stamp for p in pairs]) == pytest.approx(10, rel=0.01)
 
 
@@ -220,8 +220,8 @@ def test_what_is_clear_is_mended_with_a_word(left, right, words):
 @pytest.mark.parametrize(
     ("left", "right", "words"),
     [
-        ({"p": p(-200)}, {"p": p(-200)}, "both say the same"),
-        ({"p": p(-200)}, {"p": p(0)}, "left and right are exchanged"),
+        ({"p": p(-200)}, {"p": p(-200)}, "both are the same"),
+        ({"p": p(-200)}, {"p": p(0)}, "left and right are swapped"),
         ({}, {"p": p(0)}, r"baseline of 0\.000 m"),
         ({}, {"p": p(-0.001)}, "expected 0.003 to 10 m"),
         ({}, {"p": p(-1e9)}, "expected 0.003 to 10 m"),
@@ -321,10 +321,10 @@ def whole(tmp_path_factory):
         ("a.mcap", lambda data: b"", "empty, 0 bytes"),
         ("a.mcap", lambda data: data[: len(data) // 2], "its end is missing.*mcap recover a.mcap"),
         ("a.mcap", lambda data: data[:-8], "its end is missing"),
-        ("a.mcap", lambda data: b"RIFF" + data[4:], "doesn't begin like one"),
+        ("a.mcap", lambda data: b"RIFF" + data[4:], "does not begin like one"),
         ("a.mcap", lambda data: data.replace(b"ros2", b"ros1", 1), "of ROS 1"),
         ("a.db3", lambda data: data[: len(data) * 6 // 10], "broken bag.*a.db3 .recover"),
-        ("a.db3", lambda data: b"<html>" * 100, "doesn't begin like one"),
+        ("a.db3", lambda data: b"<html>" * 100, "does not begin like one"),
         ("a.db3.zstd", lambda data: data, "compressed as a whole.*unzstd a.db3.zstd"),
         ("a.bag", lambda data: b"#ROSBAG V2.0\nxxx", "rosbag reindex a.bag"),
         ("a.bag.active", lambda data: data, "has not ended"),

@@ -112,7 +112,7 @@ def test_principal_points_that_differ_are_made_one():
         ({"distortion_model": "ftheta"}, "left info: distortion model 'ftheta' is not known"),
         ({"d": (0.1, 0.2, 0.3)}, "left info: 3 distortion coefficients; plumb_bob has 4 or 5"),
         ({"k": (0.0,) * 9}, "left info: focal lengths 0, 0 in k"),
-        ({"r": (2.0, 0, 0, 0, 1, 0, 0, 0, 1)}, "left info: r is no rotation"),
+        ({"r": (2.0, 0, 0, 0, 1, 0, 0, 0, 1)}, "left info: r is not a rotation"),
         ({"d": (0.1, float("nan"), 0, 0)}, "left info: .* not finite"),
     ],
 )
@@ -263,7 +263,7 @@ def test_the_command_line_rectifies_by_a_file(tmp_path: Path, small_model: Path)
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("", "holds no settings"),
+        ("", "has no settings"),
         ("a: [1", "no YAML"),
         ("cam0: {resolution: [1, 2]}\n", "cam1 is missing"),
         ("M1: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\nimageSize: [640, 480]\n", "M1 or D1 is missing"),

@@ -278,11 +278,11 @@ def test_graphs_of_other_weights_are_refused(graphs_model, tmp_path, caplog):
     for path in (*graphs_model.glob("*.onnx"), graphs_model / "check.safetensors"):
         shutil.copy(path, folder)
     write_sums(folder)
-    with pytest.raises(ModelError, match=r"graphs of other weights .* `sicm export"):
+    with pytest.raises(ModelError, match=r"graphs for other weights .* `sicm export"):
         sicm_ros.load(folder, engine="openvino")
     with caplog.at_level(logging.WARNING, "sicm_ros"):
         assert sicm_ros.load(folder).engine == "torch"
-    assert "graphs of other weights" in caplog.text
+    assert "graphs for other weights" in caplog.text
     (graphs_model / "server.onnx").rename(tmp_path / "server.onnx")
     try:
         with pytest.raises(ModelError, match=r"server\.onnx is missing; .*sicm export"):

@@ -59,3 +59,9 @@ def test_every_page_says_first_what_it_is_about():
         assert title.startswith("# "), page.name
         assert not blank, page.name
         assert first[:1].isalpha() or first.startswith("`"), f"{page.name} begins with {first!r}"
+
+
+def test_the_map_shows_every_folder():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    folders = {path.parent.name for path in (ROOT / "sicm_ros").glob("*/__init__.py")}
+    assert {name for name in folders if f"`sicm_ros/{name}`" not in page} == set()

@@ -157,7 +157,7 @@ def test_codecs_are_known_by_their_many_names(fields: dict, codec: str | None):
 
 
 def test_other_codecs_are_named():
-    with pytest.raises(InputError, match="video of codec 'vp9' is not read; expected h264, h265 or av1"):
+    with pytest.raises(InputError, match="video of codec 'vp9' is not supported; expected h264, h265 or av1"):
         codec_of(SimpleNamespace(format="vp9", timestamp=0))
 
 

@@ -183,7 +183,7 @@ def _files(path: Path) -> list[Path]:
         return files
     if path.name.endswith(".active"):
         raise InputError(
-            f"{path}: a recording that has not ended, or was cut short; once it has: `rosbag reindex`, then rename it"
+            f"{path}: a recording that has not ended, or was cut short; afterwards: `rosbag reindex`, then rename it"
         )
     if path.suffix in PACKED and _bag_like(path):
         raise InputError(f"{path}: {_unpack(path.name)}")
@@ -217,7 +217,7 @@ def _trouble(path: Path, error: Exception) -> str:
                 f"metadata.yaml names {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not there; "
                 "fetch what is missing, or `ros2 bag reindex` the folder to read the rest"
             )
-        return f"broken bag ({said}); `ros2 bag reindex` may mend its metadata"
+        return f"broken bag ({said}); `ros2 bag reindex` may repair its metadata"
     try:
         with path.open("rb") as file:
             head = file.read(16)
@@ -230,8 +230,8 @@ def _trouble(path: Path, error: Exception) -> str:
         return "empty, 0 bytes: nothing was recorded"
     magic = {".mcap": MCAP, ".db3": b"SQLite format 3\0", ".bag": b"#ROSBAG V"}[path.suffix]
     if not head.startswith(magic):
-        return f"not a bag, though its name ends in {path.suffix}: it doesn't begin like one; was it fetched whole?"
-    recover = f"`mcap recover {path.name} -o mended.mcap` writes out what is there"
+        return f"not a bag, though its name ends in {path.suffix}: it does not begin like one; was it fetched whole?"
+    recover = f"`mcap recover {path.name} -o recovered.mcap` saves what is there"
     if path.suffix == ".mcap":
         if "ros2" in str(error) and "rofile" in str(error):
             return "its messages are of ROS 1 (profile ros1); convert the .bag itself: `rosbags-convert`"
@@ -241,7 +241,7 @@ def _trouble(path: Path, error: Exception) -> str:
             return f"its end is missing: the recording was cut short; {recover}"
         return f"broken bag ({said}); {recover}"
     if path.suffix == ".db3":
-        return f"broken bag ({said}); `sqlite3 {path.name} .recover | sqlite3 mended.db3` saves what is there"
+        return f"broken bag ({said}); `sqlite3 {path.name} .recover | sqlite3 recovered.db3` saves what is there"
     return f"broken bag ({said}): its index is missing, or it was cut short; `rosbag reindex {path.name}`"
 
 

@@ -60,4 +60,4 @@ def check_metadata(folder: Path) -> None:
         return
     text = read_bytes(path, MOST_METADATA)
     if len(_ALIAS.findall(text)) > MOST_ALIASES or text.count(b"[") + text.count(b"{") > MOST_BRACKETS:
-        raise InputError(f"{path}: no recorder's; `ros2 bag reindex` writes it anew")
+        raise InputError(f"{path}: not written by a recorder; `ros2 bag reindex` writes a new one")

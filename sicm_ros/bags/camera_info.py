@@ -95,7 +95,7 @@ def stereo_calibration(
                 f"{text}: the rows of a rectified pair are the same; rectify with stereo_image_proc, or say "
                 "assume_rectified (--assume-rectified) if the images are"
             )
-        remark(f"{text}; assumed rectified, the left one's is taken")
+        remark(f"{text}; assumed rectified, the left one's is used")
     return StereoCalibration(
         fx=a.fx,
         fy=a.fy,
@@ -114,7 +114,7 @@ def _camera(info: Any, topic: str, size: tuple[int, int] | None, remark: Callabl
     if p.size != 12:
         raise CalibrationError(f"{topic}: the projection matrix p has {p.size} numbers; expected 12")
     if not np.isfinite(p).all():
-        raise CalibrationError(f"{topic}: the projection matrix p holds {p[~np.isfinite(p)][0]}; calibrate again")
+        raise CalibrationError(f"{topic}: the projection matrix p contains {p[~np.isfinite(p)][0]}; calibrate again")
     fx, fy, cx, cy, tx = (float(p[i]) for i in (0, 5, 2, 6, 3))
     if not (fx > 0 and fy > 0):
         raise CalibrationError(
@@ -134,7 +134,7 @@ def _camera(info: Any, topic: str, size: tuple[int, int] | None, remark: Callabl
     if (width, height) in (size, size[::-1], (0, 0)):
         if (width, height) != size:
             what = "width and height exchanged" if width else "no size"
-            remark(f"{topic} has {what} ({width} x {height}); the images' {size[0]} x {size[1]} pixels are taken")
+            remark(f"{topic} has {what} ({width} x {height}); the images' {size[0]} x {size[1]} pixels are used")
         elif (across, down) != (1, 1) or (roi_width, roi_height) not in ((0, 0), size):
             remark(f"{topic} names a binning or a region, but the images are whole; both are ignored")
         return _Camera(topic, *size, fx, fy, cx, cy, tx)
@@ -168,25 +168,25 @@ def _baseline(a: _Camera, b: _Camera, remark: Callable[[str], None]) -> float:
     product = a.tx - b.tx
     if not product:
         if a.tx:
-            raise CalibrationError(f"{said}: both say the same, so the cameras are in one place; {by_hand}")
+            raise CalibrationError(f"{said}: both are the same, so the cameras are in one place; {by_hand}")
         raise CalibrationError(
             f"{said}: a baseline of 0.000 m; expected -fx * baseline on the right: not calibrated as stereo; {by_hand}"
         )
     if product < 0:
         if a.tx:
             raise CalibrationError(
-                f"{said}: a baseline of {product / a.fx:.3f} m: left and right are exchanged; exchange the topics"
+                f"{said}: a baseline of {product / a.fx:.3f} m: left and right are swapped; swap the topics"
             )
-        remark(f"{said}: of the wrong sign (expected -fx * baseline on the right); taken as meant that way")
+        remark(f"{said}: wrong sign (expected -fx * baseline on the right); corrected")
         product = -product
     baseline = product / a.fx
     if SHORTEST <= baseline <= LONGEST:
         return baseline
     if baseline < SHORTEST <= product <= LONGEST:
-        remark(f"{said}: the focal length is missing in it; a baseline of {product:.4f} m is taken")
+        remark(f"{said}: the focal length is missing; a baseline of {product:.4f} m is used")
         return product
     if baseline > LONGEST and SHORTEST <= baseline / 1000 <= LONGEST:
-        remark(f"{said}: millimetres; a baseline of {baseline / 1000:.4f} m is taken")
+        remark(f"{said}: millimetres; a baseline of {baseline / 1000:.4f} m is used")
         return baseline / 1000
     raise CalibrationError(f"{said}: a baseline of {baseline:.4g} m; expected {SHORTEST} to {LONGEST:g} m; {by_hand}")
 

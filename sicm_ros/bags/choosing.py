@@ -129,7 +129,7 @@ def candidates(images: Iterable[str]) -> list[tuple[str, str]]:
 def listed(topics: Mapping[str, Topic]) -> str:
     """The bag's topics in words, for errors: image topics first."""
     if not topics:
-        return "the bag holds no topics"
+        return "the bag has no topics"
     order = sorted(topics, key=lambda name: (topics[name].type not in IMAGES, name))
     more = f" and {len(order) - LISTED} more" if len(order) > LISTED else ""
     return "it holds " + ", ".join(f"{n} ({topics[n].type}, {topics[n].count})" for n in order[:LISTED]) + more
@@ -214,7 +214,7 @@ def _search(
     if lonely and len(images) == 1:
         raise InputError(f"{path}: images of only one camera ({lonely[0]}); a stereo pair is needed; {listed(topics)}")
     if len(images) > 1:
-        raise InputError(f"{path}: no two image topics are a pair by their names; {remedy}")
+        raise InputError(f"{path}: no two image topics form a pair by their names; {remedy}")
     raise InputError(f"{path}: no stereo pair of image topics in it; {listed(topics)}")
 
 

@@ -109,7 +109,7 @@ class Conversion:
         lens = rectification.lenses[side]
         if rgb.shape[:2] != (lens.height, lens.width):
             raise InputError(
-                f"{self.topics[side]}: the {SIDES[side]} picture has {rgb.shape[1]} x {rgb.shape[0]} pixels, its "
+                f"{self.topics[side]}: the {SIDES[side]} image has {rgb.shape[1]} x {rgb.shape[0]} pixels, its "
                 f"calibration is of {lens.width} x {lens.height}"
             )
         return rectification.view(side, rgb)

@@ -176,7 +176,9 @@ def rgb_from_compressed(message, topic: str = "image", depth: PixelDepth | None 
     data = np.frombuffer(message.data, np.uint8)
     width, height = announced_size(data[:HEADER].tobytes()) or (0, 0)
     if width * height > MOST_PIXELS:
-        raise InputError(f"{topic}: {len(data)} bytes that announce {width} x {height} pixels; no camera has as many")
+        raise InputError(
+            f"{topic}: {len(data)} bytes that announce {width} x {height} pixels, more than any camera has"
+        )
     # Of a JPEG that is cut off, some builds of OpenCV decode the upper part, and fill the rest with grey.
     cut_off = data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data.tobytes()
     try:

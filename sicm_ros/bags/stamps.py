@@ -61,7 +61,9 @@ class Stamps:
         if not self.unusable and ((first and stamp <= 0) or times >= STANDSTILL):
             self.unusable = True
             said = f"{stamp / 1e9:g} s" if stamp <= 0 else f"always {stamp / 1e9:.3f} s"
-            self._remark(f"{topic}: header.stamp is {said}, which is no time; pictures are timed by their arrival")
+            self._remark(
+                f"{topic}: header.stamp is {said}, which is not a valid time; images are timed by their arrival"
+            )
         if not self.unusable:
             return stamp
         # Several that arrive at one time (a recording without times) keep their order.

@@ -139,7 +139,7 @@ class StereoSource(ABC):
             yield read
         if self.lost["unpaired"] and good:
             alone = self.lost["unpaired"]
-            self.remark(f"{alone} pictures have no partner" if alone > 1 else "1 picture has no partner")
+            self.remark(f"{alone} images have no partner" if alone > 1 else "1 image has no partner")
         if not good:
             raise problem or InputError(f"{self.path}: {self._unpaired()}")
 
@@ -177,7 +177,7 @@ class StereoSource(ABC):
             return "images of only one camera, from there on"
         apart = min(map(abs, self._shifts)) * 1e-9
         return (
-            f"no left and right image in it have the same time: the stamps are {apart:.3f} s and more apart, the "
+            f"no left and right image with matching times: the stamps are {apart:.3f} s and more apart, the "
             f"tolerance is {self.tolerance * 1e-9:g} s (--pair-tolerance) and less than half of a period"
         )
 
@@ -194,7 +194,7 @@ class StereoSource(ABC):
             )
         infos = [None if info is None else ros.deserialize(info.data, info.type) for _, info in (left, right)]
         if None in infos:
-            raise CalibrationError(f"{self.path}: a pair comes before its camera_info")
+            raise CalibrationError(f"{self.path}: a pair precedes its camera_info")
         calibration = stereo_calibration(
             *infos,
             topics=self.named_infos,
@@ -285,7 +285,7 @@ class KittiSource(StereoSource):
     ) -> None:
         super().__init__()
         if not len(frames):
-            raise InputError(f"{path}: no stereo frames in it")
+            raise InputError(f"{path}: no stereo frames found")
         self.period = PERIOD
         self.path, self.layout, self.frames = Path(path), "kitti", frames
         self.compressed, self._format, self._quality = compress is not None, compress, quality
@@ -443,7 +443,7 @@ class BagSource(StereoSource):
                     pass
                 continue
             if message.topic in sides and len(message.data) < HEADER:
-                self.remark(f"left out: a message of {message.topic} that is cut off")
+                self.remark(f"left out: a truncated message of {message.topic}")
             elif message.topic in self._infos:
                 infos[sides[message.topic]].append(message)
             else:
@@ -476,9 +476,9 @@ class BagSource(StereoSource):
     def _tell_losses(self, conversion: Conversion) -> None:
         """Notes what gave no picture, and how late a video's are."""
         for cause, number in conversion.skipped.items():
-            self.remark(f"{number} messages gave no picture; the first: {conversion.complaints[cause]}")
+            self.remark(f"{number} messages contained no image; the first: {conversion.complaints[cause]}")
         if conversion.delay:
-            self.remark(f"the video's pictures are complete {conversion.delay} messages late; their stamps are kept")
+            self.remark(f"the video's images are complete {conversion.delay} messages late; their stamps are kept")
 
     def _key_before(self, moment: int) -> int:
         """When to begin to read, so that a video's pictures are there at a moment: its last key frame before."""
@@ -582,7 +582,7 @@ class BagSource(StereoSource):
             if size not in KITTI_RIGS:
                 sizes = ", ".join(f"{w} x {h}" for w, h in KITTI_RIGS)
                 raise CalibrationError(
-                    f"{self.path}: no camera_info, and pictures of {size[0]} x {size[1]} pixels are of no known KITTI "
+                    f"{self.path}: no camera_info, and images of {size[0]} x {size[1]} pixels match no known KITTI "
                     f"rig ({sizes}); record camera_info"
                 )
             return CameraRig(KITTI_RIGS[size])

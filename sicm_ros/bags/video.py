@@ -73,7 +73,7 @@ def codec_of(message: Any) -> str | None:
     first = re.split(r"[;/\s]", name.strip().lower())[0]
     found = next((codec for codec, words in _WORDS if re.search(words, first)), None)
     if found is None and (hasattr(message, "pts") or hasattr(message, "timestamp")):
-        raise InputError(f"video of codec {name!r} is not read; expected h264, h265 or av1")
+        raise InputError(f"video of codec {name!r} is not supported; expected h264, h265 or av1")
     return found
 
 
@@ -151,13 +151,13 @@ class VideoStream:
         except (av.error.FFmpegError, ValueError) as error:
             text = " ".join(str(error).split())
             self._stop("a message before could not be decoded")
-            about = f"{self.topic}: {len(data)} bytes are no picture of the {self.codec} stream: {text}"
+            about = f"{self.topic}: {len(data)} bytes are no image of the {self.codec} stream: {text}"
             raise VideoError("video", about) from None
         pictures = self._pictures(frames)
         if pictures:
             self.delay = max(self.delay, len(self._headers))
         if len(self._headers) >= _KEPT - 1 and not pictures:  # H.265's decoder keeps silent when a picture is missing
-            self._stop("no picture came of the last messages")
+            self._stop("no image came of the last messages")
         return pictures
 
     def _pictures(self, frames: list[Any]) -> list[VideoPicture]:
@@ -197,7 +197,7 @@ def _decoder(codec: str, topic: str) -> Any:
     name = next((name for name in _DECODERS[codec] if name in av.codecs_available), None)
     if name is None:
         raise DependencyError(
-            f"{topic}: this build of PyAV decodes no {codec}; expected one with {_DECODERS[codec][0]}"
+            f"{topic}: this build of PyAV cannot decode {codec}; expected one with {_DECODERS[codec][0]}"
         )
     decoder: Any = av.CodecContext.create(name, "r")
     decoder.thread_type = "SLICE"  # threads that work on several pictures at once each hold one back

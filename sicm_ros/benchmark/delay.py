@@ -84,7 +84,7 @@ def arrivals(
                 for way, of in boxes.items():
                     published[way, delay].append(_seen_by(of, calibration))
     if not labels:
-        raise InputError(f"no pair has another one {max(delays):g} s before it; expected a longer drive at {RATE:g} Hz")
+        raise InputError(f"no pair follows another by {max(delays):g} s; expected a longer drive at {RATE:g} Hz")
     rows = []
     for (way, delay), found in published.items():
         figures = evaluate(labels, found).get("Car", {})

@@ -73,7 +73,7 @@ def measure(
             while not condition():
                 watched.listen(0.05, alive)
                 if time.monotonic() - begin > READY:
-                    raise PipelineError("no result came any more")
+                    raise PipelineError("no result arrived any more")
             return time.monotonic() - begin
 
         wait(lambda: results() >= WARM, [*nodes.values(), player])

@@ -151,7 +151,7 @@ def delay_curves(rows: Sequence[DelayFigures]) -> Figure:
             for way, (colour, marker, dashes) in looks.items():
                 line = sorted((1e3 * row.delay, getattr(row, metric)) for row in rows if row.way == way)
                 axis.plot(*zip(*line), color=colour, marker=marker, ls=dashes, label=WAYS[way])
-            axis.set_xlabel("delay from picture to arrival (ms)")
+            axis.set_xlabel("delay from image to arrival (ms)")
             axis.set_title(f"{name} of cars at arrival, moderate, overlap 0.5", fontsize=10)
             axis.set_ylim(0, 100)
             axis.grid(alpha=0.3)

@@ -110,4 +110,4 @@ def picture(figures: StreamFigures, path: Path) -> None:
     try:
         delay_curves(figures.delays).savefig(path, dpi=120)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {error}; expected a picture that can be written, such as delay.png") from None
+        raise InputError(f"{path}: {error}; expected a writable image, such as delay.png") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-SUMMARY = "make a model's graphs, which OpenVINO and ONNX Runtime run without PyTorch"
+SUMMARY = "export a model's graphs, which OpenVINO and ONNX Runtime run without PyTorch"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -34,25 +34,25 @@ def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
 def add_layout(parser: argparse.ArgumentParser) -> None:
     """Add --preset, --left, --right: which pictures of a bag are the pair; and how they are to be taken."""
     add_preset(parser)
-    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag of another layout")
+    parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag with another layout")
     parser.add_argument(
         "--right",
         default="",
         metavar="TOPIC",
-        help="right one, where it doesn't follow from --left; the same where its images hold both views",
+        help="right image topic, if it does not follow from --left; the same topic if its images hold both views",
     )
     parser.add_argument(
         "--rectify",
         choices=("auto", "always", "never"),
         default="auto",
-        help="rectify a bag's images; auto does where camera_info describes a distortion, unless the topics' names say "
+        help="rectify a bag's images; auto does so if camera_info describes a distortion, unless the topic names say "
         "that they are rectified (default: %(default)s)",
     )
     parser.add_argument(
         "--calibration-file",
         default="",
         metavar="FILE",
-        help="calibration of both cameras in place of camera_info: of Kalibr, EuRoC, OpenCV or ROS",
+        help="calibration of both cameras instead of camera_info, from Kalibr, EuRoC, OpenCV or ROS",
     )
     parser.add_argument(
         "--pair-tolerance",
@@ -121,7 +121,10 @@ def add_qualities(
 
 def add_split(parser: argparse._ActionsContainer) -> None:
     """Add --split, which frames of a KITTI folder."""
-    parser.add_argument("--split", help="frames to take: train, test, val, validation, a file of names, or drives")
+    parser.add_argument(
+        "--split",
+        help="frames to use: train, validation, test, the name of another index file, a file of names, or drives",
+    )
 
 
 def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None = None) -> None:
@@ -161,7 +164,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         "--number-type",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="number type of the network; bfloat16 by torch only (default: %(default)s)",
+        help="number type of the network; bfloat16 only with torch (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",

@@ -82,7 +82,7 @@ def write_graphs(folder: Path, network: MVSFCNet, prior: IntegerPrior, fingerpri
     try:
         import onnx
     except ImportError:
-        raise DependencyError("making graphs needs onnx: pip install 'sicm_ros[torch]'") from None
+        raise DependencyError("exporting graphs needs onnx: pip install 'sicm_ros[torch]'") from None
 
     folder = folder.resolve()
     network = network.eval().requires_grad_(False)
@@ -136,7 +136,7 @@ def _traced(name: str, network: MVSFCNet, onnx: Any) -> Any:
                 )
         except Exception as error:  # of many kinds
             reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"graph {name}: ONNX cannot hold the network ({reason}); use engine torch") from None
+            raise ModelError(f"graph {name}: ONNX cannot represent the network ({reason}); use engine torch") from None
         return onnx.load(file.name)
 
 

@@ -85,7 +85,9 @@ def open_graphs(folder: Path, fingerprint: bytes) -> GraphFolder | None:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: {error}; {remedy}") from None
     if made_for != fingerprint.hex():
-        raise ModelError(f"{folder}: graphs of other weights ({made_for}, these are {fingerprint.hex()}); {remedy}")
+        raise ModelError(
+            f"{folder}: graphs for other weights ({made_for}, but these are {fingerprint.hex()}); {remedy}"
+        )
     expected: dict[str, dict[str, np.ndarray]] = {graph: {} for graph in GRAPHS}
     for name, array in arrays.items():
         graph, _, output = name.partition(".")

@@ -116,7 +116,7 @@ def _read(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise CalibrationError(f"{path}: no YAML ({' '.join(str(error).split())}); {_EXPECTED}") from None
     if not isinstance(tree, Mapping):
-        raise CalibrationError(f"{path}: holds no settings; {_EXPECTED}")
+        raise CalibrationError(f"{path}: has no settings; {_EXPECTED}")
     return {str(key): value for key, value in tree.items()}
 
 
@@ -138,7 +138,7 @@ def _kalibr(tree: dict[str, Any]) -> tuple[Lens, Lens]:
     for name in ("cam0", "cam1"):
         one = tree[name]
         if one.get("camera_model", "pinhole") != "pinhole":
-            raise ValueError(f"{name}: camera_model {one['camera_model']!r}, which OpenCV can't rectify")
+            raise ValueError(f"{name}: camera_model {one['camera_model']!r}, which OpenCV cannot rectify")
         model = one.get("distortion_model", "none")
         lenses.append(
             _unrectified(
@@ -224,7 +224,7 @@ def _unrectified(resolution: Any, intrinsics: Any, model: str, d: Any) -> Lens:
     width, height = (int(v) for v in resolution)
     known = MODELS.get(str(model).lower())
     if known is None:
-        raise ValueError(f"distortion model {model!r} is not known")
+        raise ValueError(f"unknown distortion model {model!r}")
     k = (fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0)
     return Lens(width, height, known, _row(d), k, (0.0,) * 9, (0.0,) * 12)
 
@@ -239,7 +239,7 @@ def rectified(left: Lens, right: Lens, rotation: np.ndarray, translation: np.nda
     size = (left.width, left.height)
     if (right.width, right.height) != size:
         raise ValueError(
-            f"pictures of {size[0]} x {size[1]} and {right.width} x {right.height} pixels, not of one size"
+            f"images of {size[0]} x {size[1]} and {right.width} x {right.height} pixels; expected one size"
         )
     translation = np.asarray(translation, np.float64).reshape(3)
     if translation[0] >= 0 or abs(translation[0]) < abs(translation[1]):
@@ -263,7 +263,7 @@ def rectified(left: Lens, right: Lens, rotation: np.ndarray, translation: np.nda
             alpha=0,
         )  # fmt: skip
     else:
-        raise ValueError(f"distortion models {left.distortion_model} and {right.distortion_model} don't go together")
+        raise ValueError(f"distortion models {left.distortion_model} and {right.distortion_model} do not match")
     return tuple(  # type: ignore[return-value]  # two of them
         replace(lens, r=tuple(r.reshape(-1).tolist()), p=tuple(p.reshape(-1).tolist()))
         for lens, r, p in ((left, r1, p1), (right, r2, p2))

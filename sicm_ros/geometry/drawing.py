@@ -179,7 +179,7 @@ def write_image(path: str | Path, values: np.ndarray, options: Sequence[int] = (
     except cv2.error:
         done = False
     if not done:
-        raise InputError(f"{path}: no format that can be written; expected a suffix such as .png or .jpg")
+        raise InputError(f"{path}: unknown format; expected a suffix such as .png or .jpg")
     write_bytes(path, data.data)
 
 

@@ -186,7 +186,7 @@ def _check(lens: Lens, name: str) -> None:
             f"{name}: {len(lens.d)} distortion coefficients; {model} has {' or '.join(map(str, allowed[1:]))}"
         )
     if len(lens.k) != 9 or len(lens.r) != 9 or not np.isfinite([*lens.k, *lens.r, *lens.d]).all():
-        raise CalibrationError(f"{name}: k, r or d holds too few numbers, or some that are not finite; calibrate again")
+        raise CalibrationError(f"{name}: k, r or d has too few numbers, or some that are not finite; calibrate again")
     if not (lens.k[0] > 0 and lens.k[4] > 0):
         raise CalibrationError(
             f"{name}: focal lengths {lens.k[0]:g}, {lens.k[4]:g} in k: what it is needed for, rectification, needs the "
@@ -194,7 +194,7 @@ def _check(lens: Lens, name: str) -> None:
         )
     r = np.array(lens.r).reshape(3, 3)
     if r.any() and not np.allclose(r @ r.T, np.eye(3), atol=1e-3):
-        raise CalibrationError(f"{name}: r is no rotation; calibrate again")
+        raise CalibrationError(f"{name}: r is not a rotation; calibrate again")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -219,17 +219,17 @@ class EpipolarError:
         """Return what is wrong, and what to do; empty if nothing is."""
         if self.pixels > TOLERATED:
             other = (
-                "If the pictures were rectified before, set rectify to never; if not"
+                "If the images were rectified before, set rectify to never; if not"
                 if rectified_here
-                else "If the pictures are not rectified, set rectify to always; if they are"
+                else "If the images are not rectified, set rectify to always; if they are"
             )
             return (
-                f"points lie {self.pixels:.1f} pixels from their row in the other picture (median of {self.matches}; "
+                f"points lie {self.pixels:.1f} pixels from their row in the other image (median of {self.matches}; "
                 f"up to {TOLERATED} is good): depths will be wrong or missing. {other}, calibrate the pair again"
             )
         if self.disparity < -1:
             return (
-                f"points lie {-self.disparity:.1f} pixels further right in the right picture (median of "
+                f"points lie {-self.disparity:.1f} pixels further right in the right image (median of "
                 f"{self.matches}): left and right seem to be exchanged"
             )
         return ""

@@ -81,7 +81,7 @@ class ModelView:
         finer = self.resized_width / self.source.width
         if finer > COARSE:
             return (
-                f"the picture has {self.source.width} columns for {angle:.0f} degrees and is drawn {finer:.1f} times "
+                f"the image has {self.source.width} columns for {angle:.0f} degrees and is drawn {finer:.1f} times "
                 "larger: expect to find near things only, and depths less exact"
             )
         return ""

@@ -65,7 +65,7 @@ class Tree:
             with zipfile.ZipFile(archive) as opened:
                 names = opened.namelist()
         except Exception as error:  # whatever zipfile meets in bytes that are no archive
-            raise InputError(f"{archive} can't be read as a zip archive ({error}); fetch it again") from None
+            raise InputError(f"{archive} cannot be read as a zip archive ({error}); fetch it again") from None
         if len(names) > MOST_FILES:
             raise InputError(f"{archive}: {len(names)} members; expected at most {MOST_FILES}")
         for member in names:
@@ -140,7 +140,7 @@ def _unpacked(archive: zipfile.ZipFile, member: str, where: str) -> bytes:
     unpacker = _UNPACKERS[about.compress_type]
     data = packed if unpacker is None else unpacker().decompress(packed, about.file_size + 1)
     if len(data) != about.file_size or zlib.crc32(data) != about.CRC:
-        raise InputError(f"{where} isn't what was put into the archive; fetch it again")
+        raise InputError(f"{where} differs from what was archived; fetch it again")
     return data
 
 

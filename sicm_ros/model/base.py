@@ -119,7 +119,7 @@ class PairCodec:
             raise BitstreamError("packet: no calibration in it, and none given: wait for the CodecDescription")
         try:
             if packet.calibration is None and identity(calibration) != packet.calibration_identity:
-                raise BitstreamError("packet: made with another calibration than the one that was given")
+                raise BitstreamError("packet: encoded with a calibration other than the given one")
             self.view(calibration)
         except CalibrationError as error:  # of a picture a pixel wide, or that no packet can hold
             raise BitstreamError(f"packet: images that no model can process ({error})") from None

@@ -44,7 +44,7 @@ class ModelFiles:
             return None
         lines = [_LINE.fullmatch(line) for line in self._bytes(SUMS, 1 << 16).decode(errors="replace").splitlines()]
         if not lines or not all(lines):
-            raise ModelError(f"{path}: not as sha256sum writes it; fetch the model anew")
+            raise ModelError(f"{path}: not in the format of sha256sum; fetch the model again")
         return {line[2]: line[1] for line in lines if line}
 
     def read(self, name: str) -> bytes:
@@ -68,10 +68,11 @@ class ModelFiles:
 
     def _check(self, name: str, data: bytes, sums: dict[str, str]) -> None:
         if name not in sums:
-            raise ModelError(f"{self.folder / SUMS}: says nothing of {name}; fetch the model anew")
+            raise ModelError(f"{self.folder / SUMS}: does not list {name}; fetch the model again")
         if hashlib.sha256(data).hexdigest() != sums[name]:
             raise ModelError(
-                f"{self.folder / name}: not what {SUMS} says, so damaged, changed or exchanged; fetch the model anew"
+                f"{self.folder / name}: not what {SUMS} says, so it was damaged, changed or replaced; "
+                "fetch the model again"
             )
 
     def warn_if_unsummed(self) -> None:
@@ -87,9 +88,9 @@ class ModelFiles:
         try:
             return read_bytes(self.folder / name, most)
         except InputError as error:
-            raise ModelError(f"{error}; fetch the model anew") from None
+            raise ModelError(f"{error}; fetch the model again") from None
         except OSError as error:
-            raise ModelError(f"{self.folder / name}: {error.strerror}; fetch the model anew") from None
+            raise ModelError(f"{self.folder / name}: {error.strerror}; fetch the model again") from None
 
 
 def write_sums(folder: Path) -> None:

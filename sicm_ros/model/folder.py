@@ -158,7 +158,7 @@ def open_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredMo
     tables, weights = _read(files, TABLES, load_arrays), _read(files, WEIGHTS, load_arrays)
     broken = next((name for name, value in weights.items() if not np.isfinite(value).all()), None)
     if broken is not None:
-        raise ModelError(f"{folder / WEIGHTS}: {broken} has numbers that aren't finite; train it anew")
+        raise ModelError(f"{folder / WEIGHTS}: {broken} has numbers that are not finite; train it again")
     config = tree["network"]
     priors = config.codec.prior if isinstance(config, NetworkConfig) else config.prior
     prior = IntegerPrior(priors, tables)
@@ -262,7 +262,7 @@ def _read(files: ModelFiles, name: str, reader: Callable[[bytes], dict]) -> dict
         return reader(data)
     except (SafetensorError, ValueError, KeyError) as error:
         text = " ".join(str(error).split())[:200]
-        raise ModelError(f"{files.folder / name}: {text}; fetch the model anew") from None
+        raise ModelError(f"{files.folder / name}: {text}; fetch the model again") from None
 
 
 def _read_tree(files: ModelFiles) -> dict:
@@ -395,7 +395,7 @@ def export(name_or_folder: str | Path) -> list[Path]:
         from sicm_ros.engines.export import write_graphs
     except ImportError as error:
         raise DependencyError(
-            f"making graphs needs PyTorch and onnx ({error}): pip install 'sicm_ros[torch]'"
+            f"exporting graphs needs PyTorch and onnx ({error}): pip install 'sicm_ros[torch]'"
         ) from None
     stored = read_model(name_or_folder, FEATURES)
     with replaced_folder(stored.folder) as part:

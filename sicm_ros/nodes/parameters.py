@@ -119,7 +119,7 @@ MODEL = (
     Parameter(
         "engine",
         "auto",
-        "what runs the network: openvino, onnxruntime, torch, or auto, the first of them that is installed and agrees "
+        "what runs the network: openvino, onnxruntime, torch, or auto: the first of them that is installed and agrees "
         "with torch in float32",
         choices=("auto", "openvino", "onnxruntime", "torch"),
         until_configured=True,
@@ -128,7 +128,7 @@ MODEL = (
     Parameter(
         "threads",
         0,
-        "CPU threads of the network; 0 takes all cores",
+        "CPU threads of the network; 0 uses all cores",
         "threads",
         0,
         256,
@@ -158,15 +158,15 @@ RECTIFICATION = (
     Parameter(
         "rectify",
         "auto",
-        "rectify the images by camera_info or calibration_file; auto does where they describe a distortion, unless the "
-        "images' topics say that they are rectified (image_rect_color)",
+        "rectify the images with camera_info or calibration_file; auto does so if these describe a distortion, unless "
+        "the topic names say that the images are rectified (image_rect_color)",
         choices=("auto", "always", "never"),
     ),
     Parameter(
         "calibration_file",
         "",
         "calibration of both cameras instead of camera_info: Kalibr's camchain.yaml, EuRoC's folder, ROS' left.yaml "
-        "(with right.yaml beside it), OpenCV's intrinsics.yml (with extrinsics.yml)",
+        "(with right.yaml next to it), OpenCV's intrinsics.yml (with extrinsics.yml)",
     ),
 )
 
@@ -217,7 +217,7 @@ ENCODER = (
     Parameter(
         "transport",
         "raw",
-        "what the images come in: Image; CompressedImage (JPEG, PNG, H.264, H.265), as with compressed: true; "
+        "how the images arrive: Image; CompressedImage (JPEG, PNG, H.264, H.265), as with compressed: true; "
         "FFMPEGPacket on <image topic>/ffmpeg; CompressedVideo on <image topic>/foxglove",
         choices=("raw", "compressed", "ffmpeg", "foxglove"),
     ),

@@ -242,7 +242,9 @@ class ReplayNode(Node):
             gap = 0.0 if last is None else (message.stamp - last) / 1e9
             last = message.stamp
             if gap > LONGEST_GAP:
-                self.get_logger().info(f"{gap:.0f} s without a message in the recording; {LONGEST_GAP:g} s are waited")
+                self.get_logger().info(
+                    f"{gap:.0f} s without a message in the recording; waiting {LONGEST_GAP:g} s instead"
+                )
             moment += min(max(gap, 0.0), LONGEST_GAP) / self.parameters.rate
             if not self._wait_until(moment, message.stamp):
                 return pairs, unanswered

@@ -7,7 +7,7 @@ import argparse
 
 from sicm_ros.cli import options
 
-SUMMARY = "kill and stop encoder and decoder in mid-stream: seconds to the next result, and whether it is new"
+SUMMARY = "kill and stop encoder and decoder in mid-stream: time to the next result, and whether it is new"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

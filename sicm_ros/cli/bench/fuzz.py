@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sicm_ros.cli import options
 
-SUMMARY = "feed the readers of packets, boxes, payloads and bags with what nobody would send"
+SUMMARY = "feed malformed input to the readers of packets, boxes, payloads and bags"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("runs/fuzz"),
         metavar="DIR",
-        help="inputs that led somewhere new, where atheris is installed (default: %(default)s)",
+        help="folder of inputs that reached new code, if atheris is installed (default: %(default)s)",
     )
     options.add_json(parser)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from sicm_ros.cli import options
 
-SUMMARY = "labelled drives as a stream: identities, what delay costs, what the past is worth"
+SUMMARY = "evaluate labelled drives as a stream: identities, the cost of delay, the value of the past"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "drives", nargs="+", type=Path, metavar="DRIVE", help="KITTI folder, labelled, of one drive each"
+        "drives", nargs="+", type=Path, metavar="DRIVE", help="labelled KITTI folders of one drive each"
     )
     options.add_model(parser)
     options.add_quality(parser)
