@@ -182,11 +182,11 @@ def test_mistakes_are_one_line(scene, tmp_path, capsys):
     for arguments, says in [
         (["decode", str(tmp_path / "cut.sicm"), model_of(scene)], "damaged"),
         (["decode", str(tmp_path / "none.sicm"), model_of(scene)], "none.sicm"),
-        (["decode", str(packet), model_of(scene), "--kitti=/nowhere/a.txt"], "/nowhere/a.txt"),
-        (["decode", str(packet), model_of(scene), "--picture=/nowhere/a.png"], "/nowhere/a.png"),
+        (["decode", str(packet), model_of(scene), "--kitti=/dev/null/a.txt"], "/dev/null: Not a directory"),
+        (["decode", str(packet), model_of(scene), "--picture=/dev/null/a.png"], "/dev/null: Not a directory"),
         (["decode", str(packet), "--model=/nowhere"], "no model '/nowhere'"),
         (["encode", *pair(scene), model_of(scene), "--quality=2", "--out", str(packet)], "expected 0 to 1"),
-        (["encode", *pair(scene), model_of(scene), "--out", "/nowhere/a.sicm"], "/nowhere/a.sicm"),
+        (["encode", *pair(scene), model_of(scene), "--out", "/dev/null/a.sicm"], "/dev/null/a.sicm"),
         (["encode", str(tmp_path / "text.png"), *pair(scene)[1:], model_of(scene), "--out", str(packet)], "text.png"),
         (
             [

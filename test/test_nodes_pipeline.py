@@ -914,9 +914,10 @@ def test_both_views_in_one_video_are_rectified_by_a_file_from_the_first_key_fram
         message.header.stamp.sec, message.header.frame_id = 1000 + number, "usb"
         message.data.frombytes(data)
         camera.publish(message)
-        if number < 6:
-            encoder.wait_for("waiting for a key frame of the h264 stream")
-        else:
+        while number == 3 and "waiting for a key frame of the h264 stream" not in encoder.output:
+            time.sleep(0.2)  # what comes before the encoder knows of the camera is lost, and not the matter here
+            camera.publish(message)
+        if number >= 6:
             bus.wait(lambda number=number: features and features[-1].header.stamp.sec == 1000 + number)
     assert [f.header.stamp.sec for f in features] == list(range(1006, 1012))
     seen = unpack(bytes(features[0].payload)).calibration

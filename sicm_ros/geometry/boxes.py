@@ -76,9 +76,8 @@ class Detections:
 
     def finite(self) -> Detections:
         """Return those whose place and size are numbers: a calibration that is absurd gives others."""
-        numbers = np.concatenate(
-            [np.asarray(getattr(self, n)).reshape(len(self), -1) for n in ("location", "dimensions", "rotation_y")], 1
-        )
+        columns = (self.location, self.dimensions, np.asarray(self.rotation_y)[:, None])
+        numbers = np.concatenate([np.asarray(column) for column in columns], 1)
         return self.take(np.isfinite(numbers).all(1))
 
     def take(self, chosen: np.ndarray) -> Detections:
