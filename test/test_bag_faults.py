@@ -130,7 +130,7 @@ def test_cameras_apart_pair_as_the_tolerance_says_and_the_error_names_it(tmp_pat
     assert main(["info", str(path)]) == 2
     assert "--pair-tolerance" in capsys.readouterr().err
     assert main(["info", str(path), "--pair-tolerance", "0.045"]) == 0
-    assert "40.0 ms apart" in capsys.readouterr().out
+    assert "40.0 ms apart" in " ".join(capsys.readouterr().out.split())  # wherever a long path breaks the line
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(0, 10**9 - 1), st.sampled_from(["", "left", "vehicle/eye_ü"]))
