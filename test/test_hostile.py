@@ -134,10 +134,10 @@ def test_others_keep_their_share_and_the_decoder_its_memory(bus, start, diagnost
 
 
 def segments(process: int) -> set[Path]:
-    """Shared memory that a process has locked as its own."""
+    """Shared memory that a process has locked as its own; ports are small, and others may use them."""
     held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
     inodes = {int(words[5].split(":")[2]) for words in held if words[4] == str(process)}
-    locks = [path for path in SHARED.glob("fastrtps_*_el") if path.stat().st_ino in inodes]
+    locks = [path for path in SHARED.glob(f"fastrtps_{'[0-9a-f]' * 16}_el") if path.stat().st_ino in inodes]
     return {path.with_name(path.name.removesuffix("_el")) for path in locks}
 
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sicm_ros.geometry import ModelView, StereoCalibration
@@ -139,6 +139,7 @@ def test_an_encoder_that_started_anew_is_followed():
     assert told((500, 50.0, 50.0), (0, 51.0, 51.0), (2, 51.2, 51.2)) == [(0, ""), (0, ""), (1, "")]
 
 
+@settings(deadline=None)  # the first example may be slow
 @given(
     first=st.integers(1, 2000),
     back=st.floats(0, 1e9),

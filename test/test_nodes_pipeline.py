@@ -782,7 +782,7 @@ def test_compressed_pictures_and_a_remap_that_moves_camera_info_too(bus: Peer, s
     features = bus.listen(CompressedStereoFeatures, "/vehicle/features")
     camera = Camera(bus, topics["left"], topics["right"], compressed=True)
     encoder = start(
-        "encoder", *words, "-r", "__ns:=/vehicle", model=model, compressed=True, topic_timeout=1.0,
+        "encoder", *words, "-r", "__ns:=/vehicle", model=model, compressed=True, topic_timeout=2.0,
         disparity_offset=0.52,
     )  # fmt: skip
     camera.wait_for_encoder()

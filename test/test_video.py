@@ -246,7 +246,7 @@ def test_a_bag_that_begins_between_two_key_frames_says_what_it_lacks(tmp_path: P
         pairs = list(source.pairs())
         remarks = " ".join(source.remarks)
     assert [pair.stamp for pair in pairs] == [START + i * STEP for i in range(6, 12)]
-    assert "8 messages gave no picture" in remarks
+    assert "8 messages contained no image" in remarks
     assert "waiting for a key frame" in remarks
 
 

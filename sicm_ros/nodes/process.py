@@ -80,7 +80,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     from rclpy.signals import SignalHandlerOptions
 
     from sicm_ros.errors import SicmError, printable
-    from sicm_ros.pipeline.leftovers import remove_leftovers
+    from sicm_ros.pipeline.leftovers import remove_leftovers, remove_own
 
     served.set()
     remove_leftovers()
@@ -129,6 +129,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
         node = executor = None
         gc.collect()
     rclpy.try_shutdown()
+    remove_own()  # what something still refers to
     # Everything is said and closed. Unloading libraries would only take time, and crash under a busy worker.
     sys.stdout.flush()
     sys.stderr.flush()
