@@ -38,7 +38,7 @@ def site(tmp_path_factory) -> Path:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         written.append(path.stem)
-    assert written == ["x264", "pairs", "robot", "local_head"]
+    assert written == ["x264", "opencv_webp", "pairs", "robot", "local_head"]
     (site / "my_extensions" / "__init__.py").write_text("")
     tables = re.findall(r"```toml file=pyproject.toml\n(.*?)```", PAGE, re.S)
     install(site, re.sub(r'\[project\.entry-points\."(.*?)"\]', r"[\1]", "\n".join(tables)).replace('"', ""))
@@ -58,6 +58,8 @@ def folder(tmp_path_factory) -> Path:
         (folder / side).mkdir()
         for name in ("a", "b"):
             cv2.imwrite(str(folder / side / f"{name}.png"), world[:, left : left + 128])
+    (folder / "label").mkdir()
+    (folder / "label" / "a.txt").write_text("Car 0.00 0 1.5 40 20 60 40 1.5 1.6 3.9 -1.0 1.2 8.0 1.57\n")
     (folder / "rig.yaml").write_text("{fx: 90.0, fy: 90.0, cx: 64.0, cy: 30.0, baseline: 0.4}\n")
     return folder
 
@@ -75,12 +77,15 @@ from sicm_ros.model import create, load
 from sicm_ros.network import NetworkConfig
 
 frames = open_kitti(sys.argv[1])
-assert frames.names == ["a", "b"] and frames[0].calibration.baseline == 0.4 and frames[0].labels is None
+assert frames.names == ["a", "b"] and frames[0].calibration.baseline == 0.4
+assert frames[0].labels.names.tolist() == ["Car"] and frames[1].labels is None
 images = np.stack([frames[0].left, frames[0].right])
 for mode in ("intra", "two_view"):
     codec = PictureCodec("x264", mode)
     streams = codec.encode(images, 20)
     assert np.abs(codec.decode(streams, 128, 64).astype(float) - images).mean() < 6
+codec = PictureCodec("opencv_webp", "intra")
+assert np.abs(codec.decode(codec.encode(images, 90), 128, 64).astype(float) - images).mean() < 6
 assert label_of("x264_two_view") == "H.264 two-view"
 assert PRESETS["robot"].left == "/robot/left/image"
 config = NetworkConfig.parse({"input_width": 128, "input_height": 64, "detector": {"head": "local"}})
