@@ -114,7 +114,7 @@ def test_others_keep_their_share_and_the_decoder_its_memory(bus, start, diagnost
         memory = resident_kib(decoder.process.pid)
         with Neighbour(bad) as neighbour:
             during = share(good, PAIRS)
-        assert neighbour.sent > 100
+            bus.wait(lambda: neighbour.sent > 100, what="a hundred hostile messages")
         assert during >= 0.8 * before, (during, before)
         time.sleep(0.5)
         assert resident_kib(decoder.process.pid) < 1.2 * memory

@@ -305,7 +305,12 @@ def test_tracks_have_the_ids_of_the_detections_and_are_not_extrapolated_by_a_clo
 
 def test_without_a_clock_no_delay_is_made_up(pipeline: Pipeline):
     served = pipeline.serve_a_good_pair
-    assert math.isfinite(pipeline.diagnostics.number("decoder", "current_delay_from_realtime_ms"))
+
+    def delay_is_known() -> bool:
+        served()
+        return math.isfinite(pipeline.diagnostics.number("decoder", "current_delay_from_realtime_ms"))
+
+    pipeline.bus.wait(delay_is_known, what="a delay")
     try:
         for node in ("/encoder", "/decoder"):
             pipeline.bus.set_parameters(node, use_sim_time=True)
@@ -320,10 +325,7 @@ def test_without_a_clock_no_delay_is_made_up(pipeline: Pipeline):
     finally:
         for node in ("/encoder", "/decoder"):
             pipeline.bus.set_parameters(node, use_sim_time=False)
-    pipeline.bus.wait(
-        lambda: (served(), math.isfinite(pipeline.diagnostics.number("decoder", "current_delay_from_realtime_ms")))[1],
-        what="a clock again",
-    )
+    pipeline.bus.wait(delay_is_known, what="a clock again")
 
 
 def test_results_come_in_the_target_frame_or_not_at_all(pipeline: Pipeline, start, model: Path):
