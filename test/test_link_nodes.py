@@ -133,13 +133,20 @@ def test_no_message_exceeds_max_packet_bytes(chain: Chain):
 
 
 def test_the_decoder_reports_what_arrives_and_drops_what_is_too_old(chain: Chain):
-    came = chain.send(1)[-1]
-    report = chain.bus.wait(
-        lambda: next((r for r in chain.feedback if r.sequence == came.sequence), None), what="a report of the last pair"
-    )
+    def reported():
+        """A pair and its report; the decoder may not know of the encoder yet when the first ones are sent."""
+        came, end = chain.send(1)[-1], time.monotonic() + 3
+        while time.monotonic() < end:
+            if report := next((r for r in chain.feedback if r.sequence == came.sequence), None):
+                return came, report
+            time.sleep(0.05)
+        return None
+
+    came, report = chain.bus.wait(reported, what="a report of the last pair")
     assert report.received >= 1
     assert report.header == came.header
     assert report.kbit_s > 0
+    time.sleep(2.5)  # diagnostics, which tell once a second, know of all that was published
     before = chain.diagnostics.number("rate/decoder", "published")
     chain.set("decoder", max_age_ms=1000.0)  # the camera's stamps are of long ago
     chain.send(1)
