@@ -14,7 +14,7 @@ from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections
 from sicm_ros.geometry.boxes import image_boxes
 from sicm_ros.kitti import Labels, evaluate, from_detections
-from sicm_ros.tracking import Tracker, TrackingConfig
+from sicm_ros.tracking import TrackingConfig
 
 if TYPE_CHECKING:
     from sicm_ros.geometry import StereoCalibration
@@ -65,8 +65,7 @@ def arrivals(
     labels: list[Labels] = []
     published: dict[tuple[str, float], list[Labels]] = {(way, delay): [] for way in WAYS for delay in delays}
     for drive in drives:
-        tracker = Tracker(config)
-        followed = [tracker.update(*pair) for pair in zip(drive.found, drive.seconds)]
+        followed = drive.followed(config)
         for moment, now in enumerate(drive.seconds):
             sources = [_pair_at(drive.seconds, now - delay) for delay in delays]
             if None in sources:

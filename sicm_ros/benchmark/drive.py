@@ -15,6 +15,7 @@ from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections, StereoCalibration
 from sicm_ros.kitti import Labels, StereoFrame
 from sicm_ros.kitti.identities import identities
+from sicm_ros.tracking import Tracker, Tracking, TrackingConfig
 
 if TYPE_CHECKING:
     from sicm_ros.model import Model
@@ -45,6 +46,11 @@ class Drive:
 
     def __len__(self) -> int:
         return len(self.seconds)
+
+    def followed(self, config: TrackingConfig | None = None) -> list[Tracking]:
+        """Return what a new tracker makes of each pair."""
+        tracker = Tracker(config)
+        return [tracker.update(*pair) for pair in zip(self.found, self.seconds)]
 
 
 def observe(

@@ -12,7 +12,7 @@ from sicm_ros.benchmark.drive import Drive
 from sicm_ros.geometry import LIKELY, Detections
 from sicm_ros.kitti import Labels, from_detections
 from sicm_ros.kitti.planner import judged
-from sicm_ros.tracking import Tracker, TrackingConfig
+from sicm_ros.tracking import TrackingConfig
 
 WAYS = ("alone", "rescored", "tracks")
 FAR = (25.0, 40.0)  # metres
@@ -53,9 +53,7 @@ def recall(drives: Sequence[Drive], config: TrackingConfig | None = None) -> lis
     widths = [float(c.width) for drive in drives for c in drive.calibrations]
     boxes: dict[str, list[Labels]] = {way: [] for way in WAYS}
     for drive in drives:
-        tracker = Tracker(config)
-        for found, stamp in zip(drive.found, drive.seconds):
-            result = tracker.update(found, stamp)
+        for found, result in zip(drive.found, drive.followed(config)):
             for way, these in zip(WAYS, (found, result.detections, result.tracks.boxes)):
                 boxes[way].append(_scored(these))
     rows = [_row("alone", LIKELY, labels, boxes["alone"], widths)]

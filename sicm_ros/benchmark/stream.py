@@ -14,7 +14,7 @@ from sicm_ros.benchmark.identity import Identity, identity
 from sicm_ros.benchmark.rescoring import Found, recall
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import LIKELY
-from sicm_ros.tracking import Tracker, TrackingConfig
+from sicm_ros.tracking import TrackingConfig
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,10 +42,7 @@ class StreamFigures:
 
 def measure(drives: Sequence[Drive], config: TrackingConfig | None = None) -> StreamFigures:
     """Follow drives, and hold what comes out against their labels."""
-    followed = []
-    for drive in drives:
-        tracker = Tracker(config)
-        followed.append([tracker.update(*pair).tracks.above(LIKELY) for pair in zip(drive.found, drive.seconds)])
+    followed = [[pair.tracks.above(LIKELY) for pair in drive.followed(config)] for drive in drives]
     return StreamFigures(
         {drive.name: len(drive) for drive in drives},
         identity(drives, followed),

@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray, LabelInfo, VisionInfo
 from visualization_msgs.msg import MarkerArray
 
+from sicm_ros.bags.serialization import nanoseconds
 from sicm_ros.bitstream import FINGERPRINT_BYTES, VERSION, box_packet, identity, unpack
 from sicm_ros.errors import BitstreamError, InputError, printable
 from sicm_ros.geometry import Detections, StereoCalibration
@@ -455,8 +456,8 @@ class Vehicle:
 
 def _later(stamp: Any, seconds: float) -> Any:
     """Return a stamp, some seconds later."""
-    nanoseconds = stamp.sec * 10**9 + stamp.nanosec + round(seconds * 1e9)
-    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+    later = nanoseconds(stamp) + round(seconds * 1e9)
+    return Time(sec=later // 10**9, nanosec=later % 10**9)
 
 
 def _check_names(*names: str) -> None:

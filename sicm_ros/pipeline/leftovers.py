@@ -20,10 +20,20 @@ _LOCK = re.compile(r"fastrtps_[0-9a-f]{16}_el")  # ports are small, and may be s
 NEW = 10.0  # seconds of a lock that may have been made, but not yet taken
 
 
+def _locks(folder: Path) -> list[Path]:
+    """Return the locks of segments in a folder, if it is there."""
+    return sorted(p for p in folder.iterdir() if _LOCK.fullmatch(p.name)) if folder.is_dir() else []
+
+
+def _remove(lock: Path) -> None:
+    """Remove a segment and its lock."""
+    lock.with_name(lock.name.removesuffix("_el")).unlink(missing_ok=True)
+    lock.unlink()
+
+
 def leftovers(folder: Path = SHARED) -> Iterator[Path]:
     """Yield the lock of each segment whose process is gone, held by us meanwhile."""
-    locks = sorted(p for p in folder.iterdir() if _LOCK.fullmatch(p.name)) if folder.is_dir() else []
-    for lock in locks:
+    for lock in _locks(folder):
         with suppress(OSError), lock.open("rb") as file:  # held, somebody else's, or gone meanwhile
             if time.time() - lock.stat().st_mtime < NEW:
                 continue
@@ -40,9 +50,8 @@ def remove_own(folder: Path = SHARED) -> int:
     with suppress(OSError):
         words = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
         mine = {int(w[5].rpartition(":")[2]) for w in words if len(w) > 5 and w[4] == str(os.getpid())}
-        for lock in [p for p in folder.iterdir() if _LOCK.fullmatch(p.name) and p.stat().st_ino in mine]:
-            lock.with_name(lock.name.removesuffix("_el")).unlink(missing_ok=True)
-            lock.unlink()
+        for lock in [lock for lock in _locks(folder) if lock.stat().st_ino in mine]:
+            _remove(lock)
             removed += 1
     return removed
 
@@ -51,7 +60,6 @@ def remove_leftovers(folder: Path = SHARED) -> int:
     """Remove the segments of processes that have ended; return how many."""
     removed = 0
     for lock in leftovers(folder):  # while we hold the lock nobody begins to use what it guards
-        lock.with_name(lock.name.removesuffix("_el")).unlink(missing_ok=True)
-        lock.unlink()
+        _remove(lock)
         removed += 1
     return removed
