@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 import yaml
+from raw_cameras import lens
 from rendered_drive import write_objects
+from test_cameras import kalibr
 
 pytest.importorskip("launch", reason="ROS' launch is not installed (it is not on PyPI)")
 pytest.importorskip("launch_ros.actions", reason="launch_ros is not installed (nor on PyPI)")
@@ -28,6 +30,7 @@ from launch.utilities import perform_substitutions
 from launch_ros.actions import Node
 
 from sicm_ros.errors import InputError
+from sicm_ros.geometry import StereoCalibration
 from sicm_ros.nodes.parameters import Parameter, tables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -217,7 +220,10 @@ def test_what_cannot_be_started_is_said_before_anything_is(ros_installed, name, 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [1\n  b", "is not a ROS parameter file at line 2: "),
+        (
+            "a: [1\n  b",
+            "is not a ROS parameter file (no plain YAML: expected ',' or ']', but got '<stream end>' in line 2)",
+        ),
         ("- 1\n- 2", "is not a ROS parameter file; expected /**: ros__parameters: name: value"),
         ("/**: 7", "is not a ROS parameter file; expected"),
         ("/**:\n  ros__parameters:\n    quality: 3", "quality is 3.0; expected a number from 0 to 1"),
@@ -332,8 +338,10 @@ def test_every_node_has_the_parameters_of_its_file_and_the_arguments_overrule_th
 
     files = {}
     wanted: dict[str, dict[str, Any]] = {}
+    rig = StereoCalibration(721.5, 721.5, 609.6, 172.9, 0.54, 1242, 375)
+    cameras = kalibr(tmp_path, [lens(rig, side) for side in (0, 1)])  # nodes refuse what isn't there
     for node, table in tables().items():
-        wanted[node] = {p.name: _other(p) for p in table}
+        wanted[node] = {p.name: str(cameras) if p.name == "calibration_file" else _other(p) for p in table}
         if node == "replay":
             wanted[node] |= {"path": str(DRIVE), "preset": "stereo"}
             wanted[node] |= {f"{s}_topic": f"/{s}/image_rect_color/compressed" for s in ("left", "right")}
@@ -361,8 +369,16 @@ def test_every_node_has_the_parameters_of_its_file_and_the_arguments_overrule_th
         files["decoder"],
         "namespace:=two",
     )
+    # The replay has rectified and decoded what the bag holds: nobody does it twice.
+    replayed = {
+        "compressed": True,
+        "reliable_images": True,
+        "rectify": "never",
+        "calibration_file": "",
+        "transport": "raw",
+    }
     pipeline = {
-        "encoder": wanted["encoder"] | {"quality": 0.9, "min_score": 0.2, "compressed": True, "reliable_images": True},
+        "encoder": wanted["encoder"] | {"quality": 0.9, "min_score": 0.2} | replayed,
         "decoder": wanted["decoder"] | {"min_score": 0.2},
         "link": wanted["link"] | {"profile": "bad_day"},
         "replay": wanted["replay"] | {"rate": 3.0},
