@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from raw_cameras import START, STEP, lens, rows, street, through, write
 
 from sicm_ros.bags import PRESETS, open_stereo
 from sicm_ros.bags.images import LAYOUTS, PixelDepth, rgb_from_compressed, rgb_from_image
+from sicm_ros.bags.presets import read_preset
 from sicm_ros.bags.rig import camera_rig
 from sicm_ros.bitstream import unpack
 from sicm_ros.cli import main
@@ -260,6 +262,10 @@ def test_the_command_line_rectifies_by_a_file(tmp_path: Path, small_model: Path)
     assert unpack(out.read_bytes()).calibration.baseline == pytest.approx(pair.calibration.baseline)
 
 
+# A few lines that stand for 9 ** 9 values.
+BOMB = "a: &a [1]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghij"))
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [
@@ -268,6 +274,7 @@ def test_the_command_line_rectifies_by_a_file(tmp_path: Path, small_model: Path)
         ("cam0: {resolution: [1, 2]}\n", "cam1 is missing"),
         ("M1: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\nimageSize: [640, 480]\n", "M1 or D1 is missing"),
         ("cam0: 3\ncam1: 4\n", "expected Kalibr"),
+        (BOMB, "more than 20000 values"),
     ],
 )
 def test_calibration_files_that_are_none_say_so(tmp_path: Path, text: str, match: str):
@@ -276,6 +283,12 @@ def test_calibration_files_that_are_none_say_so(tmp_path: Path, text: str, match
         read_calibration_file(tmp_path / "calib.yaml")
     with pytest.raises(CalibrationError, match="no such calibration file"):
         read_calibration_file(tmp_path / "nothing.yaml")
+
+
+def test_a_preset_that_stands_for_more_than_it_says_is_refused(tmp_path: Path):
+    (tmp_path / "mine.yaml").write_text(BOMB)
+    with pytest.raises(InputError, match=r"mine\.yaml: no preset \(more than 20000 values\)"):
+        read_preset(tmp_path / "mine.yaml")
 
 
 def test_exchanged_cameras_in_a_file_are_refused(tmp_path: Path):

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-import yaml
-
 from sicm_ros.bags.video import FFMPEG_PACKET, FOXGLOVE_VIDEO
 from sicm_ros.errors import InputError
 from sicm_ros.extensions import Registry
+from sicm_ros.files import TreeError, read_bytes, read_yaml
 from sicm_ros.geometry import StereoCalibration
 
 # KITTI's rectified colour rigs by picture size, from the calibration files of their days; for bags without camera_info.
@@ -54,6 +53,9 @@ class Preset:
     disparity_offset: float = 0.0
 
 
+MOST_BYTES = 1 << 16  # of a preset's file
+
+
 def read_preset(path: Path) -> Preset:
     """Read a preset from a YAML file: its fields but the name, which is the file's.
 
@@ -62,11 +64,11 @@ def read_preset(path: Path) -> Preset:
     """
     known = {field.name: field for field in fields(Preset) if field.name != "name"}
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = read_yaml(read_bytes(path, MOST_BYTES).decode())
         strangers = set(tree) - set(known)
         missing = {"left", "right"} - set(tree)
         wrong = [key for key in set(tree) & set(known) if type(tree[key]).__name__ not in known[key].type]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, TreeError, TypeError) as error:
         raise InputError(
             f"{path}: no preset ({' '.join(str(error).split())}); expected left and right topics"
         ) from None

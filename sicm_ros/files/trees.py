@@ -55,14 +55,14 @@ class _Counted(yaml.SafeLoader):
         return known[id(node)]
 
 
-def read_yaml(text: str | bytes) -> Any:
-    """Return the tree of a YAML text; None of an empty one.
+def read_yaml(text: str | bytes, most: int = MOST_CHARACTERS) -> Any:
+    """Return the tree of a YAML text of at most `most` characters; None of an empty one.
 
     Raises:
         TreeError: it is no YAML, holds tags that make objects or keys that aren't plain, or is too large.
     """
-    if len(text) > MOST_CHARACTERS:
-        raise TreeError(f"{len(text)} characters; expected at most {MOST_CHARACTERS}")
+    if len(text) > most:
+        raise TreeError(f"{len(text)} characters; expected at most {most}")
     try:
         return yaml.load(text, _Counted)
     except yaml.MarkedYAMLError as error:

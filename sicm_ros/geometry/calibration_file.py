@@ -20,15 +20,16 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml
 
-from sicm_ros.errors import CalibrationError
+from sicm_ros.errors import CalibrationError, InputError
+from sicm_ros.files import TreeError, read_bytes, read_yaml
 from sicm_ros.geometry.rectification import EQUIDISTANT, MODELS, Lens
 
 _EXPECTED = (
     "expected Kalibr's camchain.yaml, EuRoC's cam0/sensor.yaml beside cam1/sensor.yaml, ROS' left.yaml beside "
     "right.yaml, or OpenCV's intrinsics.yml beside extrinsics.yml"
 )
+MOST_BYTES = 1 << 18  # of a file: OpenCV's may hold the corners of each view of the board
 # Names of one file -> of the file that goes with it.
 _PARTNERS = (("left", "right"), ("cam0", "cam1"), ("intrinsics", "extrinsics"))
 # How OpenCV's samples and those after them call left and right matrices: {} is 1 or 2, left or right, l or r.
@@ -105,16 +106,18 @@ def _renamed(path: Path, old: str, new: str) -> Path | None:
 def _read(path: Path) -> dict[str, Any]:
     """Read a YAML file, OpenCV's kind too."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path, MOST_BYTES).decode("utf-8-sig")
+    except InputError as error:
+        raise CalibrationError(f"{error}; {_EXPECTED}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise CalibrationError(f"{path}: {getattr(error, 'strerror', error)}; {_EXPECTED}") from None
     # OpenCV's first line is no YAML directive, and its matrices have a tag of their own.
     text = re.sub(r"\A%YAML:.*\n", "", text).replace("!!opencv-matrix", "")
     text = re.sub(r"^(\s*[\w.]+):(?=[^\s])", r"\1: ", text, flags=re.MULTILINE)
     try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise CalibrationError(f"{path}: no YAML ({' '.join(str(error).split())}); {_EXPECTED}") from None
+        tree = read_yaml(text, 2 * MOST_BYTES)
+    except TreeError as error:
+        raise CalibrationError(f"{path}: no YAML ({error}); {_EXPECTED}") from None
     if not isinstance(tree, Mapping):
         raise CalibrationError(f"{path}: has no settings; {_EXPECTED}")
     return {str(key): value for key, value in tree.items()}
