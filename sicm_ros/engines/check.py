@@ -17,6 +17,7 @@ import numpy as np
 from sicm_ros.entropy.config import QUALITY_LEVELS
 from sicm_ros.errors import VerificationError
 from sicm_ros.geometry import StereoCalibration
+from sicm_ros.network.agreement import difference
 from sicm_ros.network.config import NetworkConfig
 from sicm_ros.network.maps import Rigs
 
@@ -63,15 +64,6 @@ def _noise(shape: tuple[int, ...], seed: int) -> np.ndarray:
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):  # MurmurHash3's last steps
         x = (x ^ (x >> np.uint32(shift))) * np.uint32(factor)
     return (x.reshape(shape) / 2**32 - 0.5) * 12**0.5
-
-
-def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Mean error as a share of the mean magnitude; infinite where what was found isn't finite."""
-    found, expected = np.asarray(found, np.float32), np.asarray(expected, np.float32)
-    if found.shape != expected.shape or not np.isfinite(found).all():
-        return float("inf")
-    error, magnitude = float(np.abs(found - expected).mean()), float(np.abs(expected).mean())
-    return error / magnitude if magnitude > 1e-6 else error
 
 
 def compare(what: str, found: Mapping[str, Any], expected: Mapping[str, np.ndarray], tolerance: float) -> float:

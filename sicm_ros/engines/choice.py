@@ -23,8 +23,6 @@ from sicm_ros.network.config import NetworkConfig
 
 _log = logging.getLogger("sicm_ros")
 
-SIDE_GRAPHS = {"vehicle": "vehicle", "server": "server"}  # side -> the graph that it needs from the start
-
 
 def torch_installed() -> bool:
     """Whether PyTorch can be imported."""
@@ -83,7 +81,7 @@ def make_engine(
         else:
             engine = onnxruntime.OnnxRuntimeEngine(found, config, prior, threads, device)
         for side in sides:
-            engine.prepare(SIDE_GRAPHS[side])
+            engine.prepare(side)  # the graph of its name is what a side needs from the start
         return engine
 
     if name == "torch":

@@ -10,17 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from sicm_ros.errors import VerificationError
+from sicm_ros.network.agreement import difference
 
 LAYER_TOLERANCE = 0.03  # of one layer in bfloat16; rounding makes 0.003
 
 
-def difference(found: Tensor, expected: Tensor) -> float:
-    """Return the mean error as a share of the mean magnitude; infinite where what was found isn't finite."""
-    found, expected = found.detach().float().cpu(), expected.detach().float().cpu()
-    if found.shape != expected.shape or not torch.isfinite(found).all():
-        return float("inf")
-    error, magnitude = (found - expected).abs().mean().item(), expected.abs().mean().item()
-    return error / magnitude if magnitude > 1e-6 else error
+def _apart(found: Tensor, expected: Tensor) -> float:
+    return difference(*(x.detach().float().cpu().numpy() for x in (found, expected)))
 
 
 @contextmanager
@@ -40,9 +36,9 @@ def checked_layers(network: nn.Module, gradients: bool = False) -> Iterator[None
         if not torch.is_autocast_enabled(x.device.type):
             return
         with torch.autocast(x.device.type, enabled=False):
-            worst = difference(output, layer.forward(x.float()))
+            worst = _apart(output, layer.forward(x.float()))
         if gradients and worst <= LAYER_TOLERANCE:
-            worst = max(map(difference, _gradients(layer, x, True), _gradients(layer, x, False)))
+            worst = max(map(_apart, _gradients(layer, x, True), _gradients(layer, x, False)))
         if worst > LAYER_TOLERANCE:
             wrong[name] = max(worst, wrong.get(name, 0.0))
 
