@@ -18,7 +18,7 @@ import sicm_ros
 from sicm_ros.bitstream import CALIBRATION_BYTES, HEADER_BYTES, MAX_PAYLOAD, Packet, identity, pack, unpack
 from sicm_ros.entropy import PriorConfig
 from sicm_ros.errors import BitstreamError, CalibrationError, InputError
-from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.model import create
 from sicm_ros.network import NetworkConfig
 from sicm_ros.network.config import CodecConfig, DetectorConfig
@@ -170,6 +170,43 @@ class Receiver:
     def receive(self, data: bytes) -> int:
         """Decodes; returns the number of symbols."""
         return self.model.decode(data, KITTI).symbols.size
+
+
+NARROW = StereoCalibration(1200.0, 1200.0, 320.0, 190.0, 0.3, 640, 375)
+
+
+def as_0_9_0(data: bytes) -> bytes:
+    """What an encoder of 0.9.0 sends: no flag, whatever the camera."""
+    return resealed(data[:4] + bytes([data[4] & ~2]) + data[5:])
+
+
+def test_a_narrow_cameras_packet_says_so_and_0_9_0_fills_its_window(tmp_path):
+    model = Receiver(tmp_path).model
+    image = np.random.default_rng(0).integers(0, 256, (375, 640, 3), np.uint8)
+    for own in (True, False):
+        data = model.encode(image, image, NARROW, include_calibration=own)
+        assert data[4] == 0x22 + own  # a decoder of 0.9.0: "unknown flags 0x2; update the decoder"
+        result = model.decode(data, NARROW)
+        assert result.view == model.view(result.view.source)
+        assert result.view.resized_width == 0.6 * 128 * 640 // 1200
+        old = model.decode(as_0_9_0(data), NARROW)
+        assert (old.view.resized_width, old.view.left) == (128, 0)
+        assert np.array_equal(old.symbols, result.symbols)
+    usual = model.encode(np.zeros((375, 1242, 3), np.uint8), np.zeros((375, 1242, 3), np.uint8), KITTI)
+    assert usual[4] == 0x21
+    with pytest.raises(BitstreamError, match="images were padded"):
+        model.decode(resealed(usual[:4] + b"\x23" + usual[5:]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.floats(0.2, 8), st.integers(64, 4000), st.integers(64, 3000), st.sampled_from([(864, 192), (128, 96)]))
+def test_both_sides_see_one_window_though_a_packet_rounds(focal, width, height, size):
+    source = StereoCalibration(focal * width, focal * width, width / 2, height / 2, 0.5, width, height)
+    carried = unpack(pack(packet(source, width=width, height=height, calibration_identity=identity(source))))
+    sent, received = ModelView.fit(source, *size), ModelView.fit(carried.calibration, *size)
+    assert (sent.resized_width, sent.padded) == (received.resized_width, received.padded)
+    # What was rectified into the window is sent with the window's calibration.
+    assert not ModelView.fit(sent.calibration, *size).padded
 
 
 def mutated(random: np.random.Generator, originals: list[bytes]) -> bytes:

@@ -87,7 +87,7 @@ class PictureModel(PairCodec):
             symbols = symbols.to(self.device, torch.float32, memory_format=torch.channels_last)
             pictures = self.network.synthesise(symbols, self._quality(reading.packet.quality))
             left, right = pictures.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        return ImagePair(left, right, self.view(reading.calibration).calibration)
+        return ImagePair(left, right, reading.view.calibration)
 
     def describe(self) -> dict:
         """Name, fingerprint, licence, input size and number of parameters."""

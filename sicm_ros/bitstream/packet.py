@@ -16,7 +16,7 @@ from sicm_ros.geometry.calibration import MAX_IMAGE_SIDE, StereoCalibration
 
 MAGIC = b"SICM"
 VERSION = 2  # 1 had no excess beyond the ends of tables
-HAS_CALIBRATION = 1  # flag
+HAS_CALIBRATION, PADDED = 1, 2  # flags; 0.9.0 knows the first one and refuses packets with others
 FINGERPRINT_BYTES = 4  # of the model's, which is longer
 MAX_PAYLOAD = 1 << 20  # bytes; a hundred times what a model ever writes
 
@@ -40,6 +40,7 @@ class Packet:
         calibration_identity: `identity` of the source's calibration.
         calibration: the source's calibration, rounded to float32, or None if the receiver has it.
         payload: what the entropy coder wrote.
+        padded: the images lie between black columns of the model's input (`ModelView.padded`), instead of filling it.
     """
 
     fingerprint: bytes
@@ -50,6 +51,7 @@ class Packet:
     calibration_identity: int
     calibration: StereoCalibration | None
     payload: bytes
+    padded: bool = False
 
     @property
     def size(self) -> int:
@@ -106,7 +108,7 @@ def pack(packet: Packet) -> bytes:
         )
     header = _HEADER.pack(
         MAGIC,
-        VERSION << 4 | (HAS_CALIBRATION if calibration else 0),
+        VERSION << 4 | (HAS_CALIBRATION if calibration else 0) | (PADDED if packet.padded else 0),
         packet.quality,
         packet.sequence,
         packet.fingerprint,
@@ -140,7 +142,7 @@ def unpack(data: bytes) -> Packet:
     actual = zlib.crc32(body, zlib.crc32(data[: _HEADER.size]))
     if checksum != actual:
         raise BitstreamError(f"packet: checksum {actual:08x}, expected {checksum:08x}: it was damaged in transit")
-    if flags & ~HAS_CALIBRATION:
+    if flags & ~(HAS_CALIBRATION | PADDED):
         raise BitstreamError(f"packet: unknown flags {flags:#x}; update the decoder")
     for name, value in (("width", width), ("height", height)):
         if not 1 <= value <= MAX_IMAGE_SIDE:
@@ -158,4 +160,5 @@ def unpack(data: bytes) -> Packet:
         body = body[CALIBRATION_BYTES:]
     if len(body) > MAX_PAYLOAD:
         raise BitstreamError(f"packet: payload of {len(body)} bytes, more than {MAX_PAYLOAD}")
-    return Packet(fingerprint, width, height, quality, sequence, calibration_identity, calibration, body)
+    padded = bool(flags & PADDED)
+    return Packet(fingerprint, width, height, quality, sequence, calibration_identity, calibration, body, padded)

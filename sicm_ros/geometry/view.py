@@ -18,6 +18,7 @@ HORIZON = 0.27
 # the window, depths come out too small, and the narrower it is, the less is found at all.
 FOCAL, KITTI_FOCAL = 0.6, 0.58
 WIDE = 0.85  # of KITTI's scale: the smallest that models see in training
+ROUNDING = 1e-4  # pixels; float32 may move the width of the resized images so far
 COARSE = 2.0  # pixels of the window to one of the picture
 
 
@@ -40,10 +41,18 @@ class ModelView:
     top: int
 
     @classmethod
-    def fit(cls, source: StereoCalibration, width: int, height: int) -> ModelView:
-        """Return the view of a width x height model on a camera."""
-        # Downwards, so that the window of a window is itself.
-        resized_width = min(width, max(1, math.floor(FOCAL * width / source.fx * source.width + 1e-6)))
+    def fit(cls, source: StereoCalibration, width: int, height: int, fill: bool = False) -> ModelView:
+        """Return the view of a width x height model on a camera.
+
+        Args:
+            fill: a narrow camera's images fill the window as well, as 0.9.0 had it.
+        """
+        resized_width = width
+        if not fill:
+            # Downwards, so that the window of a window is itself; by the focal length that a packet carries, so that
+            # both sides see the same window.
+            fx = float(np.float32(source.fx))
+            resized_width = min(width, max(1, math.floor(FOCAL * width / fx * source.width + ROUNDING)))
         resized_height = max(1, round(source.height * resized_width / source.width))
         resized = source.resized(resized_width, resized_height)
         left = -((width - resized_width) // 2)
@@ -51,6 +60,11 @@ class ModelView:
         top = round(resized.cy - HORIZON * height)
         top = min(max(top, min(0, spare)), max(0, spare))
         return cls(source, resized.cropped(left, top, width, height), resized_width, resized_height, left, top)
+
+    @property
+    def padded(self) -> bool:
+        """Whether the images keep the scale that models learn, between black columns, instead of filling the window."""
+        return self.resized_width < self.calibration.width
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Cut and resize an image, uint8 (source height, source width, C), to uint8 (height, width, C)."""

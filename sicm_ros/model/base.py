@@ -36,10 +36,16 @@ def rounded(latents: np.ndarray, hyper: np.ndarray | None) -> Symbols:
 
 @dataclass(frozen=True)
 class Reading:
-    """A packet whose payload is symbols again: int32 (2, M, h, w), left view first; `seconds` of entropy decoding."""
+    """A packet whose payload is symbols again.
+
+    Attributes:
+        view: where the encoder's network looked in the source's images.
+        symbols: int32 (2, M, h, w), left view first.
+        seconds: of entropy decoding.
+    """
 
     packet: Packet
-    calibration: StereoCalibration
+    view: ModelView
     symbols: np.ndarray
     seconds: float
 
@@ -57,16 +63,16 @@ class PairCodec:
         self.name, self.licence, self.card = stored.name, stored.licence, stored.card
         self.fingerprint, self.prior = stored.fingerprint, stored.prior
         self.config = stored.config
-        self._known_views: dict[StereoCalibration, ModelView] = {}
+        self._known_views: dict[tuple[StereoCalibration, bool], ModelView] = {}
 
-    def view(self, calibration: StereoCalibration) -> ModelView:
-        """Return where the network looks in a camera's pictures."""
-        known = self._known_views
-        if calibration not in known:
+    def view(self, calibration: StereoCalibration, fill: bool = False) -> ModelView:
+        """Return where the network looks in a camera's images; `fill` as for `ModelView.fit`."""
+        known, key = self._known_views, (calibration, fill)
+        if key not in known:
             if len(known) > 64:  # a camera that recalibrates for ever must not fill the memory
                 known.clear()
-            known[calibration] = ModelView.fit(calibration, self.config.input_width, self.config.input_height)
-        return known[calibration]
+            known[key] = ModelView.fit(calibration, self.config.input_width, self.config.input_height, fill)
+        return known[key]
 
     def _pictures(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> np.ndarray:
         """Return what the network looks at of a pair: uint8 (2, H, W, 3), left first."""
@@ -97,6 +103,7 @@ class PairCodec:
             identity(calibration),
             calibration if include_calibration else None,
             self.prior.compress(symbols.left, symbols.right, symbols.z, level),
+            self.view(calibration).padded,
         )
         return pack(packet)
 
@@ -120,12 +127,15 @@ class PairCodec:
         try:
             if packet.calibration is None and identity(calibration) != packet.calibration_identity:
                 raise BitstreamError("packet: encoded with a calibration other than the given one")
-            self.view(calibration)
+            # Without the flag the images fill the window: those of most cameras do, and 0.9.0 stretched all others.
+            view = self.view(calibration, fill=not packet.padded)
         except CalibrationError as error:  # of a picture a pixel wide, or that no packet can hold
             raise BitstreamError(f"packet: images that no model can process ({error})") from None
+        if view.padded != packet.padded:
+            raise BitstreamError("packet: says that its images were padded, which images of this angle are not")
         height, width = self.config.input_height // LATENT_STRIDE, self.config.input_width // LATENT_STRIDE
         left, right, _ = self.prior.decompress(packet.payload, height, width, packet.quality)
-        return Reading(packet, calibration, np.stack([left, right]), time.perf_counter() - start)
+        return Reading(packet, view, np.stack([left, right]), time.perf_counter() - start)
 
 
 def level_of(quality: float) -> int:

@@ -209,10 +209,10 @@ class Model(PairCodec):
         clock.laps["entropy decoding"] = sum(r.seconds for r in readings)
         # Left views first, then the right ones, as everywhere.
         symbols = np.stack([r.symbols for r in readings], 1).reshape(-1, *readings[0].symbols.shape[1:])
-        calibrations = [r.calibration for r in readings]
-        rigs = self._rigs(calibrations)
+        views = [r.view for r in readings]
+        rigs = _rigs(views)
         features, maps = self._engine.maps(symbols, [r.packet.quality for r in readings], rigs, clock)
-        return self._results(features, maps, rigs, calibrations, clock, readings)
+        return self._results(features, maps, rigs, views, clock, readings)
 
     # Both, and neither
 
@@ -266,38 +266,45 @@ class Model(PairCodec):
         clock.lap("rounding")
         return symbols
 
-    def _rigs(self, calibrations: list[StereoCalibration]) -> Rigs:
-        return Rigs.of([self.view(c).calibration for c in calibrations])
-
     def _refer(self, features: Features, calibration: StereoCalibration, clock: Clock) -> Result:
         """Return what the uncompressed network's detector makes of features."""
-        rigs = self._rigs([calibration])
+        views = [self.view(calibration)]
+        rigs = _rigs(views)
         maps = self._engine.refer(features, rigs)
         clock.lap("detector")
-        return self._results(features, maps, rigs, [calibration], clock)[0]
+        return self._results(features, maps, rigs, views, clock)[0]
 
-    def _results(self, features, maps: Maps, rigs: Rigs, calibrations, clock: Clock, readings=None) -> list[Result]:
+    def _results(
+        self,
+        features: Features,
+        maps: Maps,
+        rigs: Rigs,
+        views: list[ModelView],
+        clock: Clock,
+        readings: list[Reading] | None = None,
+    ) -> list[Result]:
         """Turn features and maps of one or several pairs into their results."""
         found = candidates(maps, rigs, self.config.detector)
         cells = maps.disparity[:, 0]
-        detections = [_detections(f, c, self.view(c), self.config.detector) for f, c in zip(found, calibrations)]
+        detections = [_detections(f, view, self.config.detector) for f, view in zip(found, views)]
         clock.lap("boxes")
-        count = len(calibrations)
+        count = len(views)
         timings = {stage: seconds / count for stage, seconds in clock.laps.items()}
         results = []
-        for n, calibration in enumerate(calibrations):
+        for n, view in enumerate(views):
             packet, symbols = (readings[n].packet, readings[n].symbols) if readings else (None, None)
             own = features if count == 1 else tuple(f[[n, n + count]] for f in features)
-            disparity = cells[n] * (STRIDE * calibration.width / self.view(calibration).resized_width)
-            view = self.view(calibration)
+            disparity = cells[n] * (STRIDE * view.source.width / view.resized_width)
             results.append(Result(detections[n], own, disparity, symbols, packet, view, dict(timings)))
         return results
 
 
-def _detections(
-    found: Candidates, calibration: StereoCalibration, view: ModelView, config: DetectorConfig
-) -> Detections:
-    """Return candidates of a pair that are worth a detection, in a picture of this calibration."""
+def _rigs(views: list[ModelView]) -> Rigs:
+    return Rigs.of([view.calibration for view in views])
+
+
+def _detections(found: Candidates, view: ModelView, config: DetectorConfig) -> Detections:
+    """Return candidates of a pair that are worth a detection, in the images that the view is of."""
 
     def values(name: str) -> np.ndarray:
         return getattr(found, name).astype(np.float64)
@@ -321,7 +328,7 @@ def _detections(
     boxes = boxes.take(sane & (boxes.scores >= LEAST_SCORE))
     kept = suppress(boxes.location, boxes.dimensions, boxes.rotation_y, boxes.scores)[:MOST_DETECTIONS]
     boxes = boxes.take(kept)
-    edges = image_boxes(boxes.location, boxes.dimensions, boxes.rotation_y, calibration)
+    edges = image_boxes(boxes.location, boxes.dimensions, boxes.rotation_y, view.source)
     seen = (edges[:, 2] - edges[:, 0] > 1) & (edges[:, 3] - edges[:, 1] > 1)
     return replace(boxes, image_boxes=edges).take(seen)
 
