@@ -8,10 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rendered_drive import write_objects
 
 from sicm_ros.benchmark.failures import failure_sheet
 from sicm_ros.cli import main
+from sicm_ros.geometry.boxes import least_score
 from sicm_ros.geometry.drawing import read_picture
 from sicm_ros.kitti import Labels, open_kitti
 from sicm_ros.kitti.labels import parse_labels
@@ -39,14 +42,15 @@ LABELS = objects(
     ("DontCare", -1000, -1000, 900, 1000, -1),
 )
 DETECTIONS = objects(
-    ("Car", -3.5, 4.5, 0, 200, 0.9),
+    ("Car", -3.5, 4.5, 0, 200, 0.25),  # unsure, but so near that it counts
     ("Car", 0.5, 15.2, 500, 600, 0.8),
     ("Car", 0.1, 15.1, 500, 600, 0.7),  # nearer than the surer one, which is then alone
     ("Car", 5, 30, 700, 740, 0.3),  # too unsure
-    ("Truck", -8, 34, 300, 420, 0.6),
+    ("Truck", -8, 34, 300, 420, 0.65),
     ("Pedestrian", 4, 12.5, 800, 830, 0.6),  # 2.5 m off
-    ("Cyclist", 6, 20, 850, 870, 0.5),
-    ("Car", 15, 40, 940, 960, 0.5),  # at a DontCare region
+    ("Cyclist", 6, 20, 850, 870, 0.6),
+    ("Car", 15, 40, 940, 960, 0.7),  # at a DontCare region
+    ("Car", 20, 40, 1000, 1020, 0.6),  # too unsure for what is so far
     scored=True,
 )
 
@@ -65,8 +69,21 @@ def test_each_object_is_found_by_the_nearest_detection_and_the_rest_is_named_in_
     assert sum(share.total for share in table.bands.values()) == 6
 
 
+@given(st.floats(0, 1), st.floats(0, 300), st.floats(0, 300))
+def test_less_is_asked_of_what_is_nearer(likely, one, other):
+    near, far = least_score(np.sort([one, other]), likely)
+    assert 0 <= near <= far <= 1
+    assert least_score(25.0, likely) == pytest.approx(likely)
+
+
+def test_the_odds_asked_for_grow_with_the_distance():
+    np.testing.assert_allclose(least_score(np.array([0, 5, 10, 25, 75])), [1 / 6, 1 / 6, 2 / 7, 0.5, 0.75])
+    found = least_score(np.array([5.0, 80.0]), 0.0), least_score(np.array([5.0, 80.0]), 1.0)
+    assert np.array(found).tolist() == [[0, 0], [1, 1]], "all of them, and none but what is certain"
+
+
 def test_fewer_detections_count_from_a_higher_score_and_the_borders_are_those_of_the_picture():
-    sure = planner_table([judged(LABELS, DETECTIONS, min_score=0.85)], 0.85)
+    sure = planner_table([judged(LABELS, DETECTIONS, min_score=0.8)], 0.8)
     assert sum(share.found for share in sure.bands.values()) == 1
     assert sure.false_alarms == 0
     wider = planner_table([judged(LABELS, DETECTIONS, width=1400)])

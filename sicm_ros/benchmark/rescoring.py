@@ -74,7 +74,10 @@ def _scored(boxes: Detections) -> Labels:
 
 
 def _row(way: str, least: float, labels: list[Labels], boxes: list[Labels], widths: list[float]) -> Found:
-    frames = [judged(*frame, min_score=least) for frame in zip(labels, boxes, widths)]
+    frames = []
+    for truth, found, width in zip(labels, boxes, widths):
+        assert found.scores is not None  # of detections
+        frames.append(judged(truth, found[found.scores >= least], width, min_score=0.0))
     counts = np.zeros((2, 2), int)
     for frame in frames:
         depth, hidden = frame.labels.location[:, 2], np.isin(frame.labels.occluded, HIDDEN)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from sicm_ros.bitstream import CALIBRATION_BYTES, HEADER_BYTES
 from sicm_ros.bitstream.box_packet import pack_boxes
-from sicm_ros.geometry import LIKELY, StereoPair
+from sicm_ros.geometry import StereoPair
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -83,7 +83,7 @@ def measure(
                     bytes_of.setdefault(part, []).append(size)
         start = time.perf_counter()
         result = model.detect_uncompressed(pair)
-        found = result.detections.above(LIKELY)
+        found = result.detections.take(result.detections.likely())
         data = pack_boxes(found, model.fingerprint, 0, pair.calibration.width, pair.calibration.height)
         laps(times[-1], "vehicle", result.timings, time.perf_counter() - start)
         if not number:

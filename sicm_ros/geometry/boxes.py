@@ -23,13 +23,31 @@ PEOPLE = ("Pedestrian", "Cyclist")
 # KITTI's other classes that are learnt, and counted, as one of these: what moves, and is as large, alike.
 _COUNTED_AS = {"Tram": "Truck", "Bus": "Truck", "Person_sitting": "Pedestrian"}
 
-# Score from which a detection is worth a planner's and a viewer's attention: of those, nine of ten are right.
+# Score from which a detection MIDWAY metres away is worth a planner's attention, see `least_score`.
 LIKELY = 0.5
+MIDWAY = 25.0
+CLOSEST = 5.0  # metres: what is nearer counts as if it were there
 
 
 def class_of(name: str) -> str:
     """Return the class that a label's class counts as: itself, for most."""
     return _COUNTED_AS.get(name, name)
+
+
+def least_score(distance: ArrayLike, likely: float = LIKELY) -> np.ndarray:
+    """Return the score from which a detection is worth attention at a distance (...,), metres: `likely` at MIDWAY.
+
+    The nearer an object is, the less time there is to react, and the more it costs to miss it. Where the cost falls as
+    one over the distance, the odds to ask for grow with the distance (Bayes' decision); they do from CLOSEST on.
+    """
+    distance = np.maximum(np.asarray(distance, np.float64), CLOSEST)
+    return likely * distance / (likely * distance + (1 - likely) * MIDWAY)
+
+
+def from_above(location: np.ndarray) -> np.ndarray:
+    """Return the distance from the camera (...,), metres, of places (..., 3), seen from above."""
+    location = np.asarray(location, np.float64)
+    return np.hypot(location[..., 0], location[..., 2])
 
 
 @dataclass(frozen=True)
@@ -73,6 +91,10 @@ class Detections:
     def above(self, score: float) -> Detections:
         """Return those whose score is at least `score`."""
         return self.take(np.asarray(self.scores) >= score)
+
+    def likely(self, score: float = LIKELY) -> np.ndarray:
+        """Return bool (N,): those worth attention, by `least_score`."""
+        return np.asarray(self.scores) >= least_score(from_above(self.location), score)
 
     def finite(self) -> Detections:
         """Return those whose place and size are numbers: a calibration that is absurd gives others."""

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from sicm_ros.geometry.boxes import CLASSES, LIKELY, PEOPLE, VEHICLES, class_of
+from sicm_ros.geometry.boxes import CLASSES, LIKELY, PEOPLE, VEHICLES, class_of, from_above, least_score
 from sicm_ros.kitti import Labels
 
 BANDS = (0.0, 8.0, 25.0, 40.0, 80.0)  # metres ahead
@@ -24,7 +24,7 @@ KITTI_WIDTH = 1242.0
 
 @dataclass(frozen=True)
 class Judged:
-    """One frame's labels and detections, matched. Detections below the least score aren't in it.
+    """One frame's labels and detections, matched. Detections that aren't worth attention (`least_score`) aren't in it.
 
     Attributes:
         labels, detections: of the frame.
@@ -66,7 +66,7 @@ class PlannerTable:
 
     Attributes:
         frames: how many.
-        min_score: least score of a detection that is there.
+        min_score: least score of a detection that is there, 25 m away.
         rows: what is asked -> how many of how many were found.
         right_class: found objects that were called what they are.
         false_alarms: a frame.
@@ -94,9 +94,10 @@ def judged(labels: Labels, detections: Labels, width: float = KITTI_WIDTH, min_s
 
     Args:
         width: of the picture, pixels.
+        min_score: of detections that nodes would publish (`least_score`).
     """
     assert detections.scores is not None  # of detections
-    detections = detections[detections.scores >= min_score]
+    detections = detections[detections.scores >= least_score(from_above(detections.location), min_score)]
     kinds = np.array([class_of(str(name)) for name in labels.names], np.str_)
     asked = np.isin(kinds, CLASSES)
     apart = np.linalg.norm(labels.location[:, None, [0, 2]] - detections.location[None][:, :, [0, 2]], axis=2)

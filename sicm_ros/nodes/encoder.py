@@ -337,7 +337,7 @@ class EncoderNode(ManagedNode):
         with self.health.tally.timed("detect"):
             found = self.model.detect_uncompressed(seen).detections
         data = box_packet.pack_boxes(
-            found.above(self.parameters.min_score),
+            found.take(found.likely(self.parameters.min_score)),
             self.model.fingerprint,
             self._sequence,
             seen.calibration.width,

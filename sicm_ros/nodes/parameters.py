@@ -183,7 +183,7 @@ ENCODER = (
     Parameter(
         "min_score",
         LIKELY,
-        "with boxes only: boxes below this score are not sent",
+        "with boxes only: boxes below this score are not sent; this is at 25 m: the nearer, the less is asked",
         "",
         0.0,
         1.0,
@@ -296,7 +296,15 @@ DECODER = (
         1e7,
         fixed=False,
     ),
-    Parameter("min_score", LIKELY, "detections below this score are not published", "", 0.0, 1.0, fixed=False),
+    Parameter(
+        "min_score",
+        LIKELY,
+        "detections below this score are not published; this is at 25 m: the nearer, the less is asked",
+        "",
+        0.0,
+        1.0,
+        fixed=False,
+    ),
     Parameter(
         "other_classes",
         0.1,

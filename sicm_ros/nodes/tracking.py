@@ -63,12 +63,12 @@ class Follower:
             found: the unlikely too.
             stamp: of the pair, seconds.
             camera: its pose in a frame that stands still, if known.
-            least: score of the detections that are published.
+            least: score of the detections that are published, as `Detections.likely` takes it.
             rescore: whether their scores heed the past.
         """
         tracking = self._tracker.update(found, stamp, camera)
         found = tracking.detections if rescore else found
-        likely = np.flatnonzero(found.scores >= least)
+        likely = np.flatnonzero(found.likely(least))
         ids = [str(number) if number >= 0 else "" for number in tracking.ids[likely].tolist()]
         return Followed(found.take(likely), ids, tracking.tracks)
 

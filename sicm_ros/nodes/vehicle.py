@@ -383,7 +383,7 @@ class Vehicle:
         """Return what a message showed, as it is published: the likely ones, with the ids of their tracks."""
         health, header, parameters = self.health, job.message.header, self._node.parameters
         if self._follower is None:
-            return Followed(found.above(parameters.min_score))
+            return Followed(found.take(found.likely(parameters.min_score)))
         camera = None
         if parameters.odometry_frame:
             try:
@@ -433,7 +433,7 @@ class Vehicle:
         assert followed.tracks is not None
         assert self._tracks is not None
         parameters, header = self._node.parameters, placement.header
-        tracks = followed.tracks.above(parameters.min_score)
+        tracks = followed.tracks.take(followed.tracks.boxes.likely(parameters.min_score))
         trails = [placement.camera.points(trail) for trail in tracks.trails]
         stamp = _seconds(header.stamp)
         seconds = self._node.now() - stamp if parameters.extrapolate else 0.0

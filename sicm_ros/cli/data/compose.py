@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--rendered", type=float, default=0.0, help="rendered share of what is added (default: %(default)s)"
     )
     parser.add_argument(
-        "--near", type=float, default=0.0, help="mean number of rendered vehicles beside us, cut by the image border"
+        "--near", type=float, default=0.0, help="mean number of vehicles beside us, cut by the image border"
     )
     parser.add_argument(
         "--cutouts", type=Path, action="append", default=[], help="folder of cut-outs (docs/compose.md); repeatable"

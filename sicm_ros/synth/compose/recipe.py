@@ -11,7 +11,7 @@ import numpy as np
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.geometry.boxes import wrap_angle
+from sicm_ros.geometry.boxes import corners, wrap_angle
 from sicm_ros.synth.compose.composition import Composition, compose
 from sicm_ros.synth.compose.cutout import Cutout, ground_light
 from sicm_ros.synth.compose.grading import graded, greyed
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 CUT, CUT_BESIDE = 0.6, 0.9  # shares that the picture's border may cut off
 OWN_WIDTH = 2.0  # metres that our own vehicle takes
+ENLARGED = 0.35  # least ratio of a real car's depth beside us to its old one; networks see smaller pictures
+AHEAD = 1.2  # metres: no part of a real car may come nearer than this to the camera's plane, where pictures explode
 VEHICLES = {"van": 0.08, "minibus": 0.07, "truck": 0.12, "bus": 0.05, "tram": 0.04}  # shares among rendered vehicles
 MOST = 50  # of one kind in a scene
 LONG = 6.5  # metres; longer ones mostly stand along the road
@@ -42,7 +44,7 @@ class Recipe:
         turn: largest change of a real car's bearing, radians; what its sides show changes little within it.
         rendered: share of rendered ones among all that is put in, 0 to 1.
         crossing: share of the rendered vehicles that stand across the road, besides those whose heading is uniform.
-        near: mean number of rendered vehicles beside us, most of them cut by the picture's border.
+        near: mean number of vehicles beside us, most of them cut by the picture's border.
         people: mean number of people of each class, Pedestrian or Cyclist.
     """
 
@@ -99,7 +101,10 @@ def composed(
             layers.append(greyed(layer) if scene.looks[0].grey else layer)
 
     for _ in range(rng.poisson(recipe.near)):
-        put(_rendered_vehicle(stage, light(), recipe, rng, beside=True))
+        if cars and rng.random() >= recipe.rendered:
+            put(_real_car(stage, cars, recipe, rng, beside=True))
+        else:
+            put(_rendered_vehicle(stage, light(), recipe, rng, beside=True))
     for _ in range(1 + rng.poisson(recipe.cars - 1) if recipe.cars >= 1 else int(rng.random() < recipe.cars)):
         if rng.random() < recipe.rendered:
             put(_rendered_vehicle(stage, light(), recipe, rng))
@@ -130,23 +135,35 @@ def _standee(stage: Stage, standees: Sequence[Standee], recipe: Recipe, rng: np.
     return None
 
 
-def _real_car(stage: Stage, cars: Sequence[Cutout], recipe: Recipe, rng: np.random.Generator) -> Layer | None:
-    """Return a real car set down at a free place, lit like the ground there; None where no place was found."""
+def _real_car(
+    stage: Stage, cars: Sequence[Cutout], recipe: Recipe, rng: np.random.Generator, beside: bool = False
+) -> Layer | None:
+    """Return a real car set down at a free place, lit like the ground there; None where no place was found.
+
+    `beside` wants it beside us, where the picture's border cuts it.
+    """
     scene = stage.scene
     calibration, chances = scene.calibration, rarity(cars)
     for _ in range(recipe.attempts):
         car = cars[rng.choice(len(cars), p=chances)]
         if car.source.startswith(scene.name + ":"):
             continue  # a car beside itself
-        ratio = np.exp(rng.uniform(np.log(recipe.nearer), np.log(recipe.farther)))
-        reach = np.hypot(car.box.location[0], car.box.location[2]) * ratio
-        edge = np.arctan((np.array([0, calibration.width]) - calibration.cx) / calibration.fx)
-        bearing = rng.uniform(*edge)
-        if abs(bearing - car.box.bearing) > recipe.turn or reach * np.cos(bearing) < 4:
+        old_reach = np.hypot(car.box.location[0], car.box.location[2])
+        if beside:
+            x, z = _beside(car.box.dimensions, rng)
+            bearing = np.arctan2(x, z)
+            if not ENLARGED < np.hypot(x, z) / old_reach < recipe.farther:
+                continue
+        else:
+            reach = old_reach * np.exp(rng.uniform(np.log(recipe.nearer), np.log(recipe.farther)))
+            bearing = rng.uniform(*np.arctan((np.array([0, calibration.width]) - calibration.cx) / calibration.fx))
+            x, z = reach * np.sin(bearing), reach * np.cos(bearing)
+        if abs(bearing - car.box.bearing) > recipe.turn or (z < 4 and not beside):
             continue
-        x, z = reach * np.sin(bearing), reach * np.cos(bearing)
         place = np.array([x, scene.ground_y(x, z), z])
-        if not stage.fits(car.standing(place), max_truncation=CUT):
+        box = car.standing(place)
+        ahead = corners(box.location[None], box.dimensions[None], np.array([box.rotation_y]))[0, :, 2].min()
+        if ahead < AHEAD or not stage.fits(box, max_truncation=CUT_BESIDE if beside else CUT):
             continue
         layer = car.moved(place, calibration)
         return _lit(layer, ground_light(scene, place), rng)
@@ -170,8 +187,7 @@ def _rendered_vehicle(
     for _ in range(recipe.attempts):
         size = vehicle_size(kind, rng)
         if beside:
-            z = rng.uniform(2.0, 9.0) + max(size[2] - 5, 0) / 2
-            x = rng.choice([-1, 1]) * (OWN_WIDTH / 2 + size[1] / 2 + rng.uniform(0.2, 2.5))
+            x, z = _beside(size, rng)
             angle = rng.choice([-1, 1], p=[0.7, 0.3]) * np.pi / 2 + rng.normal(0, 0.12)
         else:
             # Near vehicles are rarer on streets, but they teach the most: depths are uniform in their logarithm.
@@ -213,6 +229,12 @@ def _rendered(stage: Stage, box: Box, mesh: Mesh, kind: str, light: Light, rng: 
 
     layer = rendered(box, mesh, kind, light, random_cameras(rng), stage.scene.calibration, rng)
     return None if layer is None else _lit(layer, ground_light(stage.scene, box.location), rng)
+
+
+def _beside(size: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+    """Return x and z, metres, of a vehicle of that size (3,) that stands or drives beside us."""
+    z = rng.uniform(2.0, 9.0) + max(size[2] - 5, 0) / 2
+    return rng.choice([-1, 1]) * (OWN_WIDTH / 2 + size[1] / 2 + rng.uniform(0.2, 2.5)), z
 
 
 def _place(calibration: StereoCalibration, rng: np.random.Generator) -> tuple[float, float]:
