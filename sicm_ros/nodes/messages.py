@@ -28,7 +28,7 @@ from vision_msgs.msg import (
 from visualization_msgs.msg import Marker, MarkerArray
 
 from sicm_ros.geometry import Detections
-from sicm_ros.geometry.boxes import CLASSES, least_score
+from sicm_ros.geometry.boxes import CLASSES
 from sicm_ros.geometry.pose import FramePose, covariances, to_pose
 
 try:
@@ -219,10 +219,10 @@ def vision_info(model: str, fingerprint: bytes, labels: str, header: Header) -> 
     return VisionInfo(header=header, method=f"sicm_ros {model} {fingerprint.hex()}", database_location=labels)
 
 
-def label_info(classes: list[str], min_score: float, header: Header) -> LabelInfo:
-    """Return the classes that a model names, by number, and the score that the nearest detections have at least."""
+def label_info(classes: list[str], threshold: float, header: Header) -> LabelInfo:
+    """Return the classes that a model names, by number, and the score that its detections have at least."""
     pairs = [VisionClass(class_id=number, class_name=name) for number, name in enumerate(classes)]
-    return LabelInfo(header=header, class_map=pairs, threshold=float(least_score(0.0, min_score)))
+    return LabelInfo(header=header, class_map=pairs, threshold=threshold)
 
 
 def point_cloud(points: np.ndarray, header: Header) -> PointCloud2:

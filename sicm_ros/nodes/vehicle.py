@@ -20,6 +20,7 @@ from sicm_ros.bags.serialization import nanoseconds
 from sicm_ros.bitstream import FINGERPRINT_BYTES, VERSION, box_packet, identity, unpack
 from sicm_ros.errors import BitstreamError, InputError, printable
 from sicm_ros.geometry import Detections, StereoCalibration
+from sicm_ros.geometry.boxes import least_score
 from sicm_ros.geometry.pose import FramePose
 from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, DetectionSource, LinkFeedback
 from sicm_ros.nodes import messages, qos
@@ -180,7 +181,8 @@ class Vehicle:
         header = Header(stamp=self._node.get_clock().now().to_msg())
         labels = self._node.resolve_topic_name(self._topic("label_info"))
         self._vision_info.publish(messages.vision_info(model.name, model.fingerprint, labels, header))
-        self._label_info.publish(messages.label_info(model.describe()["classes"], least, header))
+        nearest = float(least_score(0.0, least))
+        self._label_info.publish(messages.label_info(model.describe()["classes"], nearest, header))
 
     def _on_description(self, message: CodecDescription, size: int = 0) -> None:
         log, own = self._node.get_logger(), self._node.model
