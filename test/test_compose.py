@@ -401,6 +401,24 @@ def test_whatever_is_put_into_a_grey_scene_is_grey():
     assert np.ptp(result.images.astype(int), axis=-1).max() <= 1
 
 
+def test_real_cars_are_set_beside_us_where_the_border_cuts_them():
+    cars = [exact_cutout(standing(x, 9, 1.5)) for x in (-2, 2)]
+    recipe = Recipe(cars=0, near=3.0, turn=1.0)
+    elsewhere = replace(world([]), name="elsewhere")
+    results = [composed(elsewhere, cars, recipe, np.random.default_rng(seed)) for seed in range(5)]
+    labels = [result.labels for result in results]
+    boxes, z = (np.concatenate([getattr(each, name) for each in labels]) for name in ("image_boxes", "location"))
+    cut = (boxes[:, 0] < 1) | (boxes[:, 2] > RIG.width - 2)
+    assert len(z) >= 6
+    assert cut.sum() >= 2
+    assert z[:, 2].max() < 9.5
+    assert np.abs(z[:, 0]).min() > 1.9, "beside us, not in our way"
+    for result in results:
+        for box, place in zip(result.labels.image_boxes, result.labels.location):
+            assert box[2] - box[0] > 4, "something of it is to be seen"
+            assert place[2] > 1.2
+
+
 def test_people_stand_on_pavements_and_not_inside_walls():
     scene = world([])
     raised = scene.disparities.copy()
