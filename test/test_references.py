@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import test_nodes_pipeline as pipeline
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,8 +28,14 @@ from sicm_ros.model.references import (
     SentPairs,
 )
 
+# The same camera, model and processes as the tests of the nodes.
+bus, start, diagnostics, model = pipeline.bus, pipeline.start, pipeline.diagnostics, pipeline.model
+
 CAMERA = StereoCalibration(700.0, 700.0, 300.0, 90.0, 0.5, 640, 192)
-OTHER_CAMERA = StereoCalibration(710.0, 700.0, 300.0, 90.0, 0.5, 640, 192)
+OTHER_  # The same camera, model and processes as the tests of the nodes.
+bus, start, diagnostics, model = pipeline.bus, pipeline.start, pipeline.diagnostics, pipeline.model
+
+CAMERA = StereoCalibration(710.0, 700.0, 300.0, 90.0, 0.5, 640, 192)
 
 
 def networks(prior, seed: int = 0):
@@ -368,3 +375,49 @@ def test_the_model_that_ships_hardly_sends_what_stands():
         sent.acknowledge(received.acknowledgement())
         sizes.append(len(data))
     assert sizes[1] < 0.3 * sizes[0]
+
+
+def test_nodes_refer_while_nobody_else_listens_and_lies_stop_no_results(bus, start, diagnostics, model, tmp_path):
+    from sicm_ros.msg import CompressedStereoFeatures, DecodedPairs, DetectionSource
+
+    import sicm_ros
+    from sicm_ros.nodes import qos
+
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    save_temporal(folder, networks(open_model(folder).prior).arrays())
+    results = bus.listen(DetectionSource, "/refer/detection_source")
+    camera = pipeline.Camera(bus, "/refer/left/image_rect_color", "/refer/right/image_rect_color")
+    start("encoder", "-r", "__ns:=/refer", model=folder)
+    start("decoder", "-r", "__ns:=/refer", model=folder)
+    camera.wait_for_encoder()
+    camera.send_until(lambda: results)
+
+    def send(pairs: int, until=lambda: False) -> None:
+        for number in range(pairs):
+            before = len(results)
+            camera.send(*pipeline.scene(number % 2))
+            bus.wait(lambda before=before: len(results) > before, what="a result")
+            if until():
+                return
+
+    send(6)
+    bus.wait(lambda: diagnostics.number("refer/encoder", "referring") >= 5, what="packets that refer to others")
+    assert diagnostics.number("refer/decoder", "dropped_no_reference") == 0
+    # Somebody claims everything, and a crowd claims nothing: results go on.
+    liar = bus.publisher(DecodedPairs, "/refer/decoded_pairs", qos.acknowledgements())
+    bus.wait(liar.get_subscription_count, what="the encoder's subscription")
+    for decoder in range(40):
+        said = DecodedPairs(decoder=decoder, sequences=list(range(9)), identities=[decoder] * 9, missing=decoder == 7)
+        liar.publish(said)
+    send(4)
+    # A recorder: its bag must be decoded by whoever has it.
+    recorded = bus.listen(CompressedStereoFeatures, "/refer/features")
+    camera.send_until(lambda: recorded)
+    send(3)
+    bus.wait(lambda: len(recorded) >= 3, what="what is recorded")
+    alone = sicm_ros.load(folder, threads=1)
+    for message in recorded[-2:]:
+        data = bytes(message.payload)
+        assert unpack(data).reference is None
+        assert alone.decode(data).symbols is not None
