@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
@@ -31,11 +32,8 @@ from sicm_ros.model.references import (
 # The same camera, model and processes as the tests of the nodes.
 bus, start, diagnostics, model = pipeline.bus, pipeline.start, pipeline.diagnostics, pipeline.model
 
-CAMERA = StereoCalibration(700.0, 700.0, 300.0, 90.0, 0.5, 640, 192)
-OTHER_  # The same camera, model and processes as the tests of the nodes.
-bus, start, diagnostics, model = pipeline.bus, pipeline.start, pipeline.diagnostics, pipeline.model
-
-CAMERA = StereoCalibration(710.0, 700.0, 300.0, 90.0, 0.5, 640, 192)
+CAMERA = StereoCalibration(350.0, 350.0, 300.0, 90.0, 0.5, 640, 192)
+OTHER_CAMERA = StereoCalibration(360.0, 350.0, 300.0, 90.0, 0.5, 640, 192)
 
 
 def networks(prior, seed: int = 0):
@@ -357,8 +355,9 @@ def test_training_learns_that_nothing_moves(codec: PairCodec):
     assert drive.earlier(4) == {5: 0, 4: 1, 3: 2, 2: 3}
     channels = codec.prior.config.coded(0) + codec.prior.config.coded(1)
     gain = gains(lambda level: np.ones(channels))
-    steps = []
-    learnt = train(codec.prior, gain, [drive], 4.0, progress=lambda *said: steps.append(said))
+    told: list[tuple] = []
+    learnt = train(codec.prior, gain, [drive], math.inf, progress=lambda *said: told.append(said), steps=100)
+    assert [step for step, *_ in told] == [50, 100]
     assert ratio(learnt, codec.prior, [drive], 128, 1) < 0.8
     assert np.isnan(ratio(learnt, codec.prior, [drive], 128, 8))
 

@@ -154,11 +154,12 @@ class TemporalPrior:
     """The networks of a model's temporal prior; `arrays` are those of a folder's temporal.safetensors.
 
     Attributes:
+        arrays: as they were given.
         digest: 32 bits that tell one from another.
     """
 
     def __init__(self, config: PriorConfig, arrays: Mapping[str, Array], dtype: type = np.float32) -> None:
-        self.config, self.dtype = config, dtype
+        self.config, self.dtype, self.arrays = config, dtype, dict(arrays)
         coded = config.coded(LEFT) + config.coded(RIGHT)
         self.gain = _integers(arrays, "gain", (256, coded)).astype(np.int64)
         if self.gain.min() < 1:

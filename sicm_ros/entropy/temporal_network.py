@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -137,6 +138,16 @@ class TemporalNetworks(nn.Module):
             rest = (torch.from_numpy(values[:, others]) for values in (inputs.mean, inputs.scale))
             total = total + _cost(symbols[:, others], *rest)
         return total
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `arrays` returned once, of the same sizes."""
+        with torch.no_grad():
+            for name, network in self.passes.items():
+                for part in ("gate0", "gate1", "hidden", "output"):
+                    layer = cast(_Layer, getattr(network, part))
+                    for kind, units in (("weight", layer.units), ("bias", layer.bias_units)):
+                        value = torch.from_numpy(arrays[f"{name}.{part}.{kind}"].astype(np.float32))
+                        getattr(layer, kind).copy_(value / units)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what `TemporalPrior` takes."""

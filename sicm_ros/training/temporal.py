@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def observe(model: Model, frames: Sequence[StereoFrame], levels: Sequence[int] =
 
 
 def learn(folder: str | Path, drives: Sequence[Sequence[StereoFrame]], seconds: float, seed: int = 0) -> Path:
-    """Train a model's temporal prior on drives; return the file in the model's folder.
+    """Train a model's temporal prior on drives, from the one that it has if there is one; return its file.
 
     Raises:
         InputError: the drives have no pairs that follow each other.
@@ -88,7 +88,8 @@ def learn(folder: str | Path, drives: Sequence[Sequence[StereoFrame]], seconds: 
         def of_level(level: int) -> np.ndarray:
             return gain(torch.tensor([level / 255]))[0, :, 0, 0].detach().numpy()
 
-        networks = train(model.prior, gains(of_level), observed, seconds, seed, progress)
+        start = None if model.prior.temporal is None else model.prior.temporal.arrays
+        networks = train(model.prior, gains(of_level), observed, seconds, seed, progress, start)
     return save_temporal(find_model(folder), networks.arrays())
 
 
@@ -104,10 +105,13 @@ def train(
     seconds: float,
     seed: int = 0,
     progress: Callable[[int, float, float], None] | None = None,
+    start: Mapping[str, np.ndarray] | None = None,
+    steps: int | None = None,
 ) -> TemporalNetworks:
-    """Train on drives for so many seconds.
+    """Train on drives for so many seconds, or `steps` if they are over before.
 
     Args:
+        start: arrays to go on from, at a lower rate.
         progress: told now and then of step, share of the time, and bytes with references over bytes without.
 
     Raises:
@@ -116,13 +120,17 @@ def train(
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     networks = TemporalNetworks(prior, gain)
+    highest = RATE
+    if start is not None:
+        networks.restore(start)
+        highest = RATE / 2
     places = [(drive, index) for drive in drives for index in range(len(drive.numbers)) if drive.earlier(index)]
     if not places:
         raise InputError("no pair has one at most eight pairs older; expected drives at 10 Hz")
-    optimiser = torch.optim.Adam(networks.parameters(), RATE, betas=(0.9, 0.98))
+    optimiser = torch.optim.Adam(networks.parameters(), highest, betas=(0.9, 0.98))
     begin, step, ratios = time.monotonic(), 0, []
-    while (share := (time.monotonic() - begin) / seconds) < 1:
-        rate = LAST_RATE + (RATE - LAST_RATE) * (1 + math.cos(math.pi * share)) / 2
+    while (share := max((time.monotonic() - begin) / seconds, step / steps if steps else 0.0)) < 1:
+        rate = LAST_RATE + (highest - LAST_RATE) * (1 + math.cos(math.pi * share)) / 2
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / WARM_UP)
         drive, index = places[rng.integers(len(places))]
