@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sicm_ros.entropy import IntegerPrior
-    from sicm_ros.entropy.temporal import Coded
+    from sicm_ros.entropy.temporal import CodedSymbols
 
 GRID = 4, 6  # cells of the latents that the prior reads: small, so that many are read
 MODEL = "free"  # whose prior reads
@@ -135,7 +135,7 @@ def _payloads() -> list[bytes]:
 
 
 @cache
-def _earlier() -> Coded:
+def _earlier() -> CodedSymbols:
     """What the payloads of target `reference` refer to."""
     prior = _prior(REFERRING)
     return prior.write(*_symbols(prior, 1), 128)[1].kept()

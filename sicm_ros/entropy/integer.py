@@ -29,7 +29,7 @@ from sicm_ros.entropy.config import (
 )
 from sicm_ros.entropy.grids import Window, cell_indices, gather, offsets
 from sicm_ros.entropy.tables import MEAN_STEPS, SCALES, Tables
-from sicm_ros.entropy.temporal import Coded, Past, Seen, TemporalPrior, hyper_inputs, pass_inputs
+from sicm_ros.entropy.temporal import CodedSymbols, Past, Seen, TemporalPrior, hyper_inputs, pass_inputs
 from sicm_ros.errors import BitstreamError, InputError, ModelError
 
 SYMBOL_LIMIT = 31  # symbols are clipped to this before a network looks at them (they are coded whole)
@@ -176,7 +176,7 @@ class IntegerPrior:
 
     def write(
         self, left: Array, right: Array, z: Array | None, quality: int, past: Past | None = None
-    ) -> tuple[bytes, Coded]:
+    ) -> tuple[bytes, CodedSymbols]:
         """Write a pair of latents as `compress` does, `past` in mind; return the payload and what the
         other side will have of it.
         """
@@ -186,19 +186,19 @@ class IntegerPrior:
 
     def walk(
         self, coder: SymbolCoder, left: Array, right: Array, z: Array | None, quality: int, past: Past | None = None
-    ) -> Coded:
+    ) -> CodedSymbols:
         """Let any coder take a pair of latents as `compress` does; return the symbols as it took them."""
         size = left.shape[1], left.shape[2]
         return self._code(coder, self._cells(left, right), self._hyper_cells(z, size), size, quality, past)
 
-    def read(self, payload: bytes, size: tuple[int, int], quality: int, past: Past | None = None) -> Coded:
+    def read(self, payload: bytes, size: tuple[int, int], quality: int, past: Past | None = None) -> CodedSymbols:
         """Read what `write` wrote with the same `past`; raises as `decompress` does."""
         coder = Decoder(self._models, payload)
         coded = self._code(coder, None, None, size, quality, past)
         coder.finish()
         return coded
 
-    def latents(self, coded: Coded) -> Array:
+    def latents(self, coded: CodedSymbols) -> Array:
         """Return int32 (2, M, h, w): left and right."""
         height, width = coded.size
         views = np.zeros((2, self.config.channels, height, width), np.int32)
@@ -206,7 +206,7 @@ class IntegerPrior:
             view[: cells.shape[1]] = cells.T.reshape(-1, height, width)
         return views
 
-    def past(self, left: Array, right: Array, quality: int, coded: Coded, age: int) -> Past | None:
+    def past(self, left: Array, right: Array, quality: int, coded: CodedSymbols, age: int) -> Past | None:
         """Return how the latents of a pair may look back at one that is `age` pairs older; None if the model can't."""
         if self.temporal is None:
             return None
@@ -256,7 +256,7 @@ class IntegerPrior:
         size: tuple[int, int],
         quality: int,
         past: Past | None = None,
-    ) -> Coded:
+    ) -> CodedSymbols:
         """Walk over all symbols in the order of the bitstream; encoder, decoder and meter take the same steps.
 
         Returns the symbols that the other side gets.
@@ -297,7 +297,7 @@ class IntegerPrior:
             known = symbols[step.view][cells] = code_symbols(coder, mean, scale, target)
             flat = seen[step.view].reshape(height * width, -1)
             flat[cells] = np.clip(known, -SYMBOL_LIMIT, SYMBOL_LIMIT)
-        return Coded(symbols, z, means, size, quality)
+        return CodedSymbols(symbols, z, means, size, quality)
 
     def _code_hyper(
         self, coder: SymbolCoder, z: Array | None, size: tuple[int, int], quality: int, before: Seen | None

@@ -41,7 +41,7 @@ HYPER = 2  # where the hyper latent comes in WINDOWS, after the two views
 
 
 @dataclass(frozen=True)
-class Coded:
+class CodedSymbols:
     """Symbols of a pair as both sides know them, and what the prior by itself expected.
 
     Attributes:
@@ -58,12 +58,12 @@ class Coded:
     size: tuple[int, int]
     quality: int
 
-    def kept(self) -> Coded:
+    def kept(self) -> CodedSymbols:
         """Return it in as little memory as a reference needs."""
         views = [np.clip(view, -KEPT, KEPT).astype(np.int8) for view in self.views]
         z = None if self.z is None else np.clip(self.z, -KEPT, KEPT).astype(np.int8)
         means = [np.clip(mean, -MEANS, MEANS).astype(np.int16) for mean in self.means]
-        return Coded(views, z, means, self.size, self.quality)
+        return CodedSymbols(views, z, means, self.size, self.quality)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Past:
         similarity: 0 to SIMILARITIES - 1, how much of it is still there: `similarity`.
     """
 
-    coded: Coded
+    coded: CodedSymbols
     age: int
     similarity: int
 
@@ -164,7 +164,7 @@ class TemporalPrior:
         self.gain = _integers(arrays, "gain", (256, coded)).astype(np.int64)
         if self.gain.min() < 1:
             raise ModelError("temporal prior: a gain is not positive; train it again")
-        self._networks = {spec.name: _Network(spec, arrays, dtype) for spec in specs(config)}
+        self._networks = {spec.name: _Corrections(spec, arrays, dtype) for spec in specs(config)}
         digest = 0
         for name in sorted(arrays):
             digest = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), zlib.crc32(name.encode(), digest))
@@ -188,8 +188,8 @@ class TemporalPrior:
             z = np.clip(coded.z, -SEEN, SEEN).astype(self.dtype).transpose(1, 2, 0)
         return Seen(views, means, z, (quality, 16 * past.age, 16 * past.similarity))
 
-    def similarity(self, views: list[Array], past: Coded, quality: int) -> int:
-        """Return `similarity` of a pair (symbols as `Coded.views`) at a quality to an earlier one."""
+    def similarity(self, views: list[Array], past: CodedSymbols, quality: int) -> int:
+        """Return `similarity` of a pair (symbols as `CodedSymbols.views`) at a quality to an earlier one."""
         earlier = self.seen(Past(past, 1, 0), quality).views
         now = [np.clip(view, -SEEN, SEEN) for view in views]
         return similarity(now, [grid.reshape(view.shape) for grid, view in zip(earlier, now, strict=True)])
@@ -314,7 +314,7 @@ def _integers(arrays: Mapping[str, Array], name: str, shape: tuple[int, ...]) ->
     return array
 
 
-class _Network:
+class _Corrections:
     """Gates of each cell, then hidden units and corrections of each channel."""
 
     def __init__(self, spec: Spec, arrays: Mapping[str, Array], dtype: type) -> None:

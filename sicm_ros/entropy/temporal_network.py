@@ -30,7 +30,7 @@ from sicm_ros.entropy.temporal import (
     OUTPUT_SHIFT,
     SCALES,
     SEEN,
-    Coded,
+    CodedSymbols,
     Inputs,
     Past,
     Spec,
@@ -63,7 +63,7 @@ class Expected:
 class Example:
     """A pair of which all symbols are known."""
 
-    coded: Coded
+    coded: CodedSymbols
     passes: list[Expected]
 
     def bits(self) -> float:
@@ -113,10 +113,10 @@ class TemporalNetworks(nn.Module):
         """Gain: int (256, channels), of both views' channels at each quality, in steps of 1 / GAIN_ONE."""
         super().__init__()
         self.config, self.gain = prior.config, gain
-        self.passes = nn.ModuleDict({spec.name: _Network(spec) for spec in specs(prior.config)})
+        self.passes = nn.ModuleDict({spec.name: _LearntCorrections(spec) for spec in specs(prior.config)})
         self._looks = TemporalPrior(prior.config, self.arrays())
 
-    def bits(self, pair: Example, earlier: Coded, age: int) -> Tensor:
+    def bits(self, pair: Example, earlier: CodedSymbols, age: int) -> Tensor:
         """Return the bits of a pair, hyper latent included, with gradients; `earlier` is `kept`."""
         coded, quality = pair.coded, pair.coded.quality
         past = Past(earlier, age, self._looks.similarity(coded.views, earlier, quality))
@@ -133,7 +133,7 @@ class TemporalNetworks(nn.Module):
                 symbols = one.symbols
             channels, others = inputs.channels, np.ones(symbols.shape[1], bool)
             others[channels] = False
-            mean, scale = cast(_Network, self.passes[one.name])(inputs)
+            mean, scale = cast(_LearntCorrections, self.passes[one.name])(inputs)
             total = total + _cost(symbols[:, channels].T, mean, scale)
             rest = (torch.from_numpy(values[:, others]) for values in (inputs.mean, inputs.scale))
             total = total + _cost(symbols[:, others], *rest)
@@ -144,7 +144,7 @@ class TemporalNetworks(nn.Module):
         with torch.no_grad():
             for name, network in self.passes.items():
                 for part in ("gate0", "gate1", "hidden", "output"):
-                    layer = cast(_Layer, getattr(network, part))
+                    layer = cast(_IntegerUnits, getattr(network, part))
                     for kind, units in (("weight", layer.units), ("bias", layer.bias_units)):
                         value = torch.from_numpy(arrays[f"{name}.{part}.{kind}"].astype(np.float32))
                         getattr(layer, kind).copy_(value / units)
@@ -153,13 +153,13 @@ class TemporalNetworks(nn.Module):
         """Return what `TemporalPrior` takes."""
         found = {"gain": self.gain.astype(np.int32)}
         for name, network in self.passes.items():
-            for layer, values in cast(_Network, network).integers().items():
+            for layer, values in cast(_LearntCorrections, network).integers().items():
                 dtype = np.int32 if layer.endswith("bias") else np.int16
                 found[f"{name}.{layer}"] = values.detach().numpy().astype(dtype)
         return found
 
 
-class _Network(nn.Module):
+class _LearntCorrections(nn.Module):
     """Of one pass: see `TemporalPrior`."""
 
     def __init__(self, spec: Spec) -> None:
@@ -183,7 +183,7 @@ class _Network(nn.Module):
         """Return weights and biases by name."""
         found = {}
         for name in ("gate0", "gate1", "hidden", "output"):
-            found[f"{name}.weight"], found[f"{name}.bias"] = cast(_Layer, getattr(self, name)).integers()
+            found[f"{name}.weight"], found[f"{name}.bias"] = cast(_IntegerUnits, getattr(self, name)).integers()
         return found
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
@@ -207,7 +207,7 @@ class _Network(nn.Module):
         return _Clip.apply(mean, -MEANS, MEANS, 1.0), _Clip.apply(scale, 0, SCALES, 1.0)
 
 
-class _Layer(nn.Module):
+class _IntegerUnits(nn.Module):
     """Parameters near one that stand for integers."""
 
     def __init__(self, weight: Tensor, bias: Tensor, units: Tensor, bias_units: Tensor) -> None:
@@ -226,9 +226,9 @@ class _Layer(nn.Module):
 
 def _layer(
     inputs: Tensor, typical: float | Tensor, shift: int, outputs: int, spread: float, channels: int | None = None
-) -> _Layer:
+) -> _IntegerUnits:
     """Return a layer of inputs (n,) of typical magnitude, one for each channel if there are `channels`."""
     lead = () if channels is None else (channels,)
     weight = torch.randn(*lead, len(inputs), outputs) * spread / len(inputs) ** 0.5
     out = torch.as_tensor(typical) * 2.0**shift
-    return _Layer(weight, torch.zeros(*lead, outputs), out / inputs[:, None], out * torch.ones(outputs))
+    return _IntegerUnits(weight, torch.zeros(*lead, outputs), out / inputs[:, None], out * torch.ones(outputs))

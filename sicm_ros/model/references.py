@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sicm_ros.bitstream.packet import OLDEST_REFERENCE
-from sicm_ros.entropy.temporal import Coded
+from sicm_ros.entropy.temporal import CodedSymbols
 from sicm_ros.geometry import StereoCalibration
 
 KEPT = OLDEST_REFERENCE + 1  # pairs
@@ -60,7 +60,7 @@ class KeptPair:
 
     number: int
     identity: int
-    coded: Coded
+    coded: CodedSymbols
     calibration: StereoCalibration
     age: int = 0
 
@@ -81,7 +81,7 @@ class ReceivedPairs:
         self._kept: deque[KeptPair] = deque(maxlen=KEPT)
         self._missing = False
 
-    def keep(self, sequence: int, coded: Coded, identity: int, calibration: StereoCalibration) -> None:
+    def keep(self, sequence: int, coded: CodedSymbols, identity: int, calibration: StereoCalibration) -> None:
         """Put a pair among them."""
         self._kept.append(KeptPair(sequence % MODULUS, identity, coded.kept(), calibration))
         if self._changed is not None:
@@ -130,7 +130,7 @@ class SentPairs:
         self._newest: int | None = None
         self._lock = threading.Lock()
 
-    def keep(self, sequence: int, coded: Coded, identity: int, calibration: StereoCalibration) -> None:
+    def keep(self, sequence: int, coded: CodedSymbols, identity: int, calibration: StereoCalibration) -> None:
         """Put a pair among them, in place of one of the same number."""
         number = sequence % MODULUS
         with self._lock:
