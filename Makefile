@@ -29,6 +29,7 @@ HAVE_ROS := $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import rclpy'
 have = $(shell test -n "$$AMENT_PREFIX_PATH" && $(PYTHON) -c 'import $1' 2>/dev/null && echo yes)
 stand_ins = $(foreach package,$1,$(if $(call have,$(package)),,without_ros/$(package)))
 STAND_INS := $(call stand_ins,vision_msgs tf2_msgs)
+TEST_STAND_INS := $(call stand_ins,autoware_perception_msgs ffmpeg_image_transport_msgs foxglove_msgs)
 # Without compiling every module beforehand, most of which are never imported.
 PIP := $(BIN)/python -m pip install --no-compile --constraint without_ros/constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
@@ -114,15 +115,15 @@ $(WS)/built: package.xml CMakeLists.txt sicm_ros/nodes/executable.in $(wildcard 
 	$(call colcon,. $(STAND_INS))
 	@touch $@
 
-# What Autoware would bring: the tests publish it.
-$(WS)/built_for_tests: $(wildcard without_ros/autoware_perception_msgs/*/* without_ros/autoware_perception_msgs/*) | $(WS)/built
+# What Autoware and video drivers would bring: the tests publish it.
+$(WS)/built_for_tests: $(wildcard $(TEST_STAND_INS:=/*/*) $(TEST_STAND_INS:=/*)) | $(WS)/built
 	$(SAY) "Messages that only the tests need"
-	$(if $(call have,autoware_perception_msgs),@true,$(call colcon,without_ros/autoware_perception_msgs))
+	$(if $(TEST_STAND_INS),$(call colcon,$(TEST_STAND_INS)),@true)
 	@touch $@
 
 $(DONE)/test: pyproject.toml without_ros/constraints.txt | $(DONE)/python
 	$(SAY) "What only the tests need, PyTorch among it"
-	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,onnxruntime,video]' pytest-xdist coverage
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,onnxruntime,video,argoverse]' pytest-xdist coverage
 	@touch $@
 
 $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python

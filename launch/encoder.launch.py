@@ -18,7 +18,7 @@ def generate_launch_description() -> LaunchDescription:
             Argument("right", "Right image topic; its camera_info is the topic's sibling.", "right/image_rect_color"),
             *of_nodes(("encoder",), "model", "engine", "device", "quality", "mode", "min_score"),
             *of_nodes(("encoder",), "target_kbit_s", "adaptive"),
-            *of_nodes(("encoder",), "compressed", "transport", "reliable_images", "disparity_offset"),
+            *of_nodes(("encoder",), "preset", "compressed", "transport", "reliable_images", "disparity_offset"),
             *of_nodes(("encoder",), "rectify", "calibration_file", "assume_rectified"),
             *of_nodes(("encoder",), "base_frame", "optical_pose"),
             parameter_file("encoder"),

@@ -42,7 +42,14 @@ def start(request: Request) -> list[Action]:
                 f"the images of {path} are {'' if images['compressed'] else 'not '}compressed; leave out compressed:="
             )
         images["reliable_images"] = True  # as the replay offers them, so that none is lost on the way
-        images |= {"rectify": "never", "calibration_file": "", "transport": "raw"}  # the replay has seen to it
+        # The replay has seen to it.
+        images |= {
+            "rectify": "never",
+            "assume_rectified": False,
+            "calibration_file": "",
+            "transport": "raw",
+            "preset": "",
+        }
         time = time or {"use_sim_time": replay["clock"]}
 
     topics = {LEFT: request["left"], RIGHT: request["right"]}
@@ -74,7 +81,8 @@ def generate_launch_description() -> LaunchDescription:
         [
             Argument("bag", "Bag to play: .mcap, .db3, .bag or a folder. With neither bag nor kitti: a live camera."),
             Argument("kitti", "KITTI folder to play instead: a raw drive, an object set or an odometry sequence."),
-            *of_nodes(("replay",), "preset", "rate", "loop"),
+            *of_nodes(("replay", "encoder"), "preset"),
+            *of_nodes(("replay",), "rate", "loop"),
             Argument("left", "Left image topic of a live camera; its camera_info is the topic's sibling.", LEFT),
             Argument("right", "Right image topic of a live camera; its camera_info is the topic's sibling.", RIGHT),
             *of_nodes(both, "model", "engine", "device", "quality", "mode", "target_kbit_s", "adaptive"),

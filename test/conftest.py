@@ -107,6 +107,22 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return create(tmp_path_factory.mktemp("model") / "tiny", config)
 
 
+@pytest.fixture(scope="session")
+def sure_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained, small, sure of itself: boxes in every pair. With graphs, so that no node waits for PyTorch."""
+    from sicm_ros.model import create, export
+    from sicm_ros.network import NetworkConfig
+    from sicm_ros.network.config import CodecConfig, DetectorConfig, ScoreConfig
+
+    detector = DetectorConfig(
+        width=16, matching_width=8, groups=2, disparities=8, head_width=16, scores=ScoreConfig(slope=1.0, shift=7.0)
+    )
+    config = NetworkConfig(input_width=192, input_height=64, codec=CodecConfig(width=16, search=8), detector=detector)
+    folder = create(tmp_path_factory.mktemp("model") / "sure", config)
+    export(folder)
+    return folder
+
+
 def patience(seconds: float) -> float:
     """Return how long that may take here and now: longer where others have the processors."""
     return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

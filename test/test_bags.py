@@ -21,7 +21,8 @@ from rosbags.typesys import Stores, get_typestore
 from sicm_ros.bags import PRESETS, Bag, BagWriter, from_kitti, open_stereo
 from sicm_ros.bags import serialization as ros
 from sicm_ros.bags.camera_info import stereo_calibration
-from sicm_ros.bags.stereo import EPOCH, BagSource
+from sicm_ros.bags.frames import EPOCH
+from sicm_ros.bags.recording import BagSource
 from sicm_ros.bags.types import typestore
 from sicm_ros.cli import main
 from sicm_ros.errors import CalibrationError, InputError

@@ -12,7 +12,7 @@ import torch
 import yaml
 from rendered_drive import HEIGHT, WIDTH, write_objects
 
-from sicm_ros.benchmark import bag_report, run, workers
+from sicm_ros.benchmark import bag_report, run
 from sicm_ros.benchmark import settings as all_settings
 from sicm_ros.benchmark.config import BenchmarkConfig, load_config
 from sicm_ros.benchmark.report import write_report
@@ -22,6 +22,7 @@ from sicm_ros.errors import InputError, ModelError
 from sicm_ros.model import create
 from sicm_ros.model.folder import read_model, save_model
 from sicm_ros.network import NetworkConfig
+from sicm_ros.workers import share
 
 pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed: pip install '.[bench]'")
 
@@ -88,7 +89,7 @@ def test_a_codec_that_spends_more_has_more_bytes(finished):
 
 def test_what_is_there_is_not_made_again(finished, monkeypatch):
     config, out = finished
-    monkeypatch.setattr(workers, "_attempt", lambda *_: pytest.fail("there was something left to do"))
+    monkeypatch.setattr(share, "_attempt", lambda *_: pytest.fail("there was something left to do"))
     assert run.run(config, out) == []
 
 

@@ -127,9 +127,9 @@ def test_commands_in_the_pages_are_those_that_there_are():
     for page, line, whole in shown():
         words = shlex.split(line.replace(" ...", ""))
         assert spellings.translated(words) == words, f"{page}: {line} is the spelling of 0.8.0"
-        if words[0] in ("bench", "data") and len(words) == 1:
+        if words[0] in ("bag", "bench", "data") and len(words) == 1:
             continue
-        command = " ".join(["sicm", *words[: 2 if words[0] in ("bench", "data") else 1]])
+        command = " ".join(["sicm", *words[: 2 if words[0] in ("bag", "bench", "data") else 1]])
         assert command in known, f"{page}: {line}"
         for word in words:
             assert not word.startswith("-") or word.partition("=")[0] in options(known[command]), f"{page}: {line}"

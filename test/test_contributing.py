@@ -72,11 +72,11 @@ from sicm_ros.bags import PRESETS
 from sicm_ros.benchmark.codecs import PictureCodec
 from sicm_ros.benchmark.figures import label_of
 from sicm_ros.cli import main
-from sicm_ros.kitti import open_kitti
+from sicm_ros.datasets import open_dataset
 from sicm_ros.model import create, load
 from sicm_ros.network import NetworkConfig
 
-frames = open_kitti(sys.argv[1])
+frames = open_dataset(sys.argv[1])
 assert frames.names == ["a", "b"] and frames[0].calibration.baseline == 0.4
 assert frames[0].labels.names.tolist() == ["Car"] and frames[1].labels is None
 images = np.stack([frames[0].left, frames[0].right])

@@ -342,6 +342,8 @@ def test_every_node_has_the_parameters_of_its_file_and_the_arguments_overrule_th
     cameras = kalibr(tmp_path, [lens(rig, side) for side in (0, 1)])  # nodes refuse what isn't there
     for node, table in tables().items():
         wanted[node] = {p.name: str(cameras) if p.name == "calibration_file" else _other(p) for p in table}
+        if node in ("encoder", "replay"):
+            wanted[node] |= {"rectify": "never", "preset": "zed"}  # `always` and assume_rectified contradict each other
         if node == "replay":
             wanted[node] |= {"path": str(DRIVE), "preset": "stereo"}
             wanted[node] |= {f"{s}_topic": f"/{s}/image_rect_color/compressed" for s in ("left", "right")}
@@ -374,8 +376,10 @@ def test_every_node_has_the_parameters_of_its_file_and_the_arguments_overrule_th
         "compressed": True,
         "reliable_images": True,
         "rectify": "never",
+        "assume_rectified": False,
         "calibration_file": "",
         "transport": "raw",
+        "preset": "",
     }
     pipeline = {
         "encoder": wanted["encoder"] | {"quality": 0.9, "min_score": 0.2} | replayed,

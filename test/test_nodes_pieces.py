@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sicm_ros.geometry import ModelView, StereoCalibration
+from sicm_ros.geometry.points import matched_points
 from sicm_ros.nodes.mailbox import Mailbox, Worker
 from sicm_ros.nodes.parameters import DECODER, ENCODER, as_markdown, as_yaml
-from sicm_ros.nodes.points import matched_points
 from sicm_ros.nodes.process import make_room_for_pictures
 from sicm_ros.nodes.sequence import MODULUS, Sequence
 from sicm_ros.nodes.tally import Tally

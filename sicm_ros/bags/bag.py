@@ -14,8 +14,16 @@ from typing import Any, NoReturn
 
 from backports import zstd
 from rosbags.highlevel import AnyReader
-from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.interfaces import (
+    MessageDefinitionFormat,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from sicm_ros.bags.bounds import MOST_METADATA, bound_chunks, check_metadata
@@ -54,6 +62,20 @@ class Topic:
 
     type: str
     count: int
+
+
+@dataclass(frozen=True)
+class TopicDefinition:
+    """What a bag says of a topic besides its name and type.
+
+    Attributes:
+        text, digest: the type's definition and its hash (REP 2011); empty for the types that we know.
+        qos: as its publishers offered it.
+    """
+
+    text: str
+    digest: str
+    qos: list[Qos]
 
 
 class Bag:
@@ -142,6 +164,24 @@ class Bag:
         if self._ros1:
             return typestore().deserialize_cdr(message.data, message.type)
         return self._guard(lambda: self._reader.typestore.deserialize_cdr(message.data, message.type))
+
+    def definition(self, topic: str, type: str) -> TopicDefinition:
+        """Return what another bag has to say of a topic to hold the same messages.
+
+        Raises:
+            InputError: the bag is ROS 1's, or holds no definitions, and the type is none of those that we know.
+        """
+        connection = next(c for c in self._reader.connections if (c.topic, c.msgtype) == (topic, type))
+        text, digest = connection.msgdef, connection.digest
+        qos = [] if self._ros1 else connection.ext.offered_qos_profiles
+        if self._ros1 or text.format == MessageDefinitionFormat.NONE:
+            if type not in typestore().types:
+                raise InputError(f"{self.path}: {topic}: nothing tells what {type} is; left out")
+            return TopicDefinition("", "", [_qos(latched=topic in LATCHED)] if self._ros1 else qos)
+        if text.format == MessageDefinitionFormat.IDL or not digest:
+            types = self._reader.typestore
+            return TopicDefinition(types.generate_msgdef(type, ros_version=2)[0], types.hash_rihs01(type), qos)
+        return TopicDefinition(text.data, digest, qos)
 
     def _as_cdr(self, data: bytes, name: str):
         """A ROS 1 message in CDR; the types of pictures and calibrations, whose fields differ by `seq` and by case."""
@@ -273,9 +313,12 @@ class BagWriter:
         path: where to; must not exist yet unless `overwrite`.
         storage: `mcap` or `sqlite3`; by the suffix if None, mcap for a folder.
         overwrite: replace what is there.
+        packed: compress chunks of messages (zstd, in mcap only), which every reader of mcap unpacks.
     """
 
-    def __init__(self, path: str | Path, storage: str | None = None, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, storage: str | None = None, overwrite: bool = False, packed: bool = False
+    ) -> None:
         self.path = Path(path)
         suffix = SUFFIXES.get(self.path.suffix)
         if storage is None:
@@ -294,20 +337,27 @@ class BagWriter:
         plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
         # Metadata version 8 (Iron): read by Jazzy and all later ones.
         self._writer = Writer(self._work / self.path.stem, version=8, storage_plugin=plugin)
+        if packed and storage == "mcap":
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         try:
             self._writer.open()
         except Exception as error:
             shutil.rmtree(self._work, ignore_errors=True)
             self._refuse(error)
 
+    def announce(self, topic: str, type: str, definition: TopicDefinition) -> None:
+        """Prepare a topic with the definition and the qualities of service that it has in another bag."""
+        said: dict[str, Any] = {"msgdef": definition.text, "rihs01": definition.digest}
+        own = said if definition.text else {"typestore": typestore()}
+        self._connections[topic, type] = self._writer.add_connection(
+            topic, type, offered_qos_profiles=definition.qos, **own
+        )
+
     def write(self, topic: str, type: str, stamp: int, data: bytes) -> None:
-        """Appends a message in CDR."""
+        """Append a message in CDR."""
         key = (topic, type)
         if key not in self._connections:
-            qos = [_qos(latched=topic in LATCHED)]
-            self._connections[key] = self._writer.add_connection(
-                topic, type, typestore=typestore(), offered_qos_profiles=qos
-            )
+            self.announce(topic, type, TopicDefinition("", "", [_qos(latched=topic in LATCHED)]))
         try:
             self._writer.write(self._connections[key], stamp, data)
         except Exception as error:

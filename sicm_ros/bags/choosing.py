@@ -6,10 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from sicm_ros.bags.bag import Topic
-from sicm_ros.bags.presets import IMAGES, PRESETS, Preset, bare, places, read_preset
+from sicm_ros.bags.presets import IMAGES, PRESETS, Preset, bare, find_preset, places
 from sicm_ros.errors import InputError
 from sicm_ros.geometry.rectification import says_rectified
 
@@ -55,7 +54,7 @@ def choose(preset: str, topics: Mapping[str, Topic], path: object, left: str = "
             candidates (with the arguments that take each).
     """
     images = image_topics(topics)
-    known = _find(preset)
+    known = None if preset == "auto" else find_preset(preset, ("auto",))
     pairs = candidates(images)
     if left or right:
         chosen, why = _named(known, left, right, images, path, topics), "as you asked"
@@ -79,17 +78,6 @@ def choose(preset: str, topics: Mapping[str, Topic], path: object, left: str = "
     why = "; ".join([why, *notes])
     others = [(_fullest(images[a], topics), _fullest(images[b], topics)) for a, b in pairs]
     return Choice(chosen, sides[0], sides[1], why, tuple(pair for pair in others if pair != (sides[0], sides[1])))
-
-
-def _find(preset: str) -> Preset | None:
-    """The preset of a name or a file; None for `auto`."""
-    if preset == "auto":
-        return None
-    if Path(preset).suffix in (".yaml", ".yml"):
-        return read_preset(Path(preset))
-    if preset not in PRESETS:
-        raise InputError(f"no preset {preset!r}; expected auto, {', '.join(PRESETS)}, or a .yaml file")
-    return PRESETS[preset]
 
 
 def image_topics(topics: Mapping[str, Topic]) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ import numpy as np
 from sicm_ros.bags.images import PixelDepth, rgb_from_compressed, rgb_from_image
 from sicm_ros.bags.video import VideoError, VideoPicture, VideoStream, codec_of
 from sicm_ros.errors import InputError
+from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.rectification import Rectification
 
 SIDES = ("left", "right")
@@ -53,17 +54,24 @@ class Conversion:
     Args:
         left, right: topics; one for both where its pictures hold both views.
         rectification: None where the pictures are rectified.
+        window: what of the rectified picture is wanted; all of it if None.
 
     Attributes:
         skipped: how many messages gave no picture, by cause.
         complaints: the first text of each cause.
     """
 
-    def __init__(self, left: str, right: str, rectification: Callable[[], Rectification | None]) -> None:
+    def __init__(
+        self,
+        left: str,
+        right: str,
+        rectification: Callable[[], Rectification | None],
+        window: StereoCalibration | None = None,
+    ) -> None:
         self.topics = (left, right)
         self.skipped: Counter[str] = Counter()
         self.complaints: dict[str, str] = {}
-        self._rectification = rectification
+        self._rectification, self._window = rectification, window
         self._streams: dict[str, VideoStream] = {}
         self._depth = PixelDepth()
 
@@ -112,4 +120,4 @@ class Conversion:
                 f"{self.topics[side]}: the {SIDES[side]} image has {rgb.shape[1]} x {rgb.shape[0]} pixels, its "
                 f"calibration is of {lens.width} x {lens.height}"
             )
-        return rectification.view(side, rgb)
+        return rectification.view(side, rgb, self._window)

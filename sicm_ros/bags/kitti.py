@@ -8,8 +8,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from sicm_ros.bags.bag import BagWriter
-from sicm_ros.bags.stereo import KittiSource
-from sicm_ros.kitti import open_kitti
+from sicm_ros.bags.frames import KittiSource
+from sicm_ros.datasets import open_dataset
 
 
 def from_kitti(
@@ -38,7 +38,7 @@ def from_kitti(
         overwrite: replace an existing bag.
         progress: show a bar.
     """
-    all_frames = open_kitti(source)
+    all_frames = open_dataset(source)
     frames = all_frames if limit is None else all_frames[:limit]
     drive = KittiSource(Path(source), frames, compress, quality)
     with (

@@ -15,6 +15,7 @@ from sicm_ros.errors import InputError
 from sicm_ros.extensions import Registry
 from sicm_ros.files import TreeError, read_bytes, read_yaml
 from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.rectification import says_rectified
 
 # KITTI's rectified colour rigs by picture size, from the calibration files of their days; for bags without camera_info.
 KITTI_RIGS = {
@@ -95,6 +96,15 @@ def bare(topic: str) -> str:
     return next((topic.removesuffix(t) for t in TRANSPORTS if topic.endswith(t)), topic)
 
 
+def find_preset(name: str, others: tuple[str, ...] = ()) -> Preset:
+    """Return the preset of a name, or of a .yaml file; InputError, which lists `others` too, if there is none."""
+    if Path(name).suffix in (".yaml", ".yml"):
+        return read_preset(Path(name))
+    if name not in PRESETS:
+        raise InputError(f"no preset {name!r}; expected {', '.join((*others, *PRESETS))}, or a .yaml file")
+    return PRESETS[name]
+
+
 def places(preset: Preset, images: Iterable[str]) -> Iterator[Preset]:
     """Yield the preset with its topics as they are named, at every place where both are among these names."""
     wild = preset.left.startswith("*")
@@ -104,3 +114,16 @@ def places(preset: Preset, images: Iterable[str]) -> Iterator[Preset]:
             partner = name.removesuffix(left) + right
             if partner in images:
                 yield replace(preset, left=name, right=partner)
+
+
+def info_places(topic: str) -> list[str]:
+    """Return where the camera_info of an image topic may be; ROS' own place last."""
+    folder, _, name = bare(topic).rpartition("/")
+    places = [
+        f"{folder}/{name}/camera_info",
+        f"{folder}/{name.replace('image', 'camera_info')}",
+        f"{folder}/camera_info",
+    ]
+    if says_rectified(topic):  # NVIDIA's has two
+        places.insert(0, f"{folder}/camera_info_rect")
+    return [place for place in places if place != bare(topic)]

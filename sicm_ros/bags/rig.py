@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sicm_ros.bags.camera_info import stereo_calibration
+from sicm_ros.errors import InputError
 from sicm_ros.geometry import StereoCalibration
-from sicm_ros.geometry.rectification import AUTO, NEVER, Lens, Rectification, must_rectify
+from sicm_ros.geometry.rectification import ALWAYS, AUTO, NEVER, RECTIFY, Lens, Rectification, must_rectify
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,26 @@ class CameraRig:
     calibration: StereoCalibration
     rectification: Rectification | None = None
     ignored: bool = False
+
+
+def how_to_rectify(rectify: str, assume_rectified: bool = False, rectified: bool = False) -> str:
+    """Return auto, always or never, of all that says so: the one rule of nodes, replay and tools.
+
+    Args:
+        rectify: as the user asks.
+        assume_rectified: as the user says; short for `never`.
+        rectified: as the layout of the camera says; `always` overrules it.
+
+    Raises:
+        InputError: another word, or what the user says contradicts itself.
+    """
+    if rectify not in RECTIFY:
+        raise InputError(f"rectify is {rectify!r}; expected {', '.join(RECTIFY)}")
+    if assume_rectified and rectify == ALWAYS:
+        raise InputError(
+            "rectify is always, but assume_rectified (--assume-rectified) says that the images are; give one of them"
+        )
+    return NEVER if assume_rectified or (rectified and rectify == AUTO) else rectify
 
 
 def camera_rig(

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rosbags.interfaces import Nodetype
 
 from sicm_ros.bags.camera_info import camera_info_fields
 from sicm_ros.bags.images import compress
@@ -17,6 +20,7 @@ from sicm_ros.geometry.pose import from_pose, to_pose
 if TYPE_CHECKING:
     from sicm_ros.kitti import Labels
 
+_PACKAGES = ("geometry_msgs", "std_msgs", "builtin_interfaces", "vision_msgs", "visualization_msgs", "sensor_msgs")
 LEFT_FRAME, RIGHT_FRAME, BODY_FRAME = "stereo_left_optical", "stereo_right_optical", "stereo_link"
 
 
@@ -33,8 +37,40 @@ def deserialize(data: bytes, type: str) -> Any:
         raise InputError(f"{len(data)} bytes are not a {type} ({error.__class__.__name__}: {error})") from None
 
 
-def _new(type: str, **fields: Any) -> Any:
+def _new(type: str, /, **fields: Any) -> Any:
     return typestore().types[type](**fields)
+
+
+class MessageKinds:
+    """Message classes by name, `kinds.Pose(...)`, for `bags.results`; fields that aren't given are as in ROS."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        names = (f"{package}/msg/{name}" for package in _PACKAGES)
+        return partial(filled, next(name for name in names if name in typestore().types))
+
+
+def filled(type: str, /, **fields: Any) -> Any:
+    """Return a message of `package/msg/Name`; fields that aren't given are as ROS has them: zero or empty, but for
+    orientations, which turn by nothing.
+    """
+    if type == "geometry_msgs/msg/Quaternion":
+        fields.setdefault("w", 1.0)
+    _, definitions = typestore().fielddefs[type]
+    return _new(type, **{name: _zero(kind) for name, kind in definitions if name not in fields}, **fields)
+
+
+def _zero(kind: Any) -> Any:
+    """Return the default of a field, of rosbags' description of its type."""
+    node, about = kind
+    if node == Nodetype.NAME:
+        return filled(about)
+    if node == Nodetype.BASE:
+        return {"string": "", "bool": False}.get(about[0], 0.0 if about[0].startswith("float") else 0)
+    element, size = about
+    count = size if node == Nodetype.ARRAY else 0
+    if element[0] == Nodetype.BASE and element[1][0] != "string":
+        return np.zeros(count, element[1][0])
+    return [_zero(element) for _ in range(count)]
 
 
 def header(stamp: int, frame: str) -> Any:

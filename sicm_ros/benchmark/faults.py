@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sicm_ros.bags.stereo import LEFT_INFO, RIGHT_INFO, open_stereo
+from sicm_ros.bags.source import LEFT_INFO, RIGHT_INFO
+from sicm_ros.bags.stereo import open_stereo
 from sicm_ros.benchmark.watched import Watched
 from sicm_ros.pipeline.processes import READY, PipelineError, Process, both_at_work, check_ros, processes, reliable
 

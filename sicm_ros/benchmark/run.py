@@ -18,9 +18,9 @@ from sicm_ros.benchmark import accuracy, store
 from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
 from sicm_ros.benchmark.settings import OURS, Setting, model_of, settings
 from sicm_ros.benchmark.store import TIMES, frames_of, groups_of, names_of, read_point
-from sicm_ros.benchmark.workers import limit_threads, sharing
 from sicm_ros.errors import InputError, SicmError
 from sicm_ros.files import write_bytes, write_text
+from sicm_ros.workers import limit_threads, sharing
 
 CHUNK = 8  # groups of frames in one job: enough to load models seldom, few enough to share out
 

@@ -34,9 +34,9 @@ TIMES = "times.json"
 @lru_cache(maxsize=8)
 def frames_of(path: Path, split: str | None) -> KittiFrames:
     """Return a data set's labelled frames, opened once in a process."""
-    from sicm_ros.kitti import open_kitti
+    from sicm_ros.datasets import open_dataset
 
-    return open_kitti(path, split, labelled=True)
+    return open_dataset(path, split, labelled=True)
 
 
 def names_of(dataset: DatasetConfig) -> tuple[str, ...]:

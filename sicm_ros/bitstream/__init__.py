@@ -11,11 +11,8 @@ from sicm_ros.bitstream.packet import (
     MAX_PAYLOAD,
     VERSION,
     Packet,
-    Reference,
     identity,
     pack,
-    reference_identity,
-    refers,
     unpack,
 )
 
@@ -26,10 +23,7 @@ __all__ = [
     "MAX_PAYLOAD",
     "VERSION",
     "Packet",
-    "Reference",
     "identity",
     "pack",
-    "reference_identity",
-    "refers",
     "unpack",
 ]

@@ -30,12 +30,12 @@ COMMANDS = {
     "info": "sicm_ros.cli.info",
     "encode": "sicm_ros.cli.encode",
     "decode": "sicm_ros.cli.decode",
+    "bag": "sicm_ros.cli.bag",
     "data": "sicm_ros.cli.data",
     "train": "sicm_ros.cli.train",
     "average": "sicm_ros.cli.average",
     "export": "sicm_ros.cli.export",
     "calibrate": "sicm_ros.cli.calibrate",
-    "temporal": "sicm_ros.cli.temporal",
     "bench": "sicm_ros.cli.bench",
     "top": "sicm_ros.cli.top",
 }

@@ -23,9 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from sicm_ros.kitti import open_kitti
+    from sicm_ros.datasets import open_dataset
     from sicm_ros.training.calibration import calibrate
 
-    frames = open_kitti(args.dataset, args.split, labelled=True)[: args.limit]
+    frames = open_dataset(args.dataset, args.split, labelled=True)[: args.limit]
     scores = calibrate(args.model, frames, args.quality, args.device)
     print(f"{args.model}: {scores.tree()}")

@@ -28,7 +28,10 @@ EPILOG = """examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "dataset", nargs="?", type=Path, help="labelled KITTI folder or archives, to be sent through a model"
+        "dataset",
+        nargs="?",
+        type=Path,
+        help="labelled KITTI folder or archives, or another data set (docs/kitti.md), to be sent through a model",
     )
     options.add_json(parser)
     parser.add_argument(
@@ -144,10 +147,10 @@ def _of_files(args: argparse.Namespace) -> None:
 
 def _of_model(args: argparse.Namespace) -> None:
     from sicm_ros.benchmark.accuracy import measure
+    from sicm_ros.datasets import open_dataset
     from sicm_ros.errors import InputError
-    from sicm_ros.kitti import open_kitti
 
-    frames = open_kitti(args.dataset, args.split, labelled=True)[: args.limit]
+    frames = open_dataset(args.dataset, args.split, labelled=True)[: args.limit]
     if not frames:
         raise InputError(f"{args.dataset} has no labelled frame{f' in split {args.split}' if args.split else ''}")
     model = options.load_model(args)

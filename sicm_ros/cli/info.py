@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sicm_ros.cli import options
+
+if TYPE_CHECKING:
+    from sicm_ros.bags import RecordedPair, StereoSource
 
 SUMMARY = "print a model's card and cost, a packet's header, or the contents of a bag or KITTI folder"
 BAGS = (".mcap", ".db3", ".bag", ".zip")
@@ -83,7 +87,21 @@ def _drive(args: argparse.Namespace, path: Path) -> None:
             f"{c.width} x {c.height} pixels, fx {c.fx:.2f}, fy {c.fy:.2f}, cx {c.cx:.2f}, cy {c.cy:.2f} px, baseline "
             f"{c.baseline:.4f} m, disparity offset {c.disparity_offset:.2f} px"
         )
+        say(f"labels: {_labels(source, first)}")
         say(options.rows_of(source, first))
+
+
+def _labels(source: StereoSource, first: RecordedPair) -> str:
+    """Return in words how many pairs are labelled, and with what the first is."""
+    from collections import Counter
+
+    if not source.labelled:
+        return "none"
+    told = f"of {source.labelled} of {source.count} pairs"
+    if first.labels is None:
+        return f"{told}; not of the first"
+    names = ", ".join(f"{number} {name}" for name, number in Counter(first.labels.names).most_common())
+    return f"{told}; of the first: {names or 'no boxes'}"
 
 
 def _packet(path: Path) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parents[1]
 SHIPPED = PACKAGE / "demo" / "drive.mcap"
-DRIVE = "stereo bag (.mcap, .db3, .bag, a folder) or KITTI folder"
+DRIVE = "stereo bag (.mcap, .db3, .bag, a folder), KITTI folder or another data set (docs/kitti.md)"
 
 
 def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
@@ -223,7 +223,7 @@ def _number(text: str, kind: type, expected: str) -> Any:
 
 def limit_threads(threads: int | None) -> int:
     """Tell engines and OpenCV how many threads to use; return the number, all cores for None."""
-    from sicm_ros.benchmark import workers
+    from sicm_ros import workers
 
     threads = threads or os.cpu_count() or 1
     workers.limit_threads(threads)
@@ -257,7 +257,7 @@ def open_drive(args: argparse.Namespace, drive: Path) -> StereoSource:
 
 def rows_of(source: StereoSource, pair: RecordedPair) -> str:
     """Return in words whether a drive is rectified, how well, by its first pair, and what to expect of its camera."""
-    from sicm_ros.bags.stereo import BagSource
+    from sicm_ros.bags.recording import BagSource
     from sicm_ros.geometry import ModelView
     from sicm_ros.geometry.rectification import EpipolarCheck
 

@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sicm_ros.bags.serialization import Boxes
-from sicm_ros.bags.stereo import StereoSource
+from sicm_ros.bags.source import StereoSource
 from sicm_ros.benchmark.drift import drift
 from sicm_ros.demo.summary import Run
 from sicm_ros.geometry import Detections

@@ -14,8 +14,8 @@ import numpy as np
 from sicm_ros.bags import serialization as ros
 from sicm_ros.bags.bag import Bag, BagWriter
 from sicm_ros.bags.images import compress
+from sicm_ros.bags.source import LEFT, LEFT_INFO, RIGHT, RIGHT_INFO, StereoSource
 from sicm_ros.bags.stamps import frame_in, stamp_in
-from sicm_ros.bags.stereo import LEFT, LEFT_INFO, RIGHT, RIGHT_INFO, StereoSource
 from sicm_ros.geometry.drawing import DETECTION, LABEL, birds_eye, draw_boxes
 
 RATE = 10.0  # Hz: the rate at which kbit/s are stated, KITTI's

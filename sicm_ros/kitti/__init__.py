@@ -1,7 +1,8 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """KITTI in, KITTI's own figures out: readers of its layouts, its label format, and its official evaluation.
 
-A layout is a module: `objects`, `raw`, `odometry`, on `frames` and `tree`; `open_kitti` finds which. `labels`,
+A layout is a module: `objects`, `raw`, `odometry`, on `frames` and `tree`; `open_kitti` finds which (and
+`sicm_ros.datasets` those of others). `labels`,
 `calibration` and `writing` know its files, `evaluation` and `overlap` its figures, `splits` what trains and what tests.
 """
 
@@ -10,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sicm_ros.extensions import Registry
 from sicm_ros.kitti.calibration import KittiCalibration, parse_calibration, read_calibration
 from sicm_ros.kitti.evaluation import bootstrap, evaluate
 from sicm_ros.kitti.frames import KittiFrames, StereoFrame
@@ -21,7 +21,6 @@ from sicm_ros.kitti.raw import KittiRaw
 from sicm_ros.kitti.tree import Tree
 
 __all__ = [
-    "LAYOUTS",
     "KittiCalibration",
     "KittiFrames",
     "KittiObjects",
@@ -41,10 +40,6 @@ __all__ = [
     "write_labels",
 ]
 
-# A layout of your own is an entry point of this group that names a subclass of KittiFrames (CONTRIBUTING.md).
-_SHIPPED = {"raw": KittiRaw, "odometry": KittiOdometry, "objects": KittiObjects}
-LAYOUTS: Registry[type[KittiFrames]] = Registry("sicm_ros.datasets", _SHIPPED, KittiFrames, classes=True)
-
 
 def open_kitti(
     root: str | Path,
@@ -52,7 +47,7 @@ def open_kitti(
     names: Iterable[str] | None = None,
     labelled: bool = False,
 ) -> KittiFrames:
-    """Open the frames of whatever layout root is; see KittiFrames."""
+    """Open the frames of whichever of KITTI's layouts root is; `sicm_ros.datasets` knows others as well."""
     tree = Tree(root)
-    others = [layout for name, layout in LAYOUTS.items() if name != "objects" and layout.recognises(tree)]
-    return (others[0] if others else KittiObjects)(tree, split, names, labelled)
+    layout = next((one for one in (KittiRaw, KittiOdometry) if one.recognises(tree)), KittiObjects)
+    return layout(tree, split, names, labelled)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import overload
 import cv2
 import numpy as np
 
-from sicm_ros.errors import InputError
+from sicm_ros.errors import InputError, SicmError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.kitti.calibration import KittiCalibration
 from sicm_ros.kitti.labels import Labels, parse_labels
@@ -55,32 +56,39 @@ class StereoFrame:
         disparity: float32 (height, width), pixels of the left picture, 0 where unknown; None where there is none.
         stamp: nanoseconds, or None where the layout tells no time.
         source: KittiCalibration as in the file; its left_origin_shift takes boxes from the file's axes to ours.
+        files: where its parts lie.
     """
 
     def __init__(self, name: str, files: FrameFiles, frames: KittiFrames) -> None:
         self.name, self.stamp = name, files.stamp
-        self._files, self._frames, self._tree = files, frames, frames.tree
+        self.files, self._frames, self._tree = files, frames, frames.tree
 
     def __repr__(self) -> str:
         return f"StereoFrame({self.name!r})"
 
+    @property
+    def layout(self) -> str:
+        """Name of the data set's layout."""
+        return self._frames.layout
+
     @cached_property
     def left(self) -> np.ndarray:
-        return self._picture(self._files.left)
+        return self._image(0)
 
     @cached_property
     def right(self) -> np.ndarray:
-        picture = self._picture(self._files.right)
+        picture = self._image(1)
         if picture.shape[1::-1] != self.size:
             raise InputError(
-                f"{self._tree.where(self._files.right)} is {picture.shape[1]} x {picture.shape[0]} pixels; expected "
+                f"{self._tree.where(self.files.right)} is {picture.shape[1]} x {picture.shape[0]} pixels; expected "
                 f"{self.size[0]} x {self.size[1]}, as its left image"
             )
         return picture
 
     @cached_property
     def source(self) -> KittiCalibration:
-        return self._frames.read_calibration(self._files.calibration)
+        with reader_at_fault(type(self._frames), f"frame {self.name}: calibration {self.files.calibration}"):
+            return self._frames.read_calibration(self.files.calibration)
 
     @cached_property
     def calibration(self) -> StereoCalibration:
@@ -89,14 +97,14 @@ class StereoFrame:
     @property
     def labelled(self) -> bool:
         """Whether the frame has a label file, known without reading it."""
-        return self._files.labels is not None
+        return self.files.labels is not None
 
     @cached_property
     def labels(self) -> Labels | None:
-        if self._files.labels is None:
+        if self.files.labels is None:
             return None
-        labels = self._frames.read_labels(self._files.labels)
-        return labels.moved(self.source.left_origin_shift)
+        with reader_at_fault(type(self._frames), f"frame {self.name}: labels {self.files.labels}"):
+            return self._frames.labels_of(self)
 
     @property
     def truth(self) -> Labels:
@@ -107,12 +115,12 @@ class StereoFrame:
 
     @cached_property
     def disparity(self) -> np.ndarray | None:
-        if self._files.disparity is None:
+        if self.files.disparity is None:
             return None
-        stored = self._decode(self._files.disparity, cv2.IMREAD_UNCHANGED)
+        stored = self._decode(self.files.disparity, cv2.IMREAD_UNCHANGED)
         if stored.dtype != np.uint16 or stored.shape[::-1] != self.size:
             raise InputError(
-                f"{self._tree.where(self._files.disparity)} is {stored.dtype} {stored.shape}; expected a 16-bit grey "
+                f"{self._tree.where(self.files.disparity)} is {stored.dtype} {stored.shape}; expected a 16-bit grey "
                 "PNG of its image's size, disparity * 256"
             )
         return stored.astype(np.float32) / 256
@@ -121,21 +129,39 @@ class StereoFrame:
     def size(self) -> tuple[int, int]:
         """Width and height of the pictures, pixels."""
         if "left" not in self.__dict__:
-            head = self._tree.read(self._files.left)[:24]
+            head = self._tree.read(self.files.left)[:24]
             if head.startswith(_PNG) and len(head) == 24:
                 return struct.unpack(">II", head[16:24])  # a PNG tells its size before its pixels
         height, width = self.left.shape[:2]
         return width, height
 
     def _decode(self, path: str, flags: int) -> np.ndarray:
-        data = np.frombuffer(self._tree.read(path), np.uint8)
-        picture = cv2.imdecode(data, flags) if len(data) else None
-        if picture is None:
-            raise InputError(f"{self._tree.where(path)} cannot be read as an image; fetch or render it again")
-        return picture
+        return _decoded(self._tree, path, flags)
 
-    def _picture(self, path: str) -> np.ndarray:
-        return cv2.cvtColor(self._decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    def _image(self, side: int) -> np.ndarray:
+        path = (self.files.left, self.files.right)[side]
+        with reader_at_fault(type(self._frames), f"frame {self.name}: image {path}"):
+            return self._frames.read_image(path, side)
+
+
+def _decoded(tree: Tree, path: str, flags: int) -> np.ndarray:
+    data = np.frombuffer(tree.read(path), np.uint8)
+    picture = cv2.imdecode(data, flags) if len(data) else None
+    if picture is None:
+        raise InputError(f"{tree.where(path)} cannot be read as an image; fetch or render it again")
+    return picture
+
+
+@contextmanager
+def reader_at_fault(reader: type, what: str) -> Iterator[None]:
+    """Turn what a reader didn't foresee (a KeyError, say) into an InputError that names it and what it was reading."""
+    try:
+        yield
+    except (SicmError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        name = f"{reader.__module__}.{reader.__qualname__}"
+        raise InputError(f"{what}: the reader {name} failed ({error!r}); mend the file, or the reader") from error
 
 
 class KittiFrames(Sequence[StereoFrame], ABC):
@@ -160,7 +186,8 @@ class KittiFrames(Sequence[StereoFrame], ABC):
         labelled: bool = False,
     ) -> None:
         self.tree = root if isinstance(root, Tree) else Tree(root)
-        self._files = self.scan(split)
+        with reader_at_fault(type(self), f"{self.tree.root}"):
+            self._files = self.scan(split)
         whole = split is None or split in self.own_splits
         chosen = list(self._files) if split is None or whole else split_names(split, self._files, self.tree)
         if names is not None:
@@ -173,6 +200,7 @@ class KittiFrames(Sequence[StereoFrame], ABC):
         self.names = [name for name in chosen if not labelled or self._files[name].labels]
 
     own_splits: tuple[str, ...] = ()  # splits that a layout makes by its folders
+    layout = "kitti"  # the name by which `open_dataset` knows it
 
     @classmethod
     @abstractmethod
@@ -190,6 +218,17 @@ class KittiFrames(Sequence[StereoFrame], ABC):
     def read_labels(self, path: str) -> Labels:
         """Read the labels of FrameFiles.labels, in camera 0's axes; they are KITTI's unless a layout says otherwise."""
         return parse_labels(self.tree.text(path), self.tree.where(path))
+
+    def labels_of(self, frame: StereoFrame) -> Labels:
+        """Return the labels of a frame that has some, in the left camera's frame; for layouts whose labels need more
+        than their file.
+        """
+        assert frame.files.labels is not None, "asked for only where there are some"
+        return self.read_labels(frame.files.labels).moved(frame.source.left_origin_shift)
+
+    def read_image(self, path: str, side: int) -> np.ndarray:
+        """Return the rectified left (0) or right (1) image of a path, uint8 (height, width, 3) RGB."""
+        return cv2.cvtColor(_decoded(self.tree, path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -17,22 +17,22 @@ from std_msgs.msg import Float64
 
 from sicm_ros.bags.camera_info import SizeError
 from sicm_ros.bags.conversion import half
+from sicm_ros.bags.features import description_fields
 from sicm_ros.bags.images import PixelDepth
 from sicm_ros.bags.pairing import SIDES, StereoPairer
-from sicm_ros.bags.presets import bare
-from sicm_ros.bags.rig import CameraRig
+from sicm_ros.bags.presets import IMAGES, Preset, bare, find_preset, info_places, places
+from sicm_ros.bags.rig import CameraRig, how_to_rectify
 from sicm_ros.bags.serialization import nanoseconds
 from sicm_ros.bags.stamps import Stamps
-from sicm_ros.bitstream import VERSION, box_packet, refers
+from sicm_ros.bitstream import VERSION, box_packet
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import ImagePair, StereoCalibration
 from sicm_ros.geometry.calibration_file import read_calibration_file
 from sicm_ros.geometry.pose import FramePose
-from sicm_ros.geometry.rectification import NEVER, EpipolarCheck
+from sicm_ros.geometry.rectification import EpipolarCheck
 from sicm_ros.link.congestion import Report
 from sicm_ros.link.quality import QualityChoice
-from sicm_ros.model.references import Acknowledgement, SentPairs
-from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, DecodedPairs, LinkFeedback
+from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, LinkFeedback
 from sicm_ros.nodes import qos
 from sicm_ros.nodes.frames import FrameError, Frames
 from sicm_ros.nodes.health import Health
@@ -44,6 +44,8 @@ from sicm_ros.nodes.process import run
 from sicm_ros.nodes.receiving import subscribe
 from sicm_ros.nodes.rig import BadInfo, Rig
 
+SEARCH = 0.5  # seconds between two looks for the camera of a preset
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 SILENCE = 0.1  # seconds without a picture, after which those that wait for the period to be known are paired
 SMALLEST = 32  # pixels of a picture's side: below it there is nothing to see
 ALIGNMENT = 8  # bytes at most that serialisation adds between the fields and a payload
@@ -83,6 +85,10 @@ class EncoderNode(ManagedNode):
         # Only what is fixed: the pose of a camera that turns is no fact to announce.
         looks = self.parameters.base_frame and self._optical_pose is None
         self._frames = Frames(self, moving=False) if looks else None
+        how_to_rectify(self.parameters.rectify, self.parameters.assume_rectified)  # what contradicts itself is said now
+        self._preset = self._given_preset()
+        self._finder = self.create_timer(SEARCH, self._find_camera, clock=self._steady)
+        self._finder.cancel()
         self._image_topics: dict[str, str] = {}
         self._info_topics: dict[str, str] = {}
         self._latched: dict[str, Any] = {}
@@ -103,7 +109,21 @@ class EncoderNode(ManagedNode):
         except ValueError as error:
             raise InputError(f"optical_pose: {error}") from None
 
+    def _given_preset(self) -> Preset | None:
+        """Return the preset that the parameters name. Raises InputError where no live camera can have it."""
+        name = self.parameters.preset
+        if not name:
+            return None
+        preset = find_preset(name)
+        if not (preset.camera_info or self.parameters.calibration_file):
+            raise InputError(
+                f"preset {name}: bags of this layout have no camera_info; play them by `replay`, or give a "
+                "calibration_file"
+            )
+        return preset
+
     def forget(self) -> None:
+        self._finder.cancel()
         # The tolerance of the pairing is fixed, the pictures before a deactivation are nothing to wait for.
         self._pairer: StereoPairer[Any] = StereoPairer(
             round(self.parameters.pair_tolerance * 1e9), self.health.tally.drop
@@ -116,20 +136,62 @@ class EncoderNode(ManagedNode):
         self._choice = QualityChoice()
         self._quality_in_use: float | None = None
         self._depth, self._rows = PixelDepth(), EpipolarCheck()
-        self._sent_pairs = SentPairs()
 
     # -- executor's thread: receive and pair --------------------------------------------------------------------------
 
     def subscribe(self) -> None:
+        # Bags of KITTI say here what their camera_info can't; most cameras have no such topic, so it isn't awaited.
+        if self._offset is None:
+            self._offset = self.create_subscription(Float64, "disparity_offset", self._on_offset, qos.latched())
+        # Without `adaptive` nobody needs to report.
+        if self._feedback is None:
+            topic, refuse = self.resolve_topic_name("link_feedback"), self.health.refuse
+            self._feedback = subscribe(self, LinkFeedback, topic, self._on_feedback, 10, refuse)
+        if self._preset is None:
+            self._listen(("left/image_rect_color", "right/image_rect_color"))
+        elif not self._preset.left.startswith("*"):
+            self._listen((self._preset.left, self._preset.right))
+        else:
+            self.get_logger().info(f"preset {self._preset.name}: looking for {self._preset.left}")
+            self._finder.reset()
+
+    def _find_camera(self) -> None:
+        """Look for the preset's camera, in whatever namespace it is, and listen to it once it is there."""
+        assert self._preset is not None, "the timer runs only with one"
+        topics = self.get_topic_names_and_types()
+        found = list(places(self._preset, {bare(name) for name, types in topics if set(types) & set(IMAGES)}))
+        if len(found) > 1:
+            offers = "; ".join(f"{one.left} and {one.right}" for one in found)
+            self.health.problem = (
+                f"preset {self._preset.name}: several cameras: {offers}; leave out the preset, and remap "
+                "left/image_rect_color and right/image_rect_color to one"
+            )
+        elif not found:
+            self.health.problem = (
+                f"preset {self._preset.name}: no images on {self._preset.left} and {self._preset.right} yet"
+            )
+        if len(found) != 1:
+            self.get_logger().warning(self.health.problem, throttle_duration_sec=10.0)
+            return
+        self._finder.cancel()
+        self.health.problem = ""
+        try:
+            self._listen((found[0].left, found[0].right))
+        except InputError as error:
+            self.health.problem = str(error)
+            self.get_logger().error(str(error))
+
+    def _listen(self, names: tuple[str, str]) -> None:
+        """Subscribe to both cameras' images, and to their camera_info if it is needed."""
         p = self.parameters
         self._intake = Intake("compressed" if p.compressed and p.transport == "raw" else p.transport, self.health)
         profile, override = qos.sensor(p.reliable_images), qos.overridable()
         options: dict[str, Any] = {"qos_profile": profile, "qos_overriding_options": override}
         inputs: dict[str, Any] = {}
-        for side in SIDES:
-            named = self.resolve_topic_name(f"{side}/image_rect_color")
+        for side, name in zip(SIDES, names):
+            named = self.resolve_topic_name(name)
             image_topic = self._intake.topic(named)
-            info_topic = f"{bare(named).rpartition('/')[0]}/camera_info"
+            info_topic = self._info_topic(bare(named))
             self._image_topics[side], self._info_topics[side] = image_topic, info_topic
             if image_topic not in inputs:
 
@@ -147,30 +209,24 @@ class EncoderNode(ManagedNode):
                 )
             on_info = partial(self._on_info, side, info_topic)
             inputs[info_topic] = self.create_subscription(CameraInfo, info_topic, on_info, **options)
-        rectify = NEVER if p.assume_rectified else p.rectify
+        rectified = self._preset is not None and self._preset.rectified
+        rectify = how_to_rectify(p.rectify, p.assume_rectified, rectified)
         remark = self.get_logger().warning
         self._rig = Rig(self._image_topics, self._info_topics, remark, rectify, p.calibration_file, p.baseline)
-        # Bags of KITTI say here what their camera_info can't; most cameras have no such topic, so it isn't awaited.
-        if self._offset is None:
-            self._offset = self.create_subscription(Float64, "disparity_offset", self._on_offset, qos.latched())
-        # Without `adaptive` nobody needs to report.
-        if self._feedback is None:
-            topic, refuse = self.resolve_topic_name("link_feedback"), self.health.refuse
-            self._feedback = subscribe(self, LinkFeedback, topic, self._on_feedback, 10, refuse)
-        if self._decoded is None:
-            topic, refuse = self.resolve_topic_name("decoded_pairs"), self.health.refuse
-            profile = qos.acknowledgements()
-            self._decoded = subscribe(self, DecodedPairs, topic, self._on_decoded, profile, refuse)
         self.health.listen(inputs)
+
+    def _info_topic(self, image: str) -> str:
+        """Return where an image topic's camera_info is: its sibling, or where else a preset's camera has it."""
+        sibling = f"{image.rpartition('/')[0]}/camera_info"
+        if self._preset is None:
+            return sibling
+        kinds = dict(self.get_topic_names_and_types())
+        places = (place for place in info_places(image) if CAMERA_INFO in kinds.get(place, ()))
+        return next(places, sibling)
 
     _intake: Any = None
     _offset: Any = None
     _feedback: Any = None
-    _decoded: Any = None
-
-    def _on_decoded(self, message: DecodedPairs, size: int) -> None:
-        pairs = list(zip(message.sequences, message.identities))
-        self._sent_pairs.acknowledge(Acknowledgement(message.decoder, pairs, message.missing))
 
     def _on_feedback(self, message: LinkFeedback, size: int) -> None:
         report = Report(message.received, message.lost, message.kbit_s, message.delay)
@@ -280,6 +336,8 @@ class EncoderNode(ManagedNode):
         """Return the cameras by the pair's own camera_info, or the newest."""
         stamps = pair.left.header.stamp, pair.right.header.stamp
         offset = self.parameters.disparity_offset or self._offset_heard
+        if not offset and self._preset is not None:
+            offset = self._preset.disparity_offset * size[0] / 1242
         assert self._rig is not None, "made when the node subscribes"
         try:
             cameras, changed = self._rig.cameras(stamps, size, offset)
@@ -339,7 +397,6 @@ class EncoderNode(ManagedNode):
         self.health.took("encode", self.model.last_timings)
         self.health.tally.count("encoded")
         self.health.tally.count("encoded_again", coded.attempts - 1)
-        self.health.tally.count("referring", refers(coded.data))
         message.quality = coded.quality
         message.payload.frombytes(coded.data)
         return None
@@ -381,16 +438,11 @@ class EncoderNode(ManagedNode):
         health.problem = ""
 
     def _packet(self, seen: ImagePair, quality: float) -> bytes:
-        references = self._sent_pairs if self.parameters.references == "auto" else None
-        if references is not None:
-            # Whoever listens and doesn't answer may record: then packets stand by themselves.
-            references.listeners = self._features.get_subscription_count()
         return self.model.encode(
             seen,
             quality=quality,
             sequence=self._sequence,
             include_calibration=self.parameters.calibration_in_packets,
-            references=references,
         )
 
     def _facts(self) -> dict[str, str]:
@@ -419,23 +471,9 @@ class EncoderNode(ManagedNode):
         facts = calibration, header.frame_id, pose and (*pose.translation, *pose.quaternion)
         if facts == self._described:
             return
-        about, c = self.model.describe(), calibration
         message = CodecDescription(
             header=header,
-            model=about["name"],
-            format=VERSION,
-            model_width=about["input_width"],
-            model_height=about["input_height"],
-            classes=about["classes"],
-            optical_frame=header.frame_id,
-            width=c.width,
-            height=c.height,
-            fx=float(c.fx),
-            fy=float(c.fy),
-            cx=float(c.cx),
-            cy=float(c.cy),
-            baseline=float(c.baseline),
-            disparity_offset=float(c.disparity_offset),
+            **description_fields(self.model.describe(), VERSION, header.frame_id, calibration),
         )
         message.model_fingerprint = np.frombuffer(self.model.fingerprint, np.uint8)
         if pose is not None:

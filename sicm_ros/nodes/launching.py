@@ -366,8 +366,8 @@ def is_compressed(path: str, replay: Mapping[str, Any]) -> bool:
     """
     node = str(Path(get_package_prefix(PACKAGE), "lib", PACKAGE, "replay_node"))
     layout = [replay[name] for name in ("preset", "left_topic", "right_topic")]
-    rectify = "never" if replay["assume_rectified"] else replay["rectify"]
-    words = [node, DESCRIBE, path, *layout, rectify, replay["calibration_file"]]
+    how = [replay["rectify"], replay["calibration_file"], "assume_rectified" if replay["assume_rectified"] else ""]
+    words = [node, DESCRIBE, path, *layout, *how]
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode or not done.stdout:
         said = done.stderr.strip().splitlines()

@@ -205,14 +205,6 @@ ENCODER = (
         fixed=False,
     ),
     Parameter(
-        "references",
-        "auto",
-        "let packets refer to earlier pairs that all who listen have acknowledged on decoded_pairs, for fewer bytes; "
-        "off: each packet stands by itself",
-        choices=("auto", "off"),
-        fixed=False,
-    ),
-    Parameter(
         "max_packet_bytes",
         60_000,
         "a larger message is encoded again at a lower quality; the default fits into one UDP datagram",
@@ -220,6 +212,12 @@ ENCODER = (
         500,
         1_000_000,
         fixed=False,
+    ),
+    Parameter(
+        "preset",
+        "",
+        "camera by name, see docs/cameras.md, or a .yaml file: its image topics, in whatever namespace they appear, "
+        "instead of left/image_rect_color and right/image_rect_color",
     ),
     Parameter("compressed", False, "subscribe to CompressedImage on <image topic>/compressed instead of Image"),
     Parameter(
@@ -294,13 +292,6 @@ DECODER = (
         0,
         64,
         until_configured=True,
-    ),
-    Parameter(
-        "references",
-        "auto",
-        "tell encoders on decoded_pairs what arrived, so that packets may refer to it; off: they stand by themselves",
-        choices=("auto", "off"),
-        fixed=False,
     ),
     Parameter(
         "max_age_ms",

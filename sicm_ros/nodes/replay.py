@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -20,8 +21,9 @@ from vision_msgs.msg import Detection3DArray
 
 from sicm_ros.bags.pairing import SIDES, StereoPairer
 from sicm_ros.bags.serialization import nanoseconds
+from sicm_ros.bags.source import DISPARITY_OFFSET, HORIZON, LEFT_INFO, MOST, RIGHT_INFO, TF_STATIC
 from sicm_ros.bags.stamps import stamp_in
-from sicm_ros.bags.stereo import DISPARITY_OFFSET, HORIZON, LEFT_INFO, MOST, RIGHT_INFO, TF_STATIC, open_stereo
+from sicm_ros.bags.stereo import open_stereo
 from sicm_ros.errors import InputError, SicmError
 from sicm_ros.nodes.parameters import REPLAY, Parameters
 from sicm_ros.nodes.process import DESCRIBE, run
@@ -327,10 +329,13 @@ def _prefetched(items: Iterable, stop: threading.Event, depth: int = 12) -> Iter
             return
 
 
-def describe(path: str, preset: str, left: str, right: str, rectify: str, calibration_file: str) -> int:
+def describe(
+    path: str, preset: str, left: str, right: str, rectify: str, calibration_file: str, assume_rectified: str
+) -> int:
     """Print, as JSON, what pipeline.launch.py has to know of a recording before it starts the nodes; exit status."""
     try:
-        with open_stereo(path, preset, left, right, rectify=rectify, calibration_file=calibration_file) as source:
+        how: dict[str, Any] = {"rectify": rectify, "calibration_file": calibration_file}
+        with open_stereo(path, preset, left, right, assume_rectified=bool(assume_rectified), **how) as source:
             print(json.dumps({"compressed": source.compressed}))
     except (SicmError, OSError) as error:
         print(error, file=sys.stderr)

@@ -95,7 +95,7 @@ def tracked_objects(
         other_classes: score from which an object's other classes are named too.
     """
     ids = [str(number) for number in tracks.ids.tolist()]
-    boxes = messages.PlacedBoxes.of(tracks.boxes, camera, ids, tracks.covariance[:, :3, :3])
+    boxes = messages.placed(tracks.boxes, camera, ids, tracks.covariance[:, :3, :3])
     twists = _twists(tracks, camera, boxes)
     kinematics, shape = SPEECH.TrackedObjectKinematics, SPEECH.Shape
     message = SPEECH.TrackedObjects(header=header)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -16,20 +16,15 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray, LabelInfo, VisionInfo
 from visualization_msgs.msg import MarkerArray
 
+from sicm_ros.bags import results
+from sicm_ros.bags.features import calibration_of
 from sicm_ros.bags.serialization import nanoseconds
 from sicm_ros.bitstream import FINGERPRINT_BYTES, VERSION, box_packet, identity, unpack
 from sicm_ros.errors import BitstreamError, InputError, printable
 from sicm_ros.geometry import Detections, StereoCalibration
 from sicm_ros.geometry.boxes import least_score
 from sicm_ros.geometry.pose import FramePose
-from sicm_ros.model.references import ReceivedPairs
-from sicm_ros.msg import (
-    CodecDescription,
-    CompressedStereoFeatures,
-    DecodedPairs,
-    DetectionSource,
-    LinkFeedback,
-)
+from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, DetectionSource, LinkFeedback
 from sicm_ros.nodes import messages, qos
 from sicm_ros.nodes.frames import FrameError, Frames, StaticFrames
 from sicm_ros.nodes.health import Health
@@ -130,22 +125,19 @@ class Vehicle:
         def publisher(kind: type, topic: str, **profile: Any) -> Any:
             return node.create_lifecycle_publisher(kind, self._topic(topic), **profile)
 
-        results = {"qos_profile": qos.results(), "qos_overriding_options": qos.overridable()}
-        self._detections = publisher(Detection3DArray, "detections", **results)
-        self._source = publisher(DetectionSource, "detection_source", **results)
-        self._markers = publisher(MarkerArray, "markers", **results)
-        self.points = publisher(PointCloud2, "points", **results)
-        self.bev = publisher(Image, "bev_image", **results)
-        self._objects = (
-            publisher(messages.autoware.DetectedObjects, "objects", **results) if messages.autoware else None
-        )
-        self._tracks = publisher(SPEECH.TrackedObjects, "tracks", **results) if node.parameters.tracking else None
+        shown = {"qos_profile": qos.results(), "qos_overriding_options": qos.overridable()}
+        self._detections = publisher(Detection3DArray, "detections", **shown)
+        self._source = publisher(DetectionSource, "detection_source", **shown)
+        self._markers = publisher(MarkerArray, "markers", **shown)
+        self.points = publisher(PointCloud2, "points", **shown)
+        self.bev = publisher(Image, "bev_image", **shown)
+        self._objects = publisher(messages.autoware.DetectedObjects, "objects", **shown) if messages.autoware else None
+        self._tracks = publisher(SPEECH.TrackedObjects, "tracks", **shown) if node.parameters.tracking else None
         latched = {"qos_profile": qos.latched(), "qos_overriding_options": qos.overridable()}
         self._vision_info = publisher(VisionInfo, "vision_info", **latched)
         self._label_info = publisher(LabelInfo, "label_info", **latched)
         self._announced: float | None = None  # the score that label_info names
         self._feedback = publisher(LinkFeedback, "link_feedback", qos_profile=10)
-        self._decoded = publisher(DecodedPairs, "decoded_pairs", qos_profile=qos.acknowledgements())
         self._features_topic = node.resolve_topic_name(self._topic("features"))
         self._description: Any = None
         self.forget()
@@ -163,7 +155,6 @@ class Vehicle:
         self._mount: Mount | None = None
         self._announced = None
         self._second = Second()
-        self.received_pairs = ReceivedPairs(self._acknowledge)
         self._follower = Follower() if self._node.parameters.tracking else None
 
     # -- executor's thread --------------------------------------------------------------------------------------------
@@ -204,8 +195,7 @@ class Vehicle:
         self._sequence.described()
         try:
             _check_names(message.header.frame_id, message.optical_frame, message.base_frame)
-            values = {field.name: getattr(message, field.name) for field in fields(StereoCalibration)}
-            calibration = StereoCalibration(**values)
+            calibration = calibration_of(message)
             identity(calibration)  # what packets can't name, no packet was made with
         except InputError as error:
             self.health.refuse("description", f"codec_description: {error}; it is not used")
@@ -306,8 +296,7 @@ class Vehicle:
             else:
                 packet = unpack(bytes(message.payload))
                 of_model, number = packet.fingerprint, packet.sequence
-                # A reference brings its calibration with it.
-                calibrated = bool(packet.calibration or packet.reference or self.calibration)
+                calibrated = packet.calibration is not None or self.calibration is not None
         except BitstreamError as error:
             refuse("malformed", str(error))
             return None
@@ -318,16 +307,6 @@ class Vehicle:
             refuse("no_description", "a packet without calibration came before any codec_description")
             return None
         return Job(self, message, size, self._node.steady(), detections)
-
-    def _acknowledge(self) -> None:
-        """Tell the encoder which pairs are here, so that it may refer to them."""
-        said = self.received_pairs.acknowledgement()
-        numbers, identities = zip(*said.pairs, strict=True) if said.pairs else ((), ())
-        self._decoded.publish(
-            DecodedPairs(
-                decoder=said.decoder, sequences=list(numbers), identities=list(identities), missing=said.missing
-            )
-        )
 
     def report(self) -> None:
         """Tell the encoder how its messages arrive, once there were any to judge by; and listeners what changed."""
@@ -425,11 +404,11 @@ class Vehicle:
         """Publish what a message showed."""
         health, message, parameters = self.health, job.message, self._node.parameters
         detections, header = followed.detections, placement.header
-        boxes = messages.PlacedBoxes.of(detections, placement.camera, followed.ids)
+        boxes = messages.placed(detections, placement.camera, followed.ids)
         health.tally.count("detections", len(detections))
         with health.tally.timed("publish"):
             now = self._node.now()
-            self._detections.publish(messages.detection_array(boxes, header, parameters.other_classes))
+            self._detections.publish(results.detection_array(boxes, header, parameters.other_classes))
             self._source.publish(
                 DetectionSource(
                     header=header,
@@ -442,7 +421,7 @@ class Vehicle:
             )
             note = "boxes" if job.detections is not None else ""
             trails = self._publish_tracks(followed, placement) if followed.tracks is not None else []
-            self._markers.publish(messages.marker_array(boxes, header, parameters.marker_lifetime, note, trails))
+            self._markers.publish(results.marker_array(boxes, header, parameters.marker_lifetime, note, trails))
             if self._objects is not None and self._objects.get_subscription_count():
                 self._objects.publish(messages.detected_objects(boxes, header, parameters.other_classes))
         health.tally.count("published")

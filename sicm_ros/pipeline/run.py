@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sicm_ros.bags.stereo import LEFT_INFO, RIGHT_INFO, StereoSource
+from sicm_ros.bags.source import LEFT_INFO, RIGHT_INFO, StereoSource
 from sicm_ros.pipeline.processes import (
     READY,
     PipelineError,

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from sicm_ros.datasets import open_dataset
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections
 from sicm_ros.geometry.sgbm import sgbm_disparity, write_disparity
-from sicm_ros.kitti import Labels, from_detections, open_kitti
+from sicm_ros.kitti import Labels, from_detections
 from sicm_ros.kitti.writing import new_folder, write_pair
 from sicm_ros.model import Model
 
@@ -42,7 +43,7 @@ def write_labelled(
     if not 0 < doubt <= sure <= 1:
         raise InputError(f"sure {sure:g} and doubt {doubt:g}; expected 0 < doubt <= sure <= 1")
     with new_folder(Path(output)) as unfinished:
-        pairs = open_kitti(source, split)
+        pairs = open_dataset(source, split)
         names = [name for name in pairs.names if not pairs.frame(name).labelled]
         if not names:
             raise InputError(f"{source}: every pair{f' of split {split}' if split else ''} has labels; nothing to add")

@@ -28,14 +28,14 @@ def run(args: argparse.Namespace) -> None:
 
     from sicm_ros.benchmark import stream
     from sicm_ros.benchmark.drive import observe
-    from sicm_ros.kitti import open_kitti
+    from sicm_ros.datasets import open_dataset
 
     if args.picture:
         importlib.import_module("sicm_ros.benchmark.figures")  # says at once what is missing
     options.limit_threads(args.threads)
     model = options.load_model(args)
     drives = [
-        observe(path.name, open_kitti(path), model, args.quality, lambda frames: tqdm(frames, "pairs", disable=None))
+        observe(path.name, open_dataset(path), model, args.quality, lambda frames: tqdm(frames, "pairs", disable=None))
         for path in args.drives
     ]
     result = stream.measure(drives)

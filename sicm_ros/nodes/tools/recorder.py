@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from sicm_ros.bags.bag import BagWriter
-from sicm_ros.bags.stereo import LEFT, RIGHT
+from sicm_ros.bags.source import LEFT, RIGHT
 from sicm_ros.errors import InputError
 from sicm_ros.files import explain
 from sicm_ros.nodes.parameters import Parameter, Parameters

@@ -23,8 +23,8 @@ def limit_threads(threads: int) -> None:
     cv2.setNumThreads(threads)
 
 
-Share = Callable[[Callable[[Any], int], Sequence[Any]], Iterator[tuple[Any, Any]]]
-"""(work, jobs) -> (job, its result or its SicmError), as they are done."""
+Share = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[Any, Any]]]
+"""(work, jobs) -> (job, its result or its SicmError), as they are done. A job says how many `threads` it may use."""
 
 
 @contextmanager
@@ -53,13 +53,13 @@ def sharing(workers: int, ray_address: str | None, threads: int) -> Iterator[Sha
                 raise
 
 
-def _in_pool(pool: ProcessPoolExecutor, work: Callable[[Any], int], jobs: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+def _in_pool(pool: ProcessPoolExecutor, work: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     futures = {pool.submit(_attempt, work, job): job for job in jobs}
     for future in as_completed(futures):
         yield futures[future], future.result()
 
 
-def _on_ray(work: Callable[[Any], int], jobs: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+def _on_ray(work: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     import ray
 
     remote = ray.remote(_attempt_in_worker)
@@ -70,14 +70,14 @@ def _on_ray(work: Callable[[Any], int], jobs: Sequence[Any]) -> Iterator[tuple[A
             yield waiting.pop(reference), ray.get(reference)
 
 
-def _attempt(work: Callable[[Any], int], job: Any) -> int | SicmError:
-    """Return the result, or the error that the user can mend: one bad anchor doesn't stop the others."""
+def _attempt(work: Callable[[Any], Any], job: Any) -> Any:
+    """Return the result, or the error that the user can mend: one bad job doesn't stop the others."""
     try:
         return work(job)
     except SicmError as error:
         return error
 
 
-def _attempt_in_worker(work: Callable[[Any], int], job: Any) -> int | SicmError:
+def _attempt_in_worker(work: Callable[[Any], Any], job: Any) -> Any:
     limit_threads(job.threads)
     return _attempt(work, job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sicm_ros.geometry import ModelView
+from sicm_ros.geometry.view import ModelView
 
 NEAREST = 1.0  # metres; nearer is no road user but the car's own bonnet, or a wrong match
 
