@@ -23,7 +23,7 @@ SIDES = ("vehicle", "server")
 
 
 @dataclass(frozen=True)
-class Cost:
+class SideCosts:
     """Of one pair, medians.
 
     Attributes:
@@ -51,7 +51,7 @@ def measure(
     quality: float = 0.5,
     threads: int = 0,
     progress: Callable[[list], Iterable] = iter,
-) -> list[Cost]:
+) -> list[SideCosts]:
     """Measure every engine at every size (height, width); at the model's own if there are none.
 
     Other sizes are measured with the same weights, which were not trained for them: cost alone means anything there.
@@ -61,7 +61,7 @@ def measure(
     """
     import sicm_ros
 
-    rows: list[Cost] = []
+    rows: list[SideCosts] = []
     with tempfile.TemporaryDirectory() as folder:
         models: list[tuple[Model, ...]] = []
         for size in sizes or (None,):
@@ -81,7 +81,7 @@ def measure(
                     for side in SIDES
                 }
                 rows.append(
-                    Cost(
+                    SideCosts(
                         model.engine,
                         model.config.input_height,
                         model.config.input_width,
@@ -118,7 +118,7 @@ def _time(taken: dict[tuple, list[float]], model: Model, pair: StereoPair, quali
             taken.setdefault((at, model.engine, side, what), []).append(1e3 * seconds)
 
 
-def table(rows: Sequence[Cost]) -> Table:
+def table(rows: Sequence[SideCosts]) -> Table:
     """Return a rich table of them."""
     from rich.table import Table
 
