@@ -100,8 +100,8 @@ def _pair_at(seconds: Sequence[float], when: float) -> int | None:
 
 def _seen_by(boxes: Detections, calibration: StereoCalibration) -> Labels:
     """Return boxes as KITTI's evaluation takes them, in the picture of the camera of now; those
-    behind it are left out.
+    outside of it are left out, as they are of the labels.
     """
-    boxes = boxes.take(np.asarray(boxes.location)[:, 2] > 0)
     pixels = image_boxes(boxes.location, boxes.dimensions, boxes.rotation_y, calibration)
-    return from_detections(replace(boxes, image_boxes=pixels))
+    inside = (pixels[:, 2] - pixels[:, 0] > 1) & (pixels[:, 3] - pixels[:, 1] > 1)
+    return from_detections(replace(boxes, image_boxes=pixels).take(inside & (boxes.location[:, 2] > 0)))

@@ -15,7 +15,8 @@ from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections, StereoCalibration
 from sicm_ros.kitti import Labels, StereoFrame
 from sicm_ros.kitti.identities import identities
-from sicm_ros.tracking import Tracker, Tracking, TrackingConfig
+from sicm_ros.tracking import Odometry, Tracker, Tracking, TrackingConfig
+from sicm_ros.tracking.tracks import CameraMotion
 
 if TYPE_CHECKING:
     from sicm_ros.model import Model
@@ -35,6 +36,7 @@ class Drive:
         objects: int (M,) of each pair, which object each label is; -1 where it has no 3D box.
         calibrations: of each pair.
         found: what a model finds in each pair, the unlikely included.
+        motions: the camera's own motion at each pair, as it was told from features; None where it wasn't.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Drive:
     objects: list[np.ndarray]
     calibrations: list[StereoCalibration]
     found: list[Detections]
+    motions: list[CameraMotion | None] | None = None
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -50,7 +53,11 @@ class Drive:
     def followed(self, config: TrackingConfig | None = None) -> list[Tracking]:
         """Return what a new tracker makes of each pair."""
         tracker = Tracker(config)
-        return [tracker.update(*pair) for pair in zip(self.found, self.seconds)]
+        motions = self.motions or [None] * len(self)
+        return [
+            tracker.update(found, stamp, camera_motion=motion)
+            for found, stamp, motion in zip(self.found, self.seconds, motions)
+        ]
 
 
 def observe(
@@ -72,12 +79,15 @@ def observe(
     if any(later <= earlier for earlier, later in itertools.pairwise(seconds)):
         raise InputError(f"{name}: frames are not in the order of their times; expected one drive")
     labels = [frame.labels for frame in frames if frame.labels is not None]
-    found = []
-    for frame in progress(frames):
+    found, motions, odometry = [], [], Odometry()
+    for frame, stamp in zip(progress(frames), seconds):
         result = model.detect_uncompressed(frame) if quality is None else model.decode(model.encode(frame, quality))
         found.append(result.detections)
+        motions.append(
+            odometry.update(result.left_features, result.disparity, result.view, stamp, result.detections.finite())
+        )
     calibrations = [frame.calibration for frame in frames]
-    return Drive(name, seconds, labels, identities(labels, seconds), calibrations, found)
+    return Drive(name, seconds, labels, identities(labels, seconds), calibrations, found, motions)
 
 
 def _seconds(frame: StereoFrame) -> float:

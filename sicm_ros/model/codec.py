@@ -54,6 +54,12 @@ class Result:
     view: ModelView
     timings: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def left_features(self) -> np.ndarray:
+        """float32 (C, h, w): rebuilt features of the left view at stride 4, in main memory whatever computed them."""
+        features = self.features[0][0]
+        return np.asarray(features.float().cpu() if hasattr(features, "cpu") else features, np.float32)
+
 
 class Model(PairCodec):
     """A trained MVSFC-Net with its integer prior. `load` makes one.

@@ -93,7 +93,7 @@ class DecoderNode(ManagedNode):
             self._failed(error, [job])
 
     def _publish(self, job: Job, found: Detections, result: Result | None = None) -> None:
-        followed = job.vehicle.follow(found.finite(), job)
+        followed = job.vehicle.follow(found.finite(), job, result)
         placement = job.vehicle.place(job)
         if placement is None:
             return

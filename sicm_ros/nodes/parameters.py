@@ -326,6 +326,13 @@ DECODER = (
         "follow objects from pair to pair: publishes `tracks`, and gives `detections` lasting ids",
     ),
     Parameter(
+        "visual_odometry",
+        True,
+        "tell the vehicle's own motion from what the features show, while odometry_frame doesn't give it; false: "
+        "velocities are relative to the camera then",
+        fixed=False,
+    ),
+    Parameter(
         "rescore",
         False,
         "raise the scores of detections that continue a track, lower those of others",

@@ -18,8 +18,9 @@ from unique_identifier_msgs.msg import UUID
 import sicm_ros.msg as own
 from sicm_ros.geometry import Detections
 from sicm_ros.geometry.pose import FramePose, rotations
+from sicm_ros.model import Result
 from sicm_ros.nodes import messages
-from sicm_ros.tracking import Tracker, Tracks
+from sicm_ros.tracking import Odometry, Tracker, Tracks
 from sicm_ros.tracking.tracks import CameraMotion
 
 # The package that `tracks` speaks: an older Autoware may lack the type.
@@ -52,10 +53,17 @@ class Follower:
     def __init__(self) -> None:
         self.session = uuid.uuid4().bytes[:8]
         self._tracker = Tracker()
+        self._odometry = Odometry()
         self._last: tuple[float, FramePose] | None = None
 
     def follow(
-        self, found: Detections, stamp: float, camera: FramePose | None, least: float, rescore: bool = False
+        self,
+        found: Detections,
+        stamp: float,
+        camera: FramePose | None,
+        least: float,
+        rescore: bool = False,
+        result: Result | None = None,
     ) -> Followed:
         """Take in what a pair shows.
 
@@ -65,8 +73,12 @@ class Follower:
             camera: its pose in a frame that stands still, if known.
             least: score of the detections that are published, as `Detections.likely` takes it.
             rescore: whether their scores heed the past.
+            result: what the camera's motion is told from where its pose isn't known; None if it shall not be.
         """
-        tracking = self._tracker.update(found, stamp, camera)
+        motion = None
+        if camera is None and result is not None:
+            motion = self._odometry.update(result.left_features, result.disparity, result.view, stamp, found)
+        tracking = self._tracker.update(found, stamp, camera, motion)
         found = tracking.detections if rescore else found
         likely = np.flatnonzero(found.likely(least))
         ids = [str(number) if number >= 0 else "" for number in tracking.ids[likely].tolist()]

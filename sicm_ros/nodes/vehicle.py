@@ -24,6 +24,7 @@ from sicm_ros.errors import BitstreamError, InputError, printable
 from sicm_ros.geometry import Detections, StereoCalibration
 from sicm_ros.geometry.boxes import least_score
 from sicm_ros.geometry.pose import FramePose
+from sicm_ros.model import Result
 from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, DetectionSource, LinkFeedback
 from sicm_ros.nodes import messages, qos
 from sicm_ros.nodes.frames import FrameError, Frames, StaticFrames
@@ -380,8 +381,12 @@ class Vehicle:
                 raise FrameError(f"{error}; {self._unplaced()}") from None
         return frames.find(frame, f"{self._prefix}{mount.base}", header.stamp) @ mount.pose
 
-    def follow(self, found: Detections, job: Job) -> Followed:
-        """Return what a message showed, as it is published: the likely ones, with the ids of their tracks."""
+    def follow(self, found: Detections, job: Job, result: Result | None) -> Followed:
+        """Return what a message showed, as it is published: the likely ones, with the ids of their tracks.
+
+        Args:
+            result: of its features; None of a message that holds boxes alone.
+        """
         health, header, parameters = self.health, job.message.header, self._node.parameters
         if self._follower is None:
             return Followed(found.take(found.likely(parameters.min_score)))
@@ -397,7 +402,12 @@ class Vehicle:
                 )
         with health.tally.timed("track"):
             return self._follower.follow(
-                found, _seconds(header.stamp), camera, parameters.min_score, parameters.rescore
+                found,
+                _seconds(header.stamp),
+                camera,
+                parameters.min_score,
+                parameters.rescore,
+                result if parameters.visual_odometry else None,
             )
 
     def publish(self, followed: Followed, job: Job, placement: Placement) -> None:

@@ -13,14 +13,34 @@ class MotionConfig(Config):
     """How things of one kind move.
 
     Attributes:
-        speed: standard deviation of a new object's velocity from that of the scene, m/s along the ground.
+        speed: standard deviation of a new object's velocity from that of the scene, m/s along its heading.
+        aside: the same across its heading.
+        standing: chance that a new object stands.
         acceleration: density of the white noise that changes a velocity, m^2/s^3.
         turn: the same of the heading, rad^2/s.
     """
 
     speed: float = limited(gt=0)
+    aside: float = limited(gt=0)
+    standing: float = limited(gt=0, lt=1)
     acceleration: float = limited(gt=0)
     turn: float = limited(gt=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandingConfig(Config):
+    """How a track is told to stand or to move, where the camera's own motion is known.
+
+    Attributes:
+        weight: share of a detection's log likelihood ratio that counts as news: pairs that follow each other are off
+            alike.
+        most: log odds beyond which nothing counts any more, so that what starts, or stops, is soon seen to.
+        wander: density of the noise of a standing object's place, m^2/s: the camera's motion isn't known exactly.
+    """
+
+    weight: float = limited(0.3, gt=0, le=1)
+    most: float = limited(4.0, gt=0)
+    wander: float = limited(0.2, ge=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +87,51 @@ class RescoringConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OdometryConfig(Config):
+    """How a camera's own motion is told from features.
+
+    Attributes:
+        apart: seconds between the two pairs that are laid on each other, at most; the longer, the less does what stands
+            still in all features (`odometry.CELLS`) say.
+        sure: share of `apart` from which the motion before is a start that is good enough.
+        longest: seconds between two pairs after which all begins anew.
+        far: metres beyond which nothing is looked at.
+        spread: standard deviations of turns about x, y and z, rad/s, and of velocities, m/s, around no motion but the
+            turn about y and the forward speed of before.
+        alike: how many of the features' differences say the same.
+        steps, least_step: of Gauss-Newton at most, and the change, radians or metres, below which there is no other.
+        body: score from which what is detected may move by itself.
+        usual: share of a pair in the running mean of features that is taken off, and
+        moves: speed, m/s, below which nothing is added to it: a standing vehicle's view is not what streets are like.
+        points: that have to be seen in both pairs.
+        misfit: root mean square difference of features above which two pairs don't fit each other; unrelated ones have
+            1.4.
+        deviation: of the forward speed, m/s, above which it is not known.
+    """
+
+    apart: float = limited(0.35, gt=0)
+    sure: float = limited(0.7, ge=0)
+    longest: float = limited(1.0, gt=0)
+    far: float = limited(80.0, gt=0)
+    spread: tuple[float, float, float, float, float, float] = (0.1, 0.2, 0.05, 0.2, 0.2, 3.0)
+    alike: float = limited(30.0, gt=0)
+    steps: int = limited(6, ge=1)
+    least_step: float = limited(1e-4, ge=0)
+    body: float = limited(0.3, ge=0, le=1)
+    usual: float = limited(0.1, ge=0, le=1)
+    moves: float = limited(1.0, ge=0)
+    points: int = limited(200, ge=10)
+    misfit: float = limited(1.1, gt=0)
+    deviation: float = limited(1.0, gt=0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrackingConfig(Config):
     """A tracker's figures.
 
     Attributes:
         vehicles, people: how they move.
+        standing: how what stands is told from what moves.
         existence, rescoring: what scores do.
         least: detections below this score are not looked at.
         birth: score from which a detection that continues nothing begins a track.
@@ -84,8 +144,9 @@ class TrackingConfig(Config):
         trail: positions that are remembered of a track.
     """
 
-    vehicles: MotionConfig = MotionConfig(speed=8.0, acceleration=3.0, turn=0.3)
-    people: MotionConfig = MotionConfig(speed=2.5, acceleration=2.0, turn=1.0)
+    vehicles: MotionConfig = MotionConfig(speed=8.0, aside=1.0, standing=0.7, acceleration=3.0, turn=0.3)
+    people: MotionConfig = MotionConfig(speed=2.5, aside=1.0, standing=0.3, acceleration=2.0, turn=1.0)
+    standing: StandingConfig = StandingConfig()
     existence: ExistenceConfig = ExistenceConfig()
     rescoring: RescoringConfig = RescoringConfig()
     least: float = limited(0.1, ge=0, le=1)

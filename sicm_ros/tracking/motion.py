@@ -1,13 +1,14 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""A Kalman filter of constant velocity, for N objects at once, in the camera's frame.
+"""A Kalman filter of constant velocity, for many objects at once, in the camera's frame.
 
-States (N, 6) are location and velocity: x, y, z in metres, then m/s. The camera may move under them: `moved` takes
+States (..., 6) are location and velocity: x, y, z in metres, then m/s. The camera may move under them: `moved` takes
 states to its new frame, so that velocities are those over ground, written along the camera's axes of now.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sicm_ros.geometry.pose import FramePose
 
@@ -18,19 +19,22 @@ GROUND = [0, 2]  # places of x and z, which say what is near what: a camera that
 
 
 def predict(
-    means: np.ndarray, covariances: np.ndarray, seconds: float, noise: np.ndarray
+    means: np.ndarray, covariances: np.ndarray, seconds: float, noise: np.ndarray, wander: ArrayLike = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """States and covariances (N, 6, 6) some seconds later, or earlier.
+    """States and covariances (..., 6, 6) some seconds later, or earlier.
 
     Args:
-        noise: (N,), density of the acceleration's white noise, m^2/s^3 (Bar-Shalom, Li, Kirubarajan 2001, 6.2.2).
+        noise: (...), density of the acceleration's white noise, m^2/s^3 (Bar-Shalom, Li, Kirubarajan 2001, 6.2.2).
+        wander: (...), density of the white noise of places along the ground, m^2/s.
     """
     step = np.eye(6)
     step[:3, 3:] = seconds * np.eye(3)
     span = abs(seconds)
     block = np.array([[span**3 / 3, span * seconds / 2], [span * seconds / 2, span]])
-    added: np.ndarray = np.asarray(noise)[:, None, None] * np.kron(block, np.diag([1.0, 0.0, 1.0]))
-    added[:, 1, 1] += NODDING * span
+    added: np.ndarray = np.asarray(noise)[..., None, None] * np.kron(block, np.diag([1.0, 0.0, 1.0]))
+    added[..., 1, 1] += NODDING * span
+    for axis in GROUND:
+        added[..., axis, axis] += np.asarray(wander) * span
     return means @ step.T, step @ covariances @ step.T + added
 
 
@@ -50,15 +54,23 @@ def innovations(
     return squared, np.linalg.slogdet(spread)[1]
 
 
+def likelihoods(means: np.ndarray, covariances: np.ndarray, places: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Log likelihoods (...) of states, each measured at a place (..., 3) with covariance (..., 3, 3): on the ground."""
+    spread = (covariances[..., :3, :3] + errors)[..., GROUND, :][..., GROUND]
+    apart = (places - means[..., :3])[..., GROUND]
+    squared = (apart * np.linalg.solve(spread, apart[..., None])[..., 0]).sum(-1)
+    return -(squared + np.linalg.slogdet(spread)[1]) / 2
+
+
 def update(
     means: np.ndarray, covariances: np.ndarray, places: np.ndarray, errors: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """N states after each was measured at a place (N, 3) with covariance (N, 3, 3)."""
-    gain = np.linalg.solve(covariances[:, :3, :3] + errors, covariances[:, :3]).transpose(0, 2, 1)
-    means = means + (gain @ (places - means[:, :3])[..., None])[..., 0]
+    """States after each was measured at a place (..., 3) with covariance (..., 3, 3)."""
+    gain = np.linalg.solve(covariances[..., :3, :3] + errors, covariances[..., :3, :]).swapaxes(-1, -2)
+    means = means + (gain @ (places - means[..., :3])[..., None])[..., 0]
     # Joseph's form stays symmetric and positive whatever is rounded.
-    left = np.eye(6) - np.concatenate([gain, np.zeros_like(gain)], 2)
-    return means, left @ covariances @ left.transpose(0, 2, 1) + gain @ errors @ gain.transpose(0, 2, 1)
+    left = np.eye(6) - np.concatenate([gain, np.zeros_like(gain)], -1)
+    return means, left @ covariances @ left.swapaxes(-1, -2) + gain @ errors @ gain.swapaxes(-1, -2)
 
 
 def moved(means: np.ndarray, covariances: np.ndarray, motion: FramePose) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +78,7 @@ def moved(means: np.ndarray, covariances: np.ndarray, motion: FramePose) -> tupl
     back = motion.inverse()
     turn = np.kron(np.eye(2), back.rotation)
     means = means @ turn.T
-    means[:, :3] += back.translation
+    means[..., :3] += back.translation
     return means, turn @ covariances @ turn.T
 
 

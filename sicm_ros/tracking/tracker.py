@@ -26,6 +26,8 @@ from sicm_ros.tracking.tracks import CameraMotion, Tracks
 BACK = 0.5  # seconds: a stamp that lies further back is a recording that begins anew
 STEADY = 2.0  # m/s: a velocity that is known better than this tells how the scene moves
 LEAST_SHARE = 0.1  # of the last detection in the means of size and classes
+MOVING, STANDING = 0, 1  # what a track may do
+NEVER = -50.0  # log odds
 _PEOPLE = np.isin(CLASSES, PEOPLE)  # of each class
 
 
@@ -46,6 +48,7 @@ class Track:
         image_box: of the last one.
         lasting: covariance (3, 3) of what its place and those before it are all off by.
         trail: positions after each pair, oldest first.
+        standing: log odds that it stands on the ground; NEVER where nobody knows how the camera moves.
     """
 
     id: int
@@ -60,6 +63,7 @@ class Track:
     image_box: np.ndarray
     lasting: np.ndarray
     trail: deque[np.ndarray]
+    standing: float = NEVER
     front: int = 1
     hits: int = 1
 
@@ -95,11 +99,27 @@ class _Measured:
 
 @dataclass
 class _Memory:
-    """N tracks: states (N, 6), covariances (N, 6, 6), and the rest."""
+    """N tracks: states (N, 2, 6), covariances (N, 2, 6, 6), and the rest.
 
-    means: np.ndarray = field(default_factory=lambda: np.zeros((0, 6)))
-    covariances: np.ndarray = field(default_factory=lambda: np.zeros((0, 6, 6)))
+    Of the two states of each, MOVING and STANDING, the latter has no velocity. `Track.standing` says which is likelier.
+    """
+
+    means: np.ndarray = field(default_factory=lambda: np.zeros((0, 2, 6)))
+    covariances: np.ndarray = field(default_factory=lambda: np.zeros((0, 2, 6, 6)))
     tracks: list[Track] = field(default_factory=list)
+
+    def weights(self) -> np.ndarray:
+        """Return (N, 2): how likely each state is."""
+        standing = existence.chances_of(np.array([track.standing for track in self.tracks]))
+        return np.stack([1 - standing, standing], 1)
+
+    def mixed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return means (N, 6) and covariances (N, 6, 6) of both states together."""
+        weights = self.weights()
+        means = (weights[..., None] * self.means).sum(1)
+        apart = self.means - means[:, None]
+        spread = self.covariances + apart[..., None] * apart[..., None, :]
+        return means, (weights[..., None, None] * spread).sum(1)
 
     def keep(self, kept: np.ndarray) -> None:
         self.means, self.covariances = self.means[kept], self.covariances[kept]
@@ -125,7 +145,13 @@ class Tracker:
         self._ego: CameraMotion | None = None
         self._known = -math.inf  # stamp of the last pair whose camera pose was known
 
-    def update(self, found: Detections, stamp: float, camera: FramePose | None = None) -> Tracking:
+    def update(
+        self,
+        found: Detections,
+        stamp: float,
+        camera: FramePose | None = None,
+        camera_motion: CameraMotion | None = None,
+    ) -> Tracking:
         """Take in the detections of one pair.
 
         A pair that is older than the last one (a late packet) changes no track, but its detections get their ids.
@@ -134,8 +160,9 @@ class Tracker:
         Args:
             found: in the left camera's optical frame, the unlikely ones too.
             stamp: of the pair, seconds.
-            camera: the camera's pose in a frame that stands still, at that time; None where nobody knows. Where it was
-                known a moment ago, the camera goes on as it did.
+            camera: the camera's pose in a frame that stands still, at that time; None where nobody knows.
+            camera_motion: how it moves, as `Odometry` tells; heeded where no pose says it. Where neither is known, but
+                was a moment ago, the camera goes on as it did.
 
         Raises:
             InputError: the stamp is no number.
@@ -147,7 +174,7 @@ class Tracker:
         late = self._stamp is not None and stamp <= self._stamp
         if late:
             return self._late(found, stamp)
-        self._advance(stamp, camera)
+        self._advance(stamp, camera, camera_motion)
         measured = self._measured(found)
         rows, columns = self._continued(measured, self._memory)
         ids, hits, of_tracks = np.full(len(found), -1), np.zeros(len(found)), np.zeros(len(found))
@@ -160,7 +187,7 @@ class Tracker:
         born = self._births(found, odds, hits > 0, rows)
         ids[born] = self._begin(measured, odds, born, stamp)
         self._end(stamp)
-        for track, mean in zip(self._memory.tracks, self._memory.means):
+        for track, mean in zip(self._memory.tracks, self._memory.mixed()[0]):
             track.trail.append(mean[:3].copy())
         return Tracking(_scored(found, existence.chances_of(odds)), ids, self.tracks())
 
@@ -174,7 +201,7 @@ class Tracker:
                 nothing, (), self._ego,
             )  # fmt: skip
         tracks = memory.tracks
-        covariance = memory.covariances.copy()
+        means, covariance = memory.mixed()
         covariance[:, :3, :3] += [track.lasting for track in tracks]
         order = np.argsort([-track.score for track in tracks], kind="stable")
         deviations = np.sqrt(covariance[:, [2, 0, 1], [2, 0, 1]])
@@ -184,7 +211,7 @@ class Tracker:
         boxes = Detections(
             classes=np.array([track.kind for track in tracks]),
             scores=scores,
-            location=memory.means[:, :3].copy(),
+            location=means[:, :3],
             dimensions=np.array([track.size for track in tracks]),
             rotation_y=np.array([track.heading for track in tracks]),
             image_boxes=np.array([track.image_box for track in tracks]),
@@ -194,9 +221,9 @@ class Tracker:
         return Tracks(
             np.array([track.id for track in tracks]),
             boxes,
-            memory.means[:, 3:].copy(),
+            means[:, 3:],
             covariance,
-            self._accelerations(),
+            memory.weights()[:, MOVING] * self._accelerations(),
             np.array([self._stamp - track.born for track in tracks]),
             np.array([self._stamp - track.seen for track in tracks]),
             tuple(np.array(track.trail).reshape(-1, 3) for track in tracks),
@@ -208,46 +235,52 @@ class Tracker:
     def _late(self, found: Detections, stamp: float) -> Tracking:
         assert self._stamp is not None
         memory = self._memory
-        means, spread = motion.predict(memory.means, memory.covariances, stamp - self._stamp, self._accelerations())
+        means, spread = motion.predict(memory.means, memory.covariances, stamp - self._stamp, *self._noises())
         rows, columns = self._continued(self._measured(found), _Memory(means, spread, memory.tracks))
         ids = np.full(len(found), -1)
         ids[columns] = [memory.tracks[row].id for row in rows]
         return Tracking(found, ids, self.tracks())
 
-    def _advance(self, stamp: float, camera: FramePose | None) -> None:
+    def _advance(self, stamp: float, camera: FramePose | None, camera_motion: CameraMotion | None) -> None:
         """Carry all tracks to a new pair's time, and into its camera's frame."""
-        if camera is not None:
+        seconds = 0.0 if self._stamp is None else stamp - self._stamp
+        before = self._camera
+        if seconds and camera is not None and before is not None:
+            ego: CameraMotion | None = CameraMotion.between(before, camera, seconds)
+        else:
+            ego = camera_motion
+        if camera is not None or ego is not None:
             self._known = stamp
-        if self._stamp is not None:
-            seconds = stamp - self._stamp
-            remembered = stamp - self._known <= self.config.existence.longest
-            if camera is None and remembered and self._ego is not None and self._camera is not None:
-                camera = self._camera @ self._ego.over(seconds)  # its pose came too late, or not at all
-            self._predict(seconds, camera)
+        elif stamp - self._known <= self.config.existence.longest:
+            ego = self._ego  # its pose came too late, or not at all
+        if camera is None and before is not None and ego is not None:
+            camera = before @ ego.over(seconds)
+        if seconds:
+            self._predict(seconds, ego)
         self._stamp, self._camera = stamp, camera
 
-    def _predict(self, seconds: float, camera: FramePose | None) -> None:
-        memory, before, self._ego = self._memory, self._ego, None
-        if camera is not None and self._camera is not None:
-            self._ego = CameraMotion.between(self._camera, camera, seconds)
-        if before is None and self._ego is not None:
-            self._see_over_ground(self._ego, 1)
-        elif before is not None and self._ego is None:
+    def _predict(self, seconds: float, ego: CameraMotion | None) -> None:
+        memory, before, self._ego = self._memory, self._ego, ego
+        if before is None and ego is not None:
+            self._see_over_ground(ego, 1)
+        elif before is not None and ego is None:
             self._see_over_ground(before, -1)
-        memory.means, memory.covariances = motion.predict(
-            memory.means, memory.covariances, seconds, self._accelerations()
-        )
+        memory.means, memory.covariances = motion.predict(memory.means, memory.covariances, seconds, *self._noises())
         for track in memory.tracks:
             track.spread += seconds * self._motion_of(track.kind).turn
-        if camera is not None and self._camera is not None:
-            self._carry(self._camera.inverse() @ camera)
+        if ego is not None:
+            self._carry(ego.over(seconds))
 
     def _see_over_ground(self, ego: CameraMotion, sign: int) -> None:
         """Make velocities that are relative to the camera those over ground (sign 1), or the other way round (-1)."""
         memory = self._memory
-        memory.means[:, 3:] += sign * (ego.velocity + np.cross(ego.turn, memory.means[:, :3]))
+        moving = memory.means[:, MOVING]
+        moving[:, 3:] += sign * (ego.velocity + np.cross(ego.turn, moving[:, :3]))
         if sign > 0:  # what was seen once has no velocity yet: things stand, at first
-            memory.means[[track.hits == 1 for track in memory.tracks], 3:] = 0.0
+            moving[[track.hits == 1 for track in memory.tracks], 3:] = 0.0
+        memory.means[:, STANDING], memory.covariances[:, STANDING] = _standing(moving, memory.covariances[:, MOVING])
+        for track in memory.tracks:
+            track.standing = self._standing_odds(track.kind) if sign > 0 else NEVER
 
     def _carry(self, step: FramePose) -> None:
         memory = self._memory
@@ -266,9 +299,8 @@ class Tracker:
         """
         found = measured.detections
         people = _PEOPLE[[track.kind for track in memory.tracks]]
-        squared, determinants = motion.innovations(memory.means, memory.covariances, found.location, measured.errors)
+        squared, costs = self._distances(memory, found.location, measured.errors)
         allowed = (squared < self.config.gate) & (people[:, None] == _PEOPLE[found.classes][None])
-        costs = squared + determinants
         strong = found.scores >= self.config.birth
         rows, columns = assign(costs, allowed & strong[None])
         allowed[rows] = False
@@ -279,12 +311,16 @@ class Tracker:
         self, measured: _Measured, odds: np.ndarray, rows: np.ndarray, columns: np.ndarray, stamp: float
     ) -> None:
         memory, config, found = self._memory, self.config.existence, measured.detections
+        places, errors = found.location[columns], self.config.fresh**2 * measured.errors[columns]
+        likelihoods = motion.likelihoods(memory.means[rows], memory.covariances[rows], places[:, None], errors[:, None])
+        news = self.config.standing.weight * (likelihoods[:, STANDING] - likelihoods[:, MOVING])
         memory.means[rows], memory.covariances[rows] = motion.update(
-            memory.means[rows],
-            memory.covariances[rows],
-            found.location[columns],
-            self.config.fresh**2 * measured.errors[columns],
+            memory.means[rows], memory.covariances[rows], places[:, None], errors[:, None]
         )
+        if self._ego is not None:
+            for row, more in zip(rows, news.tolist()):
+                track, most = memory.tracks[row], self.config.standing.most
+                track.standing = min(max(track.standing + more, -most), most)
         continued = dict(zip(rows.tolist(), columns.tolist()))
         for row, track in enumerate(memory.tracks):
             if row not in continued:
@@ -323,7 +359,7 @@ class Tracker:
         memory = self._memory
         finite = np.isfinite(found.location).all(1) & np.isfinite(found.dimensions).all(1)
         wanted = np.flatnonzero(~known & finite & (found.scores >= self.config.birth))
-        places = [memory.means[row, :3] for row in rows]
+        places = list(memory.mixed()[0][rows, :3])
         widths = [float(memory.tracks[row].size[1]) for row in rows]
         born = []
         for index in wanted[np.argsort(-odds[wanted], kind="stable")]:
@@ -349,8 +385,8 @@ class Tracker:
         spread = np.zeros((len(born), 6, 6))
         spread[:, :3, :3] = self.config.fresh**2 * measured.errors[born]
         for i, index in enumerate(born.tolist()):
-            speed = self._motion_of(int(found.classes[index])).speed ** 2
-            spread[i, 3:, 3:] = np.diag([speed, motion.CLIMB**2, speed])
+            kind = int(found.classes[index])
+            spread[i, 3:, 3:] = self._speeds(kind, float(found.rotation_y[index]), float(found.errors[index, 3]))
             memory.tracks.append(
                 Track(
                     id=self._next + i,
@@ -365,10 +401,12 @@ class Tracker:
                     image_box=found.image_boxes[index],
                     lasting=(1 - self.config.fresh**2) * measured.errors[index],
                     trail=deque(maxlen=self.config.trail),
+                    standing=self._standing_odds(kind) if self._ego is not None else NEVER,
                 )
             )
-        memory.means = np.concatenate([memory.means, means])
-        memory.covariances = np.concatenate([memory.covariances, spread])
+        still, still_spread = _standing(means, spread)
+        memory.means = np.concatenate([memory.means, np.stack([means, still], 1)])
+        memory.covariances = np.concatenate([memory.covariances, np.stack([spread, still_spread], 1)])
         ids = self._next + np.arange(len(born))
         self._next += len(born)
         return ids
@@ -377,7 +415,7 @@ class Tracker:
         config = self.config.existence
         alive = [
             track.odds >= config.end and stamp - track.seen <= config.longest and mean[2] > 0
-            for track, mean in zip(self._memory.tracks, self._memory.means)
+            for track, mean in zip(self._memory.tracks, self._memory.mixed()[0])
         ]
         self._memory.keep(np.array(alive, bool))
 
@@ -389,13 +427,52 @@ class Tracker:
     def _accelerations(self) -> np.ndarray:
         return np.array([self._motion_of(track.kind).acceleration for track in self._memory.tracks])
 
+    def _noises(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return densities (N, 2) of the noise of both states of each track: accelerations, and places."""
+        accelerations = self._accelerations()
+        nothing = np.zeros_like(accelerations)
+        wander = np.full_like(accelerations, self.config.standing.wander)
+        return np.stack([accelerations, nothing], 1), np.stack([nothing, wander], 1)
+
+    def _standing_odds(self, kind: int) -> float:
+        return float(existence.log_odds(self._motion_of(kind).standing))
+
+    def _speeds(self, kind: int, heading: float, spread: float) -> np.ndarray:
+        """Return the covariance (3, 3) of a new object's velocity: most of it is along its heading."""
+        config = self._motion_of(kind)
+        across = np.hypot(config.aside, config.speed * min(spread, 1.0))
+        forward, aside = (
+            np.array([np.cos(heading), 0, -np.sin(heading)]),
+            np.array([np.sin(heading), 0, np.cos(heading)]),
+        )
+        return (
+            config.speed**2 * np.outer(forward, forward)
+            + min(across, config.speed) ** 2 * np.outer(aside, aside)
+            + np.diag([0, motion.CLIMB**2, 0])
+        )
+
+    @staticmethod
+    def _distances(memory: _Memory, places: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return squared Mahalanobis distances (N, M) from what is nearer of the two states, and costs (N, M): -2 log
+        of the likelihood of both together."""
+        count = len(memory.tracks)
+        squared, determinants = motion.innovations(
+            memory.means.reshape(-1, 6), memory.covariances.reshape(-1, 6, 6), places, errors
+        )
+        squared, determinants = (values.reshape(count, 2, len(places)) for values in (squared, determinants))
+        weights = np.log(np.maximum(memory.weights(), 1e-9))[..., None]
+        with np.errstate(invalid="ignore"):  # a box that is nowhere is near nothing
+            costs = -2 * np.logaddexp.reduce(weights - (squared + determinants) / 2, axis=1)
+        never = memory.weights() < 1e-6
+        return np.where(never[..., None], np.inf, squared).min(1), costs
+
     def _scene(self) -> np.ndarray:
         """The velocity (3,) of what stands still: 0 if the camera's motion is known, else the median of the tracks'."""
         memory = self._memory
         if self._ego is not None:
             return np.zeros(3)
-        steady = memory.covariances[:, 5, 5] < STEADY**2
-        return np.median(memory.means[steady, 3:], axis=0) if steady.any() else np.zeros(3)
+        steady = memory.covariances[:, MOVING, 5, 5] < STEADY**2
+        return np.median(memory.means[steady, MOVING, 3:], axis=0) if steady.any() else np.zeros(3)
 
     def _measured(self, found: Detections) -> _Measured:
         """Detections as measurements, with errors that are assumed where nobody knows them."""
@@ -406,6 +483,13 @@ class Tracker:
         with np.errstate(invalid="ignore"):  # a box that is nowhere is near nothing
             errors = covariances(centres, quaternions, sizes, found.errors)[:, :3, :3]
         return _Measured(found, errors, existence.log_odds(found.scores))
+
+
+def _standing(means: np.ndarray, covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return states (N, 6) and covariances (N, 6, 6) of the same places without a velocity."""
+    still, spread = np.zeros_like(means), np.zeros_like(covariances)
+    still[:, :3], spread[:, :3, :3] = means[:, :3], covariances[:, :3, :3]
+    return still, spread
 
 
 def _scored(found: Detections, scores: np.ndarray) -> Detections:

@@ -1,0 +1,273 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""The camera's own motion, from the features of pairs that follow each other: direct visual odometry.
+
+Features of an earlier pair, placed in space by its disparities, are laid on those of a later one; the motion that makes
+them agree best is the camera's (Engel, Koltun, Cremers, Direct Sparse Odometry, 2018, with features for intensities).
+What may move by itself is left out where it is detected, and counts less where it disagrees. Features of what moves
+along with the camera, and of streets as such, are nearly the same in every pair and would say that it stands: their
+running mean is taken off.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+from scipy.spatial.transform import Rotation
+
+from sicm_ros.geometry import Detections, ModelView, StereoCalibration
+from sicm_ros.geometry.pose import FramePose
+from sicm_ros.tracking.config import OdometryConfig
+from sicm_ros.tracking.tracks import CameraMotion
+
+# Cells of stride 4 that are averaged: one of a latent's. What transforms draw into every one of them alike stands still
+# in the picture, and would say that the camera does.
+CELLS = 4
+NEAREST = 1.0  # metres; what is nearer is not looked at
+_SPEEDS = np.arange(-4.0, 40.5, 1.0)  # m/s, and
+_TURNS = np.array([-0.3, 0.0, 0.3])  # rad/s about the vertical axis: where an unknown motion is looked for
+BORDER = 5  # cells at the left and right border whose features know of it
+LEAST_DISPARITY = 0.1  # pixels
+_COARSE = 4  # every how many-th point says how well such a motion fits
+_FORWARD, _YAW = 5, 1  # places in a motion: turns about x, y, z, then velocities
+
+
+@dataclass(frozen=True)
+class View:
+    """What is kept of a pair: averaged features and the points that they are of.
+
+    Attributes:
+        stamp: seconds.
+        calibration: of the network's input.
+        values: float32 (h, w, C), of unit variance.
+        points: float (N, 3), metres, in the camera's frame.
+        seen: float32 (N, C), values there.
+    """
+
+    stamp: float
+    calibration: StereoCalibration
+    values: np.ndarray
+    points: np.ndarray
+    seen: np.ndarray
+
+    @classmethod
+    def of(
+        cls, values: np.ndarray, depth: np.ndarray, calibration: StereoCalibration, stamp: float, far: float
+    ) -> View:
+        """Make one of values (h, w, C) and depths (h, w), metres, at the cells of the left view."""
+        stride = calibration.width / values.shape[1]
+        for axis in (0, 1):
+            values = uniform_filter1d(values, CELLS, axis, origin=-(CELLS // 2))
+        height, width = (n - CELLS + 1 for n in depth.shape)
+        values = values[:height, :width]
+        values = values / (values.std((0, 1)) + 1e-6)
+        rows, columns = np.mgrid[0:height:2, 0:width:2]
+        middle = CELLS // 2 - 1
+        z = np.mean([depth[rows + middle + down, columns + middle + right] for down in (0, 1) for right in (0, 1)], 0)
+        z = z.ravel()
+        u, v = ((places.ravel() + CELLS / 2) * stride - 0.5 for places in (columns, rows))
+        kept = (z > NEAREST) & (z < far)
+        u, v, z = u[kept], v[kept], z[kept]
+        points = np.stack([(u - calibration.cx) / calibration.fx * z, (v - calibration.cy) / calibration.fy * z, z], 1)
+        return cls(stamp, calibration, values, points, values[rows, columns].reshape(-1, values.shape[2])[kept])
+
+    @property
+    def stride(self) -> float:
+        """Pixels of the network's input to a cell."""
+        return self.calibration.width / (self.values.shape[1] + CELLS - 1)
+
+    def sampled(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return values (N, C) where points (N, 3) are seen, their changes per pixel to the right and down, and bool
+        (N,): which are seen at all.
+        """
+        height, width, channels = self.values.shape
+        z = np.maximum(points[:, 2], NEAREST)
+        u, v = (
+            (f * points[:, axis] / z + c + 0.5) / self.stride - CELLS / 2
+            for axis, f, c in (
+                (0, self.calibration.fx, self.calibration.cx),
+                (1, self.calibration.fy, self.calibration.cy),
+            )
+        )
+        inside = (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1) & (points[:, 2] > NEAREST)
+        u, v = u.clip(0, width - 1.001), v.clip(0, height - 1.001)
+        column, row = u.astype(np.int64), v.astype(np.int64)
+        a, b = ((part - whole).astype(np.float32)[:, None] for part, whole in ((u, column), (v, row)))
+        cells, first = self.values.reshape(-1, channels), row * width + column
+        p, q, r, s = (cells[first + step] for step in (0, 1, width, width + 1))
+        above, below = p + a * (q - p), r + a * (s - r)
+        right = ((1 - b) * (q - p) + b * (s - r)) / np.float32(self.stride)
+        return above + b * (below - above), right, (below - above) / np.float32(self.stride), inside
+
+
+class Odometry:
+    """Follows the camera of one vehicle.
+
+    Args:
+        config: what is assumed.
+    """
+
+    def __init__(self, config: OdometryConfig | None = None) -> None:
+        self.config = config or OdometryConfig()
+        self._views: deque[View] = deque(maxlen=16)
+        self._motion: CameraMotion | None = None
+        self._usual: np.ndarray | None = None  # features (h, w, C) that cells mostly have
+
+    def update(
+        self, features: np.ndarray, disparity: np.ndarray, view: ModelView, stamp: float, found: Detections
+    ) -> CameraMotion | None:
+        """Return the camera's mean motion over the last few pairs; None where it can't be told.
+
+        Args:
+            features: (C, h, w), of the left view at stride 4, as they were reconstructed.
+            disparity: (h, w), pixels of the source picture, of the surface that each cell sees.
+            view: where the network's input, which those cells divide, lies in the source picture.
+            stamp: of the pair, seconds. One that isn't later than the last one changes nothing.
+            found: what is detected in the pair: where something may move by itself, nothing is looked at.
+        """
+        config = self.config
+        if self._views:
+            since = stamp - self._views[-1].stamp
+            if -config.longest < since <= 0:
+                return self._motion
+            if not 0 < since <= config.longest or self._views[-1].calibration != view.calibration:
+                self._forget()
+        if not np.isfinite(features).all():  # of a packet that nobody encoded
+            self._forget()
+            return None
+        values = np.ascontiguousarray(np.asarray(features, np.float32).transpose(1, 2, 0))
+        values -= values.mean(1, keepdims=True)
+        if self._usual is None:
+            self._usual = np.zeros_like(values)
+        depth = view.source.depth(np.maximum(np.asarray(disparity, np.float64), LEAST_DISPARITY))
+        depth[_covered(found.above(config.body), view, depth.shape)] = np.inf
+        depth[:, :BORDER], depth[:, -BORDER:] = np.inf, np.inf
+        seen = View.of(values - self._usual, depth, view.calibration, stamp, config.far)
+        while len(self._views) > 1 and stamp - self._views[0].stamp > config.apart:
+            self._views.popleft()
+        if self._views:
+            self._motion = self._between(self._views[0], seen)
+        if self._motion is None or np.linalg.norm(self._motion.velocity) > config.moves:
+            self._usual += config.usual * (values - self._usual)
+        self._views.append(seen)
+        return self._motion
+
+    def _forget(self) -> None:
+        self._views.clear()
+        self._motion = None
+        self._usual = None
+
+    def _between(self, earlier: View, later: View) -> CameraMotion | None:
+        seconds = later.stamp - earlier.stamp
+        if len(earlier.points) < self.config.points:
+            return None
+        starts = [] if self._motion is None else [np.concatenate([self._motion.turn, self._motion.velocity])]
+        # Until pairs are far enough apart, nothing that was found is sure.
+        if not starts or seconds < self.config.sure * self.config.apart:
+            starts.append(self._searched(earlier, later, seconds))
+        found = [aligned(earlier, later, seconds, start, self.config) for start in starts]
+        fitting = [one for one in found if one and one.misfit < self.config.misfit]
+        best = min(fitting, key=lambda one: one.misfit, default=None)
+        return best.motion if best and best.deviation < self.config.deviation else None
+
+    def _searched(self, earlier: View, later: View, seconds: float) -> np.ndarray:
+        """The motion, turns and velocities (6,), that fits best of a coarse grid."""
+        grid = np.zeros((len(_SPEEDS) * len(_TURNS), 6))
+        grid[:, _FORWARD], grid[:, _YAW] = np.repeat(_SPEEDS, len(_TURNS)), np.tile(_TURNS, len(_SPEEDS))
+        misfits = [_misfit(earlier, later, _step(motion, seconds)) for motion in grid]
+        return grid[int(np.argmin(misfits))]
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A motion that lays one pair on another.
+
+    Attributes:
+        motion: of the camera.
+        misfit: root mean square difference of features, of the median point; sqrt(2) if nothing fits.
+        deviation: standard deviation of the forward speed, m/s.
+    """
+
+    motion: CameraMotion
+    misfit: float
+    deviation: float
+
+
+def aligned(earlier: View, later: View, seconds: float, start: np.ndarray, config: OdometryConfig) -> Aligned | None:
+    """Fit a motion by Gauss-Newton, iteratively reweighted (Cauchy), with what is known of vehicles as a prior.
+
+    Args:
+        start: turns and velocities (6,) of the camera to begin with; its turn about y and its forward speed are those
+            that are expected.
+    """
+    expected = np.zeros(6)
+    expected[[_YAW, _FORWARD]] = start[[_YAW, _FORWARD]]
+    pose = _step(start, seconds)
+    prior = np.diag(1 / (np.array(config.spread) * seconds) ** 2)
+    mean = _numbers(_step(expected, seconds))
+    numbers = _numbers(pose)
+    misfit, information = math.inf, prior
+    fx, fy = later.calibration.fx, later.calibration.fy
+    for _ in range(config.steps):
+        points = earlier.points @ Rotation.from_rotvec(numbers[:3]).as_matrix().T + numbers[3:]
+        values, right, down, inside = later.sampled(points)
+        if inside.sum() < config.points:
+            return None
+        x, y, z = points[inside].T
+        off, right, down = (values - earlier.seen)[inside], right[inside], down[inside]
+        squared = (off * off).mean(1, dtype=np.float64)
+        misfit = float(np.sqrt(np.median(squared)))
+        weight = 1 / (1 + squared / max(misfit, 1e-3) ** 2)
+        # How a point's place in the picture, u and v, changes with the six numbers.
+        u_by = np.stack([-fx * x * y / z**2, fx * (1 + (x / z) ** 2), -fx * y / z, fx / z, 0 * z, -fx * x / z**2], 1)
+        v_by = np.stack([-fy * (1 + (y / z) ** 2), fy * x * y / z**2, fy * x / z, 0 * z, fy / z, -fy * y / z**2], 1)
+        products = {
+            name: weight * np.einsum("nc,nc->n", a, b)
+            for name, a, b in (
+                ("uu", right, right), ("uv", right, down), ("vv", down, down), ("u", right, off), ("v", down, off),
+            )
+        }  # fmt: skip
+        cross = (u_by.T * products["uv"]) @ v_by
+        normal = (u_by.T * products["uu"]) @ u_by + (v_by.T * products["vv"]) @ v_by + cross + cross.T
+        scale = max(misfit, 1e-3) ** 2 * config.alike
+        information = normal / scale + prior
+        gradient = (u_by.T @ products["u"] + v_by.T @ products["v"]) / scale + prior @ (numbers - mean)
+        step = np.linalg.solve(information, gradient)
+        numbers = numbers - step
+        if np.abs(step).max() < config.least_step:
+            break
+    rotation = Rotation.from_rotvec(numbers[:3]).as_matrix()
+    camera = FramePose(rotation.T, -rotation.T @ numbers[3:])
+    deviation = math.sqrt(np.linalg.inv(information)[_FORWARD, _FORWARD]) / seconds
+    return Aligned(CameraMotion.between(FramePose.identity(), camera, seconds), misfit, deviation)
+
+
+def _covered(boxes: Detections, view: ModelView, shape: tuple[int, ...]) -> np.ndarray:
+    """Return bool of `shape`: the cells that boxes in the source picture cover."""
+    covered = np.zeros(shape, bool)
+    stride = view.calibration.width / shape[1]
+    scale = np.tile([view.resized_width / view.source.width, view.resized_height / view.source.height], 2)
+    edges = (boxes.image_boxes * scale - np.tile([view.left, view.top], 2)) / stride
+    for left, top, right, bottom in np.concatenate([np.floor(edges[:, :2]), np.ceil(edges[:, 2:])], 1):
+        rows, columns = (slice(max(int(low), 0), max(int(high), 0)) for low, high in ((top, bottom), (left, right)))
+        covered[rows, columns] = True
+    return covered
+
+
+def _step(motion: np.ndarray, seconds: float) -> FramePose:
+    """How points move in the camera's frame while it moves so: turns and velocities (6,)."""
+    return CameraMotion(motion[:3], motion[3:]).over(seconds).inverse()
+
+
+def _numbers(step: FramePose) -> np.ndarray:
+    return np.concatenate([Rotation.from_matrix(step.rotation).as_rotvec(), step.translation])
+
+
+def _misfit(earlier: View, later: View, step: FramePose) -> float:
+    """The mean difference of features, what fits badly counted as unrelated."""
+    values, _, _, inside = later.sampled(step.points(earlier.points[::_COARSE]))
+    squared = ((values - earlier.seen[::_COARSE])[inside] ** 2).mean(1)
+    return float(np.minimum(squared, 2.0).mean()) if len(squared) else math.inf
