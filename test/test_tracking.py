@@ -65,6 +65,10 @@ def test_after_a_delay_boxes_are_where_the_objects_are_by_then():
     truth = np.array(crossing(29 * STEP + 0.4))
     assert np.linalg.norm(later.boxes.location - truth, axis=1).max() < 0.6
     assert (np.linalg.det(later.covariance) > np.linalg.det(tracks.covariance)).all()
+    scores = [tracks.after(seconds).boxes.scores for seconds in (0.0, 0.2, 1.0)]
+    np.testing.assert_array_equal(scores[0], tracks.boxes.scores)
+    assert (scores[1] < scores[0]).all()
+    assert (scores[2] < scores[1]).all()  # places are less and less certain
 
 
 def test_a_lost_pair_a_missed_object_and_a_late_packet_leave_ids_as_they_are():

@@ -36,7 +36,7 @@ _FORWARD, _YAW = 5, 1  # places in a motion: turns about x, y, z, then velocitie
 
 
 @dataclass(frozen=True)
-class View:
+class Keyframe:
     """What is kept of a pair: averaged features and the points that they are of.
 
     Attributes:
@@ -56,7 +56,7 @@ class View:
     @classmethod
     def of(
         cls, values: np.ndarray, depth: np.ndarray, calibration: StereoCalibration, stamp: float, far: float
-    ) -> View:
+    ) -> Keyframe:
         """Make one of values (h, w, C) and depths (h, w), metres, at the cells of the left view."""
         stride = calibration.width / values.shape[1]
         for axis in (0, 1):
@@ -112,7 +112,7 @@ class Odometry:
 
     def __init__(self, config: OdometryConfig | None = None) -> None:
         self.config = config or OdometryConfig()
-        self._views: deque[View] = deque(maxlen=16)
+        self._views: deque[Keyframe] = deque(maxlen=16)
         self._motion: CameraMotion | None = None
         self._usual: np.ndarray | None = None  # features (h, w, C) that cells mostly have
 
@@ -145,7 +145,7 @@ class Odometry:
         depth = view.source.depth(np.maximum(np.asarray(disparity, np.float64), LEAST_DISPARITY))
         depth[_covered(found.above(config.body), view, depth.shape)] = np.inf
         depth[:, :BORDER], depth[:, -BORDER:] = np.inf, np.inf
-        seen = View.of(values - self._usual, depth, view.calibration, stamp, config.far)
+        seen = Keyframe.of(values - self._usual, depth, view.calibration, stamp, config.far)
         while len(self._views) > 1 and stamp - self._views[0].stamp > config.apart:
             self._views.popleft()
         if self._views:
@@ -160,7 +160,7 @@ class Odometry:
         self._motion = None
         self._usual = None
 
-    def _between(self, earlier: View, later: View) -> CameraMotion | None:
+    def _between(self, earlier: Keyframe, later: Keyframe) -> CameraMotion | None:
         seconds = later.stamp - earlier.stamp
         if len(earlier.points) < self.config.points:
             return None
@@ -173,7 +173,7 @@ class Odometry:
         best = min(fitting, key=lambda one: one.misfit, default=None)
         return best.motion if best and best.deviation < self.config.deviation else None
 
-    def _searched(self, earlier: View, later: View, seconds: float) -> np.ndarray:
+    def _searched(self, earlier: Keyframe, later: Keyframe, seconds: float) -> np.ndarray:
         """The motion, turns and velocities (6,), that fits best of a coarse grid."""
         grid = np.zeros((len(_SPEEDS) * len(_TURNS), 6))
         grid[:, _FORWARD], grid[:, _YAW] = np.repeat(_SPEEDS, len(_TURNS)), np.tile(_TURNS, len(_SPEEDS))
@@ -196,7 +196,9 @@ class Aligned:
     deviation: float
 
 
-def aligned(earlier: View, later: View, seconds: float, start: np.ndarray, config: OdometryConfig) -> Aligned | None:
+def aligned(
+    earlier: Keyframe, later: Keyframe, seconds: float, start: np.ndarray, config: OdometryConfig
+) -> Aligned | None:
     """Fit a motion by Gauss-Newton, iteratively reweighted (Cauchy), with what is known of vehicles as a prior.
 
     Args:
@@ -266,7 +268,7 @@ def _numbers(step: FramePose) -> np.ndarray:
     return np.concatenate([Rotation.from_matrix(step.rotation).as_rotvec(), step.translation])
 
 
-def _misfit(earlier: View, later: View, step: FramePose) -> float:
+def _misfit(earlier: Keyframe, later: Keyframe, step: FramePose) -> float:
     """The mean difference of features, what fits badly counted as unrelated."""
     values, _, _, inside = later.sampled(step.points(earlier.points[::_COARSE]))
     squared = ((values - earlier.seen[::_COARSE])[inside] ** 2).mean(1)

@@ -6,10 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import erf
 
 from sicm_ros.geometry import Detections
 from sicm_ros.geometry.pose import FramePose
 from sicm_ros.tracking import motion
+
+HALVES = 1 / 3  # of its length: a box that is off by that much overlaps its object by 0.5
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,10 @@ class Tracks:
         return self.take(self.boxes.scores >= chance)
 
     def after(self, seconds: float) -> Tracks:
-        """Where the same objects are some seconds later, seen from where the camera is by then."""
+        """Return where the same objects are some seconds later, seen from where the camera is by then.
+
+        Scores fall as places become less certain: they are chances that a box is where its object is.
+        """
         means, covariance = motion.predict(
             np.concatenate([self.boxes.location, self.velocity], 1), self.covariance, seconds, self.noise
         )
@@ -72,7 +78,15 @@ class Tracks:
             means, covariance = motion.moved(means, covariance, ego)
             heading = motion.turned(heading, ego)
             trails = tuple(ego.inverse().points(trail) for trail in trails)
-        boxes = replace(self.boxes, location=means[:, :3], rotation_y=heading)
+        right = _placed(covariance, heading, self.boxes.dimensions)
+        right = right / np.maximum(_placed(self.covariance, self.boxes.rotation_y, self.boxes.dimensions), 1e-9)
+        boxes = replace(
+            self.boxes,
+            location=means[:, :3],
+            rotation_y=heading,
+            scores=self.boxes.scores * right.clip(0, 1),
+            chances=self.boxes.chances * right.clip(0, 1)[:, None],
+        )
         return replace(
             self,
             boxes=boxes,
@@ -82,6 +96,13 @@ class Tracks:
             silent=self.silent + seconds,
             trails=trails,
         )
+
+
+def _placed(covariance: np.ndarray, heading: np.ndarray, dimensions: np.ndarray) -> np.ndarray:
+    """Return chances (N,) that boxes are off along their length by less than what halves their overlap."""
+    forward = np.stack([np.cos(heading), np.zeros_like(heading), -np.sin(heading)], -1)
+    variance = np.einsum("ni,nij,nj->n", forward, covariance[:, :3, :3], forward)
+    return erf(HALVES * dimensions[:, 2] / np.sqrt(2 * np.maximum(variance, 1e-9)))
 
 
 @dataclass(frozen=True)
