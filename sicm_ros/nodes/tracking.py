@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from geometry_msgs.msg import Twist, TwistWithCovariance, Vector3
@@ -18,10 +18,12 @@ from unique_identifier_msgs.msg import UUID
 import sicm_ros.msg as own
 from sicm_ros.geometry import Detections
 from sicm_ros.geometry.pose import FramePose, rotations
-from sicm_ros.model import Result
 from sicm_ros.nodes import messages
 from sicm_ros.tracking import Odometry, Tracker, Tracks
 from sicm_ros.tracking.tracks import CameraMotion
+
+if TYPE_CHECKING:
+    from sicm_ros.model import Result
 
 # The package that `tracks` speaks: an older Autoware may lack the type.
 SPEECH: Any = messages.autoware if hasattr(messages.autoware, "TrackedObjects") else own

@@ -7,7 +7,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -24,7 +24,6 @@ from sicm_ros.errors import BitstreamError, InputError, printable
 from sicm_ros.geometry import Detections, StereoCalibration
 from sicm_ros.geometry.boxes import least_score
 from sicm_ros.geometry.pose import FramePose
-from sicm_ros.model import Result
 from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, DetectionSource, LinkFeedback
 from sicm_ros.nodes import messages, qos
 from sicm_ros.nodes.frames import FrameError, Frames, StaticFrames
@@ -33,6 +32,10 @@ from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.receiving import subscribe
 from sicm_ros.nodes.sequence import Sequence
 from sicm_ros.nodes.tracking import FARTHEST, SPEECH, Followed, Follower, tracked_objects
+
+if TYPE_CHECKING:
+    from sicm_ros.model import Result
+
 
 COUNTERS = ("received", "lost", "decoded", "boxes", "published", "detections", "tracks")
 LONGEST_NAME = 256  # characters of a frame's name

@@ -15,8 +15,6 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
-from scipy.spatial.transform import Rotation
 
 from sicm_ros.geometry import Detections, ModelView, StereoCalibration
 from sicm_ros.geometry.pose import FramePose
@@ -59,10 +57,9 @@ class Keyframe:
     ) -> Keyframe:
         """Make one of values (h, w, C) and depths (h, w), metres, at the cells of the left view."""
         stride = calibration.width / values.shape[1]
-        for axis in (0, 1):
-            values = uniform_filter1d(values, CELLS, axis, origin=-(CELLS // 2))
         height, width = (n - CELLS + 1 for n in depth.shape)
-        values = values[:height, :width]
+        values = np.mean([values[first : first + height] for first in range(CELLS)], axis=0)
+        values = np.mean([values[:, first : first + width] for first in range(CELLS)], axis=0)
         values = values / (values.std((0, 1)) + 1e-6)
         rows, columns = np.mgrid[0:height:2, 0:width:2]
         middle = CELLS // 2 - 1
@@ -214,7 +211,7 @@ def aligned(
     misfit, information = math.inf, prior
     fx, fy = later.calibration.fx, later.calibration.fy
     for _ in range(config.steps):
-        points = earlier.points @ Rotation.from_rotvec(numbers[:3]).as_matrix().T + numbers[3:]
+        points = earlier.points @ _turned(numbers[:3]).T + numbers[3:]
         values, right, down, inside = later.sampled(points)
         if inside.sum() < config.points:
             return None
@@ -241,7 +238,7 @@ def aligned(
         numbers = numbers - step
         if np.abs(step).max() < config.least_step:
             break
-    rotation = Rotation.from_rotvec(numbers[:3]).as_matrix()
+    rotation = _turned(numbers[:3])
     camera = FramePose(rotation.T, -rotation.T @ numbers[3:])
     deviation = math.sqrt(np.linalg.inv(information)[_FORWARD, _FORWARD]) / seconds
     return Aligned(CameraMotion.between(FramePose.identity(), camera, seconds), misfit, deviation)
@@ -264,8 +261,13 @@ def _step(motion: np.ndarray, seconds: float) -> FramePose:
     return CameraMotion(motion[:3], motion[3:]).over(seconds).inverse()
 
 
+def _turned(turn: np.ndarray) -> np.ndarray:
+    """The rotation (3, 3) of a turn: axis times radians."""
+    return CameraMotion(turn, np.zeros(3)).over(1.0).rotation
+
+
 def _numbers(step: FramePose) -> np.ndarray:
-    return np.concatenate([Rotation.from_matrix(step.rotation).as_rotvec(), step.translation])
+    return np.concatenate([CameraMotion.between(FramePose.identity(), step, 1.0).turn, step.translation])
 
 
 def _misfit(earlier: Keyframe, later: Keyframe, step: FramePose) -> float:

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import erf
 
 from sicm_ros.geometry import Detections
 from sicm_ros.geometry.pose import FramePose
@@ -102,7 +102,8 @@ def _placed(covariance: np.ndarray, heading: np.ndarray, dimensions: np.ndarray)
     """Return chances (N,) that boxes are off along their length by less than what halves their overlap."""
     forward = np.stack([np.cos(heading), np.zeros_like(heading), -np.sin(heading)], -1)
     variance = np.einsum("ni,nij,nj->n", forward, covariance[:, :3, :3], forward)
-    return erf(HALVES * dimensions[:, 2] / np.sqrt(2 * np.maximum(variance, 1e-9)))
+    within = HALVES * dimensions[:, 2] / np.sqrt(2 * np.maximum(variance, 1e-9))
+    return np.array([math.erf(share) for share in within])
 
 
 @dataclass(frozen=True)
