@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Boxes of single pairs made into tracks: identity, velocity, and where things are now. NumPy and SciPy alone.
+"""Boxes of single pairs made into tracks: identity, velocity, and where things are now. NumPy alone.
 
 `tracker` is the whole; `motion` is its Kalman filter, `association` says which box continues which track, `existence`
 what a track makes of its scores, `tracks` what comes out, `odometry` tells the camera's own motion from features.
