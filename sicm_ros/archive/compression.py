@@ -64,7 +64,7 @@ class Compression:
     remarks: tuple[str, ...] = ()
 
     def megabytes(self, hours: float) -> float:
-        """Return how much so many hours of the same recording would take, MB."""
+        """Return how much so many hours of the same recording would take at most, MB: definitions count each time."""
         return self.bytes_after / 1e6 * hours * 3600 / self.seconds if self.seconds else float("nan")
 
 
