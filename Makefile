@@ -103,7 +103,7 @@ define colcon
 	colcon --log-base $(WS)/log build --symlink-install --base-paths $1 \
 		--build-base $(WS)/build --install-base $(WS)/install \
 		--cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(CURDIR)/$(BIN)/python \
-			$(if $(HAVE_ROS),,-DCMAKE_PROJECT_INCLUDE=$(CURDIR)/without_ros/python_headers.cmake)
+			$(if $(HAVE_ROS),,"-DCMAKE_PROJECT_INCLUDE=$(CURDIR)/without_ros/python_headers.cmake;$(CURDIR)/without_ros/python_only.cmake")
 endef
 
 workspace: $(WS)/built

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import sicm_ros
+from sicm_ros.benchmark import engines
 from sicm_ros.cli import UsageError, parser_of
 from sicm_ros.engines import ENGINES, NUMBER_TYPES
 from sicm_ros.engines import onnxruntime as onnxruntime_engine
@@ -401,3 +403,25 @@ assert "torch" not in sys.modules
     assert np.array_equal(
         float32.decode(packet.read_bytes()).symbols, float32.decode(float32.encode(*pair, RIG)).symbols
     )
+
+
+def test_a_server_is_warmed_up_without_the_vehicles_graph(graphs_model):
+    model = sicm_ros.load(graphs_model, engine=OTHERS[0], sides=("server",))
+    model.warm_up(("server",))
+    assert set(model._engine._ready) == {"server"}
+
+
+def test_engines_are_timed_in_turn_at_the_sizes_that_are_asked_for(small_model, pair):
+    small = network_config(small_model)
+    sizes = [(small.input_height, small.input_width), (small.input_height, small.input_width + 64)]
+    rows = engines.measure(
+        small_model, [SimpleNamespace(left=pair[0], right=pair[1], calibration=RIG)], ["torch"], sizes, repeats=1
+    )
+    assert [(row.height, row.width) for row in rows] == sizes
+    assert all(row.ratio == {"vehicle": 1, "server": 1} and min(row.cpu.values()) > 0 for row in rows)
+    assert "1.00" in str(list(engines.table(rows).columns[-1].cells))
+
+
+def test_a_size_that_no_network_has_is_refused():
+    with pytest.raises(UsageError, match="multiples of 16"):
+        parser_of().parse_args(["bench", "engines", "--sizes", "192x865"])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sicm_ros.engines.check import LEVEL
 from sicm_ros.entropy import IntegerPrior, PriorConfig
 from sicm_ros.entropy import integer as integer_module
 from sicm_ros.entropy.config import EVEN, LEFT, RIGHT, hyper_size
@@ -21,6 +23,7 @@ from sicm_ros.entropy.likelihood import bits, build_tables
 from sicm_ros.entropy.prior import StereoPrior, quantise
 from sicm_ros.entropy.tables import PRECISION, Tables
 from sicm_ros.errors import BitstreamError, InputError, ModelError
+from sicm_ros.model.folder import open_model
 
 SMALL = {"channels": 6, "hyper_channels": 4, "hyper_width": 8, "features": 8, "hidden": 16}
 ABLATIONS = [
@@ -170,6 +173,16 @@ left, right, z = prior.decompress((folder / "payload").read_bytes(), 12, 54, 90)
 assert "torch" not in sys.modules
 sys.stdout.buffer.write(b"".join(np.ascontiguousarray(x, "<i4").tobytes() for x in (left, right, z)))
 """
+
+
+@pytest.mark.parametrize(("name", "digest"), [("default", "1f7cf955a4182bc1"), ("free", "18b982ea63149abf")])
+def test_payloads_of_the_models_that_ship_stay_as_they_were_written(name, digest):
+    model = open_model(name)
+    payload = model.graphs().payload
+    left, right, z = model.prior.decompress(payload, 12, 54, LEVEL)
+    symbols = b"".join(x.astype("<i4").tobytes() for x in (left, right, z))
+    assert hashlib.sha256(symbols).hexdigest()[:16] == digest
+    assert model.prior.compress(left, right, z, LEVEL) == payload
 
 
 def test_other_processes_decode_the_same_symbols(tmp_path):

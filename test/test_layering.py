@@ -171,3 +171,13 @@ def test_the_library_loads_where_there_is_no_ros():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_nodes_import_of_bags_brings_no_reader_of_files():
+    code = (
+        "READERS = 'rosbags.highlevel', 'rosbags.rosbag', 'rosbags.typesys'\n"
+        "import sys, sicm_ros.bags.camera_info, sicm_ros.bags.images, sicm_ros.bags.presets, sicm_ros.bags.rig, "
+        "sicm_ros.bags.serialization; print([name for name in sys.modules if name.startswith(READERS)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -429,7 +429,7 @@ def test_a_box_lies_where_its_cell_and_those_around_it_say_in_the_mean():
 
 def test_calibrated_scores_keep_their_order():
     scores = np.linspace(0, 1, 1001)
-    chances = calibrated(scores, CONFIG.scores, np.zeros(1001), np.full(1001, 20.0), np.zeros(1001))
+    chances = calibrated(scores, CONFIG.scores, np.zeros(1001), np.zeros(1001))
     assert (np.diff(chances) > 0)[1:-1].all()
     assert 0 <= chances[0] < 1e-6
     assert chances[-1] <= 1
@@ -441,20 +441,8 @@ def test_what_is_cut_by_the_border_is_told_and_can_be_trusted_apart():
     out = reaches_out(*boxes, np.full(3, math.pi / 2), calibration.fx, calibration.cx, calibration.width)
     assert out.tolist() == [True, False, True]
     config = ScoreConfig(slope=1.0, shift=0.0, cut=1.0, of={"Van": -1.0})
-    chances = calibrated(np.full(3, 0.5), config, out, np.array([4.0, 20.0, 60.0]), np.array([0.0, -1.0, -1.0]))
+    chances = calibrated(np.full(3, 0.5), config, out, np.array([0.0, -1.0, -1.0]))
     np.testing.assert_allclose(chances, 1 / (1 + np.exp([-1, 1, 0])), rtol=1e-5)
-
-
-def test_scores_tell_more_of_near_objects_than_of_far_ones():
-    config, none = ScoreConfig(slope=2.0, shift=0.0, distance=0.5, distance_slope=-1.0), np.zeros(4)
-    distance = 20 * np.exp([0.0, -1.0, 1.0, 9.0])  # the last one counts as 80 m
-    chances = calibrated(np.full(4, 0.8), config, none, distance, none)
-    four, far = np.log(4), np.log(80 / 20)
-    expected = [2 * four, 3 * four - 0.5, four + 0.5, (2 - far) * four + 0.5 * far]
-    np.testing.assert_allclose(chances, 1 / (1 + np.exp(-np.array(expected))), rtol=1e-6)
-    many = np.linspace(0, 1, 101)
-    at_80 = calibrated(many, ScoreConfig(distance_slope=-9.0), np.zeros(101), np.full(101, 80.0), np.zeros(101))
-    assert (np.diff(at_80) > 0)[1:-1].all(), "what is likelier stays so, however far"
 
 
 def test_other_classes_and_hidden_cars_are_not_learnt_as_empty_road():

@@ -268,7 +268,7 @@ def test_who_made_the_detections_and_their_classes_are_latched(pipeline: Pipelin
     assert bytes(pipeline.descriptions[-1].model_fingerprint).hex() in infos[0].method
     assert {c.class_name for c in labels[0].class_map} == set(pipeline.descriptions[-1].classes)
     pipeline.bus.set_parameters("/decoder", min_score=0.25)
-    pipeline.bus.wait(lambda: labels[-1].threshold == pytest.approx(1 / 16), what="the nearest boxes' least score")
+    pipeline.bus.wait(lambda: labels[-1].threshold == pytest.approx(1 / 13), what="the nearest boxes' least score")
     pipeline.bus.set_parameters("/decoder", min_score=0.0)
 
 

@@ -13,7 +13,7 @@ from sicm_ros.geometry import Detections
 from sicm_ros.geometry.boxes import CLASSES, wrap_angle
 from sicm_ros.geometry.pose import FramePose
 from sicm_ros.tracking import Tracker, TrackingConfig
-from sicm_ros.tracking.association import assign
+from sicm_ros.tracking.association import FORBIDDEN, assign
 from sicm_ros.tracking.tracks import CameraMotion
 
 STEP = 0.1  # seconds between pairs
@@ -224,6 +224,21 @@ def test_as_many_as_are_allowed_are_paired_then_the_nearest():
     rows, columns = assign(np.array([[1.0, 2.0], [1.0, 9.0]]), np.array([[True, True], [True, False]]))
     assert list(zip(rows, columns)) == [(0, 1), (1, 0)]
     assert assign(np.zeros((0, 3)), np.zeros((0, 3), bool))[0].size == 0
+
+
+def test_pairs_are_as_cheap_as_scipys():
+    from scipy.optimize import linear_sum_assignment
+
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        shape = tuple(generator.integers(1, 12, 2))
+        costs, allowed = generator.uniform(-5, 5, shape), generator.random(shape) < generator.random()
+        rows, columns = assign(costs, allowed)
+        best = linear_sum_assignment(np.where(allowed, costs, FORBIDDEN))
+        kept = allowed[best]
+        assert len(rows) == kept.sum() == len(set(columns.tolist()))
+        assert (np.diff(rows) > 0).all()
+        assert costs[rows, columns].sum() == pytest.approx(costs[best][kept].sum())
 
 
 def test_settings_that_contradict_are_refused():

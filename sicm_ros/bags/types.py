@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
+if TYPE_CHECKING:
+    from rosbags.typesys.store import Typestore
 
 # What rosbags doesn't carry: vision_msgs 4 (the same fields on Humble, Jazzy and later), and what videos come in.
 _OTHERS = {
@@ -46,6 +47,8 @@ def definitions_folder() -> Path | None:
 @lru_cache(maxsize=1)
 def typestore() -> Typestore:
     """Return every type that appears in our bags."""
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore  # nodes import this module and read no file
+
     store = get_typestore(Stores.ROS2_JAZZY)
     added = {}
     for name, text in _OTHERS.items():

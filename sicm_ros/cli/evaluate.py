@@ -307,7 +307,7 @@ def _print_planner(tables: list[tuple[str, PlannerTable]], title: str) -> None:
     table = Table(
         title=f"found, {title}",
         title_justify="left",
-        caption=f"found: a detection of {tables[0][1].min_score:g} or more (at 25 m; less is asked of nearer ones), "
+        caption=f"found: a detection of {tables[0][1].min_score:g} or more (at 20 m; less is asked of nearer ones), "
         "of any class, within 2 m from above; objects of occlusion 0 and 1",
         caption_justify="left",
     )

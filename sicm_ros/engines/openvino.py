@@ -81,7 +81,7 @@ class OpenVinoEngine(CompiledEngine):
         names = [name for name in OUTPUTS[graph] if any(name in port.get_names() for port in model.outputs)]
 
         def run(inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-            results = request.infer(dict(inputs))
+            results = request.infer(dict(inputs), share_outputs=True)  # copied once, below
             return [results[name].copy() for name in names]
 
         return run

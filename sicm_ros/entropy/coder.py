@@ -27,6 +27,7 @@ class Models:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
+        self.least_reach = int(tables.reach.min())
         # constriction gives each of n symbols one of its 2^24 units and shares the rest in proportion. Weights one less
         # than our frequencies sum to exactly that rest, so that its arithmetic stays on integers and its table is ours.
         self.each = [
@@ -38,10 +39,10 @@ class Models:
 def grouped(tables: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
     """Return the stable order that sorts uint8 (n,), and (table, start, end) of each run in that order."""
     counts = np.bincount(tables)
-    present = np.flatnonzero(counts)
-    ends = np.cumsum(counts[present])
-    starts = ends - counts[present]
-    return np.argsort(tables, kind="stable"), list(zip(present.tolist(), starts.tolist(), ends.tolist(), strict=True))
+    present = counts.nonzero()[0]
+    counts = counts[present]
+    ends = counts.cumsum()
+    return tables.argsort(kind="stable"), list(zip(present.tolist(), (ends - counts).tolist(), ends.tolist()))
 
 
 def _clipped(wanted: np.ndarray, reach: np.ndarray) -> np.ndarray:
@@ -75,12 +76,16 @@ class Encoder:
     def code(self, tables: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Write residuals, int32 (n,), by tables, uint8 (n,); return those that were written, int32 (n,)."""
         reach = self._models.tables.reach_of[tables]
-        residuals = _clipped(wanted, reach)
+        # Most often every residual lies inside of every table.
+        inside = not wanted.size or max(-int(wanted.min()), int(wanted.max())) < self._models.least_reach
+        residuals = wanted if inside else _clipped(wanted, reach)
         order, runs = grouped(tables)
-        entries = (np.clip(residuals, -reach, reach) + reach)[order]
+        entries = ((residuals if inside else np.clip(residuals, -reach, reach)) + reach)[order]
         encode, models = self._coder.encode, self._models.each
         for table, start, end in runs:
             encode(entries[start:end], models[table])
+        if inside:
+            return residuals
         values, lengths = _excesses(residuals, reach)
         if len(values):
             of, places = _bit_places(lengths)

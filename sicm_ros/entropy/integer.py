@@ -39,6 +39,7 @@ FIRST_SHIFT = 5  # of layers that see symbols
 HIDDEN_SHIFT = 7
 OUTPUT_SHIFT = 9
 MEAN_LIMIT = 511  # quarters
+WORTH_LEAVING_OUT = 0.85  # share of channels that aren't zero, above which a product takes them all
 
 Array = np.ndarray
 
@@ -102,8 +103,11 @@ class IntegerLayer:
         total = self._bias
         for x, weight in zip(inputs, self._weights, strict=True):  # what is the same everywhere comes first
             columns, rows = (x.columns, x.rows_of(weight)) if isinstance(x, Sparse) else (x, weight)
-            total = columns @ rows + total
-        return np.floor(total).clip(self._low, self._high)
+            product = columns @ rows
+            product += total
+            total = product
+        np.floor(total, out=total)
+        return np.clip(total, self._low, self._high, out=total)
 
 
 class IntegerPrior:
@@ -119,6 +123,7 @@ class IntegerPrior:
         self._arrays = {name: np.ascontiguousarray(arrays[name]) for name in self._names(config, arrays)}
         self.tables = Tables(self._arrays["tables.reach"], self._arrays["tables.frequencies"])
         self._models = Models(self.tables)
+        self._passes = list(config.passes())
         if config.hyperprior:
             shape = (QUALITY_BUCKETS, config.hyper_channels)
             for name, low, high in (("z.mean", -MEAN_LIMIT, MEAN_LIMIT), ("z.scale", 0, SCALES - 1)):
@@ -190,7 +195,7 @@ class IntegerPrior:
         costs = iter(meter.bits)
         cells = np.zeros((2, height * width))
         hyper = next(costs).sum() if self.config.hyperprior else 0.0
-        for step in self.config.passes():
+        for step in self._passes:
             indices = cell_indices(height, width, step.parity)
             cells[step.view, indices] = next(costs).reshape(len(indices), -1).sum(1)
         return cells.reshape(2, height, width) + hyper / cells.size
@@ -234,7 +239,7 @@ class IntegerPrior:
         symbols = [np.zeros((height * width, channels), np.int32) for channels in coded]
         # What the networks see of the symbols known so far: clipped, as floating point, with rows and columns.
         seen: list[Array] = [np.zeros((height, width, channels), self.dtype) for channels in coded]
-        for number, step in enumerate(self.config.passes()):
+        for number, step in enumerate(self._passes):
             cells = cell_indices(height, width, step.parity)
             inputs: list[Array | Sparse] = [np.full((1, 1), quality, self.dtype)]
             if features is not None:
@@ -285,8 +290,9 @@ class IntegerPrior:
 def code_symbols(coder: SymbolCoder, mean: Array, scale: Array, wanted: Array | None) -> Array:
     """Code symbols with means (quarters) and scale indices, int32 of any one shape; return the symbols."""
     floor = mean >> 2
-    tables = (scale * MEAN_STEPS + (mean & 3)).astype(np.uint8).ravel()
-    residuals = coder.code(tables, None if wanted is None else (wanted - floor).ravel())
+    tables = scale * MEAN_STEPS
+    tables += mean & 3
+    residuals = coder.code(tables.astype(np.uint8).ravel(), None if wanted is None else (wanted - floor).ravel())
     return residuals.reshape(mean.shape) + floor
 
 
@@ -381,10 +387,12 @@ def gather(grid: Array, window: Window, parity: int | None = None, visible: int 
     return np.take(flat, indices.ravel(), axis=0).reshape(cells, taps * channels)
 
 
-def gather_sparse(grid: Array, window: Window, parity: int | None, visible: int | None = None) -> Sparse:
-    """Return `gather` of the channels that aren't zero everywhere."""
+def gather_sparse(grid: Array, window: Window, parity: int | None, visible: int | None = None) -> Array | Sparse:
+    """Return `gather` of the channels that aren't zero everywhere; of all where that is quicker."""
     channels = grid.shape[2]
     present = np.flatnonzero(grid.reshape(-1, channels).any(axis=0))
+    if len(present) > WORTH_LEAVING_OUT * channels:
+        return gather(grid, window, parity, visible)
     return Sparse(gather(grid[..., present], window, parity, visible), present, channels)
 
 

@@ -25,7 +25,7 @@ _COUNTED_AS = {"Tram": "Truck", "Bus": "Truck", "Person_sitting": "Pedestrian"}
 
 # Score from which a detection MIDWAY metres away is worth a planner's attention, see `least_score`.
 LIKELY = 0.5
-MIDWAY = 25.0
+MIDWAY = 20.0
 CLOSEST = 5.0  # metres: what is nearer counts as if it were there
 
 

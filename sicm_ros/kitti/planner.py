@@ -66,7 +66,7 @@ class PlannerTable:
 
     Attributes:
         frames: how many.
-        min_score: least score of a detection that is there, 25 m away.
+        min_score: least score of a detection that is there, 20 m away.
         rows: what is asked -> how many of how many were found.
         right_class: found objects that were called what they are.
         false_alarms: a frame.

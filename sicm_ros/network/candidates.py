@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from sicm_ros.geometry.boxes import from_above
 from sicm_ros.network.config import DetectorConfig, ScoreConfig
 from sicm_ros.network.maps import HEADING_BINS, STRIDE, Maps, Rigs
 
@@ -19,10 +18,6 @@ TOLERANCE = 0.18
 # length: what is further away is another object.
 SAME = 0.5
 MIDDLE = 4  # of nine cells
-# What scores are worth is told apart between these distances, metres, and on a line: nearer and farther alike.
-NEAREST, FARTHEST = 5.0, 80.0
-USUAL = 20.0  # metres
-LEAST_SLOPE = 0.1  # more likely is never less
 
 
 @dataclass(frozen=True)
@@ -93,25 +88,14 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logits.clip(-80, 80)))
 
 
-def relative(distance: np.ndarray) -> np.ndarray:
-    """Return the logarithm of distances over USUAL, between NEAREST and FARTHEST."""
-    return np.log(distance.clip(NEAREST, FARTHEST) / USUAL)
-
-
-def calibrated(
-    scores: np.ndarray, config: ScoreConfig, cut: np.ndarray, distance: np.ndarray, added: np.ndarray
-) -> np.ndarray:
+def calibrated(scores: np.ndarray, config: ScoreConfig, cut: np.ndarray, added: np.ndarray) -> np.ndarray:
     """Turn scores into chances.
 
     Args:
-        cut: bool, objects that reach out of the picture. distance: metres, seen from above.
-        added: what is added to the logits for their classes.
+        cut: bool, objects that reach out of the picture. added: what is added to the logits for their classes.
     """
-    scores, far = scores.clip(1e-6, 1 - 1e-6), relative(distance)
-    slope = np.maximum(config.slope + config.distance_slope * far, LEAST_SLOPE)
-    return sigmoid(
-        slope * np.log(scores / (1 - scores)) + config.shift + config.cut * cut + config.distance * far + added
-    )
+    scores = scores.clip(1e-6, 1 - 1e-6)
+    return sigmoid(config.slope * np.log(scores / (1 - scores)) + config.shift + config.cut * cut + added)
 
 
 def reaches_out(
@@ -184,10 +168,9 @@ def _of_pair(maps: Maps, rigs: Rigs, config: DetectorConfig, count: int) -> Cand
     fx, cx = float(rigs.fx[0]), float(rigs.cx[0])
     cut = reaches_out(boxes["location"], boxes["dimensions"], boxes["rotation_y"], fx, cx, w * STRIDE)
     of_class = np.array([config.scores.of.get(name, 0.0) for name in config.classes])
-    distance = from_above(boxes["location"])
-    scores = calibrated(likely[:, MIDDLE], config.scores, cut, distance, of_class[classes])
+    scores = calibrated(likely[:, MIDDLE], config.scores, cut, of_class[classes])
     all_likely = sigmoid(flat[:, index].T) * certainty[:, MIDDLE, None]
-    chances = calibrated(all_likely, config.scores, cut[:, None], distance[:, None], of_class)
+    chances = calibrated(all_likely, config.scores, cut[:, None], of_class)
     # A class that peaks in the next cell is a candidate there.
     boxes |= {"classes": classes, "scores": scores, "chances": np.minimum(chances, scores[:, None])}
     order = np.argsort(-scores, kind="stable")

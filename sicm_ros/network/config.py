@@ -50,16 +50,12 @@ class ScoreConfig(Config):
     Attributes:
         slope, shift: of that line.
         cut: what is added for an object that reaches out of the picture at the left or right.
-        distance, distance_slope: what is added, and added to the slope, for the logarithm of the distance over 20 m.
-            Scores tell more of near objects than of far ones, whose depth decides whether they are within 2 m.
         of: what is added for a class.
     """
 
     slope: float = limited(1.6, gt=0)
     shift: float = 1.7
     cut: float = 0.0
-    distance: float = 0.0
-    distance_slope: float = 0.0
     of: dict[str, float] = limited({})
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import time
 from dataclasses import dataclass
@@ -29,6 +30,13 @@ class Pause:
 
     seconds: float
     end: float
+
+
+def give_back_memory() -> None:
+    """Let glibc return what loading and compiling took for a moment, 10 to 20 MB; nothing with another C library."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class ManagedNode(LifecycleNode):
@@ -150,6 +158,7 @@ class ManagedNode(LifecycleNode):
         chosen = {name: getattr(self.parameters, name) for name in ("device", "engine", "number_type", "threads")}
         self.model = sicm_ros.load(self.parameters.model, **chosen, sides=(self.side,))
         self.model.warm_up((self.side,))  # so that the first real job is not the slow one
+        give_back_memory()
         computes = self.model.computes
         self._computes = {name: str(value) for name, value in vars(computes).items()}
         self.get_logger().info(

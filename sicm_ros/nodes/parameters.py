@@ -183,7 +183,7 @@ ENCODER = (
     Parameter(
         "min_score",
         LIKELY,
-        "with boxes only: boxes below this score are not sent; this is at 25 m: the nearer, the less is asked",
+        "with boxes only: boxes below this score are not sent; this is at 20 m: the nearer, the less is asked",
         "",
         0.0,
         1.0,
@@ -305,7 +305,7 @@ DECODER = (
     Parameter(
         "min_score",
         LIKELY,
-        "detections below this score are not published; this is at 25 m: the nearer, the less is asked",
+        "detections below this score are not published; this is at 20 m: the nearer, the less is asked",
         "",
         0.0,
         1.0,

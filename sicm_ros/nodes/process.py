@@ -52,6 +52,8 @@ def catch_signals() -> None:
 def start(node: str) -> int:
     """Run a node by name (encoder, decoder, replay, link, or one of TOOLS); return its exit status."""
     catch_signals()
+    # OpenVINO's converters, which it takes along where they can be imported: more than half of the time that it takes.
+    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
     package = "sicm_ros.nodes.tools" if node in TOOLS else "sicm_ros.nodes"
     return importlib.import_module(f"{package}.{node}").main()
 

@@ -1,8 +1,7 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Scores to chances: how sure a model may be, fitted on frames that nothing was trained on (Platt, 1999).
 
-What focal losses call likely is too modest, and most of all of what the picture's border cuts. It tells more of what is
-near than of what is far, where depth decides.
+What focal losses call likely is too modest, and most of all of what the picture's border cuts.
 """
 
 from __future__ import annotations
@@ -17,19 +16,17 @@ from tqdm import tqdm
 from sicm_ros.benchmark.accuracy import through
 from sicm_ros.benchmark.coders import of_model
 from sicm_ros.errors import InputError
-from sicm_ros.geometry.boxes import from_above
 from sicm_ros.kitti import StereoFrame, from_detections
 from sicm_ros.kitti.planner import judged
 from sicm_ros.model import load
 from sicm_ros.model.folder import change_config, find_model
-from sicm_ros.network.candidates import LEAST_SLOPE, reaches_out, relative
+from sicm_ros.network.candidates import reaches_out
 from sicm_ros.network.config import NetworkConfig, ScoreConfig
 
 PLAIN = ScoreConfig(slope=1.0, shift=0.0)
 # Standard deviations of what is to be fitted, around PLAIN, before anything was seen: slope and shift, and what being
-# cut, distance or a class adds. With few detections of a class little is added for it.
-_SPREAD = {"slope": 2.0, "shift": 4.0, "cut": 1.0, "distance": 2.0, "distance_slope": 2.0}
-_SPREAD_OF_CLASS = 0.7
+# cut or a class adds. With few detections of a class little is added for it.
+_SPREAD = {"slope": 2.0, "shift": 4.0, "cut": 1.0, "class": 0.7}
 LEAST = 30  # detections to fit with
 
 
@@ -62,14 +59,13 @@ def calibrate(
             cut = reaches_out(*boxes, frame.calibration.fx, frame.calibration.cx, frame.size[0])
             names = np.array([classes.index(name) for name in found.names], np.int64)
             counts = right | match.false
-            distance = from_above(found.location)
-            parts.append(tuple(a[counts] for a in (found.scores, cut, distance, names, right)))
-    scores, cut, distance, names, right = (np.concatenate(values) for values in zip(*parts))
+            parts.append(tuple(a[counts] for a in (found.scores, cut, names, right)))
+    scores, cut, names, right = (np.concatenate(values) for values in zip(*parts))
     if len(right) < LEAST or right.all() or not right.any():
         raise InputError(
             f"{len(right)} detections, {right.sum()} of them right; expected {LEAST} at least, some right, some wrong"
         )
-    fitted = fit(scores, cut, distance, names, right, classes)
+    fitted = fit(scores, cut, names, right, classes)
 
     def put(tree: dict) -> None:
         tree["network"].setdefault("detector", {})["scores"] = fitted.tree()
@@ -82,21 +78,17 @@ def _scored(config: NetworkConfig, scores: ScoreConfig) -> NetworkConfig:
     return replace(config, detector=replace(config.detector, scores=scores))
 
 
-def fit(
-    scores: np.ndarray, cut: np.ndarray, distance: np.ndarray, names: np.ndarray, right: np.ndarray, classes: list[str]
-) -> ScoreConfig:
+def fit(scores: np.ndarray, cut: np.ndarray, names: np.ndarray, right: np.ndarray, classes: list[str]) -> ScoreConfig:
     """Return the logistic regression of whether N detections are right, by Newton's method.
 
     Args:
-        scores: (N,), uncalibrated. cut: bool (N,). distance: (N,), metres, seen from above.
-        names: int (N,), places in `classes`. right: bool (N,).
+        scores: (N,), uncalibrated. cut: bool (N,). names: int (N,), places in `classes`. right: bool (N,).
     """
     scores = np.clip(scores, 1e-6, 1 - 1e-6)
-    logits, far = np.log(scores / (1 - scores)), relative(distance)
     one_hot = names[:, None] == np.arange(len(classes))
-    x = np.column_stack([logits, np.ones(len(scores)), cut, far, far * logits, one_hot]).astype(float)
-    start = np.array([PLAIN.slope, PLAIN.shift, *np.zeros(3 + len(classes))])
-    spread = np.array([*_SPREAD.values(), *[_SPREAD_OF_CLASS] * len(classes)])
+    x = np.column_stack([np.log(scores / (1 - scores)), np.ones(len(scores)), cut, one_hot]).astype(float)
+    start = np.array([PLAIN.slope, PLAIN.shift, *np.zeros(1 + len(classes))])
+    spread = np.array([*(_SPREAD[name] for name in ("slope", "shift", "cut")), *[_SPREAD["class"]] * len(classes)])
     weights = start.copy()
     for _ in range(50):
         chance = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
@@ -106,7 +98,7 @@ def fit(
         weights = weights - step / max(1.0, np.abs(step).max())
         if np.abs(step).max() < 1e-9:
             break
-    fitted = [round(float(w), 3) for w in weights]
-    lines = dict(zip(_SPREAD, fitted))
-    lines["slope"] = max(lines["slope"], LEAST_SLOPE)
-    return ScoreConfig(**lines, of={n: w for n, w in zip(classes, fitted[len(_SPREAD) :]) if w})
+    slope, shift, of_cut, *of_classes = (round(float(w), 3) for w in weights)
+    return ScoreConfig(
+        slope=max(slope, 0.1), shift=shift, cut=of_cut, of={n: w for n, w in zip(classes, of_classes) if w}
+    )

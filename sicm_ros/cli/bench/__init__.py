@@ -10,8 +10,10 @@ EPILOG = """examples:
 COMMANDS = {
     "speed": "sicm_ros.cli.bench.speed",
     "stages": "sicm_ros.cli.bench.stages",
+    "engines": "sicm_ros.cli.bench.engines",
     "run": "sicm_ros.cli.bench.run",
     "report": "sicm_ros.cli.bench.report",
+    "startup": "sicm_ros.cli.bench.startup",
     "soak": "sicm_ros.cli.bench.soak",
     "fleet": "sicm_ros.cli.bench.fleet",
     "tracks": "sicm_ros.cli.bench.tracks",

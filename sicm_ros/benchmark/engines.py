@@ -1,0 +1,135 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""What a pair costs on each side, by engine and size of the network's input: all engines in turn, in one run."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sicm_ros.geometry import StereoPair
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sicm_ros.model import Model
+
+SIDES = ("vehicle", "server")
+
+
+@dataclass(frozen=True)
+class SideCosts:
+    """Of one pair, medians.
+
+    Attributes:
+        engine: what computed it.
+        height, width: of the network's input.
+        wall: side -> ms, of the whole side: images to packet, packet to boxes.
+        cpu: side -> ms of processor time of all threads: the energy it takes is in proportion.
+        ratio: side -> median over the rounds of wall time divided by the last engine's in the same round.
+    """
+
+    engine: str
+    height: int
+    width: int
+    wall: dict[str, float]
+    cpu: dict[str, float]
+    ratio: dict[str, float]
+
+
+def measure(
+    name: str | Path,
+    pairs: Sequence[StereoPair],
+    engines: Sequence[str],
+    sizes: Sequence[tuple[int, int]] = (),
+    repeats: int = 5,
+    quality: float = 0.5,
+    threads: int = 0,
+    progress: Callable[[list], Iterable] = iter,
+) -> list[SideCosts]:
+    """Measure every engine at every size (height, width); at the model's own if there are none.
+
+    Other sizes are measured with the same weights, which were not trained for them: cost alone means anything there.
+
+    Raises:
+        DependencyError: another size asks for graphs, which PyTorch makes.
+    """
+    import sicm_ros
+
+    rows: list[SideCosts] = []
+    with tempfile.TemporaryDirectory() as folder:
+        models: list[tuple[Model, ...]] = []
+        for size in sizes or (None,):
+            where = name if size is None else _resized(name, Path(folder) / f"{size[0]}x{size[1]}", size, engines)
+            models.append(tuple(sicm_ros.load(where, engine=engine, threads=threads) for engine in engines))
+        taken: dict[tuple, list[float]] = {}
+        rounds = [(n, pair, at) for n in range(repeats + 1) for pair in pairs for at in range(len(models))]
+        for number, pair, at in progress(rounds):
+            for model in models[at]:
+                _time(taken if number else {}, model, pair, quality, at)  # the first round warms up
+        for at, beside in enumerate(models):
+            last = beside[-1]
+            for model in beside:
+                walls = {side: taken[at, model.engine, side, "wall"] for side in SIDES}
+                ratios = {
+                    side: statistics.median(a / b for a, b in zip(walls[side], taken[at, last.engine, side, "wall"]))
+                    for side in SIDES
+                }
+                rows.append(
+                    SideCosts(
+                        model.engine,
+                        model.config.input_height,
+                        model.config.input_width,
+                        {side: statistics.median(walls[side]) for side in SIDES},
+                        {side: statistics.median(taken[at, model.engine, side, "cpu"]) for side in SIDES},
+                        ratios,
+                    )
+                )
+    return rows
+
+
+def _resized(name: str | Path, folder: Path, size: tuple[int, int], engines: Sequence[str]) -> Path:
+    """Return a copy of a model folder for another size of input, with graphs where an engine needs them."""
+    from sicm_ros.engines.graphs import remove_graphs
+    from sicm_ros.model.folder import change_config, export, find_model
+
+    shutil.copytree(find_model(name), folder)
+    remove_graphs(folder)
+    change_config(folder, lambda tree: tree["network"].update(input_height=size[0], input_width=size[1]))
+    if any(engine != "torch" for engine in engines):
+        export(folder)
+    return folder
+
+
+def _time(taken: dict[tuple, list[float]], model: Model, pair: StereoPair, quality: float, at: int) -> None:
+    packet = b""
+    for side in SIDES:
+        wall, cpu = time.perf_counter(), time.process_time()
+        if side == "vehicle":
+            packet = model.encode(pair, quality)
+        else:
+            model.decode(packet)
+        for what, seconds in (("wall", time.perf_counter() - wall), ("cpu", time.process_time() - cpu)):
+            taken.setdefault((at, model.engine, side, what), []).append(1e3 * seconds)
+
+
+def table(rows: Sequence[SideCosts]) -> Table:
+    """Return a rich table of them."""
+    from rich.table import Table
+
+    last = rows[-1].engine
+    shown = Table(title="one pair: ms, ms of processor time, and ms divided by those of the last engine, medians")
+    for title in ("input", "engine"):
+        shown.add_column(title)
+    for side in SIDES:
+        for title in (f"{side} ms", "CPU ms", f"/ {last}"):
+            shown.add_column(title, justify="right")
+    for row in rows:
+        cells = [[f"{row.wall[side]:.1f}", f"{row.cpu[side]:.1f}", f"{row.ratio[side]:.2f}"] for side in SIDES]
+        shown.add_row(f"{row.height} x {row.width}", row.engine, *cells[0], *cells[1])
+    return shown
