@@ -279,7 +279,7 @@ class Model(PairCodec):
         if "vehicle" in sides:
             self.encode(picture, picture, calibration)
         if "server" in sides:  # which needs no graph of the vehicle
-            self.decode(self._packet(self._nothing(), calibration, level_of(0.5)))
+            self.decode(self.write(self._nothing(), calibration, level_of(0.5)))
 
     def _nothing(self) -> Symbols:
         """Return symbols that are all zero."""
