@@ -35,6 +35,7 @@ from sicm_ros.entropy.config import (
     Pass,
     PriorConfig,
 )
+from sicm_ros.entropy.grids import offsets
 from sicm_ros.entropy.integer import (
     ACTIVATION_LIMIT,
     EXACT,
@@ -45,7 +46,6 @@ from sicm_ros.entropy.integer import (
     SYMBOL_LIMIT,
     WEIGHT_LIMIT,
     IntegerPrior,
-    offsets,
 )
 from sicm_ros.entropy.likelihood import bits, build_tables
 from sicm_ros.entropy.tables import MEAN_STEPS, SCALES
