@@ -187,6 +187,17 @@ def test_no_link_and_nobody_on_it_makes_a_symbol_wrong(codec: PairCodec, events)
         assert not missed, "what was acknowledged was not there"
 
 
+def test_a_reference_may_be_all_zeros_and_so_may_what_refers_to_it(codec: PairCodec):
+    rng, sent, received = np.random.default_rng(11), SentPairs(), ReceivedPairs()
+    something = scene(codec, rng)
+    nothing = Symbols(*(np.zeros_like(x) for x in (something.left, something.right, something.z)))
+    for number, symbols in enumerate([nothing, nothing, something, nothing]):
+        data = codec.write(symbols, CAMERA, 128, number, references=sent)
+        assert (unpack(data).reference is not None) == (number > 0)
+        assert same(codec.read(data, None, received), symbols)
+        sent.acknowledge(received.acknowledgement())
+
+
 def test_a_clean_stream_refers_to_the_pair_before(codec: PairCodec):
     rng, sent, received, before = np.random.default_rng(2), SentPairs(), ReceivedPairs(), None
     ages = []

@@ -47,7 +47,7 @@ class PictureModel(PairCodec):
     def _rounded(self, latents: Tensor) -> Symbols:
         latents = latents.float()
         hyper = self.network.prior.analyse(*latents.chunk(2))
-        return rounded(latents.cpu().numpy(), None if hyper is None else hyper[0].cpu().numpy())
+        return rounded(latents.cpu().numpy(), None if hyper is None else hyper[0].cpu().numpy(), self.prior)
 
     def _quality(self, level: int) -> Tensor:
         return torch.tensor([level / LEVELS], device=self.device)

@@ -117,6 +117,8 @@ class IntegerPrior:
         temporal: corrects the prior by an earlier pair; None where a model can't.
     """
 
+    rounds_itself = False  # it is given symbols
+
     def __init__(self, config: PriorConfig, arrays: Mapping[str, Array], dtype: type = np.float32) -> None:
         """`arrays` are those of `arrays()`; `dtype` is that of the sums, float32 or float64: results are the same."""
         self.config = config

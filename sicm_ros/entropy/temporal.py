@@ -284,7 +284,7 @@ def _own(
     own[..., :taps] = _look(earlier, window, parity, None)
     if changed is not None:
         own[..., taps : taps + around] = _look(changed, OWN_WINDOW, parity, EVEN)
-    here = earlier.reshape(-1, channels)[cells]
+    here = earlier.reshape(height * width, channels)[cells]
     own[..., -4] = np.clip(mean, -QUARTERS, QUARTERS).T
     own[..., -3] = np.clip(before, -QUARTERS, QUARTERS).T
     own[..., -2] = np.minimum(np.abs(4 * here - mean), QUARTERS).T

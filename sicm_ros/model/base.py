@@ -17,6 +17,7 @@ from sicm_ros.bitstream import (
     reference_identity,
     unpack,
 )
+from sicm_ros.entropy import IntegerPrior
 from sicm_ros.entropy.temporal import Past
 from sicm_ros.errors import BitstreamError, CalibrationError, InputError, ReferenceMissingError
 from sicm_ros.geometry import ModelView, StereoCalibration
@@ -29,17 +30,21 @@ LATENT_STRIDE = 16
 
 @dataclass(frozen=True)
 class Symbols:
-    """Rounded latents of a pair: int32 (M, h, w) each, and the hyper latent's int32 (K, ceil(h / 4), ceil(w / 4))."""
+    """Rounded latents of a pair: int32 (M, h, w) each, and the hyper latent's int32 (K, ceil(h / 4), ceil(w / 4)). A
+    prior that rounds by itself takes them unrounded, as float32.
+    """
 
     left: np.ndarray
     right: np.ndarray
     z: np.ndarray | None
 
 
-def rounded(latents: np.ndarray, hyper: np.ndarray | None) -> Symbols:
+def rounded(latents: np.ndarray, hyper: np.ndarray | None, prior: IntegerPrior) -> Symbols:
     """Return the symbols of latents (2, M, h, w), left view first, and of the hyper latent (K, ...):
-    nearest integers, halves up.
+    nearest integers, halves up. A prior that rounds by itself, around its means, gets the latents as they are.
     """
+    if prior.rounds_itself:
+        return Symbols(latents[0], latents[1], hyper)
     left, right = np.floor(latents + 0.5).astype(np.int32)
     return Symbols(left, right, None if hyper is None else np.floor(hyper + 0.5).astype(np.int32))
 

@@ -292,7 +292,7 @@ class Model(PairCodec):
     def _symbols(self, left, right, calibration, level: int, clock: Clock) -> Symbols:
         pictures = self._pictures(left, right, calibration)
         clock.lap("resize")
-        symbols = rounded(*self._engine.latents(pictures, level, clock))
+        symbols = rounded(*self._engine.latents(pictures, level, clock), self.prior)
         clock.lap("rounding")
         return symbols
 

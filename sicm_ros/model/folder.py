@@ -32,6 +32,7 @@ from safetensors.numpy import save as save_arrays
 from sicm_ros.config import Config
 from sicm_ros.engines.graphs import CHECK, GRAPHS, GraphFolder, open_graphs, remove_graphs
 from sicm_ros.entropy import IntegerPrior
+from sicm_ros.entropy.choice import coder_of
 from sicm_ros.entropy.temporal import TemporalPrior
 from sicm_ros.errors import DependencyError, ModelError
 from sicm_ros.files import TreeError, read_yaml, replaced_folder
@@ -97,7 +98,7 @@ class StoredModel:
     Attributes:
         files: of the folder, each checked when it is read.
         config: what the network is made of.
-        prior: of the network, in integers.
+        prior: of the network, in integers, or one with the same methods (`coder_of`).
         name, licence: as config.yaml states them.
         fingerprint: bytes (8,), `fingerprint` of the folder.
         card: the text of MODEL_CARD.md, for people.
@@ -163,7 +164,7 @@ def open_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredMo
         raise ModelError(f"{folder / WEIGHTS}: {broken} has numbers that are not finite; train it again")
     config = tree["network"]
     priors = config.codec.prior if isinstance(config, NetworkConfig) else config.prior
-    prior = IntegerPrior(priors, tables)
+    prior = coder_of(priors, tables)
     if tree["licence"] != "free":
         _log.warning(
             "model %s: licence %s, since it was trained on data under such a licence", tree["name"], tree["licence"]
@@ -361,9 +362,12 @@ def _name_classes(weights: dict[str, Tensor], before: NetworkConfig, after: Netw
                 weights[heads] = torch.cat([heat, value[len(names) :]])
 
 
-def save_model(network: Network, folder: Path, name: str, licence: str, card: str = "") -> Path:
+def save_model(
+    network: Network, folder: Path, name: str, licence: str, card: str = "", prior: IntegerPrior | None = None
+) -> Path:
     """Write a model folder: weights in half precision, the prior exported to integers. Returns the folder.
 
+    `prior`, where it is given, is written as it is: that of a folder was exported from weights in full precision.
     It has no graphs then (`sicm export` makes them), and no temporal prior (`sicm temporal`); those of weights that
     were there before are removed.
     """
@@ -384,7 +388,7 @@ def save_model(network: Network, folder: Path, name: str, licence: str, card: st
         (part / WEIGHTS).write_bytes(save_tensors(weights))
         remove_graphs(part)
         (part / TEMPORAL).unlink(missing_ok=True)
-        (part / TABLES).write_bytes(save_arrays(network.prior.export().arrays()))
+        (part / TABLES).write_bytes(save_arrays((prior or network.prior.export()).arrays()))
         (part / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
         (part / "MODEL_CARD.md").write_text(card or f"# {name}\n\nLicence: {licence}. Untrained.\n")
         write_sums(part)
@@ -414,6 +418,8 @@ def export(name_or_folder: str | Path) -> list[Path]:
             f"exporting graphs needs PyTorch and onnx ({error}): pip install 'sicm_ros[torch]'"
         ) from None
     stored = read_model(name_or_folder, FEATURES)
+    if stored.config.codec.prior.entropy_models is not None:
+        raise ModelError(f"{stored.folder}: its prior rounds around means in PyTorch; only engine torch can run it")
     with replaced_folder(stored.folder) as part:
         written = write_graphs(part, stored.network, stored.prior, stored.fingerprint)
         write_sums(part)

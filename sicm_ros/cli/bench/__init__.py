@@ -22,4 +22,6 @@ COMMANDS = {
     "faults": "sicm_ros.cli.bench.faults",
     "fuzz": "sicm_ros.cli.bench.fuzz",
     "symbols": "sicm_ros.cli.bench.symbols",
+    "priors": "sicm_ros.cli.bench.priors",
+    "zoo": "sicm_ros.cli.bench.zoo",
 }
