@@ -123,7 +123,7 @@ $(WS)/built_for_tests: $(wildcard $(TEST_STAND_INS:=/*/*) $(TEST_STAND_INS:=/*))
 
 $(DONE)/test: pyproject.toml without_ros/constraints.txt | $(DONE)/python
 	$(SAY) "What only the tests need, PyTorch among it"
-	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,onnxruntime,video,argoverse]' pytest-xdist coverage
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test,lint,bench,synth,train,onnxruntime,video,argoverse,compressai]' pytest-xdist coverage
 	@touch $@
 
 $(DONE)/bench: pyproject.toml without_ros/constraints.txt | $(DONE)/python

@@ -34,6 +34,10 @@ class BitstreamError(SicmError, ValueError):
     """A packet that can't be decoded: drop it and wait for the next one."""
 
 
+class ReferenceMissingError(BitstreamError):
+    """A packet refers to an earlier pair that isn't here: drop it, and tell the encoder what is."""
+
+
 class ModelError(SicmError):
     """A model folder or checkpoint that can't be used: fetch or retrain it."""
 

@@ -71,7 +71,7 @@ def test_features_and_boxes_are_those_of_the_nodes(
     how = {"model": sure_model, "threads": 1}
     for node in (
         start_node("decoder", tracking=False, **how),
-        start_node("encoder", reliable_images=True, quality=0.5, **how),
+        start_node("encoder", reliable_images=True, quality=0.5, references="off", **how),
     ):
         node.wait_for("is loaded and warm", 120)
     play = {"acknowledge": "/detections", "wait_for_subscribers": 60.0, "acknowledge_timeout": 60.0, "clock": False}

@@ -32,6 +32,7 @@ BELOW: dict[str, set[str]] = {
     "network": {"errors", "config", "extensions", "geometry", "entropy"},
     "engines": {"errors", "config", "geometry", "entropy", "network"},
     "model": {"errors", "files", "config", "geometry", "entropy", "bitstream", "network", "engines"},
+    "compressai": {"errors", "files", "geometry", "entropy", "model", "network"},
     "baseline": {"errors", "config", "geometry", "entropy", "network", "model"},
     "workers": {"errors", "engines"},
     "archive": {"errors", "geometry", "bags", "bitstream", "model"},
@@ -42,7 +43,7 @@ BELOW: dict[str, set[str]] = {
     },
     "benchmark": {
         "errors", "files", "config", "extensions", "geometry", "entropy", "bitstream", "bags", "kitti", "datasets",
-        "tracking", "network", "engines", "model", "baseline", "workers", "pipeline", "synth",
+        "tracking", "network", "engines", "model", "compressai", "baseline", "workers", "pipeline", "synth",
     },
     "training": {
         "errors", "files", "config", "geometry", "entropy", "kitti", "datasets", "network", "model", "baseline",

@@ -9,11 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from rclpy.serialization import deserialize_message
 
 from sicm_ros.bags import serialization as ros
 from sicm_ros.geometry import StereoCalibration
 
+pytest.importorskip("rclpy", reason="rclpy is not installed: `make setup`, or source a ROS 2 installation")
 pytest.importorskip("av", reason="PyAV is not installed: pip install 'sicm_ros[video]'")
 ffmpeg = pytest.importorskip("ffmpeg_image_transport_msgs.msg", reason="not built: make ws/built_for_tests")
 foxglove = pytest.importorskip("foxglove_msgs.msg", reason="not built: make ws/built_for_tests")
@@ -54,6 +54,7 @@ def packet(transport: str, data: bytes, index: int) -> Any:
 def test_a_video_is_joined_at_its_next_key_frame(
     peer, start_node, sure_model: Path, transport: str, topics: tuple[str, str], preset: str
 ):
+    from rclpy.serialization import deserialize_message
     from sensor_msgs.msg import CameraInfo
     from sicm_ros.msg import CompressedStereoFeatures
 

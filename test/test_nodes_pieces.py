@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sicm_ros.geometry import ModelView, StereoCalibration
@@ -140,6 +140,7 @@ def test_an_encoder_that_started_anew_is_followed():
 
 
 @settings(deadline=None)  # the first example may be slow
+@example(first=3, back=0.0, pause=1.0, described=False, lost=set())  # three pairs, played again
 @given(
     first=st.integers(1, 2000),
     back=st.floats(0, 1e9),

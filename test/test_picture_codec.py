@@ -186,7 +186,7 @@ def test_symbols_come_back_exactly_and_pictures_with_their_calibration(model, pa
         views = model._views_of(pair.left, pair.right, pair.calibration)
         level = unpack(packet).quality
         sent = model._rounded(model.network.analyse(views, model._quality(level)))
-        reading = model._read_packet(packet, None)
+        reading = model.read(packet, None)
         np.testing.assert_array_equal(reading.symbols, np.stack([sent.left, sent.right]))
         assert np.abs(sent.left).max() > 0
         expected = model.network.synthesise(torch.from_numpy(reading.symbols).float(), model._quality(level))
@@ -235,7 +235,7 @@ def test_a_packet_without_calibration_is_refused(model, pair):
         symbols = model._rounded(
             model.network.analyse(model._views_of(pair.left, pair.right, pair.calibration), torch.ones(1))
         )
-    data = model._packet(symbols, pair.calibration, 255, include_calibration=False)
+    data = model.write(symbols, pair.calibration, 255, include_calibration=False)
     with pytest.raises(BitstreamError, match="no calibration in it"):
         model.decode_pictures(data)
 
@@ -247,7 +247,7 @@ def test_a_packet_of_a_picture_a_pixel_wide_is_refused(model, pair):
         )
     narrow = StereoCalibration(0.5, 0.5, 0.5, 45.5, 0.54, 1, 16000)
     with pytest.raises(BitstreamError, match="no model can process"):
-        model.decode_pictures(model._packet(symbols, narrow, 255))
+        model.decode_pictures(model.write(symbols, narrow, 255))
 
 
 def test_packets_of_another_model_are_refused(tmp_path, tiny_model, model, pair, packet):

@@ -64,7 +64,7 @@ class Compression:
     remarks: tuple[str, ...] = ()
 
     def megabytes(self, hours: float) -> float:
-        """Return how much so many hours of the same recording would take, MB."""
+        """Return how much so many hours of the same recording would take at most, MB: definitions count each time."""
         return self.bytes_after / 1e6 * hours * 3600 / self.seconds if self.seconds else float("nan")
 
 
@@ -80,8 +80,9 @@ def compress(
 ) -> Compression:
     """Write a stereo bag with features in place of its images; everything else is copied byte for byte.
 
-    Features and description are, but for the camera's pose, what the encoder node publishes of these images, on its
-    topics, at the time when both images of a pair had been recorded. Each message decodes by itself.
+    Features and description are, but for the camera's pose, what the encoder node publishes of these images with
+    `references` off, on its topics, at the time when both images of a pair had been recorded. Each message decodes by
+    itself.
 
     Args:
         path: the bag.

@@ -30,6 +30,7 @@ from sicm_ros.errors import BitstreamError, InputError
 from sicm_ros.geometry import LIKELY, Detections, StereoCalibration
 from sicm_ros.geometry.points import matched_points
 from sicm_ros.model import Model
+from sicm_ros.model.references import ReceivedPairs
 
 RESULTS = ("detections", "markers", "points")
 KINDS = ros.MessageKinds()
@@ -151,6 +152,7 @@ class _Stream:
         self.topics = [f"{prefix}{name}" for name in RESULTS]
         self._model, self._showing = model, showing
         self._calibration: StereoCalibration | None = None
+        self._earlier = ReceivedPairs()  # which packets of a running system may refer to
         self.decoded = self.detections = 0
         self.lost: Counter[str] = Counter()
 
@@ -195,5 +197,5 @@ class _Stream:
             return found, None
         if content.content != FEATURES_CONTENT:
             raise BitstreamError(f"a payload of kind {content.content}; features and boxes are read")
-        result = self._model.decode(payload, self._calibration)
+        result = self._model.decode(payload, self._calibration, self._earlier)
         return result.detections, matched_points(result.disparity, result.view, self._showing.max_depth)

@@ -47,7 +47,7 @@ class PictureModel(PairCodec):
     def _rounded(self, latents: Tensor) -> Symbols:
         latents = latents.float()
         hyper = self.network.prior.analyse(*latents.chunk(2))
-        return rounded(latents.cpu().numpy(), None if hyper is None else hyper[0].cpu().numpy())
+        return rounded(latents.cpu().numpy(), None if hyper is None else hyper[0].cpu().numpy(), self.prior)
 
     def _quality(self, level: int) -> Tensor:
         return torch.tensor([level / LEVELS], device=self.device)
@@ -73,7 +73,7 @@ class PictureModel(PairCodec):
         with self._inference():
             latents = self.network.analyse(self._views_of(left, right, calibration), self._quality(level))
             symbols = self._rounded(latents)
-        return self._packet(symbols, calibration, level)
+        return self.write(symbols, calibration, level)
 
     def decode_pictures(self, data: bytes) -> ImagePair:
         """Decode a packet to the pair as reconstructed, uint8 (input height, input width, 3) RGB, and its calibration.
@@ -81,7 +81,7 @@ class PictureModel(PairCodec):
         Raises:
             BitstreamError: the packet is damaged, of another model or version, or holds no calibration.
         """
-        reading = self._read_packet(data, None)
+        reading = self.read(data, None)
         with self._inference():
             symbols = torch.from_numpy(reading.symbols)
             symbols = symbols.to(self.device, torch.float32, memory_format=torch.channels_last)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sicm_ros.baseline.config import PictureCodecConfig
-from sicm_ros.entropy.prior import StereoPrior
+from sicm_ros.entropy.choice import prior_of
 from sicm_ros.network.layers import PatchConv, ResidualBlock, conv, cosine_rows, zero
 from sicm_ros.network.quality import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.smfc import ContextualTransform, quality_plane
@@ -157,7 +157,7 @@ class StereoPictureNetwork(nn.Module):
         self.gain = QualityGain(channels, channels)
         unit = DEVIATION * latent_magnitude(channels)  # grey levels in a latent of one
         self.gain.start(slice(None), -math.log(COARSE / unit), math.log(COARSE / FINE) / (ANCHORS - 1))
-        self.prior = StereoPrior(config.prior)
+        self.prior = prior_of(config.prior)
 
     def analyse(self, pictures: Tensor, quality: Tensor) -> Tensor:
         """Map pictures (2B, 3, H, W), 0 to 255, and quality (B,) to latents (2B, M, H / 16, W / 16) in quantisation

@@ -10,6 +10,7 @@
 | x265 | libx265, 10 bits | ffmpeg's hevc | one HEVC stream per pair |
 | svtav1 | SVT-AV1, 10 bits | dav1d | one stream of AV1 OBUs per pair |
 | vvc | VVenC, 10 bits | ffmpeg's vvc | one VVC stream per pair |
+| bmshj2018_hyperprior, mbt2018_mean, cheng2020_attn | CompressAI's zoo, learned | the same | a stream per view |
 
 Raw bitstreams, no container, no information messages: what is counted is what a receiver needs. Encoders are asked for
 the least squared error, as MPEG's anchors for machines are: what flatters the eye costs bits and helps no detector.
@@ -20,8 +21,8 @@ A package of yours adds a row by an entry point of the group `sicm_ros.codecs` (
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -101,6 +102,15 @@ class Codec:
         """Decode a stream to images, uint8 (N, height, width, 3) RGB."""
         return ffmpeg.decode(stream, self.format, threads, decoder=self.decoder or None)
 
+    def using(self, weights: str) -> Codec:
+        """Return this codec with weights of a folder; InputError where it has none to choose."""
+        raise InputError(f"codec {self.name} takes no weights; leave model out")
+
+    @property
+    def learned(self) -> bool:
+        """Whether it takes weights."""
+        return False
+
     @property
     def even(self) -> bool:
         """Whether sides must be even, as 4:2:0 wants."""
@@ -127,6 +137,55 @@ class Jpeg(Codec):
         if image is None:
             raise InputError(f"jpeg: {len(stream)} bytes are not a JPEG that OpenCV can decode")
         return np.ascontiguousarray(image[None, ..., ::-1])
+
+    @property
+    def even(self) -> bool:
+        return False
+
+    @property
+    def process(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class ZooImages(Codec):
+    """A learned image codec of CompressAI's zoo. Its quality is the zoo's, which is a network of its own for each.
+
+    Attributes:
+        weights: folder of weights that `sicm bench zoo` wrote; "" for CompressAI's pretrained ones.
+    """
+
+    weights: str = ""
+
+    def check(self) -> None:
+        """Raise DependencyError where CompressAI can't be imported."""
+        from sicm_ros.compressai import images  # noqa: F401
+
+    def using(self, weights: str) -> Codec:
+        return replace(self, weights=weights)
+
+    @property
+    def learned(self) -> bool:
+        return True
+
+    def encode(self, images: np.ndarray, request: EncodingRequest, rate: float) -> bytes:
+        quality = int(request.quality)
+        if quality != request.quality:
+            raise InputError(f"{self.name}: quality {request.quality:g}; expected a whole number")
+        return bytes([quality]) + self._network(quality, request.threads).encode(images[0])
+
+    def decode(self, stream: bytes, threads: int) -> np.ndarray:
+        if not stream:
+            raise InputError(f"{self.name}: an empty stream")
+        return self._network(stream[0], threads).decode(stream[1:])[None]
+
+    def _network(self, quality: int, threads: int) -> Any:
+        import torch
+
+        from sicm_ros.compressai.images import zoo_codec
+
+        torch.set_num_threads(threads)
+        return zoo_codec(self.name, quality, self.weights)
 
     @property
     def even(self) -> bool:
@@ -190,7 +249,7 @@ def _nothing(_: EncodingRequest) -> list[str]:
 
 
 # name, label, suffix, format, encoder, range, preset, options. JPEG's and WebP's quality is 0 (least) to 100, JPEG XL's
-# a distance, 0 (best) to 15, the others' a quantiser, 0 (best) and up.
+# a distance, 0 (best) to 15, that of CompressAI's zoo a number, 1 and up, the others' a quantiser, 0 (best) and up.
 SHIPPED = (
     Jpeg("jpeg", "JPEG", "jpg", "", "", (0, 100), "", _nothing),
     Codec("webp", "WebP", "webp", "webp_pipe", "libwebp", (0, 100), "", _webp),
@@ -199,6 +258,9 @@ SHIPPED = (
     Codec("x265", "x265", "265", "hevc", "libx265", (0, 51), "slow", _x265, video=True),
     Codec("svtav1", "SVT-AV1", "obu", "obu", "libsvtav1", (0, 63), "4", _svtav1, video=True, decoder="libdav1d"),
     Codec("vvc", "VVC", "266", "vvc", "libvvenc", (0, 63), "faster", _vvc, video=True),
+    ZooImages("bmshj2018_hyperprior", "hyperprior (2018)", "cai", "", "", (1, 8), "", _nothing),
+    ZooImages("mbt2018_mean", "mean-scale (2018)", "cai", "", "", (1, 8), "", _nothing),
+    ZooImages("cheng2020_attn", "Cheng 2020", "cai", "", "", (1, 6), "", _nothing),
 )
 
 
@@ -221,12 +283,14 @@ class PictureCodec:
         mode: how the views depend on each other; always "intra" where the codec is none of video.
         preset: the encoder's own word for how hard it tries; "" for the row's.
         threads: of encoder and decoder.
+        weights: folder of a learned codec's weights; "" for its own.
     """
 
     codec: str
     mode: Mode = "intra"
     preset: str = ""
     threads: int = 1
+    weights: str = ""
 
     def __post_init__(self) -> None:
         if not self.row.video and self.mode != "intra":
@@ -235,7 +299,8 @@ class PictureCodec:
     @property
     def row(self) -> Codec:
         """Its row."""
-        return codec_of(self.codec)
+        row = codec_of(self.codec)
+        return row.using(self.weights) if self.weights else row
 
     def check(self) -> None:
         """Accept: it is always there."""

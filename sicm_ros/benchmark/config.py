@@ -64,7 +64,7 @@ class AnchorConfig(Config):
 
     Attributes:
         codec: of benchmark.codecs, "features" (benchmark.features), or "learned" (benchmark.coders.LearnedCodec).
-        model: folder of a learned codec's model.
+        model: folder of a learned codec's model, or of weights for a codec of CompressAI's zoo (None: its own).
         mode: views by themselves, right predicted from left, or low-delay video of whole sequences.
         presets: of the encoder; each is a variant. Empty: the codec's own.
         qualities: picture size ("full", or "input", the detector's own) -> values of the codec's own quality. Each size
@@ -85,8 +85,10 @@ class AnchorConfig(Config):
             raise ValueError(
                 "features always have the size of the detector's input; expected qualities: {input: [...]}"
             )
-        if (self.codec == "learned") != (self.model is not None):
-            raise ValueError("a learned codec needs model, the folder of its weights; other codecs have none")
+        if self.model is None and self.codec == "learned":
+            raise ValueError("a learned codec needs model, the folder of its weights")
+        if self.model is not None and not (self.codec == "learned" or (row and row.learned)):
+            raise ValueError(f"{self.codec} takes no weights; leave model out")
         low, high = (0, 1) if self.codec == "learned" else (row or codec_of("vvc")).range
         for values in self.qualities.values():
             for value in values:

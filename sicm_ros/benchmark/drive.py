@@ -75,7 +75,7 @@ def observe(
     unlabelled = sum(not frame.labelled for frame in frames)
     if len(frames) < 2 or unlabelled:
         raise InputError(f"{name}: {len(frames)} frames, {unlabelled} without labels; expected a labelled drive")
-    seconds = [_seconds(frame) for frame in frames]
+    seconds = [seconds_of(frame) for frame in frames]
     if any(later <= earlier for earlier, later in itertools.pairwise(seconds)):
         raise InputError(f"{name}: frames are not in the order of their times; expected one drive")
     labels = [frame.labels for frame in frames if frame.labels is not None]
@@ -90,7 +90,7 @@ def observe(
     return Drive(name, seconds, labels, identities(labels, seconds), calibrations, found, motions)
 
 
-def _seconds(frame: StereoFrame) -> float:
+def seconds_of(frame: StereoFrame) -> float:
     """Return when a pair was taken: its stamp, or the number that its name ends with."""
     if frame.stamp is not None:
         return frame.stamp * 1e-9

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sicm_ros.entropy import IntegerPrior
+    from sicm_ros.entropy.temporal import CodedSymbols
 
 GRID = 4, 6  # cells of the latents that the prior reads: small, so that many are read
 MODEL = "free"  # whose prior reads
+REFERRING = "default"  # ... where payloads refer to earlier pairs
 
 
 class FuzzError(SicmError):
@@ -84,13 +86,19 @@ def sealed(header: int) -> Callable[[bytes], bytes]:
 
 
 def _packets() -> list[bytes]:
-    from sicm_ros.bitstream import Packet, identity, pack
+    from sicm_ros.bitstream import Packet, Reference, identity, pack
     from sicm_ros.geometry import StereoCalibration
 
     c = StereoCalibration(721.5, 721.5, 609.5, 172.9, 0.53, 1242, 375, 0.5)
     return [
-        pack(Packet(bytes(4), c.width, c.height, quality, 7, identity(c), own, bytes(range(size))))
-        for quality, own, size in ((0, c, 0), (128, None, 40), (255, c, 200))
+        pack(Packet(bytes(4), c.width, c.height, quality, 7, identity(c), own, bytes(range(size)), reference=reference))
+        for quality, own, size, reference in (
+            (0, c, 0, None),
+            (128, None, 40, None),
+            (255, c, 200, None),
+            (128, None, 40, Reference(1, 15, 4711)),
+            (77, c, 40, Reference(8, 0, 65535)),
+        )
     ]
 
 
@@ -107,19 +115,50 @@ def _boxes() -> list[bytes]:
 
 
 @cache
-def _prior() -> IntegerPrior:
+def _prior(model: str = MODEL) -> IntegerPrior:
     from sicm_ros.model.folder import open_model
 
-    return open_model(MODEL).prior
+    return open_model(model).prior
 
 
-def _payloads() -> list[bytes]:
-    prior, rng = _prior(), np.random.default_rng(1)
-    config = prior.config
+def _symbols(prior: IntegerPrior, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    config, rng = prior.config, np.random.default_rng(seed)
     views = rng.integers(-3, 4, (2, config.channels, *GRID), np.int32)
     views[1, config.coded(1) :] = 0
     z = rng.integers(-2, 3, (config.hyper_channels, (GRID[0] + 3) // 4, (GRID[1] + 3) // 4), np.int32)
-    return [bytes([level]) + prior.compress(views[0], views[1], z, level) for level in (0, 128, 255)]
+    return views[0], views[1], z
+
+
+def _payloads() -> list[bytes]:
+    prior = _prior()
+    return [bytes([level]) + prior.compress(*_symbols(prior, 1), level) for level in (0, 128, 255)]
+
+
+@cache
+def _earlier() -> CodedSymbols:
+    """What the payloads of target `reference` refer to."""
+    prior = _prior(REFERRING)
+    return prior.write(*_symbols(prior, 1), 128)[1].kept()
+
+
+def _referring() -> list[bytes]:
+    """Payloads after their quality, and age and similarity of the reference."""
+    prior = _prior(REFERRING)
+    found = []
+    for level, age, seed in ((0, 1, 1), (128, 8, 1), (255, 3, 2)):
+        left, right, z = _symbols(prior, seed)
+        past = prior.past(left, right, level, _earlier(), age)
+        assert past is not None
+        payload, _ = prior.write(left, right, z, level, past)
+        found.append(bytes([level, (age - 1) | past.similarity << 4]) + payload)
+    return found
+
+
+def _read_referring(data: bytes) -> None:
+    from sicm_ros.entropy.temporal import Past
+
+    level, mark = (*data[:2], 0, 0)[:2]
+    _prior(REFERRING).read(data[2:], GRID, level, Past(_earlier(), (mark & 7) + 1, mark >> 4))
 
 
 def _bag() -> list[bytes]:
@@ -164,6 +203,7 @@ TARGETS = {
     "packet": Target(_packets, _read_packet, BitstreamError, sealed(20)),
     "boxes": Target(_boxes, _read_boxes, BitstreamError, sealed(16)),
     "prior": Target(_payloads, _read_payload, BitstreamError),
+    "reference": Target(_referring, _read_referring, BitstreamError),
     "bag": Target(_bag, _read_bag, InputError),
 }
 

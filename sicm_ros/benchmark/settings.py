@@ -7,6 +7,7 @@ others' images, with its detector's, so that a codec may learn on without the an
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from sicm_ros.benchmark.coders import (
 )
 from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
 from sicm_ros.benchmark.features import FeatureCodec
+from sicm_ros.errors import InputError
 from sicm_ros.model.folder import find_model, fingerprint, name_of
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ class Setting:
             return CodedFeatures(model_of(self.model), FeatureCodec(self.preset, threads), self.quality)
         if self.codec == "learned":
             return LearnedPictures(image_model_of(self.model), self.quality)
-        codec = PictureCodec(self.codec, self.mode, self.preset, threads)
+        codec = PictureCodec(self.codec, self.mode, self.preset, threads, self.model)
         codec.check()
         return CodedPictures(codec, self.quality, self.input_size)
 
@@ -116,6 +118,15 @@ def _key(name: str, digest: bytes) -> str:
     return f"{plain}-{digest.hex()[:8]}"
 
 
+@lru_cache(maxsize=8)
+def weights_key(folder: Path) -> str:
+    """Return what tells a folder of weights from others, fit for a folder's name; InputError if it holds none."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise InputError(f"{folder}: no weights in it; train them with `sicm bench zoo`")
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()[:8]
+
+
 def settings(config: BenchmarkConfig, dataset: DatasetConfig) -> list[Setting]:
     """Return every point of every curve on a data set."""
     ours = config.model
@@ -142,10 +153,11 @@ def settings(config: BenchmarkConfig, dataset: DatasetConfig) -> list[Setting]:
                     if anchor.codec in ("features", "learned"):
                         model = ours if anchor.codec == "features" else str(anchor.model)
                         words += [detector_key(model) if anchor.codec == "features" else model_key(model)]
-                    elif area:
-                        words += [f"input{area[0]}x{area[1]}"]
                     else:
-                        words += ["full"]
+                        words += [f"input{area[0]}x{area[1]}" if area else "full"]
+                        if anchor.model is not None:
+                            model = str(anchor.model)
+                            words += [weights_key(anchor.model)]
                     variant = "-".join(word for word in words if word)
                     whose = (ours,) if anchor.codec == "features" else detectors
                     points += [

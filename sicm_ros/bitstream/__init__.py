@@ -11,8 +11,11 @@ from sicm_ros.bitstream.packet import (
     MAX_PAYLOAD,
     VERSION,
     Packet,
+    Reference,
     identity,
     pack,
+    reference_identity,
+    refers,
     unpack,
 )
 
@@ -23,7 +26,10 @@ __all__ = [
     "MAX_PAYLOAD",
     "VERSION",
     "Packet",
+    "Reference",
     "identity",
     "pack",
+    "reference_identity",
+    "refers",
     "unpack",
 ]

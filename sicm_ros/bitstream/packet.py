@@ -16,7 +16,9 @@ from sicm_ros.geometry.calibration import MAX_IMAGE_SIDE, StereoCalibration
 
 MAGIC = b"SICM"
 VERSION = 2  # 1 had no excess beyond the ends of tables
-HAS_CALIBRATION, PADDED = 1, 2  # flags; 0.9.0 knows the first one and refuses packets with others
+# Flags; 0.9.0 knows the first one and refuses packets with others.
+HAS_CALIBRATION, PADDED, HAS_REFERENCE = 1, 2, 4
+OLDEST_REFERENCE = 8  # pairs that a reference may lie back
 FINGERPRINT_BYTES = 4  # of the model's, which is longer
 MAX_PAYLOAD = 1 << 20  # bytes; a hundred times what a model ever writes
 
@@ -24,8 +26,25 @@ MAX_PAYLOAD = 1 << 20  # bytes; a hundred times what a model ever writes
 _HEADER = struct.Struct(f"<4sBBH{FINGERPRINT_BYTES}sIHH")
 _CHECKSUM = struct.Struct("<I")
 _CALIBRATION = struct.Struct("<6f")  # fx, fy, cx, cy, baseline, disparity_offset
+_REFERENCE = struct.Struct("<BH")  # age | similarity << 4, identity
 HEADER_BYTES = _HEADER.size + _CHECKSUM.size
 CALIBRATION_BYTES = _CALIBRATION.size
+REFERENCE_BYTES = _REFERENCE.size
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The earlier pair that a payload can't be read without.
+
+    Attributes:
+        age: how many pairs it lies back, 1 to OLDEST_REFERENCE.
+        similarity: 0 to 15, how much of it is still there; the prior is told.
+        identity: `reference_identity` of its packet.
+    """
+
+    age: int
+    similarity: int
+    identity: int
 
 
 @dataclass(frozen=True)
@@ -41,6 +60,7 @@ class Packet:
         calibration: the source's calibration, rounded to float32, or None if the receiver has it.
         payload: what the entropy coder wrote.
         padded: the images lie between black columns of the model's input (`ModelView.padded`), instead of filling it.
+        reference: the earlier pair that is needed to read it; None if it stands by itself.
     """
 
     fingerprint: bytes
@@ -52,11 +72,23 @@ class Packet:
     calibration: StereoCalibration | None
     payload: bytes
     padded: bool = False
+    reference: Reference | None = None
 
     @property
     def size(self) -> int:
         """Bytes of the whole packet."""
-        return HEADER_BYTES + (CALIBRATION_BYTES if self.calibration else 0) + len(self.payload)
+        blocks = (CALIBRATION_BYTES if self.calibration else 0) + (REFERENCE_BYTES if self.reference else 0)
+        return HEADER_BYTES + blocks + len(self.payload)
+
+
+def refers(data: bytes) -> bool:
+    """Return whether a packet that `pack` wrote has a reference."""
+    return bool(data[len(MAGIC)] & HAS_REFERENCE)
+
+
+def reference_identity(data: bytes, digest: int) -> int:
+    """Return 16 bits that tell pairs of one number apart: of a pair's packet, and of the temporal prior's digest."""
+    return zlib.crc32(data[_HEADER.size : HEADER_BYTES] + struct.pack("<I", digest)) & 0xFFFF
 
 
 def identity(calibration: StereoCalibration) -> int:
@@ -106,9 +138,21 @@ def pack(packet: Packet) -> bytes:
             f"packet: images are {packet.width} x {packet.height}, but their calibration is for "
             f"{calibration.width} x {calibration.height}"
         )
+    reference, mark = packet.reference, b""
+    if reference is not None:
+        for name, value, least, most in (
+            ("age", reference.age, 1, OLDEST_REFERENCE),
+            ("similarity", reference.similarity, 0, 15),
+            ("identity", reference.identity, 0, 65535),
+        ):
+            if not least <= value <= most:
+                raise InputError(f"packet: {name} of the reference is {value}; expected {least} to {most}")
+        mark = _REFERENCE.pack(reference.age | reference.similarity << 4, reference.identity)
+    flags = (HAS_CALIBRATION if calibration else 0) | (PADDED if packet.padded else 0)
+    flags |= HAS_REFERENCE if reference else 0
     header = _HEADER.pack(
         MAGIC,
-        VERSION << 4 | (HAS_CALIBRATION if calibration else 0) | (PADDED if packet.padded else 0),
+        VERSION << 4 | flags,
         packet.quality,
         packet.sequence,
         packet.fingerprint,
@@ -116,7 +160,7 @@ def pack(packet: Packet) -> bytes:
         packet.width,
         packet.height,
     )
-    body = (_calibration_block(calibration) if calibration else b"") + packet.payload
+    body = (_calibration_block(calibration) if calibration else b"") + mark + packet.payload
     return header + _CHECKSUM.pack(zlib.crc32(body, zlib.crc32(header))) + body
 
 
@@ -129,7 +173,7 @@ def unpack(data: bytes) -> Packet:
     data = bytes(data)
     if len(data) < HEADER_BYTES:
         raise BitstreamError(f"packet: {len(data)} bytes, but the header alone has {HEADER_BYTES}: it was truncated")
-    if len(data) > HEADER_BYTES + CALIBRATION_BYTES + MAX_PAYLOAD:
+    if len(data) > HEADER_BYTES + CALIBRATION_BYTES + REFERENCE_BYTES + MAX_PAYLOAD:
         raise BitstreamError(f"packet: {len(data)} bytes, more than any packet can have")
     magic, version, quality, sequence, fingerprint, calibration_identity, width, height = _HEADER.unpack_from(data)
     if magic != MAGIC:
@@ -142,7 +186,7 @@ def unpack(data: bytes) -> Packet:
     actual = zlib.crc32(body, zlib.crc32(data[: _HEADER.size]))
     if checksum != actual:
         raise BitstreamError(f"packet: checksum {actual:08x}, expected {checksum:08x}: it was damaged in transit")
-    if flags & ~(HAS_CALIBRATION | PADDED):
+    if flags & ~(HAS_CALIBRATION | PADDED | HAS_REFERENCE):
         raise BitstreamError(f"packet: unknown flags {flags:#x}; update the decoder")
     for name, value in (("width", width), ("height", height)):
         if not 1 <= value <= MAX_IMAGE_SIDE:
@@ -158,7 +202,26 @@ def unpack(data: bytes) -> Packet:
         if identity(calibration) != calibration_identity:
             raise BitstreamError("packet: its calibration does not match its header")
         body = body[CALIBRATION_BYTES:]
+    reference = None
+    if flags & HAS_REFERENCE:
+        if len(body) < REFERENCE_BYTES:
+            raise BitstreamError("packet: ends within the mark of its reference")
+        first, of = _REFERENCE.unpack_from(body)
+        reference = Reference(first & 15, first >> 4, of)
+        if not 1 <= reference.age <= OLDEST_REFERENCE:
+            raise BitstreamError(f"packet: a reference {reference.age} pairs old; expected 1 to {OLDEST_REFERENCE}")
+        body = body[REFERENCE_BYTES:]
     if len(body) > MAX_PAYLOAD:
         raise BitstreamError(f"packet: payload of {len(body)} bytes, more than {MAX_PAYLOAD}")
-    padded = bool(flags & PADDED)
-    return Packet(fingerprint, width, height, quality, sequence, calibration_identity, calibration, body, padded)
+    return Packet(
+        fingerprint,
+        width,
+        height,
+        quality,
+        sequence,
+        calibration_identity,
+        calibration,
+        body,
+        bool(flags & PADDED),
+        reference,
+    )

@@ -36,6 +36,7 @@ COMMANDS = {
     "average": "sicm_ros.cli.average",
     "export": "sicm_ros.cli.export",
     "calibrate": "sicm_ros.cli.calibrate",
+    "temporal": "sicm_ros.cli.temporal",
     "bench": "sicm_ros.cli.bench",
     "top": "sicm_ros.cli.top",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from sicm_ros.config import Config, limited
 
@@ -38,6 +39,8 @@ class PriorConfig(Config):
         hyperprior: code a hyper latent first (Balle et al., ICLR 2018).
         context: code each view in two passes of a checkerboard, the second seeing the first (He et al., CVPR 2021).
         cross_view: the right view's distributions see the whole left view, and the hyper latent is joint.
+        entropy_models: "compressai" takes that library's entropy models and coder, in floating point (hyperprior.py),
+            to compare with; None our own, in integers, which every machine decodes alike.
     """
 
     channels: int = limited(48, ge=1, le=256)
@@ -49,12 +52,15 @@ class PriorConfig(Config):
     hyperprior: bool = True
     context: bool = True
     cross_view: bool = True
+    entropy_models: Literal["compressai"] | None = None
 
     def check(self) -> None:
         if self.right_channels is not None and not 1 <= self.right_channels <= self.channels:
             raise ValueError(f"right_channels is {self.right_channels}; expected 1 to {self.channels}")
         if self.right_channels is not None and not self.cross_view:
             raise ValueError("independent views are coded alike; leave right_channels out, or switch cross_view on")
+        if self.entropy_models and not self.hyperprior:
+            raise ValueError("entropy_models=compressai is a mean-scale hyperprior: set hyperprior=true")
 
     def coded(self, view: int) -> int:
         """Return how many channels of a view's latent are coded."""

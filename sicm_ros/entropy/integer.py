@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,7 +27,9 @@ from sicm_ros.entropy.config import (
     PriorConfig,
     hyper_size,
 )
+from sicm_ros.entropy.grids import Window, cell_indices, gather, offsets
 from sicm_ros.entropy.tables import MEAN_STEPS, SCALES, Tables
+from sicm_ros.entropy.temporal import CodedSymbols, Past, Seen, TemporalPrior, hyper_inputs, pass_inputs
 from sicm_ros.errors import BitstreamError, InputError, ModelError
 
 SYMBOL_LIMIT = 31  # symbols are clipped to this before a network looks at them (they are coded whole)
@@ -49,9 +50,6 @@ class SymbolCoder(Protocol):
 
     def code(self, tables: Array, wanted: Any) -> Array:
         """Code residuals by their tables, uint8 (n,): `wanted`, or for a decoder, which has None, what is read."""
-
-
-Window = tuple[int, int, int, int]  # rows above, rows below, columns before, columns after
 
 
 @dataclass(frozen=True)
@@ -114,12 +112,18 @@ class IntegerPrior:
     """Codes the latents of a pair with the learnt prior; made by `StereoPrior.export` or of a model folder's arrays.
 
     Order of the bitstream: the hyper latent, then the passes of `PriorConfig.passes`. docs/bitstream.md specifies it.
+
+    Attributes:
+        temporal: corrects the prior by an earlier pair; None where a model can't.
     """
+
+    rounds_itself = False  # it is given symbols
 
     def __init__(self, config: PriorConfig, arrays: Mapping[str, Array], dtype: type = np.float32) -> None:
         """`arrays` are those of `arrays()`; `dtype` is that of the sums, float32 or float64: results are the same."""
         self.config = config
         self.dtype = dtype
+        self.temporal: TemporalPrior | None = None
         self._arrays = {name: np.ascontiguousarray(arrays[name]) for name in self._names(config, arrays)}
         self.tables = Tables(self._arrays["tables.reach"], self._arrays["tables.frequencies"])
         self._models = Models(self.tables)
@@ -164,11 +168,7 @@ class IntegerPrior:
             z: int32 (K, ceil(h / 4), ceil(w / 4)), hyper symbols; None if the prior has none.
             quality: 0 to 255.
         """
-        coder = Encoder(self._models)
-        _, height, width = left.shape
-        size = height, width
-        self._code(coder, self._cells(left, right), self._hyper_cells(z, size), size, quality)
-        return coder.payload()
+        return self.write(left, right, z, quality)[0]
 
     def decompress(self, payload: bytes, height: int, width: int, quality: int) -> tuple[Array, Array, Array | None]:
         """Read the symbols of a payload: left, right (int32 (M, height, width)) and z as `compress` took them.
@@ -177,13 +177,47 @@ class IntegerPrior:
             BitstreamError: the payload can't be what `compress` wrote for this prior, size and quality. Time and memory
                 depend on the size alone.
         """
+        coded = self.read(payload, (height, width), quality)
+        left, right = self.latents(coded)
+        return left, right, coded.z
+
+    def write(
+        self, left: Array, right: Array, z: Array | None, quality: int, past: Past | None = None
+    ) -> tuple[bytes, CodedSymbols]:
+        """Write a pair of latents as `compress` does, `past` in mind; return the payload and what the
+        other side will have of it.
+        """
+        coder = Encoder(self._models)
+        coded = self.walk(coder, left, right, z, quality, past)
+        return coder.payload(), coded
+
+    def walk(
+        self, coder: SymbolCoder, left: Array, right: Array, z: Array | None, quality: int, past: Past | None = None
+    ) -> CodedSymbols:
+        """Let any coder take a pair of latents as `compress` does; return the symbols as it took them."""
+        size = left.shape[1], left.shape[2]
+        return self._code(coder, self._cells(left, right), self._hyper_cells(z, size), size, quality, past)
+
+    def read(self, payload: bytes, size: tuple[int, int], quality: int, past: Past | None = None) -> CodedSymbols:
+        """Read what `write` wrote with the same `past`; raises as `decompress` does."""
         coder = Decoder(self._models, payload)
-        symbols, z = self._code(coder, None, None, (height, width), quality)
+        coded = self._code(coder, None, None, size, quality, past)
         coder.finish()
+        return coded
+
+    def latents(self, coded: CodedSymbols) -> Array:
+        """Return int32 (2, M, h, w): left and right."""
+        height, width = coded.size
         views = np.zeros((2, self.config.channels, height, width), np.int32)
-        for view, cells in zip(views, symbols):
+        for view, cells in zip(views, coded.views):
             view[: cells.shape[1]] = cells.T.reshape(-1, height, width)
-        return *views, z
+        return views
+
+    def past(self, left: Array, right: Array, quality: int, coded: CodedSymbols, age: int) -> Past | None:
+        """Return how the latents of a pair may look back at one that is `age` pairs older; None if the model can't."""
+        if self.temporal is None:
+            return None
+        return Past(coded, age, self.temporal.similarity(self._cells(left, right), coded, quality))
 
     def bits_map(self, left: Array, right: Array, z: Array | None, quality: int) -> Array:
         """Return the bits that each cell of each view costs, float64 (2, h, w); the hyper latent's
@@ -191,7 +225,7 @@ class IntegerPrior:
         """
         meter = Meter(self._models)
         height, width = left.shape[1:]
-        self._code(meter, self._cells(left, right), self._hyper_cells(z, (height, width)), (height, width), quality)
+        self.walk(meter, left, right, z, quality)
         costs = iter(meter.bits)
         cells = np.zeros((2, height * width))
         hyper = next(costs).sum() if self.config.hyperprior else 0.0
@@ -222,21 +256,34 @@ class IntegerPrior:
         return z.astype(np.int32)
 
     def _code(
-        self, coder: SymbolCoder, wanted: list[Array] | None, z: Array | None, size: tuple[int, int], quality: int
-    ) -> tuple[list[Array], Array | None]:
+        self,
+        coder: SymbolCoder,
+        wanted: list[Array] | None,
+        z: Array | None,
+        size: tuple[int, int],
+        quality: int,
+        past: Past | None = None,
+    ) -> CodedSymbols:
         """Walk over all symbols in the order of the bitstream; encoder, decoder and meter take the same steps.
 
-        Returns the symbols that the other side gets: int32 (h * w, channels that are coded) of each view, and z.
+        Returns the symbols that the other side gets.
         """
         if not 0 <= quality < QUALITY_LEVELS:
             raise BitstreamError(f"quality is {quality}; expected 0 to {QUALITY_LEVELS - 1}")
+        seen_before = None
+        if past is not None:
+            if self.temporal is None or past.coded.size != size:
+                raise BitstreamError("a reference that this model can't look at; drop the packet")
+            seen_before = self.temporal.seen(past, quality)
         height, width = size
         features: Array | None = None
         if self.config.hyperprior:
-            z = self._code_hyper(coder, z, size, quality)
+            z = self._code_hyper(coder, z, size, quality, seen_before)
             features = self._synthesise(z, size, quality)
+        z_seen = None if z is None or seen_before is None else np.clip(z, -SYMBOL_LIMIT, SYMBOL_LIMIT)
         coded = [self.config.coded(view) for view in (LEFT, RIGHT)]
         symbols = [np.zeros((height * width, channels), np.int32) for channels in coded]
+        means = [np.zeros((height * width, channels), np.int32) for channels in coded]
         # What the networks see of the symbols known so far: clipped, as floating point, with rows and columns.
         seen: list[Array] = [np.zeros((height, width, channels), self.dtype) for channels in coded]
         for number, step in enumerate(self._passes):
@@ -249,18 +296,27 @@ class IntegerPrior:
             if step.cross:
                 inputs.append(gather_sparse(seen[LEFT], CROSS_WINDOW, step.parity))
             mean, scale = self._distributions(f"pass{number}", inputs, len(cells))
+            means[step.view][cells] = mean
+            if seen_before is not None and self.temporal is not None:
+                about = pass_inputs(seen_before, z_seen, seen, step.view, step.parity, step.own, mean, scale)
+                mean, scale = self.temporal.correct(f"pass{number}", about)
             target = None if wanted is None else wanted[step.view][cells]
             known = symbols[step.view][cells] = code_symbols(coder, mean, scale, target)
             flat = seen[step.view].reshape(height * width, -1)
             flat[cells] = np.clip(known, -SYMBOL_LIMIT, SYMBOL_LIMIT)
-        return symbols, z
+        return CodedSymbols(symbols, z, means, size, quality)
 
-    def _code_hyper(self, coder: SymbolCoder, z: Array | None, size: tuple[int, int], quality: int) -> Array:
+    def _code_hyper(
+        self, coder: SymbolCoder, z: Array | None, size: tuple[int, int], quality: int, before: Seen | None
+    ) -> Array:
         rows, columns = hyper_size(*size)
         bucket = quality * QUALITY_BUCKETS // QUALITY_LEVELS
         cells = rows * columns
         mean = np.repeat(self._arrays["z.mean"][bucket].astype(np.int32)[:, None], cells, 1)
         scale = np.repeat(self._arrays["z.scale"][bucket].astype(np.int32)[:, None], cells, 1)
+        if before is not None and self.temporal is not None:
+            corrected = self.temporal.correct("z", hyper_inputs(before, mean, scale))
+            mean, scale = (np.ascontiguousarray(values.T) for values in corrected)
         wanted = None if z is None else z.reshape(self.config.hyper_channels, cells)
         return code_symbols(coder, mean, scale, wanted).reshape(self.config.hyper_channels, rows, columns)
 
@@ -342,49 +398,6 @@ def layer_specs(config: PriorConfig) -> list[LayerSpec]:
             LayerSpec(f"pass{number}.scale", hidden, config.coded(step.view), OUTPUT_SHIFT, 0, SCALES - 1),
         ]
     return specs
-
-
-def offsets(window: Window, parity: int | None = None, visible: int | None = None) -> list[tuple[int, int]]:
-    """Return (row, column) offsets in a window, row by row; of cells of colour `visible` alone, seen
-    from colour `parity`.
-    """
-    above, below, before, after = window
-    every = [(row, column) for row in range(-above, below + 1) for column in range(-before, after + 1)]
-    if visible is None or parity is None:
-        return every
-    return [(row, column) for row, column in every if (row + column + parity - visible) % 2 == 0]
-
-
-@lru_cache(maxsize=64)
-def cell_indices(height: int, width: int, parity: int | None) -> Array:
-    """Return indices into the flattened grid of the checkerboard's cells of one colour, or of all: row by row."""
-    rows, columns = np.mgrid[:height, :width]
-    chosen = np.ones((height, width), bool) if parity is None else (rows + columns) % 2 == parity
-    return np.flatnonzero(chosen)
-
-
-@lru_cache(maxsize=64)
-def _gather_indices(height: int, width: int, window: Window, parity: int | None, visible: int | None) -> Array:
-    above, _, before, after = window
-    padded_width = width + before + after
-    rows, columns = np.divmod(cell_indices(height, width, parity), width)
-    corner = (rows + above) * padded_width + columns + before
-    return corner[:, None] + [row * padded_width + column for row, column in offsets(window, parity, visible)]
-
-
-def gather(grid: Array, window: Window, parity: int | None = None, visible: int | None = None) -> Array:
-    """Map (h, w, C) to (cells, offsets * C): what each cell of colour `parity` sees through its
-    window; zeros outside.
-    """
-    height, width, channels = grid.shape
-    above, below, before, after = window
-    rows, columns = height + above + below, width + before + after
-    padded = np.zeros((rows, columns, channels), grid.dtype)
-    padded[above : above + height, before : before + width] = grid
-    indices = _gather_indices(height, width, window, parity, visible)
-    cells, taps = indices.shape
-    flat = padded.reshape(rows * columns, channels)
-    return np.take(flat, indices.ravel(), axis=0).reshape(cells, taps * channels)
 
 
 def gather_sparse(grid: Array, window: Window, parity: int | None, visible: int | None = None) -> Array | Sparse:

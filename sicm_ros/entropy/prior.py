@@ -35,6 +35,7 @@ from sicm_ros.entropy.config import (
     Pass,
     PriorConfig,
 )
+from sicm_ros.entropy.grids import offsets
 from sicm_ros.entropy.integer import (
     ACTIVATION_LIMIT,
     EXACT,
@@ -45,13 +46,13 @@ from sicm_ros.entropy.integer import (
     SYMBOL_LIMIT,
     WEIGHT_LIMIT,
     IntegerPrior,
-    offsets,
 )
 from sicm_ros.entropy.likelihood import bits, build_tables
 from sicm_ros.entropy.tables import MEAN_STEPS, SCALES
 
 LEAK = 0.1  # slope of hidden activations where they are clipped, so that nothing dies
 BIAS_LIMIT = 1 << 21
+VIEWS = "left", "right"  # the views' names in `PriorOutput.costs`
 
 # Integers that stand for about one. Parameters are those of a network whose inputs and outputs are divided by these: as
 # large as those of the networks around it, so that one learning rate suits all.
@@ -107,16 +108,29 @@ class PriorOutput:
 
     Attributes:
         left, right: (B, M, h, w) quantised latents, with straight-through gradients.
-        bits: (B,) bits of a pair, hyper latent included.
-        cell_bits: (B, 2, h, w) bits of each view's cells, without the hyper latent's.
-        hyper_bits: (B,) bits of the hyper latent.
+        costs: bits of each symbol: `left` and `right` (B, channels that are coded, h, w), and `hyper` (B, K, ...) where
+            there is a hyper latent.
     """
 
     left: Tensor
     right: Tensor
-    bits: Tensor
-    cell_bits: Tensor
-    hyper_bits: Tensor
+    costs: dict[str, Tensor]
+
+    @property
+    def bits(self) -> Tensor:
+        """(B,) bits of a pair, hyper latent included."""
+        return self.cell_bits.sum((1, 2, 3)) + self.hyper_bits
+
+    @property
+    def cell_bits(self) -> Tensor:
+        """(B, 2, h, w) bits of each view's cells, without the hyper latent's."""
+        return torch.stack([self.costs[view].sum(1) for view in VIEWS], 1)
+
+    @property
+    def hyper_bits(self) -> Tensor:
+        """(B,) bits of the hyper latent."""
+        costs = self.costs.get("hyper")
+        return self.left.new_zeros(len(self.left)) if costs is None else costs.sum((1, 2, 3))
 
 
 class IntegerConv(nn.Module):
@@ -182,7 +196,7 @@ class IntegerConv(nn.Module):
 class ContextNetwork(nn.Module):
     """Means and scale indices of the symbols of one pass."""
 
-    def __init__(self, config: PriorConfig, step: Pass) -> None:
+    def __init__(self, config: PriorConfig, step: Pass, convolution: type[IntegerConv]) -> None:
         super().__init__()
         self.step = step
         inputs = [(1, TYPICAL_QUALITY, QUALITY_LEVELS - 1, HERE)]
@@ -193,12 +207,12 @@ class ContextNetwork(nn.Module):
         if step.cross:
             inputs.append((config.channels, TYPICAL_SYMBOL, SYMBOL_LIMIT, CROSS_WINDOW))
         hidden, outputs = [(config.hidden, TYPICAL_ACTIVATION, ACTIVATION_LIMIT, HERE)], config.coded(step.view)
-        self.first = IntegerConv(inputs, config.hidden, FIRST_SHIFT)
-        self.second = IntegerConv(hidden, config.hidden, HIDDEN_SHIFT, gain=1.4)
-        self.mean = IntegerConv(
+        self.first = convolution(inputs, config.hidden, FIRST_SHIFT)
+        self.second = convolution(hidden, config.hidden, HIDDEN_SHIFT, gain=1.4)
+        self.mean = convolution(
             hidden, outputs, OUTPUT_SHIFT, -MEAN_LIMIT, MEAN_LIMIT, gain=0.08, typical=TYPICAL_OUTPUT
         )
-        self.scale = IntegerConv(hidden, outputs, OUTPUT_SHIFT, 0, SCALES - 1, 12.0, gain=0.12, typical=TYPICAL_OUTPUT)
+        self.scale = convolution(hidden, outputs, OUTPUT_SHIFT, 0, SCALES - 1, 12.0, gain=0.12, typical=TYPICAL_OUTPUT)
 
     def forward(self, inputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Map quality, features, own and left symbols, whichever there are to means in quarters, scale indices."""
@@ -208,6 +222,8 @@ class ContextNetwork(nn.Module):
 
 class StereoPrior(nn.Module):
     """Likelihood of a pair's latents; `export` gives the coder that writes them in as many bits."""
+
+    convolution: type[IntegerConv] = IntegerConv
 
     def __init__(self, config: PriorConfig) -> None:
         super().__init__()
@@ -226,7 +242,7 @@ class StereoPrior(nn.Module):
                 last = self.analysis[-1]
                 assert isinstance(last, nn.Conv2d)
                 last.weight *= 4.0  # z would round to nothing otherwise, and say nothing
-            self.hyper0 = IntegerConv(
+            self.hyper0 = self.convolution(
                 [
                     (1, TYPICAL_QUALITY, QUALITY_LEVELS - 1, HERE),
                     (hyper_channels, TYPICAL_SYMBOL, SYMBOL_LIMIT, AROUND),
@@ -234,15 +250,19 @@ class StereoPrior(nn.Module):
                 4 * config.hyper_width,
                 FIRST_SHIFT,
             )
-            self.hyper1 = IntegerConv(
+            self.hyper1 = self.convolution(
                 [(config.hyper_width, TYPICAL_ACTIVATION, ACTIVATION_LIMIT, AROUND)],
                 4 * config.features * views,
                 HIDDEN_SHIFT,
                 gain=1.4,
             )
-            self.z_mean = nn.Parameter(torch.zeros(QUALITY_BUCKETS, config.hyper_channels))
-            self.z_scale = nn.Parameter(torch.full((QUALITY_BUCKETS, config.hyper_channels), 8.0 / TYPICAL_OUTPUT))
-        self.networks = nn.ModuleList(ContextNetwork(config, step) for step in config.passes())
+            self._start_hyper_distributions()
+        self.networks = nn.ModuleList(ContextNetwork(config, step, self.convolution) for step in config.passes())
+
+    def _start_hyper_distributions(self) -> None:
+        shape = QUALITY_BUCKETS, self.config.hyper_channels
+        self.z_mean = nn.Parameter(torch.zeros(shape))
+        self.z_scale = nn.Parameter(torch.full(shape, 8.0 / TYPICAL_OUTPUT))
 
     def _passes(self) -> list[ContextNetwork]:
         """Return the networks with their type, which ModuleList forgets."""
@@ -273,23 +293,17 @@ class StereoPrior(nn.Module):
             batch, _, height, width = left.shape
             quality = torch.as_tensor(quality, device=left.device).expand(batch)
             constant = quality.float().reshape(batch, 1, 1, 1)
-            features, hyper_bits = None, views[LEFT].new_zeros(batch)
+            features, costs = None, {}
             if z is not None:
                 z = z.float()
                 symbols = quantise(z)
                 mean, scale = self._hyper_distributions(quality)
-                hyper_bits = _cost(z, symbols, mean, scale).sum((1, 2, 3))
+                costs["hyper"] = _cost(z, symbols, mean, scale)
                 features = self._synthesise(symbols, constant, height, width)
             coded = [quantise(view) for view in views]
             said = self._distributions(coded, features, constant)
-            cell_bits = torch.stack([_cost(y, s, *own).sum(1) for y, s, own in zip(views, coded, said)], 1)
-        return PriorOutput(
-            coded[LEFT],
-            padded(coded[RIGHT], right.shape[1]),
-            cell_bits.sum((1, 2, 3)) + hyper_bits,
-            cell_bits,
-            hyper_bits,
-        )
+            costs |= {name: _cost(y, s, *own) for name, y, s, own in zip(VIEWS, views, coded, said)}
+        return PriorOutput(coded[LEFT], padded(coded[RIGHT], right.shape[1]), costs)
 
     def _hyper_distributions(self, quality: Tensor) -> tuple[Tensor, Tensor]:
         bucket = quality.long() * QUALITY_BUCKETS // QUALITY_LEVELS

@@ -8,10 +8,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sicm_ros.bitstream import FINGERPRINT_BYTES, Packet, identity, pack, unpack
-from sicm_ros.errors import BitstreamError, CalibrationError, InputError
+from sicm_ros.bitstream import (
+    FINGERPRINT_BYTES,
+    Packet,
+    Reference,
+    identity,
+    pack,
+    reference_identity,
+    unpack,
+)
+from sicm_ros.entropy import IntegerPrior
+from sicm_ros.entropy.temporal import Past
+from sicm_ros.errors import BitstreamError, CalibrationError, InputError, ReferenceMissingError
 from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.model.folder import StoredModel
+from sicm_ros.model.references import KeptPair, ReceivedPairs, SentPairs
 from sicm_ros.network.config import quality_level
 
 LATENT_STRIDE = 16
@@ -19,17 +30,21 @@ LATENT_STRIDE = 16
 
 @dataclass(frozen=True)
 class Symbols:
-    """Rounded latents of a pair: int32 (M, h, w) each, and the hyper latent's int32 (K, ceil(h / 4), ceil(w / 4))."""
+    """Rounded latents of a pair: int32 (M, h, w) each, and the hyper latent's int32 (K, ceil(h / 4), ceil(w / 4)). A
+    prior that rounds by itself takes them unrounded, as float32.
+    """
 
     left: np.ndarray
     right: np.ndarray
     z: np.ndarray | None
 
 
-def rounded(latents: np.ndarray, hyper: np.ndarray | None) -> Symbols:
+def rounded(latents: np.ndarray, hyper: np.ndarray | None, prior: IntegerPrior) -> Symbols:
     """Return the symbols of latents (2, M, h, w), left view first, and of the hyper latent (K, ...):
-    nearest integers, halves up.
+    nearest integers, halves up. A prior that rounds by itself, around its means, gets the latents as they are.
     """
+    if prior.rounds_itself:
+        return Symbols(latents[0], latents[1], hyper)
     left, right = np.floor(latents + 0.5).astype(np.int32)
     return Symbols(left, right, None if hyper is None else np.floor(hyper + 0.5).astype(np.int32))
 
@@ -85,15 +100,28 @@ class PairCodec:
         view = self.view(calibration)
         return np.stack([view.apply(left), view.apply(right)])
 
-    def _packet(
+    def write(
         self,
         symbols: Symbols,
         calibration: StereoCalibration,
         level: int,
         sequence: int = 0,
         include_calibration: bool = True,
+        references: SentPairs | None = None,
     ) -> bytes:
-        """Write symbols at a quality's level as a packet, with the calibration of the source's images."""
+        """Write symbols at a quality's level as a packet, with the calibration of the source's images.
+
+        With `references`, the prior looks back at a pair that every decoder has, and the packet names it. Such a packet
+        needs no calibration where that pair's was the same.
+        """
+        temporal = self.prior.temporal
+        found = references.choose(sequence) if references is not None and temporal is not None else None
+        past = mark = None
+        if found is not None:
+            past = self.prior.past(symbols.left, symbols.right, level, found.coded, found.age)
+            mark = None if past is None else Reference(found.age, past.similarity, found.identity)
+            include_calibration = include_calibration and found.calibration != calibration
+        payload, coded = self.prior.write(symbols.left, symbols.right, symbols.z, level, past)
         packet = Packet(
             self.fingerprint[:FINGERPRINT_BYTES],
             calibration.width,
@@ -102,16 +130,23 @@ class PairCodec:
             sequence % 65536,
             identity(calibration),
             calibration if include_calibration else None,
-            self.prior.compress(symbols.left, symbols.right, symbols.z, level),
+            payload,
             self.view(calibration).padded,
+            mark,
         )
-        return pack(packet)
+        data = pack(packet)
+        if references is not None and temporal is not None:
+            references.keep(sequence, coded, reference_identity(data, temporal.digest), calibration)
+        return data
 
-    def _read_packet(self, data: bytes, calibration: StereoCalibration | None) -> Reading:
-        """Read a packet's symbols; `calibration` is needed if it holds none.
+    def read(
+        self, data: bytes, calibration: StereoCalibration | None, references: ReceivedPairs | None = None
+    ) -> Reading:
+        """Read a packet's symbols; `calibration` is needed if it holds none, `references` if it refers to another pair.
 
         Raises:
             BitstreamError: it is damaged, of another model or version, or its calibration is not `calibration`.
+            ReferenceMissingError: it refers to a pair that isn't among `references`.
         """
         start = time.perf_counter()
         packet = unpack(data)
@@ -120,6 +155,12 @@ class PairCodec:
                 f"packet: encoded by model {packet.fingerprint.hex()}, but this is {self.name} "
                 f"({self.fingerprint[:FINGERPRINT_BYTES].hex()}): both sides need the same model"
             )
+        past = None
+        if packet.reference is not None:
+            earlier = self._earlier(packet, packet.reference, references)
+            past = Past(earlier.coded, packet.reference.age, packet.reference.similarity)
+            if packet.calibration is None and identity(earlier.calibration) == packet.calibration_identity:
+                calibration = earlier.calibration
         if packet.calibration is not None:
             calibration = packet.calibration
         elif calibration is None:
@@ -134,8 +175,23 @@ class PairCodec:
         if view.padded != packet.padded:
             raise BitstreamError("packet: says that its images were padded, which images of this angle are not")
         height, width = self.config.input_height // LATENT_STRIDE, self.config.input_width // LATENT_STRIDE
-        left, right, _ = self.prior.decompress(packet.payload, height, width, packet.quality)
-        return Reading(packet, view, np.stack([left, right]), time.perf_counter() - start)
+        coded = self.prior.read(packet.payload, (height, width), packet.quality, past)
+        if references is not None and self.prior.temporal is not None:
+            mark = reference_identity(data, self.prior.temporal.digest)
+            references.keep(packet.sequence, coded, mark, calibration)
+        return Reading(packet, view, self.prior.latents(coded), time.perf_counter() - start)
+
+    def _earlier(self, packet: Packet, mark: Reference, references: ReceivedPairs | None) -> KeptPair:
+        number = (packet.sequence - mark.age) % 65536
+        found = None
+        if references is not None and self.prior.temporal is not None:
+            found = references.find(number, mark.identity)
+        if found is None:
+            raise ReferenceMissingError(
+                f"packet {packet.sequence} refers to pair {number}, which is not here: it can't be decoded; the "
+                "encoder sends pairs without reference once it knows, or always with references: off"
+            )
+        return found
 
 
 def level_of(quality: float) -> int:

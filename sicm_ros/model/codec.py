@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sicm_ros.geometry.boxes import CLASSES, image_boxes
 from sicm_ros.model.base import LATENT_STRIDE, PairCodec, Reading, Symbols, level_of, rounded
 from sicm_ros.model.folder import FEATURES, StoredModel, open_model
 from sicm_ros.model.pair import takes_pair
+from sicm_ros.model.references import ReceivedPairs, SentPairs
 from sicm_ros.network.candidates import Candidates, candidates
 from sicm_ros.network.config import DetectorConfig, ErrorConfig
 from sicm_ros.network.maps import STRIDE, Maps, Rigs
@@ -127,6 +129,7 @@ class Model(PairCodec):
         quality: float = 0.5,
         sequence: int = 0,
         include_calibration: bool = True,
+        references: SentPairs | None = None,
     ) -> bytes:
         """Encode a stereo pair to a packet.
 
@@ -136,6 +139,8 @@ class Model(PairCodec):
             quality: 0 (fewest bytes) to 1.
             sequence: number of the pair; modulo 65536 in the packet.
             include_calibration: False if the receiver has the calibration.
+            references: earlier pairs of the stream that the receiver has acknowledged; the packet refers to one, if
+                there is one, and has fewer bytes for the same symbols. The pair is put among them.
 
         Raises:
             InputError: pictures of another type or size than the calibration's, or a quality out of range.
@@ -143,10 +148,17 @@ class Model(PairCodec):
         clock = Clock()
         level = level_of(quality)
         symbols = self._symbols(left, right, calibration, level, clock)
-        data = self._packet(symbols, calibration, level, sequence, include_calibration)
+        data = self.write(symbols, calibration, level, sequence, include_calibration, references)
         clock.lap("entropy coding")
         self.last_timings = clock.laps
         return data
+
+    @takes_pair
+    def symbols(
+        self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration, quality: float = 0.5
+    ) -> Symbols:
+        """Return the symbols that `encode` would write."""
+        return self._symbols(left, right, calibration, level_of(quality), Clock())
 
     @takes_pair
     def bits_map(
@@ -168,20 +180,27 @@ class Model(PairCodec):
 
     # Remote side
 
-    def decode(self, data: bytes, calibration: StereoCalibration | None = None) -> Result:
+    def decode(
+        self, data: bytes, calibration: StereoCalibration | None = None, references: ReceivedPairs | None = None
+    ) -> Result:
         """Decode a packet to detections, rebuilt features and disparity.
 
         Args:
             data: what `encode` returned.
             calibration: of the source's pictures; needed if the packet has none.
+            references: earlier pairs of the same stream; the pair is put among them.
 
         Raises:
             BitstreamError: the packet is damaged, of another model or version, or its calibration is not `calibration`.
+            ReferenceMissingError: it refers to a pair that isn't among `references`.
         """
-        return self._rebuild([self._read_packet(data, calibration)])[0]
+        return self._rebuild([self.read(data, calibration, references)])[0]
 
     def decode_many(
-        self, packets: list[bytes], calibrations: list[StereoCalibration | None]
+        self,
+        packets: list[bytes],
+        calibrations: list[StereoCalibration | None],
+        references: Sequence[ReceivedPairs | None] | None = None,
     ) -> list[Result | BitstreamError]:
         """Decode packets of several vehicles in one pass through the network; return what `decode`
         returns, or raises, of each.
@@ -190,9 +209,10 @@ class Model(PairCodec):
         evenly.
         """
         read: list[Reading | BitstreamError] = []
-        for data, calibration in zip(packets, calibrations, strict=True):
+        known = [None] * len(packets) if references is None else references
+        for data, calibration, earlier in zip(packets, calibrations, known, strict=True):
             try:
-                read.append(self._read_packet(data, calibration))
+                read.append(self.read(data, calibration, earlier))
             except BitstreamError as error:
                 read.append(error)
             except Exception as error:  # whatever it is, it is this packet's alone
@@ -265,7 +285,7 @@ class Model(PairCodec):
         if "vehicle" in sides:
             self.encode(picture, picture, calibration)
         if "server" in sides:  # which needs no graph of the vehicle
-            self.decode(self._packet(self._nothing(), calibration, level_of(0.5)))
+            self.decode(self.write(self._nothing(), calibration, level_of(0.5)))
 
     def _nothing(self) -> Symbols:
         """Return symbols that are all zero."""
@@ -278,7 +298,7 @@ class Model(PairCodec):
     def _symbols(self, left, right, calibration, level: int, clock: Clock) -> Symbols:
         pictures = self._pictures(left, right, calibration)
         clock.lap("resize")
-        symbols = rounded(*self._engine.latents(pictures, level, clock))
+        symbols = rounded(*self._engine.latents(pictures, level, clock), self.prior)
         clock.lap("rounding")
         return symbols
 

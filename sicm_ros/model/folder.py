@@ -4,6 +4,7 @@
     config.yaml            kind, name, licence, and the network's configuration
     weights.safetensors    in half precision
     tables.safetensors     the prior, in integers
+    temporal.safetensors   optional: what lets packets refer to earlier pairs, in integers (`sicm temporal`)
     *.onnx, check.safetensors   graphs for engines other than PyTorch (sicm_ros.engines.graphs)
     SHA256SUMS             of these, as sha256sum writes it
     MODEL_CARD.md
@@ -31,6 +32,8 @@ from safetensors.numpy import save as save_arrays
 from sicm_ros.config import Config
 from sicm_ros.engines.graphs import CHECK, GRAPHS, GraphFolder, open_graphs, remove_graphs
 from sicm_ros.entropy import IntegerPrior
+from sicm_ros.entropy.choice import coder_of
+from sicm_ros.entropy.temporal import TemporalPrior
 from sicm_ros.errors import DependencyError, ModelError
 from sicm_ros.files import TreeError, read_yaml, replaced_folder
 from sicm_ros.model.checksums import ModelFiles, write_sums
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MODELS = Path(__file__).parents[1] / "models"
-WEIGHTS, TABLES = "weights.safetensors", "tables.safetensors"
+WEIGHTS, TABLES, TEMPORAL = "weights.safetensors", "tables.safetensors", "temporal.safetensors"
 
 Network = Any
 """An nn.Module with `config` and `prior`, of a kind that is registered."""
@@ -95,7 +98,7 @@ class StoredModel:
     Attributes:
         files: of the folder, each checked when it is read.
         config: what the network is made of.
-        prior: of the network, in integers.
+        prior: of the network, in integers, or one with the same methods (`coder_of`).
         name, licence: as config.yaml states them.
         fingerprint: bytes (8,), `fingerprint` of the folder.
         card: the text of MODEL_CARD.md, for people.
@@ -161,13 +164,25 @@ def open_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredMo
         raise ModelError(f"{folder / WEIGHTS}: {broken} has numbers that are not finite; train it again")
     config = tree["network"]
     priors = config.codec.prior if isinstance(config, NetworkConfig) else config.prior
-    prior = IntegerPrior(priors, tables)
+    prior = coder_of(priors, tables)
     if tree["licence"] != "free":
         _log.warning(
             "model %s: licence %s, since it was trained on data under such a licence", tree["name"], tree["licence"]
         )
-    card = files.page("MODEL_CARD.md")
-    return StoredModel(files, config, prior, tree["name"], tree["licence"], _fingerprint(files), card)
+    own = _fingerprint(files)
+    prior.temporal = _temporal(files, prior, own)
+    return StoredModel(files, config, prior, tree["name"], tree["licence"], own, files.page("MODEL_CARD.md"))
+
+
+def _temporal(files: ModelFiles, prior: IntegerPrior, own: bytes) -> TemporalPrior | None:
+    """Return the temporal prior of a folder, None if it has none."""
+    path = files.folder / TEMPORAL
+    if not path.exists():
+        return None
+    arrays = _read(files, TEMPORAL, load_arrays)
+    if arrays.pop("model", np.zeros(0, np.uint8)).tobytes() != own:
+        raise ModelError(f"{path}: belongs to another model; remove it, or train it again with sicm temporal")
+    return TemporalPrior(prior.config, arrays)
 
 
 def read_model(name_or_folder: str | Path, kind: Kind | None = None) -> StoredModel:
@@ -347,10 +362,14 @@ def _name_classes(weights: dict[str, Tensor], before: NetworkConfig, after: Netw
                 weights[heads] = torch.cat([heat, value[len(names) :]])
 
 
-def save_model(network: Network, folder: Path, name: str, licence: str, card: str = "") -> Path:
+def save_model(
+    network: Network, folder: Path, name: str, licence: str, card: str = "", prior: IntegerPrior | None = None
+) -> Path:
     """Write a model folder: weights in half precision, the prior exported to integers. Returns the folder.
 
-    It has no graphs then (`sicm export` makes them); those of weights that were there before are removed.
+    `prior`, where it is given, is written as it is: that of a folder was exported from weights in full precision.
+    It has no graphs then (`sicm export` makes them), and no temporal prior (`sicm temporal`); those of weights that
+    were there before are removed.
     """
     from safetensors.torch import save as save_tensors
 
@@ -368,7 +387,8 @@ def save_model(network: Network, folder: Path, name: str, licence: str, card: st
     with replaced_folder(folder) as part:
         (part / WEIGHTS).write_bytes(save_tensors(weights))
         remove_graphs(part)
-        (part / TABLES).write_bytes(save_arrays(network.prior.export().arrays()))
+        (part / TEMPORAL).unlink(missing_ok=True)
+        (part / TABLES).write_bytes(save_arrays((prior or network.prior.export()).arrays()))
         (part / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
         (part / "MODEL_CARD.md").write_text(card or f"# {name}\n\nLicence: {licence}. Untrained.\n")
         write_sums(part)
@@ -398,10 +418,21 @@ def export(name_or_folder: str | Path) -> list[Path]:
             f"exporting graphs needs PyTorch and onnx ({error}): pip install 'sicm_ros[torch]'"
         ) from None
     stored = read_model(name_or_folder, FEATURES)
+    if stored.config.codec.prior.entropy_models is not None:
+        raise ModelError(f"{stored.folder}: its prior rounds around means in PyTorch; only engine torch can run it")
     with replaced_folder(stored.folder) as part:
         written = write_graphs(part, stored.network, stored.prior, stored.fingerprint)
         write_sums(part)
     return [stored.folder / path.name for path in written]
+
+
+def save_temporal(folder: Path, arrays: dict[str, np.ndarray]) -> Path:
+    """Write a temporal prior, as `TemporalPrior` takes it, into the folder of its model; return the file."""
+    own = np.frombuffer(fingerprint(folder), np.uint8)
+    with replaced_folder(folder) as part:
+        (part / TEMPORAL).write_bytes(save_arrays(arrays | {"model": own}))
+        write_sums(part)
+    return folder / TEMPORAL
 
 
 def create(folder: Path, config: Config | None = None, seed: int = 0) -> Path:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sicm_ros.entropy import LEFT, RIGHT
-from sicm_ros.entropy.prior import StereoPrior
+from sicm_ros.entropy.choice import prior_of
 from sicm_ros.network.backbone import BACKBONES
 from sicm_ros.network.compensation import CompensatedDecoder, CompensatedEncoder, geometry_gains
 from sicm_ros.network.config import NetworkConfig
@@ -56,6 +56,7 @@ class Coded:
         features: rebuilt, as `Features`.
         disparity: (B, 1, H / 4, W / 4) that moved the left view to the right one, in cells; None without compensation.
         bits: (B,) estimated bits of each pair.
+        costs: bits of each symbol, as `PriorOutput` has them.
         maps: what the detector says of the rebuilt features.
         matched: what the vehicle's matching found; None without compensation.
     """
@@ -63,6 +64,7 @@ class Coded:
     features: Features
     disparity: Tensor | None
     bits: Tensor
+    costs: dict[str, Tensor]
     maps: Maps
     matched: Matched | None
 
@@ -92,7 +94,7 @@ class MVSFCNet(nn.Module):
         else:
             self.encoder = FeatureEncoder(channels, config.codec)
             self.decoder = FeatureDecoder(channels, config.codec)
-        self.prior = StereoPrior(config.codec.prior)
+        self.prior = prior_of(config.codec.prior)
         self.detector = head_of(channels, config.detector)
         # The detector of uncompressed features: the teacher in training, and what codecs of pictures are measured with.
         self.reference = head_of(channels, config.detector)
@@ -162,4 +164,4 @@ class MVSFCNet(nn.Module):
         latents, matched = self._latents(features, quality, known, guided)
         coded = self.prior(*latents.chunk(2), quality_levels(quality))
         rebuilt, disparity = self._synthesise(torch.cat([coded.left, coded.right]), quality)
-        return Coded(rebuilt, disparity, coded.bits, self.detect(rebuilt, rigs), matched)
+        return Coded(rebuilt, disparity, coded.bits, coded.costs, self.detect(rebuilt, rigs), matched)

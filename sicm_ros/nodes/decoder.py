@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from sicm_ros.errors import BitstreamError, InputError
+from sicm_ros.errors import BitstreamError, InputError, ReferenceMissingError
 from sicm_ros.geometry.drawing import DETECTION, birds_eye
 from sicm_ros.geometry.points import matched_points
 from sicm_ros.nodes import messages
@@ -71,12 +71,18 @@ class DecoderNode(ManagedNode):
         jobs = [job for job in jobs if job.detections is None]
         start = time.perf_counter()
         payloads = [bytes(job.message.payload) for job in jobs]
-        results = self.model.decode_many(payloads, [job.vehicle.calibration for job in jobs])
+        auto = self.parameters.references == "auto"
+        results = self.model.decode_many(
+            payloads,
+            [job.vehicle.calibration for job in jobs],
+            [job.vehicle.received_pairs if auto else None for job in jobs],
+        )
         elapsed = time.perf_counter() - start
         for job, result in zip(jobs, results):
             health = job.health
             if isinstance(result, BitstreamError):
-                health.refuse("malformed", str(result))
+                missing = isinstance(result, ReferenceMissingError)
+                health.refuse("no_reference" if missing else "malformed", str(result))
                 continue
             health.tally.took("decode", elapsed / len(jobs))
             health.took("decode", result.timings)

@@ -24,7 +24,7 @@ from sicm_ros.bags.presets import IMAGES, Preset, bare, find_preset, info_places
 from sicm_ros.bags.rig import CameraRig, how_to_rectify
 from sicm_ros.bags.serialization import nanoseconds
 from sicm_ros.bags.stamps import Stamps
-from sicm_ros.bitstream import VERSION, box_packet
+from sicm_ros.bitstream import VERSION, box_packet, refers
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import ImagePair, StereoCalibration
 from sicm_ros.geometry.calibration_file import read_calibration_file
@@ -32,7 +32,8 @@ from sicm_ros.geometry.pose import FramePose
 from sicm_ros.geometry.rectification import EpipolarCheck
 from sicm_ros.link.congestion import Report
 from sicm_ros.link.quality import QualityChoice
-from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, LinkFeedback
+from sicm_ros.model.references import Acknowledgement, SentPairs
+from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, DecodedPairs, LinkFeedback
 from sicm_ros.nodes import qos
 from sicm_ros.nodes.frames import FrameError, Frames
 from sicm_ros.nodes.health import Health
@@ -136,6 +137,7 @@ class EncoderNode(ManagedNode):
         self._choice = QualityChoice()
         self._quality_in_use: float | None = None
         self._depth, self._rows = PixelDepth(), EpipolarCheck()
+        self._sent_pairs = SentPairs()
 
     # -- executor's thread: receive and pair --------------------------------------------------------------------------
 
@@ -147,6 +149,10 @@ class EncoderNode(ManagedNode):
         if self._feedback is None:
             topic, refuse = self.resolve_topic_name("link_feedback"), self.health.refuse
             self._feedback = subscribe(self, LinkFeedback, topic, self._on_feedback, 10, refuse)
+        if self._decoded is None:
+            topic, refuse = self.resolve_topic_name("decoded_pairs"), self.health.refuse
+            profile = qos.acknowledgements()
+            self._decoded = subscribe(self, DecodedPairs, topic, self._on_decoded, profile, refuse)
         if self._preset is None:
             self._listen(("left/image_rect_color", "right/image_rect_color"))
         elif not self._preset.left.startswith("*"):
@@ -227,6 +233,11 @@ class EncoderNode(ManagedNode):
     _intake: Any = None
     _offset: Any = None
     _feedback: Any = None
+    _decoded: Any = None
+
+    def _on_decoded(self, message: DecodedPairs, size: int) -> None:
+        pairs = list(zip(message.sequences, message.identities))
+        self._sent_pairs.acknowledge(Acknowledgement(message.decoder, pairs, message.missing))
 
     def _on_feedback(self, message: LinkFeedback, size: int) -> None:
         report = Report(message.received, message.lost, message.kbit_s, message.delay)
@@ -397,6 +408,7 @@ class EncoderNode(ManagedNode):
         self.health.took("encode", self.model.last_timings)
         self.health.tally.count("encoded")
         self.health.tally.count("encoded_again", coded.attempts - 1)
+        self.health.tally.count("referring", refers(coded.data))
         message.quality = coded.quality
         message.payload.frombytes(coded.data)
         return None
@@ -438,11 +450,16 @@ class EncoderNode(ManagedNode):
         health.problem = ""
 
     def _packet(self, seen: ImagePair, quality: float) -> bytes:
+        references = self._sent_pairs if self.parameters.references == "auto" else None
+        if references is not None:
+            # Whoever listens and doesn't answer may record: then packets stand by themselves.
+            references.listeners = self._features.get_subscription_count()
         return self.model.encode(
             seen,
             quality=quality,
             sequence=self._sequence,
             include_calibration=self.parameters.calibration_in_packets,
+            references=references,
         )
 
     def _facts(self) -> dict[str, str]:

@@ -205,6 +205,14 @@ ENCODER = (
         fixed=False,
     ),
     Parameter(
+        "references",
+        "auto",
+        "let packets refer to earlier pairs that all who listen have acknowledged on decoded_pairs, for fewer bytes; "
+        "off: each packet stands by itself",
+        choices=("auto", "off"),
+        fixed=False,
+    ),
+    Parameter(
         "max_packet_bytes",
         60_000,
         "a larger message is encoded again at a lower quality; the default fits into one UDP datagram",
@@ -292,6 +300,13 @@ DECODER = (
         0,
         64,
         until_configured=True,
+    ),
+    Parameter(
+        "references",
+        "auto",
+        "tell encoders on decoded_pairs what arrived, so that packets may refer to it; off: they stand by themselves",
+        choices=("auto", "off"),
+        fixed=False,
     ),
     Parameter(
         "max_age_ms",

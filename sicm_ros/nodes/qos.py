@@ -38,6 +38,11 @@ def features_received() -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.RELIABLE)
 
 
+def acknowledgements() -> QoSProfile:
+    """Return the profile of `decoded_pairs`: each message repeats the last ones, so a lost one is no matter."""
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
 def results() -> QoSProfile:
     """Return the profile of detections, markers, points: reliable, which RViz and most listeners ask for."""
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.RELIABLE)

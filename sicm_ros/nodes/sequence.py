@@ -36,13 +36,14 @@ class Sequence:
         silent, self._heard = now - self._heard, now
         step = 0 if self._last is None else (number - self._last) % MODULUS
         started = self._last is None
+        last, before, row = self._behind
+        follows = (number - last) % MODULUS == 1 and stamp > before
         if not started and step == 0:
-            if stamp == self._stamp and not fresh:
+            # The end of a short recording is also what comes after its beginning, when it is played again.
+            if stamp == self._stamp and not fresh and not (follows and row + 1 >= RUN):
                 return 0, "repeated"
             started = True
         elif step > MODULUS // 2:
-            last, before, row = self._behind
-            follows = (number - last) % MODULUS == 1 and stamp > before
             self._behind = number, stamp, row + 1 if follows else 1
             started = fresh or stamp > self._stamp or silent >= SILENCE or self._behind[2] >= RUN
             if not started:

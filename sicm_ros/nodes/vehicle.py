@@ -24,7 +24,14 @@ from sicm_ros.errors import BitstreamError, InputError, printable
 from sicm_ros.geometry import Detections, StereoCalibration
 from sicm_ros.geometry.boxes import least_score
 from sicm_ros.geometry.pose import FramePose
-from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, DetectionSource, LinkFeedback
+from sicm_ros.model.references import ReceivedPairs
+from sicm_ros.msg import (
+    CodecDescription,
+    CompressedStereoFeatures,
+    DecodedPairs,
+    DetectionSource,
+    LinkFeedback,
+)
 from sicm_ros.nodes import messages, qos
 from sicm_ros.nodes.frames import FrameError, Frames, StaticFrames
 from sicm_ros.nodes.health import Health
@@ -142,6 +149,7 @@ class Vehicle:
         self._label_info = publisher(LabelInfo, "label_info", **latched)
         self._announced: float | None = None  # the score that label_info names
         self._feedback = publisher(LinkFeedback, "link_feedback", qos_profile=10)
+        self._decoded = publisher(DecodedPairs, "decoded_pairs", qos_profile=qos.acknowledgements())
         self._features_topic = node.resolve_topic_name(self._topic("features"))
         self._description: Any = None
         self.forget()
@@ -159,6 +167,7 @@ class Vehicle:
         self._mount: Mount | None = None
         self._announced = None
         self._second = Second()
+        self.received_pairs = ReceivedPairs(self._acknowledge)
         self._follower = Follower() if self._node.parameters.tracking else None
 
     # -- executor's thread --------------------------------------------------------------------------------------------
@@ -300,7 +309,8 @@ class Vehicle:
             else:
                 packet = unpack(bytes(message.payload))
                 of_model, number = packet.fingerprint, packet.sequence
-                calibrated = packet.calibration is not None or self.calibration is not None
+                # A reference brings its calibration with it.
+                calibrated = bool(packet.calibration or packet.reference or self.calibration)
         except BitstreamError as error:
             refuse("malformed", str(error))
             return None
@@ -311,6 +321,16 @@ class Vehicle:
             refuse("no_description", "a packet without calibration came before any codec_description")
             return None
         return Job(self, message, size, self._node.steady(), detections)
+
+    def _acknowledge(self) -> None:
+        """Tell the encoder which pairs are here, so that it may refer to them."""
+        said = self.received_pairs.acknowledgement()
+        numbers, identities = zip(*said.pairs, strict=True) if said.pairs else ((), ())
+        self._decoded.publish(
+            DecodedPairs(
+                decoder=said.decoder, sequences=list(numbers), identities=list(identities), missing=said.missing
+            )
+        )
 
     def report(self) -> None:
         """Tell the encoder how its messages arrive, once there were any to judge by; and listeners what changed."""

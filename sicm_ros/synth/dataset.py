@@ -19,7 +19,7 @@ from sicm_ros.errors import InputError, SicmError
 from sicm_ros.files import write_text
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.drawing import write_image
-from sicm_ros.synth.scene import CAMERA_HEIGHT, KITTI, Frame, any_scene
+from sicm_ros.synth.scene import CAMERA_HEIGHT, KITTI, SPEEDS, Frame, any_scene
 
 FOLDERS = ("image_2", "image_3", "calib", "label_2", "disparity")
 DEATHS = 5  # of rendering processes, that a data set survives
@@ -32,6 +32,7 @@ class WorldRecipe:
 
     frames: how many pairs; sequences: frames of one drive (1: every frame its own scene); jpeg: quality, None for PNG.
     baseline, focal, camera_height: metres, pixels, metres; each scene draws from the range.
+    speed: m/s, of our own car in sequences, drawn likewise; at 0 it stands while traffic moves.
     """
 
     frames: int
@@ -40,6 +41,7 @@ class WorldRecipe:
     baseline: tuple[float, float] = (KITTI.baseline, KITTI.baseline)
     focal: tuple[float, float] = (KITTI.fx, KITTI.fx)
     camera_height: tuple[float, float] = (CAMERA_HEIGHT, CAMERA_HEIGHT)
+    speed: tuple[float, float] = SPEEDS
     width: int = KITTI.width
     height: int = KITTI.height
     jpeg: int | None = None
@@ -48,7 +50,12 @@ class WorldRecipe:
         for name in ("frames", "sequences"):
             if getattr(self, name) < 1:
                 raise InputError(f"synth: {name} is {getattr(self, name)}; expected at least 1")
-        for name, low, high in (("baseline", 0.05, 2.0), ("focal", 50, 10000), ("camera_height", 0.3, 5.0)):
+        for name, low, high in (
+            ("baseline", 0.05, 2.0),
+            ("focal", 50, 10000),
+            ("camera_height", 0.3, 5.0),
+            ("speed", 0, 40),
+        ):
             a, b = getattr(self, name)
             if not low <= a <= b <= high:
                 raise InputError(f"synth: {name} {a} to {b}; expected a range within {low} to {high}, lower end first")
@@ -121,7 +128,7 @@ def _render_scene(task: tuple[WorldRecipe, Path, int]) -> int:
         _renderer = Renderer(recipe.width, recipe.height, skins())
     rng = np.random.default_rng((recipe.seed, number))
     calibration, camera_height = recipe.rig(rng)
-    scene = any_scene(rng, calibration, camera_height, 0.0 if recipe.sequences == 1 else count * PERIOD)
+    scene = any_scene(rng, calibration, camera_height, 0.0 if recipe.sequences == 1 else count * PERIOD, recipe.speed)
     for i, name in enumerate(names):
         noise = np.random.default_rng((recipe.seed, number, i))
         write_frame(scene.render(_renderer, i * PERIOD, noise), folder, name, recipe.jpeg)

@@ -18,6 +18,7 @@ from sicm_ros.synth.traffic import Actor, populate
 
 KITTI = StereoCalibration(fx=721.5377, fy=721.5377, cx=609.5593, cy=172.854, baseline=0.5327, width=1242, height=375)
 CAMERA_HEIGHT = 1.65
+SPEEDS = 4.0, 12.0  # m/s, of our own car in a sequence
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,12 @@ def any_scene(
     calibration: StereoCalibration = KITTI,
     camera_height: float = CAMERA_HEIGHT,
     duration: float = 0.0,
+    speeds: tuple[float, float] = SPEEDS,
 ) -> DrawnScene:
-    """Return a random scene; with a duration in seconds, one that we drive through."""
-    speed = float(rng.uniform(4, 12)) if duration else 0.0
+    """Return a random scene; with a duration in seconds, one that we drive through at one of `speeds`, m/s, or stand
+    in.
+    """
+    speed = float(rng.uniform(*speeds)) if duration else 0.0
     street = lay_out(rng, AHEAD + speed * duration)
     actors = populate(street, rng, moving=duration > 0)
     if duration:  # all go as fast as we or slower than they can

@@ -35,7 +35,11 @@ def sharing(workers: int, ray_address: str | None, threads: int) -> Iterator[Sha
             import ray
         except ImportError:
             raise DependencyError("--ray needs Ray: pip install 'sicm_ros[ray]'") from None
-        ray.init(address=None if ray_address == "local" else ray_address, log_to_driver=False)
+        try:
+            ray.init(address=None if ray_address == "local" else ray_address, log_to_driver=False)
+        except Exception as error:  # whatever Ray meets: nothing at that address, or a start that takes too long
+            text = " ".join(str(error).split())
+            raise DependencyError(f"--ray {ray_address}: no cluster is joined or started ({text})") from None
         try:
             yield _on_ray
         finally:

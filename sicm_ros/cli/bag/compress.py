@@ -77,7 +77,7 @@ def _print(done: Compression) -> None:
     if done.seconds:
         print(
             f"{done.features / max(done.pairs, 1):.0f} bytes per pair; {done.seconds:.1f} s recorded; "
-            f"{DAY:g} hours of such driving: {done.megabytes(DAY):.0f} MB"
+            f"{DAY:g} hours of such driving: at most {done.megabytes(DAY):.0f} MB"
         )
     print(f"lost: the images of {', '.join(done.replaced)}")
     for cause, number in done.lost.items():

@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=options.number(0, 1),
         default=0.5,
         metavar="0..1",
-        help="detections below are not written; this is at 25 m: the nearer, the less is asked (default: %(default)s)",
+        help="detections below are not written; this is at 20 m: the nearer, the less is asked (default: %(default)s)",
     )
     parser.add_argument("--no-points", action="store_true", help="leave out the points, most of the bytes")
 

@@ -6,6 +6,7 @@ EPILOG = """examples:
   sicm bench speed kitti
   sicm bench run quick --out runs/quick && sicm bench report runs/quick
   sicm bench tracks kitti/sequence_0056 --picture delay.png
+  sicm bench stream kitti/sequence_0056 --quality 0.1 0.3 0.5 0.8 --age 1 3
   sicm bench run full --data real=kitti --data drive=kitti/sequence_0056 --out runs/full --workers 2"""
 COMMANDS = {
     "speed": "sicm_ros.cli.bench.speed",
@@ -17,7 +18,10 @@ COMMANDS = {
     "soak": "sicm_ros.cli.bench.soak",
     "fleet": "sicm_ros.cli.bench.fleet",
     "tracks": "sicm_ros.cli.bench.tracks",
+    "stream": "sicm_ros.cli.bench.stream",
     "faults": "sicm_ros.cli.bench.faults",
     "fuzz": "sicm_ros.cli.bench.fuzz",
     "symbols": "sicm_ros.cli.bench.symbols",
+    "priors": "sicm_ros.cli.bench.priors",
+    "zoo": "sicm_ros.cli.bench.zoo",
 }

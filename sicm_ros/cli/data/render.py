@@ -27,6 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--camera-height", type=float, nargs=2, metavar=("LO", "HI"), help="metres (default: KITTI's 1.65)"
     )
     parser.add_argument(
+        "--speed", type=float, nargs=2, metavar=("LO", "HI"), help="m/s of our own car in drives (default: 4 12)"
+    )
+    parser.add_argument(
         "--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="pixels (default: KITTI's 1242 375)"
     )
     parser.add_argument(
@@ -43,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
 
     from sicm_ros.synth.dataset import WorldRecipe, generate
 
-    ranges = ("baseline", "focal", "camera_height")
+    ranges = ("baseline", "focal", "camera_height", "speed")
     given: dict[str, Any] = {name: tuple(getattr(args, name)) for name in ranges if getattr(args, name)}
     if args.size:
         given |= {"width": args.size[0], "height": args.size[1]}
