@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,7 @@ def validated(results: DatasetResults, out: Path) -> dict | None:
         rows[anchor] = {}
         for metric in METRICS:
             labelled = bd_rate(results.front(anchor, metric), results.front(OURS, metric))
-            fronts = [results.front_of(name, lambda m, metric=metric: judged[id(m)][metric]) for name in (anchor, OURS)]
-            pseudo = bd_rate(*fronts)
+            pseudo = bd_rate(*(results.front_of(name, partial(_of, judged, metric)) for name in (anchor, OURS)))
             rows[anchor][metric] = {
                 "labels": labelled.percent,
                 "pseudo": pseudo.percent,
@@ -59,6 +59,10 @@ def validated(results: DatasetResults, out: Path) -> dict | None:
                 "refused": {"labels": labelled.reason, "pseudo": pseudo.reason},
             }
     return {"boxes": sum(map(len, truth)), "min_score": LIKELY, "bd_rate": rows}
+
+
+def _of(judged: dict[int, dict[str, float]], metric: str, measured: Measured) -> float:
+    return judged[id(measured)][metric]
 
 
 def rows_of(tree: dict, label: Callable[[str], str]) -> tuple[list[str], list[list[str]]]:

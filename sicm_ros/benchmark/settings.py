@@ -95,10 +95,14 @@ def model_of(name: str) -> Model:
     return sicm_ros.load(name)
 
 
-@lru_cache(maxsize=8)
 def detector_of(name: str) -> Detector:
     """Return a detector that a package adds, or that of a model, made once in a process."""
-    return DETECTORS[name]() if name in DETECTORS else ModelDetector(model_of(name))
+    return _added_detector(name) if name in DETECTORS else ModelDetector(model_of(name))
+
+
+@lru_cache(maxsize=8)
+def _added_detector(name: str) -> Detector:
+    return DETECTORS[name]()
 
 
 @lru_cache(maxsize=2)

@@ -8,7 +8,7 @@ import sys
 
 from sicm_ros.cli import options
 
-SUMMARY = "list codecs, detectors, data sets, presets and detection heads: those that ship and those that packages add"
+SUMMARY = "list codecs, detectors, data sets and presets: those that ship and those that packages add"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
