@@ -23,8 +23,8 @@ def run(args: argparse.Namespace) -> int:
     from sicm_ros.bags.presets import PRESETS
     from sicm_ros.benchmark.codecs import CODECS
     from sicm_ros.benchmark.detectors import DETECTORS
+    from sicm_ros.datasets import LAYOUTS
     from sicm_ros.extensions import Registry
-    from sicm_ros.kitti import LAYOUTS
 
     registries: dict[str, Registry] = {
         "codec": CODECS,
