@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -14,9 +15,13 @@ from rendered_drive import HEIGHT, WIDTH, write_objects
 
 from sicm_ros.benchmark import bag_report, run
 from sicm_ros.benchmark import settings as all_settings
+from sicm_ros.benchmark.check import check as check_rows
 from sicm_ros.benchmark.config import BenchmarkConfig, load_config
+from sicm_ros.benchmark.publish import TABLES, rewritten
 from sicm_ros.benchmark.report import write_report
 from sicm_ros.benchmark.results import read_results
+from sicm_ros.benchmark.store import load_run
+from sicm_ros.benchmark.table import read_table
 from sicm_ros.cli import main
 from sicm_ros.errors import InputError, ModelError
 from sicm_ros.model import create
@@ -145,6 +150,67 @@ def test_the_report_says_what_was_measured(finished):
     assert list(out.glob("comparison_drive_*.jpg"))
 
 
+def test_the_table_has_a_row_for_each_point_and_a_sum_for_each_stream(finished):
+    config, out = finished
+    write_report(out)
+    rows = read_table(out / "rd.csv")
+    (results,) = read_results(config, out)
+    points = [m for curve in results.curves.values() for m in curve]
+    assert [float(row["bytes"]) for row in rows] == [pytest.approx(m.size * FRAMES) for m in points]
+    for row, m in zip(rows, points):
+        assert float(row["bitrate (kbps)"]) == pytest.approx(m.size * 8 * 10 / 1000, abs=1e-3)
+        assert float(row["end_accuracy"]) == pytest.approx(m.ap("AP3D"), abs=0.005)
+        assert float(row["encode"]) > 0
+        assert float(row["decode"]) > 0
+    sums = dict(reversed(line.split("  ")) for line in (out / "SHA256SUMS").read_text().splitlines())
+    streams = {str(path.relative_to(out)) for path in out.glob("drive/*/*/*/streams/*")}
+    assert streams >= set(sums)
+    assert len(sums) == 2 * FRAMES + 2 * 2 * FRAMES + 2 * 2
+    name, told = next(iter(sums.items()))
+    assert hashlib.sha256((out / name).read_bytes()).hexdigest() == told
+
+
+def test_the_table_is_reproduced_from_the_streams(finished, capsys):
+    _, out = finished
+    write_report(out)
+    check = ["bench", "check", str(out), "--threads", "1"]
+    assert main(check) == 0
+    assert "8 of 8 rows are reproduced" in capsys.readouterr().out
+    table = out / "rd.csv"
+    stream = next(out.glob("drive/jpeg/full/60/streams/000001.left.jpg"))
+    whole = stream.read_bytes()
+    try:
+        stream.write_bytes(next(out.glob("drive/jpeg/full/10/streams/000001.left.jpg")).read_bytes())
+        with pytest.raises(InputError, match="expected one that its run"):
+            check_rows(load_run(out), out, [{**read_table(table)[0], "qp": "0.7"}])
+        assert main([*check, "--anchor", "jpeg"]) == 1
+        told = capsys.readouterr()
+        assert "1 of 2 rows" in told.out
+        assert "jpeg full" in told.err
+        assert "streams_sha256" in told.err
+    finally:
+        stream.write_bytes(whole)
+    row = read_table(table)[-1]
+    other = {**row, "end_accuracy": "12.34"}
+    (found,) = check_rows(load_run(out), out, [other])
+    assert found.differences == {"end_accuracy": ("12.34", row["end_accuracy"])}
+    (found,) = check_rows(load_run(out), out, [other], tolerance=100)
+    assert not found.differences
+    assert main([*check, "--anchor", "nobody"]) == 2
+    assert "--anchor nobody: no row of it" in capsys.readouterr().err
+
+
+def test_points_tell_all_classes_and_what_a_planner_asks(finished):
+    _, out = finished
+    write_report(out)
+    tree = json.loads((out / "results.json").read_text())["datasets"]["drive"]
+    for point in (tree["uncompressed"], *tree["curves"]["jpeg"]):
+        assert set(point["other_classes"]) == {"Pedestrian", "Cyclist"}
+        assert point["planner"]["frames"] == FRAMES
+        assert sum(share["total"] for share in point["planner"]["bands"].values()) > 0
+    assert tree["pseudo_truth"]["bd_rate"]["jpeg"]["AP3D"]["refused"]["pseudo"]
+
+
 def test_another_data_set_of_the_same_name_is_refused(finished, place):
     _, out = finished
     write_objects(place / "other", FRAMES, seed=1)
@@ -215,7 +281,9 @@ def test_report_of_a_drive_without_labels(place, monkeypatch, capsys):
     tree = json.loads((out / "results.json").read_text())
     assert tree["pairs"] == 2
     assert tree["rate_hz"] == pytest.approx(10)
-    assert [c["codec"] for c in tree["codecs"]] == ["ours"] * 3 + ["jpeg", "vvc_two_view"]
+    assert [c["codec"] for c in tree["codecs"]] == ["ours"] * 4 + ["jpeg", "vvc_two_view"]
+    for rates in tree["bd_rate_on_pseudo_truth"].values():
+        assert "1 and" in rates["AP3D"]["reason"]  # a point of the anchor is too few
     for codec in tree["codecs"]:
         assert codec["kbit_per_s"] == pytest.approx(codec["bytes_per_pair"] * 8 * 10 / 1000)
     assert "VVC two-view" in (out / "report.html").read_text()
@@ -237,3 +305,26 @@ def test_speed_tells_stages_ratios_and_cost(place, tmp_path, capsys):
     assert tree["cost"]["vehicle"]["macs"] > 0
     assert np.isfinite(tree["process_start"])
     assert "VVenC faster, two-view" in capsys.readouterr().out
+
+
+def test_a_page_gets_its_tables_from_a_run(finished, tmp_path):
+    _, out = finished
+    write_report(out)
+    page = tmp_path / "page.md"
+    marks = "\n".join(f"<!-- run: {kind} drive -->\nold\n<!-- end -->\n" for kind in TABLES)
+    page.write_text(f"# Title\n\nbefore\n{marks}after\n")
+    assert main(["bench", "report", str(out), "--publish", str(page)]) == 0
+    text = page.read_text()
+    tree = json.loads((tmp_path / "page" / "results.json").read_text())
+    assert "old" not in text
+    assert text.startswith("# Title\n\nbefore\n")
+    assert text.endswith("after\n")
+    best = tree["curves"]["ours"][-1]
+    assert f"| {best['quality']:g} | {best['bytes_per_pair']:,.0f} |" in text
+    assert "| JPEG | none (" in text
+    assert rewritten(text, tree) == text  # once more changes nothing
+    assert {path.name for path in (tmp_path / "page").iterdir()} == {"results.json", "rd.csv", "curves_drive.png"}
+    with pytest.raises(InputError, match=r"run: codecs sea .*: no such data set; expected one of drive"):
+        rewritten("<!-- run: codecs sea -->\n<!-- end -->", tree)
+    with pytest.raises(InputError, match="no such table; expected one of codecs"):
+        rewritten("<!-- run: nothing drive -->\n<!-- end -->", tree)

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,10 +15,14 @@ from sicm_ros.benchmark.association import nearest_free
 from sicm_ros.benchmark.config import DatasetConfig
 from sicm_ros.benchmark.curves import Front, bd_rate, increasing, kbit_per_s, size_of
 from sicm_ros.benchmark.drift import drift
+from sicm_ros.benchmark.pseudo import accuracy, truth_of
 from sicm_ros.benchmark.results import DatasetResults, Measured
 from sicm_ros.benchmark.run import Setting
+from sicm_ros.benchmark.store import groups_of
 from sicm_ros.geometry import Detections
+from sicm_ros.kitti import Labels, from_detections
 
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 LINE = [(100.0, 10.0), (1000.0, 20.0), (10000.0, 30.0)]  # ten times the bytes, ten points
 
 
@@ -157,3 +165,63 @@ def test_the_best_increasing_fit_is_flat_where_values_fall():
     for shift in np.random.default_rng(1).standard_normal((200, 40)):
         other = np.sort(fit + 0.1 * shift)
         assert ((other - values) ** 2).sum() >= ((fit - values) ** 2).sum()
+
+
+def test_detections_on_uncompressed_images_stand_in_for_labels():
+    def found(*cars: tuple[float, float, float, int]) -> Labels:
+        boxes = from_detections(detections(*cars))
+        return replace(
+            boxes, image_boxes=np.tile([100.0, 100, 200, 160], (len(cars), 1)) + 10 * np.arange(len(cars))[:, None]
+        )
+
+    frames = [found(*((x, 10.0 + x, 0.9 - 0.005 * x, 0) for x in range(0, 60, 6)), (70, 30, 0.2, 0)) for _ in range(5)]
+    truth = [truth_of(frame) for frame in frames]
+    assert [len(frame) for frame in truth] == [10] * 5  # a score of 0.2 is nothing to hold others against
+    assert truth[0].scores is None
+    assert accuracy(truth, frames)["AP3D"] == pytest.approx(100)
+    lost = [frame[np.arange(len(frame)) % 2 == 0] for frame in frames]
+    assert 40 < accuracy(truth, lost)["AP3D"] < 60
+    moved = [replace(frame, location=frame.location + np.array([0, 0, 5.0])) for frame in frames]
+    assert accuracy(truth, moved) == {"AP3D": 0, "APBEV": 0}
+
+
+def test_a_bd_rate_that_is_none_says_why():
+    assert bd_rate(Front.of(LINE), Front.of([(size / 2, ap) for size, ap in LINE])).text() == "-50.0 %"
+    assert bd_rate(Front.of(LINE), Front.of(LINE[:2])).text().startswith("none (3 and 2 points on the fronts")
+
+
+def test_a_sequence_ends_with_its_drive():
+    names = [f"2011_09_26_0009_{i:010}" for i in range(5)] + [f"2011_09_26_0056_{i:010}" for i in range(3)]
+    assert [len(group) for group in groups_of(names, 4)] == [4, 1, 3]
+    assert [len(group) for group in groups_of(["000000", "000001", "000002"], 2)] == [2, 1]
+
+
+def test_pages_agree_with_the_run():
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[bench]'")
+    from sicm_ros.benchmark.publish import rewritten
+    from sicm_ros.benchmark.table import read_table
+
+    results = json.loads((DOCS / "benchmark" / "results.json").read_text())
+    page = (DOCS / "benchmark.md").read_text()
+    assert "<!-- run: codecs real -->" in page
+    assert rewritten(page, results) == page
+    rows = {(row["Dataset"], row["anchor"], row["variant"], row["detector"], row["qp"]): row
+            for row in read_table(DOCS / "benchmark" / "rd.csv")}  # fmt: skip
+    points = {
+        (name, anchor, point["variant"], point["detector"], f"{point['quality']:g}"): point
+        for name, tree in results["datasets"].items()
+        for anchor, curve in tree["curves"].items()
+        for point in curve
+    }
+    assert set(rows) == set(points)
+    for key, point in points.items():
+        assert float(rows[key]["bitrate (kbps)"]) == pytest.approx(point["kbit_per_s"], abs=1e-3)
+        assert float(rows[key]["end_accuracy"]) == pytest.approx(point["AP3D"]["0.5"]["moderate"], abs=0.006)
+    real = results["datasets"]["real"]
+    (half,) = [point for point in real["curves"]["ours"] if point["quality"] == 0.5]
+    readme = (DOCS.parent / "README.md").read_text()
+    both = [
+        " / ".join(f"{p[m]['0.5']['moderate']:.1f}" for m in ("AP3D", "APBEV")) for p in (half, real["uncompressed"])
+    ]
+    assert f"| bytes per pair | {half['bytes_per_pair']:,.0f} (" in readme
+    assert f"| {both[0]} | the same detector without coding: {both[1]}" in readme

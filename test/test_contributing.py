@@ -38,7 +38,7 @@ def site(tmp_path_factory) -> Path:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         written.append(path.stem)
-    assert written == ["x264", "opencv_webp", "pairs", "robot", "local_head"]
+    assert written == ["x264", "opencv_webp", "blocks", "pairs", "robot", "local_head"]
     (site / "my_extensions" / "__init__.py").write_text("")
     tables = re.findall(r"```toml file=pyproject.toml\n(.*?)```", PAGE, re.S)
     install(site, re.sub(r'\[project\.entry-points\."(.*?)"\]', r"[\1]", "\n".join(tables)).replace('"', ""))
@@ -69,10 +69,15 @@ import sys
 from pathlib import Path
 import cv2, numpy as np, torch
 from sicm_ros.bags import PRESETS
+from sicm_ros.benchmark import run
 from sicm_ros.benchmark.codecs import PictureCodec
+from sicm_ros.benchmark.config import BenchmarkConfig
+from sicm_ros.benchmark.detectors import DETECTORS
 from sicm_ros.benchmark.figures import label_of
+from sicm_ros.benchmark.results import read_results
 from sicm_ros.cli import main
 from sicm_ros.datasets import open_dataset
+from sicm_ros.geometry import ImagePair, StereoCalibration
 from sicm_ros.model import create, load
 from sicm_ros.network import NetworkConfig
 
@@ -92,8 +97,32 @@ config = NetworkConfig.parse({"input_width": 128, "input_height": 64, "detector"
 torch.set_num_threads(1)
 model = load(create(Path(sys.argv[2]), config))
 model.decode(model.encode(frames[0]))
+
+# A wall 60 m away, and before it what is as wide as a car, on the road.
+rig = StereoCalibration(360.0, 360.0, 240.0, 60.0, 0.5, 480, 160)
+rng = np.random.default_rng(0)
+texture = cv2.GaussianBlur(rng.integers(0, 255, (160, 640, 3), np.uint8), (0, 0), 1)
+left, right = texture[:, :480].copy(), texture[:, 3:483].copy()
+middle, size, shift = round(rig.cx + 360 * 2.0 / 12), round(360 * 1.6 / 12), 15  # x = 2 m, z = 12 m: 15 pixels
+patch = cv2.GaussianBlur(rng.integers(0, 255, (45, size, 3), np.uint8), (0, 0), 1)
+for view, off in ((left, 0), (right, shift)):
+    view[64:109, middle - size // 2 - off : middle - size // 2 - off + size] = patch
+detector = DETECTORS["blocks"]()
+features = detector.input_to_features(ImagePair(left, right, rig))
+found = detector.features_to_output(features, rig)
+assert len(found) == 1 and abs(found.location[0] - [2.0, 1.65, 12 + 3.9 / 2]).max() < 0.6, found
+
+tree = {"model": sys.argv[2], "qualities": [0.5], "detectors": ["blocks"], "replicates": 2}
+tree["datasets"] = {"pairs": {"path": sys.argv[1]}}
+tree["anchors"] = {"webp": {"codec": "opencv_webp", "qualities": {"full": [60]}}}
+out = Path(sys.argv[2]).parent / "out"
+config = run.prepare(BenchmarkConfig.parse(tree), out, {})
+assert run.run(config, out, threads=1) == []
+points = read_results(config, out)[0].curves["webp"]
+assert [m.setting.key(m.detector).rpartition("-")[2] for m in points].count("1") == 1
+
 assert not any("hourglass" in name for name in model.network.state_dict())
-assert main(["info", sys.argv[1]]) == main(["data", "presets"]) == 0
+assert main(["info", sys.argv[1]]) == main(["data", "presets"]) == main(["extensions"]) == 0
 """
 
 
@@ -104,6 +133,8 @@ def test_the_page_is_right(site, folder, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "2 stereo pairs" in done.stdout
     assert "our robot's driver" in done.stdout
+    for kind, name in (("codec", "x264"), ("detector", "blocks"), ("data set", "pairs"), ("preset", "robot")):
+        assert re.search(rf"{kind} +{name} +my_extensions 1.0", done.stdout)
     without = python(ROOT, "-m", "sicm_ros.cli", "info", str(tmp_path / "model"))
     assert without.returncode == 2
     assert "detector.head 'local'; expected one of centre" in without.stderr
@@ -120,5 +151,12 @@ def test_the_page_is_right(site, folder, tmp_path):
 def test_a_registration_that_can_not_be_is_named(tmp_path, monkeypatch, entry, says):
     install(tmp_path, f"[sicm_ros.tests]\n{entry}\n")
     monkeypatch.syspath_prepend(tmp_path)
+    registry = Registry("sicm_ros.tests", {"taken": 1, "whole": 2}, int)
+    name = entry.split(" = ")[0]
     with pytest.raises(InputError, match=says):
-        len(Registry("sicm_ros.tests", {"taken": 1}, int))
+        _ = registry[name]
+    assert registry["whole"] == 2  # another's fault is not its own
+    (bad,) = [extension for extension in registry.extensions() if extension.broken]
+    assert bad.name == name
+    assert re.search(says, bad.broken)
+    assert "my_extensions 1.0" in bad.origin

@@ -19,7 +19,13 @@ PAGES = [
     *sorted((ROOT / "sicm_ros" / "models").glob("*/*.md")),
 ]
 FOLDERS = "sicm_ros|test|config|docs|launch|without_ros"
-GROUPS = {"sicm_ros.codecs", "sicm_ros.datasets", "sicm_ros.presets", "sicm_ros.heads"}  # of entry points
+GROUPS = {
+    "sicm_ros.codecs",
+    "sicm_ros.detectors",
+    "sicm_ros.datasets",
+    "sicm_ros.presets",
+    "sicm_ros.heads",
+}  # of entry points
 
 
 @pytest.fixture(scope="module")

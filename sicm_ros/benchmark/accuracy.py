@@ -20,6 +20,7 @@ from tqdm import tqdm
 from sicm_ros.benchmark.association import overlapping
 from sicm_ros.benchmark.coders import Coder, Found, of_model
 from sicm_ros.benchmark.coverage import ERRORS, coverage
+from sicm_ros.benchmark.detectors import Detector, ModelDetector
 from sicm_ros.benchmark.point import Point
 from sicm_ros.benchmark.reliability import reliability
 from sicm_ros.errors import InputError
@@ -29,6 +30,7 @@ from sicm_ros.geometry.boxes import CLASSES as NAMES
 from sicm_ros.kitti import Labels, StereoFrame, bootstrap, evaluate, from_detections, read_labels
 from sicm_ros.kitti.evaluation import CLASSES, CURVES
 from sicm_ros.kitti.labels import format_labels
+from sicm_ros.kitti.planner import judged, planner_table
 
 if TYPE_CHECKING:
     from sicm_ros.model import Model
@@ -66,7 +68,7 @@ def measure(
     bar = tqdm(missing, title(quality), len(frames), initial=len(frames) - len(missing), disable=not progress)
     with Lines(folder / _DONE) as done:
         for frame in bar:
-            streams, ((found,),) = through(coder, [frame], [model])
+            streams, ((found,),) = through(coder, [frame], [ModelDetector(model)])
             write_found(folder / "detections" / f"{frame.name}.txt", found, frame)
             write_text(folder / "errors" / f"{frame.name}.txt", _text_of(found.errors))
             sizes[frame.name] = size_of(frame, sum(map(len, streams)))
@@ -76,7 +78,7 @@ def measure(
 
 
 def through(
-    coder: Coder, frames: Sequence[StereoPair], detectors: Sequence[Model], streams: list[bytes] | None = None
+    coder: Coder, frames: Sequence[StereoPair], detectors: Sequence[Detector], streams: list[bytes] | None = None
 ) -> tuple[list[bytes], Found]:
     """Send a group of frames through a coder: its streams, and what each detector finds in each frame.
 
@@ -85,13 +87,18 @@ def through(
         streams: of an earlier run, which needn't be made again.
     """
     streams = coder.encode(frames) if streams is None else streams
-    return streams, coder.detect(frames, streams, detectors)
+    return streams, coder.detect(frames, coder.decode(frames, streams), detectors)
 
 
 def write_found(path: Path, found: Detections, frame: StereoFrame) -> None:
     """Write a frame's detections as KITTI has them, in the axes of its own calibration; whole whenever it is there."""
     labels = from_detections(found).moved(-frame.source.left_origin_shift)
     write_text(path, format_labels(labels))
+
+
+def read_found(path: Path, frame: StereoFrame) -> Labels:
+    """Return what `write_found` wrote, in the left camera's frame."""
+    return read_labels(path, scored=True).moved(frame.source.left_origin_shift)
 
 
 def size_of(frame: StereoFrame, size: float) -> tuple[float, float]:
@@ -125,10 +132,7 @@ def judge(
         errors: folder of `<frame>.txt`, the detections' standard deviations in the same order; None without any.
     """
     labels = [frame.truth for frame in frames]
-    found = [
-        read_labels(detections / f"{frame.name}.txt", scored=True).moved(frame.source.left_origin_shift)
-        for frame in frames
-    ]
+    found = [read_found(detections / f"{frame.name}.txt", frame) for frame in frames]
     apart = np.concatenate([depth_errors(*pair) for pair in zip(labels, found)])
     covered = None
     paths = [errors / f"{frame.name}.txt" for frame in frames] if errors is not None else []
@@ -143,6 +147,7 @@ def judge(
             curves, f"{title(quality)}, intervals", CURVES, unit="curve", leave=False, disable=not progress
         ),
     )
+    asked = [judged(truth, boxes, frame.size[0]) for frame, truth, boxes in zip(frames, labels, found)]
     mean_size, bpp = np.mean([sizes[frame.name] for frame in frames], axis=0)
     return Point(
         quality,
@@ -154,6 +159,7 @@ def judge(
         len(apart),
         {name: asdict(reliability(labels, found, name)) for name in CLASSES},
         covered,
+        planner_table(asked).tree(),
     )
 
 

@@ -1,7 +1,8 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Every way from frames to detections that a benchmark compares, behind one interface.
 
-    frames -> encode -> streams (bytes, all that a receiver gets) -> detect -> detections in the source camera's frame
+    frames -> encode -> streams (bytes, all that a receiver gets) -> decode -> pairs, features or packets -> detect ->
+    detections in the source camera's frame
 
 A coder takes groups of frames: one frame, or a sequence where it codes video.
 """
@@ -10,17 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from sicm_ros.benchmark.codecs import PictureCodec
+from sicm_ros.benchmark.detectors import Detector
 from sicm_ros.benchmark.features import FeatureCodec
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections, ImagePair, ModelView, StereoCalibration, StereoPair
 from sicm_ros.geometry.boxes import image_boxes
 
 if TYPE_CHECKING:
+    from sicm_ros.engines.base import Features
     from sicm_ros.model import Model
 
 
@@ -38,8 +41,11 @@ class Coder(Protocol):
     def encode(self, frames: Sequence[StereoPair]) -> list[bytes]:
         """Encode the frames of a group to streams, one for each suffix."""
 
-    def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
-        """Return what each detector finds in each frame, from the streams and the frames' calibration alone."""
+    def decode(self, frames: Sequence[StereoPair], streams: list[bytes]) -> Sequence[Any]:
+        """Return what detectors take, of each frame, from the streams and the frames' calibration alone."""
+
+    def detect(self, frames: Sequence[StereoPair], decoded: Sequence[Any], detectors: Sequence[Detector]) -> Found:
+        """Return what each detector finds in each frame, from what was decoded and the frames' calibration alone."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +57,21 @@ class Uncompressed:
     def encode(self, frames: Sequence[StereoPair]) -> list[bytes]:
         return []
 
-    def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
-        return [_detected(detector, frames) for detector in detectors]
+    def decode(self, frames: Sequence[StereoPair], streams: list[bytes]) -> Sequence[StereoPair]:
+        return frames
+
+    def detect(
+        self, frames: Sequence[StereoPair], decoded: Sequence[StereoPair], detectors: Sequence[Detector]
+    ) -> Found:
+        return [_detected(detector, decoded) for detector in detectors]
 
 
 @dataclass(frozen=True)
 class Ours:
-    """Our packets, each with its calibration, so that it decodes by itself; `detectors` is the model, once more."""
+    """Our packets, each with its calibration, so that it decodes by itself. Its own detector is the only one.
+
+    Decoding a packet includes detection, so `decode` hands the packets on.
+    """
 
     model: Model
     quality: float
@@ -67,8 +81,12 @@ class Ours:
         (frame,) = frames
         return [self.model.encode(frame, self.quality)]
 
-    def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
-        return [[detector.decode(streams[0]).detections] for detector in detectors]
+    def decode(self, frames: Sequence[StereoPair], streams: list[bytes]) -> Sequence[bytes]:
+        return streams
+
+    def detect(self, frames: Sequence[StereoPair], decoded: Sequence[bytes], detectors: Sequence[Detector]) -> Found:
+        found = [self.model.decode(packet).detections for packet in decoded]
+        return [found for _ in detectors]
 
 
 def of_model(model: Model, quality: float | None) -> Coder:
@@ -106,11 +124,12 @@ class CodedPictures:
             raise InputError(f"{self.codec.codec}: {len(decoded)} images decoded; expected {2 * len(frames)}")
         return [ImagePair(decoded[2 * i], decoded[2 * i + 1], k) for i, k in enumerate(calibrations)]
 
-    def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
-        pairs = self.decode(frames, streams)
+    def detect(
+        self, frames: Sequence[StereoPair], decoded: Sequence[ImagePair], detectors: Sequence[Detector]
+    ) -> Found:
         sources = [frame.calibration for frame in frames]
         return [
-            [_in_source(found, source) for found, source in zip(_detected(detector, pairs), sources)]
+            [_in_source(found, source) for found, source in zip(_detected(detector, decoded), sources)]
             for detector in detectors
         ]
 
@@ -124,7 +143,7 @@ class CodedPictures:
 
 @dataclass(frozen=True)
 class CodedFeatures:
-    """Features of our uncompressed network, coded as MPEG's feature anchor does; `detectors` is that network."""
+    """Features of our uncompressed network, coded as MPEG's feature anchor does, for that network alone."""
 
     model: Model
     codec: FeatureCodec
@@ -135,18 +154,19 @@ class CodedFeatures:
         (frame,) = frames
         return self.codec.encode(self.model.extract(frame), self.quality)
 
-    def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
-        (frame,) = frames
-        found = []
-        for detector in detectors:
-            config = detector.config
-            shapes = tuple(
-                (channels, config.input_height // stride, config.input_width // stride)
-                for channels, stride in zip(config.channels, (4, 8, 16))
-            )
-            low, middle, high = self.codec.decode(streams, shapes)
-            found.append([detector.detect_features((low, middle, high), frame.calibration).detections])
-        return found
+    def decode(self, frames: Sequence[StereoPair], streams: list[bytes]) -> Sequence[Features]:
+        config = self.model.config
+        shapes = tuple(
+            (channels, config.input_height // stride, config.input_width // stride)
+            for channels, stride in zip(config.channels, (4, 8, 16))
+        )
+        low, middle, high = self.codec.decode(streams, shapes)
+        return [(low, middle, high)]
+
+    def detect(self, frames: Sequence[StereoPair], decoded: Sequence[Features], detectors: Sequence[Detector]) -> Found:
+        both = zip(decoded, frames, strict=True)
+        found = [self.model.detect_features(features, frame.calibration).detections for features, frame in both]
+        return [found for _ in detectors]
 
 
 class LearnedCodec(Protocol):
@@ -175,14 +195,15 @@ class LearnedPictures:
         """Return the pair as a receiver sees it."""
         return [self.model.decode_pictures(streams[0])]
 
-    def detect(self, frames: Sequence[StereoPair], streams: list[bytes], detectors: Sequence[Model]) -> Found:
+    def detect(
+        self, frames: Sequence[StereoPair], decoded: Sequence[StereoPair], detectors: Sequence[Detector]
+    ) -> Found:
         (frame,) = frames
-        pairs = self.decode(frames, streams)
-        return [[_in_source(_detected(d, pairs)[0], frame.calibration)] for d in detectors]
+        return [[_in_source(_detected(d, decoded)[0], frame.calibration)] for d in detectors]
 
 
-def _detected(detector: Model, pairs: Sequence[StereoPair]) -> list[Detections]:
-    return [detector.detect_uncompressed(p).detections for p in pairs]
+def _detected(detector: Detector, pairs: Sequence[StereoPair]) -> list[Detections]:
+    return [detector.detect(pair) for pair in pairs]
 
 
 def _in_source(detections: Detections, calibration: StereoCalibration) -> Detections:

@@ -110,8 +110,8 @@ class BenchmarkConfig(Config):
 
     Attributes:
         model: name or folder of ours; its uncompressed detector looks at what the anchors' decoders give.
-        detectors: folders of further models whose uncompressed detectors look at the anchors' pictures too, such as one
-            that was fine-tuned on pictures from codecs; the better counts.
+        detectors: that look at the anchors' pictures too: folders of models, such as one that was fine-tuned on
+            pictures from codecs, and names of detectors that packages add; the best counts.
         qualities: of ours, 0 to 1.
         ablations: name -> folder of a model that lacks something.
         whole: the one of them that lacks nothing, but was trained as long as the others, which are compared with it;
@@ -122,7 +122,7 @@ class BenchmarkConfig(Config):
     """
 
     model: str = "default"
-    detectors: tuple[Path, ...] = ()
+    detectors: tuple[str, ...] = ()
     qualities: tuple[float, ...] = limited(min_length=1)
     ablations: dict[str, Path] = limited({})
     whole: str | None = None

@@ -93,6 +93,15 @@ class BdRate:
     overlap: float
     reason: str = ""
 
+    def text(self) -> str:
+        """Return it for people; the reason where there is none."""
+        return rate_text(self.percent, self.reason)
+
+
+def rate_text(percent: float | None, reason: str) -> str:
+    """Return a BD-rate for people; the reason where there is none."""
+    return f"none ({reason})" if percent is None else f"{percent:+.1f} %"
+
 
 def bd_rate(anchor: Front, test: Front) -> BdRate:
     """Return BD-rate of test against anchor, on AP over log10(bytes), PCHIP (Bjontegaard, VCEG-M33;

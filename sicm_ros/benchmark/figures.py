@@ -42,13 +42,12 @@ _OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 def label_of(anchor: str) -> str:
     """Return an anchor's name for people."""
-    names = {OURS: "ours"} | {name: codec.label for name, codec in CODECS.items()}
     if anchor.startswith(ABLATION):
         return anchor.removeprefix(ABLATION).replace("_", " ")
     base, _, rest = anchor.partition("_")
-    if base not in names:
+    if anchor == OURS or base not in CODECS:
         return anchor.replace("_", " ")
-    return " ".join(filter(None, (names[base], rest.replace("two_view", "two-view").replace("_", " "))))
+    return " ".join(filter(None, (CODECS[base].label, rest.replace("two_view", "two-view").replace("_", " "))))
 
 
 def rate_accuracy(results: DatasetResults, anchors: Sequence[str], bands: Sequence[str] = (OURS,)) -> Figure:

@@ -24,6 +24,7 @@ class Point:
         reliability: class -> how far scores are from chances (reliability.Reliability's fields).
         coverage: share of boxes within one standard deviation (coverage.Coverage's fields); None where boxes don't say
             how far they may be off.
+        planner: what a planner asks (planner.PlannerTable's fields); None in points of before 0.11.
     """
 
     quality: float | None
@@ -35,3 +36,4 @@ class Point:
     matched: int
     reliability: dict[str, dict]
     coverage: dict | None = None
+    planner: dict | None = None

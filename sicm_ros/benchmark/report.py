@@ -5,19 +5,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from sicm_ros.benchmark import comparison, figures, page
-from sicm_ros.benchmark.curves import KBIT
+from sicm_ros.benchmark import comparison, figures, page, pseudo
+from sicm_ros.benchmark.curves import KBIT, rate_text
 from sicm_ros.benchmark.figures import label_of
 from sicm_ros.benchmark.results import HEADLINE, METRICS, DatasetResults, read_results, times_of, tree_of
-from sicm_ros.benchmark.settings import OURS, model_of
+from sicm_ros.benchmark.settings import ABLATION, OURS, model_of
 from sicm_ros.benchmark.speed import cost_lines
 from sicm_ros.benchmark.store import load_run
+from sicm_ros.benchmark.table import SUMS, TABLE, write_table
 from sicm_ros.files import write_bytes, write_text
 from sicm_ros.geometry import LIKELY
 
@@ -48,14 +50,19 @@ def write_report(out: Path) -> list[str]:
     times = times_of(out)
     model = model_of(config.model)
     about = {
+        "date": datetime.now(timezone.utc).date().isoformat(),
         "model": model.name,
         "model_fingerprint": model.fingerprint.hex(),
         "licence": model.licence,
         "headline": f"{results[0].name}: cars, moderate, overlap {HEADLINE}, R40, per cent",
     }
     tree = tree_of(results, times, about)
+    for r in results:
+        tree["datasets"][r.name]["pseudo_truth"] = pseudo.validated(r, out)
     write_text(out / "results.json", json.dumps(tree, indent=1) + "\n")
+    write_table(results, out)
     written = ["report.html: curves, tables, images", "results.json: the figures"]
+    written += [f"{TABLE}: a row for each point", f"{SUMS}: of all streams"]
     body = []
     for r in results:
         html, files = _dataset(r, tree["datasets"][r.name], out)
@@ -70,7 +77,8 @@ def write_report(out: Path) -> list[str]:
     lines = [f"{out / line}" for line in written]
     first = tree["datasets"][results[0].name]
     for anchor, rates in first["bd_rate"].items():
-        told = ", ".join(f"{metric} {page.number(rate, '+.1f')} %" for metric, rate in rates.items())
+        reasons = first["bd_rate_refused"].get(anchor, {})
+        told = ", ".join(f"{metric} {rate_text(rate, reasons.get(metric, ''))}" for metric, rate in rates.items())
         lines.append(f"BD-rate against {label_of(anchor)}: {told}")
     return lines
 
@@ -86,15 +94,21 @@ def _dataset(results: DatasetResults, tree: dict, out: Path) -> tuple[str, list[
     written.append(f"curves_{results.name}.png")
     parts.append(page.card(figures.svg(drawn), "Rate and accuracy"))
     parts.append(page.card(_table(results, tree), "Against each anchor"))
+    if tree["pseudo_truth"]:
+        parts.append(page.card(_pseudo(tree["pseudo_truth"]), "Pseudo ground truth beside labels"))
     if results.ablations:
         whole = [results.reference] if results.reference in results.curves else []
         drawn = figures.rate_accuracy(results, [*results.ablations, *(name for name in whole if name != OURS)])
         figures.save(drawn, out / f"ablations_{results.name}.png")
         written.append(f"ablations_{results.name}.png")
         names = [(name, rates) for name, rates in tree["bd_rate_of_ablations"].items()]
-        rows = [(name.replace("_", " "), *(page.number(rates[m], "+.1f") for m in METRICS)) for name, rates in names]
+        why = {name.removeprefix(ABLATION): reasons for name, reasons in tree["bd_rate_refused"].items()}
+        rows = [
+            (name.replace("_", " "), *(rate_text(rates[m], why.get(name, {}).get(m, "")) for m in METRICS))
+            for name, rates in names
+        ]
         of = "ours" if results.reference == OURS else label_of(results.reference)
-        table = page.table(("left out", *(f"BD-rate of {of}, {m}, %" for m in METRICS)), rows)
+        table = page.table(("left out", *(f"BD-rate of {of}, {m}" for m in METRICS)), rows)
         parts.append(page.card(figures.svg(drawn) + table, "What each part brings"))
     html, files = _comparison(results, out)
     parts.append(html)
@@ -118,15 +132,15 @@ def _tiles(tree: dict) -> str:
 
 
 def _table(results: DatasetResults, tree: dict) -> str:
-    titles = ["codec", "BD-rate AP3D, %", "overlap", "BD-rate APBEV, %", "overlap"]
+    titles = ["codec", "BD-rate AP3D", "overlap", "BD-rate APBEV", "overlap"]
     titles += ["bytes at 1 point below uncompressed", *(f"AP3D at {kbit} kbit/s" for kbit in KBIT)]
     rows = []
     for name in (OURS, *results.anchors):
         rates, overlaps = tree["bd_rate"].get(name, {}), tree["bd_rate_overlap"].get(name, {})
         cells = [label_of(name)]
         for metric in METRICS:
-            refused = "" if name == OURS else "refused"
-            cells.append(page.number(rates.get(metric), "+.1f", refused))
+            reason = tree["bd_rate_refused"].get(name, {}).get(metric, "")
+            cells.append("" if name == OURS else rate_text(rates.get(metric), reason))
             cells.append(page.number(overlaps.get(metric), ".2f", ""))
         size = tree["bytes_per_pair_at_1_point_below_uncompressed"].get(name, {}).get("AP3D")
         cells.append(page.number(size, none="not reached"))
@@ -136,14 +150,13 @@ def _table(results: DatasetResults, tree: dict) -> str:
         point = results.uncompressed
         rows.append([f"uncompressed images: AP3D {point.ap('AP3D'):.1f}, APBEV {point.ap('APBEV'):.1f}"])
         rows[-1] += [""] * (len(titles) - 1)
-    table = page.table(titles, rows, ["ours", *[""] * (len(rows) - 1)])
-    refused = "".join(
-        f"<p>{escape(f'{label_of(name)}, {metric}: {reason}')}</p>"
-        for name, reasons in tree["bd_rate_refused"].items()
-        for metric, reason in reasons.items()
-        if name in results.anchors
-    )
-    return table + (f"<details><summary>why some were refused</summary>{refused}</details>" if refused else "")
+    return page.table(titles, rows, ["ours", *[""] * (len(rows) - 1)])
+
+
+def _pseudo(tree: dict) -> str:
+    """Return BD-rates against labels and against pseudo ground truth beside each other."""
+    note = f"<p>Pseudo ground truth: {tree['boxes']:,} detections on uncompressed images, score {tree['min_score']:g} "
+    return page.table(*pseudo.rows_of(tree, label_of)) + note + "and more.</p>"
 
 
 def _comparison(results: DatasetResults, out: Path) -> tuple[str, list[str]]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,9 +78,13 @@ class DatasetResults:
 
     def front(self, anchor: str, metric: str, overlap: str = HEADLINE) -> Front:
         """Return what an anchor reaches with the best of its variants and detectors."""
+        return self.front_of(anchor, lambda m: m.ap(metric, overlap))
+
+    def front_of(self, anchor: str, accuracy: Callable[[Measured], float]) -> Front:
+        """Return the same of another accuracy of points, per cent."""
         variants: dict[tuple[str, str], list[tuple[float, float]]] = {}
         for m in self.curves.get(anchor, ()):
-            variants.setdefault((m.setting.variant, m.detector), []).append((m.size, m.ap(metric, overlap)))
+            variants.setdefault((m.setting.variant, m.detector), []).append((m.size, accuracy(m)))
         return Front.of(*variants.values())
 
     @property
@@ -147,6 +151,7 @@ def _point(measured: Measured) -> dict:
             c: {m: _levels(point.ap, m, c) for m in METRICS} for c in point.ap if c != "Car"
         },
         "depth_error_percent_10_to_30_m": point.depth_error,
+        "planner": point.planner,
     }  # fmt: skip
 
 

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from sicm_ros.benchmark import accuracy, store
 from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
-from sicm_ros.benchmark.settings import OURS, Setting, model_of, settings
+from sicm_ros.benchmark.settings import OURS, Setting, detector_of, model_of, settings
+from sicm_ros.benchmark.stopwatch import stopwatch
 from sicm_ros.benchmark.store import TIMES, frames_of, groups_of, names_of, read_point
 from sicm_ros.errors import InputError, SicmError
 from sicm_ros.files import write_bytes, write_text
@@ -195,13 +196,23 @@ def code(job: CodingJob) -> int:
     coder = setting.coder(job.threads)
     for names in job.groups:
         group = [frames.frame(name) for name in names]
+        _ = [(pair.left, pair.right, pair.calibration) for pair in group]  # read before a clock starts
         files = store.stream_files(folder, names[0], coder.suffixes)
         made = [path.read_bytes() for path in files] if all(path.exists() for path in files) else None
         missing = [d for d in setting.detectors if not store.found(folder, setting, d, names)]
-        streams, found = accuracy.through(coder, group, [model_of(d) for d in missing], made)
-        if made is None:
+        seconds = store.seconds_file(folder, names[0])
+        took: dict[str, dict[str, float]] = json.loads(seconds.read_text()) if seconds.exists() else {}
+        streams = made
+        if streams is None:
+            with stopwatch(took, "encode"):
+                streams = coder.encode(group)
             for path, data in zip(files, streams, strict=True):
                 write_bytes(path, data)
+        with stopwatch(took, "decode"):
+            decoded = coder.decode(group, streams)
+        with stopwatch(took, "detect"):
+            found = coder.detect(group, decoded, [detector_of(d) for d in missing])
+        write_text(seconds, json.dumps({what: took[what] for what in sorted(took)}))
         for detector, of_frames in zip(missing, found, strict=True):
             paths = store.found_files(folder, setting, detector, names)
             for frame, path, detections in zip(group, paths, of_frames, strict=True):
@@ -214,8 +225,9 @@ def judge(job: JudgingJob) -> int:
     frames = [frames_of(job.dataset.path, job.dataset.split).frame(name) for name in job.names]
     folder = job.out / job.setting.folder
     sizes: dict[str, tuple[float, float]] = {}
-    for group in groups_of(job.names, job.dataset.video if job.setting.video else 1):
-        size = sum(path.stat().st_size for path in (folder / "streams").glob(f"{group[0]}.*")) / len(group)
+    streams = store.all_streams(folder, job.setting, job.names, job.dataset.video)
+    for group, files in streams.items():
+        size = sum(path.stat().st_size for path in files) / len(group)
         sizes |= {name: accuracy.size_of(frames[job.names.index(name)], size) for name in group}
     key = job.setting.key(job.detector)
     point = accuracy.judge(frames, sizes, folder / key, job.setting.quality, job.replicates, progress=False)

@@ -24,6 +24,7 @@ from sicm_ros.benchmark.coders import (
     Uncompressed,
 )
 from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
+from sicm_ros.benchmark.detectors import DETECTORS, Detector, ModelDetector
 from sicm_ros.benchmark.features import FeatureCodec
 from sicm_ros.errors import InputError
 from sicm_ros.model.folder import find_model, fingerprint, name_of
@@ -45,7 +46,7 @@ class Setting:
         codec: of PictureCodec, or "ours", "uncompressed", "features", "learned".
         mode, preset, input_size: see PictureCodec and CodedPictures.
         model: the model that codes, where one does.
-        detectors: names or folders of the models that detect.
+        detectors: names or folders of the models that detect, or names of DETECTORS.
     """
 
     anchor: str
@@ -94,6 +95,16 @@ def model_of(name: str) -> Model:
     return sicm_ros.load(name)
 
 
+def detector_of(name: str) -> Detector:
+    """Return a detector that a package adds, or that of a model, made once in a process."""
+    return _added_detector(name) if name in DETECTORS else ModelDetector(model_of(name))
+
+
+@lru_cache(maxsize=8)
+def _added_detector(name: str) -> Detector:
+    return DETECTORS[name]()
+
+
 @lru_cache(maxsize=2)
 def image_model_of(name: str) -> LearnedCodec:
     """Return a codec of stereo images, loaded once in a process."""
@@ -109,7 +120,9 @@ def model_key(name: str) -> str:
 
 @lru_cache(maxsize=8)
 def detector_key(name: str) -> str:
-    """Return the same of the detector of uncompressed pictures alone."""
+    """Return the same of a model's detector of uncompressed pictures alone; name and version of any other detector."""
+    if name in DETECTORS:
+        return f"{name}-{DETECTORS[name].version}"
     return _key(name, fingerprint(find_model(name), ("backbone", "reference")))
 
 
@@ -130,7 +143,7 @@ def weights_key(folder: Path) -> str:
 def settings(config: BenchmarkConfig, dataset: DatasetConfig) -> list[Setting]:
     """Return every point of every curve on a data set."""
     ours = config.model
-    detectors = (ours, *map(str, config.detectors))
+    detectors = (ours, *config.detectors)
     points = [Setting(UNCOMPRESSED, "pictures", None, UNCOMPRESSED, detectors)]
     ablations = config.ablations.items() if dataset.ablations else ()
     for curve, model in ((OURS, ours), *((ABLATION + name, str(path)) for name, path in ablations)):

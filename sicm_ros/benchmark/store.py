@@ -3,6 +3,7 @@
 
 OUT/run.yaml                                             the configuration, its paths filled in
 OUT/<data set>/<anchor>/<variant>/<quality>/streams/     a file for each stream: its size is what is counted
+OUT/<data set>/<anchor>/<variant>/<quality>/seconds/     a JSON file for each group of frames: what it took
 OUT/<data set>/<anchor>/<variant>/<quality>/<detector>/  a KITTI detection file a frame
 OUT/<data set>/<anchor>/<variant>/<quality>/<detector>.json   accuracy.Point of them
 OUT/times.json                                           speed.measure's
@@ -14,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from sicm_ros.benchmark.point import Point
 from sicm_ros.benchmark.settings import Setting
 from sicm_ros.errors import InputError
 from sicm_ros.files import read_yaml, write_text
+from sicm_ros.kitti.splits import drive_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +55,17 @@ def stream_files(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Pat
     return [folder / "streams" / f"{name}.{suffix}" for suffix in suffixes]
 
 
+def all_streams(folder: Path, setting: Setting, names: Sequence[str], video: int) -> dict[tuple[str, ...], list[Path]]:
+    """Return group of frames -> its streams' files, of a point's folder; video: frames of a sequence at most."""
+    groups = groups_of(names, video if setting.video else 1)
+    return {group: sorted((folder / "streams").glob(f"{group[0]}.*")) for group in groups}
+
+
+def seconds_file(folder: Path, name: str) -> Path:
+    """Return the file that says how long a group that begins with frame `name` took."""
+    return folder / "seconds" / f"{name}.json"
+
+
 def found_files(folder: Path, setting: Setting, detector: str, names: Sequence[str]) -> list[Path]:
     return [folder / setting.key(detector) / f"{name}.txt" for name in names]
 
@@ -67,7 +81,9 @@ def done(folder: Path, setting: Setting, names: Sequence[str]) -> bool:
 
 
 def groups_of(names: Sequence[str], size: int) -> list[tuple[str, ...]]:
-    return [tuple(names[i : i + size]) for i in range(0, len(names), size)]
+    """Return groups of so many frames; one ends before that where names tell that another drive begins."""
+    drives = [list(of_drive) for _, of_drive in groupby(names, drive_of)]
+    return [tuple(part[i : i + size]) for part in drives for i in range(0, len(part), size)]
 
 
 def digest(names: Sequence[str]) -> str:

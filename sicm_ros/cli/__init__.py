@@ -38,6 +38,7 @@ COMMANDS = {
     "calibrate": "sicm_ros.cli.calibrate",
     "temporal": "sicm_ros.cli.temporal",
     "bench": "sicm_ros.cli.bench",
+    "extensions": "sicm_ros.cli.extensions",
     "top": "sicm_ros.cli.top",
 }
 

@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> None:
     from sicm_ros.bags.stamps import rate_of
     from sicm_ros.benchmark import bag_report
     from sicm_ros.benchmark.figures import label_of
+    from sicm_ros.benchmark.results import METRICS
 
     threads = options.limit_threads(args.threads)
     with options.open_drive(args, args.drive) as source:
@@ -62,5 +63,11 @@ def run(args: argparse.Namespace) -> None:
         )
     console = options.console(140)
     console.print(table)
+    against = Table(title="BD-rate of ours, cars, pseudo ground truth", title_justify="left")
+    for name in ("against", *METRICS):
+        against.add_column(name)
+    for name, rates in report.bd_rate.items():
+        against.add_row(label_of(name), *(rates[metric].text() for metric in METRICS))
+    console.print(against)
     for name, what in (("report.html", "the same with images"), ("results.json", "the figures")):
         console.print(f"{args.out / name}: {what}", highlight=False)

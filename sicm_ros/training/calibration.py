@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from sicm_ros.benchmark.accuracy import through
 from sicm_ros.benchmark.coders import of_model
+from sicm_ros.benchmark.detectors import ModelDetector
 from sicm_ros.errors import InputError
 from sicm_ros.kitti import StereoFrame, from_detections
 from sicm_ros.kitti.planner import judged
@@ -52,7 +53,7 @@ def calibrate(
     parts: list[tuple[np.ndarray, ...]] = []
     for frame in tqdm(frames, "calibration", unit="pair", leave=False):
         for quality in qualities:
-            _, ((found,),) = through(of_model(model, quality), [frame], [model])
+            _, ((found,),) = through(of_model(model, quality), [frame], [ModelDetector(model)])
             match = judged(frame.truth, from_detections(found), frame.size[0], min_score=0.0)
             right = np.isin(np.arange(len(found)), match.found)
             boxes = found.location, found.dimensions, found.rotation_y

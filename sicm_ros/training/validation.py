@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from sicm_ros.benchmark.accuracy import through
 from sicm_ros.benchmark.coders import of_model
+from sicm_ros.benchmark.detectors import ModelDetector
 from sicm_ros.kitti import KittiObjects, Labels, from_detections
 from sicm_ros.kitti.evaluation import evaluate
 from sicm_ros.model import load, save_model
@@ -38,7 +39,7 @@ def validate(network: MVSFCNet, config: TrainConfig) -> dict[str, float]:
         sizes: dict[float | None, int] = dict.fromkeys(qualities, 0)
         for frame in tqdm(frames, desc="validation", leave=False):
             for quality, coder in coders.items():
-                streams, ((detections,),) = through(coder, [frame], [model])
+                streams, ((detections,),) = through(coder, [frame], [ModelDetector(model)])
                 sizes[quality] += sum(map(len, streams))
                 found[quality].append(from_detections(detections))
     figures: dict[str, float] = {}

@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "sicm_ros.cli.bench.run",
     "report": "sicm_ros.cli.bench.report",
     "startup": "sicm_ros.cli.bench.startup",
+    "check": "sicm_ros.cli.bench.check",
     "soak": "sicm_ros.cli.bench.soak",
     "fleet": "sicm_ros.cli.bench.fleet",
     "tracks": "sicm_ros.cli.bench.tracks",
