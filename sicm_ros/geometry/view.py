@@ -18,8 +18,16 @@ HORIZON = 0.27
 # the window, depths come out too small, and the narrower it is, the less is found at all.
 FOCAL, KITTI_FOCAL = 0.6, 0.58
 WIDE = 0.85  # of KITTI's scale: the smallest that models see in training
-ROUNDING = 1e-4  # pixels; float32 may move the width of the resized images so far
+ROUNDING = 1e-6  # relative; float32 may move the width of the resized images so far
 COARSE = 2.0  # pixels of the window to one of the picture
+
+
+def scaled_width(source: StereoCalibration, width: int) -> int:
+    """Return how many of a window's `width` columns a camera's images take: not all where its angle is narrow."""
+    # Downwards, so that the window of a window is itself; by the focal length that a packet carries, so that both sides
+    # see the same window.
+    fx = float(np.float32(source.fx))
+    return min(width, max(1, math.floor(FOCAL * width / fx * source.width * (1 + ROUNDING))))
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,7 @@ class ModelView:
         Args:
             fill: a narrow camera's images fill the window as well, as 0.9.0 had it.
         """
-        resized_width = width
-        if not fill:
-            # Downwards, so that the window of a window is itself; by the focal length that a packet carries, so that
-            # both sides see the same window.
-            fx = float(np.float32(source.fx))
-            resized_width = min(width, max(1, math.floor(FOCAL * width / fx * source.width + ROUNDING)))
+        resized_width = width if fill else scaled_width(source, width)
         resized_height = max(1, round(source.height * resized_width / source.width))
         resized = source.resized(resized_width, resized_height)
         left = -((width - resized_width) // 2)

@@ -21,6 +21,7 @@ from sicm_ros.entropy import IntegerPrior
 from sicm_ros.entropy.temporal import Past
 from sicm_ros.errors import BitstreamError, CalibrationError, InputError, ReferenceMissingError
 from sicm_ros.geometry import ModelView, StereoCalibration
+from sicm_ros.geometry.view import scaled_width
 from sicm_ros.model.folder import StoredModel
 from sicm_ros.model.references import KeptPair, ReceivedPairs, SentPairs
 from sicm_ros.network.config import quality_level
@@ -131,7 +132,7 @@ class PairCodec:
             identity(calibration),
             calibration if include_calibration else None,
             payload,
-            self.view(calibration).padded,
+            scaled_width(calibration, self.config.input_width) < self.config.input_width,
             mark,
         )
         data = pack(packet)
