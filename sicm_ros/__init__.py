@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Read by OpenCV when it is loaded: 64 megapixels are more than a camera's, and less than a memory's (its own limit is
-# 1024, 3 GB). A few kB of a picture may stand for any number.
+# 1024, 3 GB). A few kB of an image may stand for any number.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
 
 # Where this source tree comes before the ROS workspace, the generated messages (sicm_ros.msg) are found there still.

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Pictures as lenses make them, of a pair that is rectified, and bags of them as cameras' drivers write them."""
+"""Images as lenses make them, of a pair that is rectified, and bags of them as cameras' drivers write them."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def lens(calibration: StereoCalibration, side: int, model: str = "plumb_bob") ->
 
 
 def through(view: np.ndarray, one: Lens) -> np.ndarray:
-    """A rectified picture as a lens would have made it."""
+    """A rectified image as a lens would have made it."""
     seen = _seen(one)
     return cv2.remap(view, seen[..., 0], seen[..., 1], cv2.INTER_CUBIC)
 
 
 @cache
 def _seen(one: Lens) -> np.ndarray:
-    """Where in the rectified picture each pixel of a lens's picture is: float32 (height, width, 2)."""
+    """Where in the rectified image each pixel of a lens's image is: float32 (height, width, 2)."""
     k, d = np.array(one.k).reshape(3, 3), np.array(one.d)
     grid = np.stack(np.meshgrid(np.arange(one.width), np.arange(one.height)), -1).reshape(-1, 1, 2).astype(np.float64)
     if one.distortion_model == "equidistant":
@@ -137,11 +137,11 @@ def rows(
 
     Args:
         left, right: image topics.
-        make: message of a picture and a stamp, for both or for each.
+        make: message of an image and a stamp, for both or for each.
         infos: topic of the camera_info of an image topic; None for none.
-        raw: distortion model of pictures that aren't rectified; empty for rectified ones.
-        leftover: camera_info describes the pictures before their rectification, though they are rectified.
-        pairs: of pictures, if not of the street.
+        raw: distortion model of images that aren't rectified; empty for rectified ones.
+        leftover: camera_info describes the images before their rectification, though they are rectified.
+        pairs: of images, if not of the street.
     """
     made = []
     makes = make if isinstance(make, tuple) else (make, make)

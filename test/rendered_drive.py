@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""A tiny stereo drive made up for tests: known boxes, pictures with texture, as KITTI writes it."""
+"""A tiny stereo drive made up for tests: known boxes, images with texture, as KITTI writes it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Archives, bags, pictures and YAML that were made to harm: one line, in little time and memory."""
+"""Archives, bags, images and YAML that were made to harm: one line, in little time and memory."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ EPOCH, STEP = 1_700_000_000 * 10**9, 10**8
 
 
 def picture(index: int, side: str, stamp: int, format: str = ""):
-    """A picture that says which one it is: its red channel holds the index, its green one the side."""
+    """An image that says which one it is: its red channel holds the index, its green one the side."""
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     pixels[:] = (10 * index, 100 if side == "right" else 0, 0)
     return ros.compressed_image(pixels, stamp, f"{side}_eye", format) if format else ros.image(pixels, stamp, side)
@@ -43,7 +43,7 @@ def info(side: str, stamp: int, **changes):
 
 
 def record(path, rows, infos=None, topics=(LEFT, RIGHT), format=""):
-    """Write a bag of pictures (side, index, header stamp, log time), and of camera_infos (log time, side, changes)."""
+    """Write a bag of images (side, index, header stamp, log time), and of camera_infos (log time, side, changes)."""
     messages = []
     named = dict(zip(("left", "right"), topics))
     for side, index, stamp, log in rows:
@@ -283,7 +283,7 @@ def test_a_picture_has_its_camera_info_whenever_that_was_recorded(tmp_path, wher
 
 
 def test_a_calibration_that_changes_belongs_to_its_own_picture(tmp_path):
-    """Each camera_info is written behind its picture; the fourth one has another baseline."""
+    """Each camera_info is written behind its image; the fourth one has another baseline."""
     made = rows(6)
     infos = [(log, side, {"p": p(-250.0)} if side == "right" and index >= 3 else {}) for side, index, _, log in made]
     path = record(tmp_path / "a.mcap", made, infos)

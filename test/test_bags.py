@@ -62,7 +62,7 @@ def test_a_drive_comes_back_from_its_bag(drive, tmp_path, name, storage, compres
 
 
 def test_raw_drives_and_odometry_keep_their_times(drive, tmp_path):
-    """The same pictures in KITTI's two other layouts."""
+    """The same images in KITTI's two other layouts."""
     raw = tmp_path / "2011_09_26"
     sequence = tmp_path / "sequences/04"
     for number, camera in (("2", "image_02"), ("3", "image_03")):
@@ -144,7 +144,7 @@ def test_disparity_offset_travels_beside_camera_info(tmp_path):
 
 
 def _kitti_info(side: str, stamp: int, p3: float):
-    """camera_info as KITTI bags have it: of the raw picture, projections relative to camera 0."""
+    """camera_info as KITTI bags have it: of the raw image, projections relative to camera 0."""
     calibration = StereoCalibration(721.5377, 721.5377, 609.5593, 172.854, 0.53, 1242, 375)
     info = ros.camera_info(calibration, side, stamp, f"camera_{side}")
     info.d = np.array([-0.37, 0.2, 0.001, 0.002, -0.07])

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""The anchors are real codecs: what goes in comes out, each picture in its place."""
+"""The anchors are real codecs: what goes in comes out, each image in its place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sicm_ros.errors import DependencyError, InputError
 
 pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed: pip install '.[bench]'")
 
-WIDTH, HEIGHT = 131, 75  # odd, as KITTI's pictures may be
+WIDTH, HEIGHT = 131, 75  # odd, as KITTI's images may be
 QUALITY = {"jpeg": 80, "webp": 80, "jxl": 1, "avif": 20, "x265": 20, "svtav1": 20, "vvc": 20}
 FASTEST = {"x265": "ultrafast", "svtav1": "10", "vvc": "faster", "avif": "8", "jxl": "3"}
 CASES = [(codec, "intra") for codec in QUALITY]

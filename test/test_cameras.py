@@ -28,7 +28,7 @@ from sicm_ros.geometry.calibration_file import read_calibration_file
 from sicm_ros.geometry.drawing import write_picture
 from sicm_ros.geometry.rectification import EpipolarCheck, Lens, says_rectified
 
-INNER = np.s_[30:-30, 60:-60]  # of a picture of the street: what every lens sees
+INNER = np.s_[30:-30, 60:-60]  # of an image of the street: what every lens sees
 RAW_TOPICS = {"image_topics": ("/left/image_raw", "/right/image_raw"), "info_topics": ("left info", "right info")}
 
 
@@ -479,7 +479,7 @@ def test_binned_pictures_are_rectified_by_the_whole_sensors_calibration(tmp_path
 
 
 def coded(view: np.ndarray, encoding: str) -> tuple[np.ndarray, int]:
-    """A picture's bytes in an encoding, and its step; written down here, not by OpenCV's conversions back."""
+    """An image's bytes in an encoding, and its step; written down here, not by OpenCV's conversions back."""
     height, width = view.shape[:2]
     yuv = cv2.cvtColor(view, cv2.COLOR_RGB2YUV_I420)
     y, u, v = yuv[:height], *(p.reshape(height // 2, width // 2) for p in np.split(yuv[height:].reshape(-1), 2))
@@ -543,7 +543,7 @@ def test_a_dark_picture_after_a_bright_one_stays_dark():
 
 @pytest.mark.parametrize("encoding", [name for name in LAYOUTS if name.startswith("bayer")])
 def test_mosaics_become_colours(encoding: str):
-    """A picture in one colour, red above all: each pixel of the mosaic holds what its letter says."""
+    """An image in one colour, red above all: each pixel of the mosaic holds what its letter says."""
     colour = {"r": 200, "g": 100, "b": 40}
     a, b, c, d = encoding.split("_")[1][:4]
     cell = np.array(

@@ -25,7 +25,7 @@ from sicm_ros.model import load, save_model
 from sicm_ros.network import MVSFCNet, NetworkConfig
 
 ROOT = Path(__file__).resolve().parents[1]
-WIDTH, HEIGHT = 310, 94  # a quarter of KITTI's pictures
+WIDTH, HEIGHT = 310, 94  # a quarter of KITTI's images
 CALIBRATION = """P0: 180 0 152 0 0 180 43 0 0 0 1 0
 P1: 180 0 152 -97 0 180 43 0 0 0 1 0
 P2: 180 0 152 11.2 0 180 43 0.05 0 0 1 0.0027
@@ -38,7 +38,7 @@ Tr_imu_to_velo: 1 0 0 0 0 1 0 0 0 0 1 0
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory) -> Path:
-    """A folder with an untrained model that sees objects everywhere, and a pair of pictures of noise."""
+    """A folder with an untrained model that sees objects everywhere, and a pair of images of noise."""
     folder = tmp_path_factory.mktemp("scene")
     torch.manual_seed(0)
     network = MVSFCNet(NetworkConfig(input_width=128, input_height=64))
@@ -228,7 +228,7 @@ def test_a_reader_that_goes_away_is_no_crash(scene):
 
 
 def test_real_pairs_at_three_qualities(kitti, tmp_path):
-    """Real pictures with whatever model ships: rates grow with quality, and other processes decode them."""
+    """Real images with whatever model ships: rates grow with quality, and other processes decode them."""
     frames = kitti / "frames"
     names = sorted(p.stem for p in (frames / "image_2").glob("*.png"))
     model = load()

@@ -313,7 +313,7 @@ def test_rarer_sides_are_taken_more_often():
 
 
 def pictured_person(height: int = 120, width: int = 44, facing: float | None = np.pi / 2) -> Standee:
-    """A textured ellipse that stands for a person's picture."""
+    """A textured ellipse that stands for a person's image."""
     v, u = np.mgrid[0:height, 0:width]
     mask = ((u - width / 2 + 0.5) / (width / 2)) ** 2 + ((v - height / 2 + 0.5) / (height / 2)) ** 2 <= 1
     texture = np.repeat(60 + 120 * noise(8)[:height, :width, None], 3, 2)
@@ -490,7 +490,7 @@ def test_a_drawn_car_agrees_in_both_views_and_is_labelled_as_it_stands():
 
 
 def test_the_rigs_disparity_offset_is_kept():
-    """Against a rig without it the same pictures are off by just that much, as KITTI's are by 0.52 px."""
+    """Against a rig without it the same images are off by just that much, as KITTI's are by 0.52 px."""
     box = standing(1.5, 13, 0.4)
     composition = compose(world([]), [drawn(box)])
     depth, _ = entered(box, 0)

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Cut-outs from pictures with instance masks: three layouts, who is whole, who rides, and what is written."""
+"""Cut-outs from images with instance masks: three layouts, who is whole, who rides, and what is written."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ IMAGE = cv2.resize(np.random.default_rng(0).integers(0, 255, (8, 12, 3)).astype(
 
 
 def test_who_is_whole_and_who_rides():
-    cut_off = block(100, 100, 200, 130)  # reaches the picture's lower border
+    cut_off = block(100, 100, 200, 130)  # reaches the image's lower border
     small = block(20, 150, 60, 165)
     sitting = block(60, 100, 130, 160)
     halves = block(10, 270, 40, 290) | block(60, 270, 110, 290)

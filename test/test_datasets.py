@@ -291,7 +291,7 @@ class Own(KittiFrames):
 
 
 def test_what_an_own_reader_did_not_foresee_is_one_line_with_its_name_and_the_frames(tmp_path: Path, monkeypatch):
-    monkeypatch.setitem(LAYOUTS._known(), "mine", Own)
+    monkeypatch.setitem(LAYOUTS._all, "mine", Own)
     write(tmp_path / "mine.txt", "")
     images(tmp_path / "left.png", tmp_path / "right.png")
     frame = open_dataset(tmp_path)[0]

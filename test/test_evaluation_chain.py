@@ -33,7 +33,7 @@ def car(x: float, z: float, score: str = "") -> str:
 
 @pytest.fixture
 def dataset(tmp_path):
-    """42 frames of one car each, a frame's number as the colour of its pictures."""
+    """42 frames of one car each, a frame's number as the colour of its images."""
     for folder in ("image_2", "image_3", "calib", "label_2"):
         (tmp_path / "kitti" / folder).mkdir(parents=True)
     for i in range(42):

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""The half pixel between KITTI's labels and its pictures, measured on real cars (docs/kitti.md)."""
+"""The half pixel between KITTI's labels and its images, measured on real cars (docs/kitti.md)."""
 
 from __future__ import annotations
 

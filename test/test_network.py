@@ -99,7 +99,7 @@ def test_a_moved_view_matches_where_it_was_moved_to():
     disparity[..., 30:] = 9.0
     scores = correlate(left, moved(left, disparity, 23), 24)
     seen = torch.ones(60, dtype=torch.bool)
-    seen[:9] = False  # leaves the picture
+    seen[:9] = False  # leaves the image
     seen[26:30] = False  # hidden by what is nearer
     found = scores.argmax(1)[0]
     assert torch.equal(found[:, seen], disparity[0, 0].long()[:, seen])
@@ -323,7 +323,7 @@ def test_perfect_maps_give_back_the_box(x, z, ry, name, baseline, offset):
     sample = Sample(picture, picture, np.zeros((height, width), np.float32), calibration, labels)
     target = targets(sample, CONFIG.classes)
     if target["weight"].max() == 0 or target["face_known"][target["weight"].argmax()] == 0:
-        return  # outside of the picture, or too near or far to be learnt
+        return  # outside of the image, or too near or far to be learnt
     rigs = Rigs.of([calibration])
     maps = _perfect_maps(target, height // 4, width // 4)
     found = candidates(maps, rigs, CONFIG, 5)[0]

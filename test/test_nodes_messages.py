@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Detections as ROS messages: the pose against KITTI's corners, markers, clouds, pictures."""
+"""Detections as ROS messages: the pose against KITTI's corners, markers, clouds, images."""
 
 from __future__ import annotations
 

@@ -316,7 +316,7 @@ def test_points_lie_where_the_picture_shows_them(size: tuple[int, int]):
     np.testing.assert_allclose(points[:, 2], depth, rtol=1e-5)
     u = rig.fx * points[:, 0] / points[:, 2] + rig.cx
     v = rig.fy * points[:, 1] / points[:, 2] + rig.cy
-    # The cells cover the full width of the source picture, between bars if its angle is narrow, and rows that exist.
+    # The cells cover the full width of the source image, between bars if its angle is narrow, and rows that exist.
     cell = 4 * size[0] / view.resized_width
     slack = cell if view.left else 0.01
     assert u.min() == pytest.approx(cell / 2 - 0.5, abs=slack)
@@ -369,7 +369,7 @@ def test_whoever_set_up_fast_dds_keeps_it(opinion):
 
 
 def test_shared_memory_holds_pictures(ros_installed):
-    """Fast DDS has taken our profile: what it maps for a node holds more than a pair of raw KITTI pictures."""
+    """Fast DDS has taken our profile: what it maps for a node holds more than a pair of raw KITTI images."""
     rmw = os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     if rmw != "rmw_fastrtps_cpp":
         pytest.skip(f"{rmw} has no use for Fast DDS' profile")

@@ -74,7 +74,7 @@ def test_a_camera_that_stands_is_said_to_stand():
 
 
 def test_what_moves_along_with_the_camera_counts_for_little():
-    """A tenth of the picture shows what is always the same, 15 m ahead: the back of a truck that nothing detects."""
+    """A tenth of the image shows what is always the same, 15 m ahead: the back of a truck that nothing detects."""
     truck = street(FramePose.identity())[0][:, 15:33, 90:146]
 
     def spoil(features, disparity, pair):

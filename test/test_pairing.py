@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""The one rule of pairing: never a picture with another one's partner, never a pair given up that is within reach."""
+"""The one rule of pairing: never an image with another one's partner, never a pair given up that is within reach."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MS = 1_000_000
 
 
 def paired(stream, tolerance=30 * MS, **options):
-    """Pairs that a stream of (side, stamp, picture) makes, to its end; and what was dropped."""
+    """Pairs that a stream of (side, stamp, image) makes, to its end; and what was dropped."""
     dropped = Counter()
     pairer = StereoPairer(tolerance, lambda cause: dropped.update([cause]), **options)
     pairs = [pair for side, stamp, picture in stream for pair in pairer.add(side, stamp, picture)]
@@ -100,7 +100,7 @@ def test_a_clock_that_is_set_back_costs_no_pair(back):
 
 
 def test_what_a_set_clock_left_over_is_no_partner_of_what_came_after():
-    """R5 has lost its left picture; after the clock was set back by 350 ms, a left picture is 10 ms from it."""
+    """R5 has lost its left image; after the clock was set back by 350 ms, a left image is 10 ms from it."""
     sent = stream(10, range(8), lost={("left", 5)})
     sent += [(side, (490 + 100 * i) * MS, 8 + i) for i in range(6) for side in ("left", "right")]
     assert paired(sent)[0] == [(i, i) for i in range(14) if i != 5]
@@ -129,11 +129,11 @@ def test_one_camera_alone_never_fills_the_memory():
 
 
 def simulated(seed, rate, jitter, offset, lost, order, frames=40):
-    """Pictures of two cameras as they arrive, and the pairs that are there to be found.
+    """Images of two cameras as they arrive, and the pairs that are there to be found.
 
     Args:
         jitter: of each stamp, share of the period. offset: of the right camera, likewise.
-        lost: share of pictures. order: how late the right camera's are heard, and how unevenly, seconds.
+        lost: share of images. order: how late the right camera's are heard, and how unevenly, seconds.
     """
     random = np.random.default_rng(seed)
     step = 1e9 / rate
@@ -143,7 +143,7 @@ def simulated(seed, rate, jitter, offset, lost, order, frames=40):
         for i in range(frames):
             stamp = round(1e18 + step * (i + random.uniform(-jitter, jitter) + (side == "right") * offset))
             late = random.uniform(0, order) + (order if side == "right" else 0)
-            heard = max(heard + 1, stamp + late * 1e9)  # one camera's pictures keep their order
+            heard = max(heard + 1, stamp + late * 1e9)  # one camera's images keep their order
             if random.random() >= lost:
                 arrivals.append((heard, side, stamp, i))
                 there[side].add(i)
@@ -164,7 +164,7 @@ def test_never_a_wrong_pair_never_a_lost_one(seed, rate, jitter, offset, lost, o
     """Half of the period is 0.45 by our reckoning, and as measured with this jitter not less than 0.4."""
     sent, expected = simulated(seed, rate, jitter, offset, lost, order)
     numbers = {side: [i for s, _, i in sent if s == side][: MEASURED // 2] for side in ("left", "right")}
-    # Nobody can tell 60 Hz with every second picture lost from 30 Hz.
+    # Nobody can tell 60 Hz with every second image lost from 30 Hz.
     assume(any(b - a == 1 for n in numbers.values() for a, b in pairwise(n)))
     tolerance = round(1e9 / rate)  # more than half of the period, as 30 ms are at 60 Hz
     pairs, dropped = paired(sent, tolerance)

@@ -65,6 +65,18 @@ def test_every_default_is_accepted():
             assert p.accept(p.default) == p.default
 
 
+def test_a_choice_that_yaml_reads_as_false_is_taken_as_the_word():
+    (references,) = (p for p in tables()["encoder"] if p.name == "references")
+    assert references.accept(False) == references.parse("off") == "off"
+    with pytest.raises(InputError, match="references is True; expected auto or off"):
+        references.accept(True)
+    for table in tables().values():
+        for p in table:
+            if "off" not in p.choices and not isinstance(p.default, bool):
+                with pytest.raises(InputError, match="is False"):
+                    p.accept(False)
+
+
 @pytest.mark.timeout(240)
 def test_a_node_that_cannot_start_says_why_in_one_line(ros_installed, tmp_path):
     broken = tmp_path / "broken.yaml"

@@ -370,7 +370,7 @@ def test_a_benchmark_counts_its_packets_and_looks_at_its_pictures(drive, tmp_pat
         assert m.point.bytes_per_pair * 2 == sum(path.stat().st_size for path in files)
         assert len(list((out / "drive" / m.setting.folder).glob("*/*.txt"))) == 2
     assert points[0].point.bytes_per_pair < points[1].point.bytes_per_pair
-    # Its pictures are what the report shows, not the camera's.
+    # Its images are what the report shows, not the camera's.
     frame = KittiObjects(drive)[0]
     shown, camera = panels(results, frame, [points[1], results.curves["ours"][0]], out)
     assert shown.picture.shape[0] / shown.picture.shape[1] == pytest.approx(64 / 128, abs=0.01)

@@ -140,5 +140,5 @@ def test_a_bag_that_breaks_off_plays_to_there_and_says_so(peer, start_node, bag,
     broken = tmp_path / "broken.mcap"
     broken.write_bytes(data)
     node = start_node("replay", path=broken, rate=10.0)
-    assert node.process.wait(20) in (0, 2)  # zeros may fall into a picture's pixels, which nobody can tell
+    assert node.process.wait(20) in (0, 2)  # zeros may fall into an image's pixels, which nobody can tell
     assert "Traceback" not in node.output

@@ -46,7 +46,7 @@ def renderer() -> Renderer:
         pytest.skip(str(error))
 
 
-# Geometry of a picture ------------------------------------------------------------------------------------------------
+# Geometry of an image ------------------------------------------------------------------------------------------------
 
 
 def test_depth_of_flat_ground_is_that_of_its_rows(renderer):
@@ -202,7 +202,7 @@ def test_what_is_all_but_hidden_becomes_dont_care(renderer):
 
 def test_truncation_is_the_share_of_the_box_outside_the_picture(renderer):
     assert annotated(renderer, None).truncation == 0
-    edge = SMALL.cx / SMALL.fx * 15  # metres left of the axis where the picture ends
+    edge = SMALL.cx / SMALL.fx * 15  # metres left of the axis where the image ends
     half = annotated(renderer, None, y=edge)
     assert half.truncation == pytest.approx(0.5, abs=0.06)
     assert half.box[0] == 0

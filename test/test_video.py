@@ -32,14 +32,14 @@ av.logging.set_level(av.logging.PANIC)
 
 
 def scene(count: int) -> list[ImagePair]:
-    """A street that moves by two pixels from picture to picture, so that none is like another."""
+    """A street that moves by two pixels from image to image, so that none is like another."""
     (pair,) = street(1)
     c = pair.calibration
     return [ImagePair(np.roll(pair.left, 2 * i, 1), np.roll(pair.right, 2 * i, 1), c) for i in range(count)]
 
 
 def encode(views: list[np.ndarray], kind: str, period: int = 6) -> list[tuple[int, bytes]]:
-    """Number of the picture and bytes of the packets, in the order in which an encoder gives them."""
+    """Number of the image and bytes of the packets, in the order in which an encoder gives them."""
     name, options = ENCODERS[kind]
     encoder: Any = av.CodecContext.create(name, "w")
     encoder.width, encoder.height = views[0].shape[1], views[0].shape[0]
@@ -56,7 +56,7 @@ def encode(views: list[np.ndarray], kind: str, period: int = 6) -> list[tuple[in
 
 @pytest.fixture(scope="module")
 def packets() -> dict[str, list[tuple[int, bytes]]]:
-    """Codec -> (number of the picture, bytes) of twelve pictures of the left camera."""
+    """Codec -> (number of the image, bytes) of twelve images of the left camera."""
     views = [pair.left for pair in scene(12)]
     return {kind: encode(views, kind) for kind in ENCODERS}
 
@@ -66,7 +66,7 @@ def message(kind: str, number: int, data: bytes) -> SimpleNamespace:
 
 
 def read(stream: VideoStream, kind: str, some: list[tuple[int, bytes]]) -> tuple[dict[int, float], list[str]]:
-    """Number of each picture that comes -> how far it is from the one that was sent; and what was refused, why."""
+    """Number of each image that comes -> how far it is from the one that was sent; and what was refused, why."""
     sent, seen, refused = scene(12), {}, []
 
     def note(pictures: list) -> None:

@@ -184,7 +184,7 @@ class Bag:
         return TopicDefinition(text.data, digest, qos)
 
     def _as_cdr(self, data: bytes, name: str):
-        """A ROS 1 message in CDR; the types of pictures and calibrations, whose fields differ by `seq` and by case."""
+        """A ROS 1 message in CDR; the types of images and calibrations, whose fields differ by `seq` and by case."""
         return typestore().serialize_cdr(_modern(self._reader.typestore.deserialize_ros1(data, name)), name)
 
 

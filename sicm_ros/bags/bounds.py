@@ -20,7 +20,7 @@ from rosbags.rosbag2 import storage_mcap as mcap
 from sicm_ros.errors import InputError
 from sicm_ros.files import read_bytes
 
-MOST_CHUNK = 256 << 20  # bytes; recorders write chunks of about 1 MB, of at least one picture
+MOST_CHUNK = 256 << 20  # bytes; recorders write chunks of about 1 MB, of at least one image
 MOST_METADATA = 1 << 20  # bytes of metadata.yaml
 MOST_BRACKETS = 1000
 MOST_ALIASES = 32  # anchors and aliases; a few more, each of several of the ones before, stand for millions

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class SizeError(CalibrationError):
-    """A image of another size than its camera_info's, or too small."""
+    """An image of another size than its camera_info's, or too small."""
 
     cause = "size"
 
@@ -61,12 +61,12 @@ def stereo_calibration(
     """Return the rig that two CameraInfo messages describe: the one check of nodes, replay and tools.
 
     Args:
-        left, right: the messages of the two cameras, of rectified pictures.
+        left, right: the messages of the two cameras, of rectified images.
         topics: names used in errors.
-        size: width and height of the pictures, pixels; None where they aren't known.
+        size: width and height of the images, pixels; None where they aren't known.
         disparity_offset: pixels to add to a measured disparity, besides the difference of the principal points.
-        assume_rectified: ignore the distortion and rotation that describe the pictures before their rectification
-            (image_proc's outputs and KITTI bags have them beside rectified pictures).
+        assume_rectified: ignore the distortion and rotation that describe the images before their rectification
+            (image_proc's outputs and KITTI bags have them beside rectified images).
         baseline: metres; overrules what the projections say, where it is not 0.
         remark: told of each thing that was mended.
 

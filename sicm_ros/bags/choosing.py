@@ -43,7 +43,7 @@ def choose(preset: str, topics: Mapping[str, Topic], path: object, left: str = "
     """Return the pair of a bag.
 
     Args:
-        preset: a name of PRESETS, a .yaml file, or `auto`: one whose pictures are there, rectified ones before others;
+        preset: a name of PRESETS, a .yaml file, or `auto`: one whose images are there, rectified ones before others;
             else a pair of topics whose names differ as COUNTERPARTS do.
         topics: of the bag, name to Topic.
         path: the bag's, for errors.
@@ -175,7 +175,7 @@ def _search(
     """The pair that nobody has named."""
     found = [one for preset in PRESETS.values() if preset.left != preset.right for one in places(preset, images)]
     if found:
-        # Of the pictures of one camera the rectified ones, and where presets name several, those of the narrower one.
+        # Of the images of one camera the rectified ones, and where presets name several, those of the narrower one.
         rectified = [one for one in found if says_rectified(one.left)] or found
         # A rig with grey cameras beside its coloured ones, as KITTI's.
         coloured = {one.left for one in rectified if "gray" not in one.left}

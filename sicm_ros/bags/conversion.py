@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""From the pictures that a bag holds to rectified ones of one view each: videos, views side by side, raw lenses."""
+"""From the images that a bag holds to rectified ones of one view each: videos, views side by side, raw lenses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIDES = ("left", "right")
 
 @dataclass(frozen=True)
 class View:
-    """A picture of one camera.
+    """An image of one camera.
 
     Attributes:
         side: 0 for the left, 1 for the right one.
@@ -35,7 +35,7 @@ class View:
 
 
 def rgb_of(message: Any, topic: str, depth: PixelDepth | None = None) -> np.ndarray:
-    """The picture of an Image, a CompressedImage or a VideoPicture as uint8 (height, width, 3) RGB."""
+    """The image of an Image, a CompressedImage or a VideoPicture as uint8 (height, width, 3) RGB."""
     if isinstance(message, VideoPicture):
         return message.rgb()
     read = rgb_from_compressed if hasattr(message, "format") else rgb_from_image
@@ -43,7 +43,7 @@ def rgb_of(message: Any, topic: str, depth: PixelDepth | None = None) -> np.ndar
 
 
 def half(picture: np.ndarray, side: int) -> np.ndarray:
-    """The left (0) or the right (1) view of a picture that holds both."""
+    """The left (0) or the right (1) view of an image that holds both."""
     width = picture.shape[1] // 2
     return np.ascontiguousarray(picture[:, width : 2 * width] if side else picture[:, :width])
 
@@ -52,12 +52,12 @@ class Conversion:
     """Makes views of the image messages of a pair of topics.
 
     Args:
-        left, right: topics; one for both where its pictures hold both views.
-        rectification: None where the pictures are rectified.
-        window: what of the rectified picture is wanted; all of it if None.
+        left, right: topics; one for both where its images hold both views.
+        rectification: None where the images are rectified.
+        window: what of the rectified image is wanted; all of it if None.
 
     Attributes:
-        skipped: how many messages gave no picture, by cause.
+        skipped: how many messages gave no image, by cause.
         complaints: the first text of each cause.
     """
 
@@ -77,7 +77,7 @@ class Conversion:
 
     @property
     def delay(self) -> int:
-        """Pictures that the video's decoder holds back."""
+        """Images that the video's decoder holds back."""
         return max((stream.delay for stream in self._streams.values()), default=0)
 
     def take(self, topic: str, message: Any) -> Iterator[View]:

@@ -36,7 +36,7 @@ class KittiSource(StereoSource):
     Args:
         path: for errors.
         frames: the frames.
-        compress: None for raw pictures, `jpeg` or `png`.
+        compress: None for raw images, `jpeg` or `png`.
         quality: of JPEG, 1 to 100.
     """
 
@@ -82,7 +82,7 @@ class KittiSource(StereoSource):
                 yield message_of(DISPARITY_OFFSET, stamp, ros.number(frame.calibration.disparity_offset))
             if frame.labels is not None:
                 yield message_of(LABELS, stamp, ros.labels_message(frame.labels, stamp, ros.LEFT_FRAME))
-            # Both calibrations first: who has both pictures can go to work.
+            # Both calibrations first: who has both images can go to work.
             for side, topic, frame_id in (("left", LEFT_INFO, ros.LEFT_FRAME), ("right", RIGHT_INFO, ros.RIGHT_FRAME)):
                 yield message_of(topic, stamp, ros.camera_info(frame.calibration, side, stamp, frame_id))
             yield message_of(self.topics[0], stamp, self._picture(frame.left, stamp, ros.LEFT_FRAME))

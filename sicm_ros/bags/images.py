@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Pictures in ROS messages and as arrays, without ROS: works on any object with the fields of the message.
+"""Images in ROS messages and as arrays, without ROS: works on any object with the fields of the message.
 
 `sensor_msgs/Image` as its comments define it: `step` bytes a row, which may be padded; `is_bigendian` for 16 bits.
 """
@@ -50,8 +50,8 @@ PLANES = {
     "i420": cv2.COLOR_YUV2RGB_I420,
 }
 
-MOST_PIXELS = 1 << 25  # of a compressed picture, 8K: a few bytes may stand for any number
-HEADER = 1 << 16  # bytes in which a picture says how large it is
+MOST_PIXELS = 1 << 25  # of a compressed image, 8K: a few bytes may stand for any number
+HEADER = 1 << 16  # bytes in which an image says how large it is
 
 # ROS names the Bayer pattern by its first two rows, OpenCV by the second row's second and third pixel.
 _TO_RGB = {
@@ -73,7 +73,7 @@ _BITS = (8, 10, 12, 14, 16)  # what sensors have
 
 
 class PixelDepth:
-    """How many bits of 16-bit pixels count, for all the pictures of a rig.
+    """How many bits of 16-bit pixels count, for all the images of a rig.
 
     Sensors of 10 or 12 bits leave the upper ones empty, and no message says so: the brightest pixel so far
     decides, so that the two views are treated alike and a dark scene after a bright one stays dark.
@@ -95,7 +95,7 @@ def rgb_from_image(message, topic: str = "image", depth: PixelDepth | None = Non
     Args:
         message: any object with the message's fields.
         topic: named in errors.
-        depth: of the rig's pictures so far; of this one alone if None.
+        depth: of the rig's images so far; of this one alone if None.
 
     Raises:
         InputError: an encoding that isn't read, or fewer bytes than height x step.
@@ -139,7 +139,7 @@ def _to_rgb(pixels: np.ndarray, encoding: str, topic: str) -> np.ndarray:
 
 
 def _rgb_from_planes(message, topic: str) -> np.ndarray:
-    """A picture whose colours lie, at a quarter of its resolution, behind its brightness."""
+    """An image whose colours lie, at a quarter of its resolution, behind its brightness."""
     height, width, encoding = int(message.height), int(message.width), message.encoding
     step = int(message.step) or width
     data = np.frombuffer(message.data, np.uint8)
@@ -165,13 +165,13 @@ def rgb_from_compressed(message, topic: str = "image", depth: PixelDepth | None 
 
     The format is read as image_transport writes it: "bayer_rggb8; png compressed " holds a mosaic, "compressed rgb8"
     its channels in that order. A camera that is mounted the wrong way round and says so in EXIF is left as it is: its
-    calibration is of the picture as it was taken.
+    calibration is of the image as it was taken.
 
     Args:
         message, topic, depth: as for `rgb_from_image`.
 
     Raises:
-        InputError: the bytes are no picture.
+        InputError: the bytes are no image.
     """
     data = np.frombuffer(message.data, np.uint8)
     width, height = announced_size(data[:HEADER].tobytes()) or (0, 0)

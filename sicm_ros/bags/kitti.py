@@ -25,14 +25,14 @@ def from_kitti(
 ) -> int:
     """Write a KITTI drive as a stereo bag; return the number of pairs.
 
-    The bag holds both pictures and their camera_info (conformant to ROS stereo), tf_static of both cameras, labels
-    where there are any, and the rig's disparity offset. Both pictures of a pair have one stamp.
+    The bag holds both images and their camera_info (conformant to ROS stereo), tf_static of both cameras, labels
+    where there are any, and the rig's disparity offset. Both images of a pair have one stamp.
 
     Args:
         source: raw drive, object folder (image_2, image_3, calib) or odometry sequence.
         out: file (.mcap, .db3) or folder to write.
         storage: mcap or sqlite3; None decides by the suffix.
-        compress: None for raw pictures, `jpeg` or `png`.
+        compress: None for raw images, `jpeg` or `png`.
         quality: of JPEG, 1 to 100.
         limit: write the first so many pairs only.
         overwrite: replace an existing bag.

@@ -2,7 +2,7 @@
 """Left and right images that belong together, by their stamps: the one rule of nodes, replay and tools.
 
 Not message_filters: its synchroniser calls back inside its lock, never fires at a tolerance of zero, stalls when a
-looped bag jumps back in time, and pairs a picture with its partner's neighbour where the tolerance exceeds half of the
+looped bag jumps back in time, and pairs an image with its partner's neighbour where the tolerance exceeds half of the
 period.
 """
 
@@ -17,20 +17,20 @@ T = TypeVar("T")
 
 SIDES = ("left", "right")
 TOLERANCE = 30_000_000  # ns between the stamps of a pair, unless told otherwise; KITTI's cameras: up to 10 ms
-HALF = 0.45  # of the period: a picture nearer than half of it has no nearer partner, with room for jitter
-CERTAIN = 4_000_000  # ns: pictures this near belong together at any rate up to 120 Hz
-MEASURED = 4  # distances between pictures of one camera after which the period is known
+HALF = 0.45  # of the period: an image nearer than half of it has no nearer partner, with room for jitter
+CERTAIN = 4_000_000  # ns: images this near belong together at any rate up to 120 Hz
+MEASURED = 4  # distances between images of one camera after which the period is known
 WINDOW = 16  # distances that the period is taken from
 PAUSE = 2_000_000_000  # ns: a longer distance is no period
-DEPTH = 8  # pictures of one side that wait for a partner in any case,
+DEPTH = 8  # images of one side that wait for a partner in any case,
 HORIZON = 500_000_000  # ns: and further ones as long as they are not older than this against the newest,
 MOST = 64  # but no more than this
-SKIPPED = 4  # pairs of later pictures after which a picture's partner was lost
+SKIPPED = 4  # pairs of later images after which an image's partner was lost
 
 
 @dataclass(eq=False)
 class _Waiting(Generic[T]):
-    """A image without a partner.
+    """An image without a partner.
 
     Attributes:
         number: of arrival, on its side.
@@ -48,15 +48,15 @@ class _Waiting(Generic[T]):
 class StereoPairer(Generic[T]):
     """Gives each image the nearest one of the other side, whatever the order in which they arrive.
 
-    The tolerance is kept below half of the period, which is measured: at 60 Hz two pictures that are one period apart
-    are within 30 ms, and no pair. Before the period is known, only pictures that are a pair at any rate are paired
+    The tolerance is kept below half of the period, which is measured: at 60 Hz two images that are one period apart
+    are within 30 ms, and no pair. Before the period is known, only images that are a pair at any rate are paired
     at once; others wait for a few more, or for `settle`.
 
     Args:
         tolerance: largest difference of stamps in a pair, nanoseconds; 0 asks for equal stamps.
-        dropped: called with the cause `unpaired` for each picture that is given up.
-        horizon, most: how long pictures wait for a partner that is late, nanoseconds and number a side.
-        period: of the pictures, nanoseconds, where it is known beforehand.
+        dropped: called with the cause `unpaired` for each image that is given up.
+        horizon, most: how long images wait for a partner that is late, nanoseconds and number a side.
+        period: of the images, nanoseconds, where it is known beforehand.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class StereoPairer(Generic[T]):
     @property
     def period(self) -> int | None:
         """Nanoseconds between two images of one camera, as far as it was measured; None before."""
-        # The lower quartile: where pictures were lost distances are multiples, where stamps jitter some are short.
+        # The lower quartile: where images were lost distances are multiples, where stamps jitter some are short.
         return sorted(self._spacings)[(len(self._spacings) - 1) // 4] if self._spacings else None
 
     @property

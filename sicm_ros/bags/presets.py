@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Where stereo bags in the wild keep their pictures, and what has to be mended in their calibration.
+"""Where stereo bags in the wild keep their images, and what has to be mended in their calibration.
 
 One file in `cameras/` for each camera or recorder; `--preset my.yaml` takes one of your own.
 """
@@ -17,7 +17,7 @@ from sicm_ros.files import TreeError, read_bytes, read_yaml
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.rectification import says_rectified
 
-# KITTI's rectified colour rigs by picture size, from the calibration files of their days; for bags without camera_info.
+# KITTI's rectified colour rigs by image size, from the calibration files of their days; for bags without camera_info.
 KITTI_RIGS = {
     (c.width, c.height): c
     for c in (
@@ -36,11 +36,11 @@ class Preset:
         name: what the user types.
         about: who writes such bags.
         left, right: image topics; those with a transport behind them (/compressed, /ffmpeg, /foxglove) are found too.
-            A * at the start stands for any namespace, the same in both. One topic for both: its pictures hold both
+            A * at the start stands for any namespace, the same in both. One topic for both: its images hold both
             views, the left one in their left half.
         camera_info: whether the image topics have their `camera_info`, as in ROS; otherwise the rig is one of
-            KITTI_RIGS, by the size of the pictures.
-        rectified: the pictures are rectified although camera_info still describes the raw ones (distortion, a rotation,
+            KITTI_RIGS, by the size of the images.
+        rectified: the images are rectified although camera_info still describes the raw ones (distortion, a rotation,
             projections relative to camera 0): replace it by that of the rectified pair.
         disparity_offset: pixels that the rig's disparities lack, at 1242 pixels of width (see StereoCalibration).
     """

@@ -128,7 +128,7 @@ class RecordedCameras:
                 return None
             size = self._size()
         if self.preset.rectified:
-            # Some of these converters write the size of the pictures before their rectification, or exchange its sides.
+            # Some of these converters write the size of the images before their rectification, or exchange its sides.
             for info, topic in zip(infos, self.topics):
                 if (info.width, info.height) != size:
                     self.remark(
@@ -163,7 +163,7 @@ class RecordedCameras:
         return own + self.preset.disparity_offset * width / 1242
 
     def _size(self) -> tuple[int, int]:
-        """Width and height of the first picture of one view, pixels."""
+        """Width and height of the first image of one view, pixels."""
         conversion = Conversion(*self.images, lambda: None)
         for message in self.bag.messages([self.images[0]]):
             for view in conversion.take(message.topic, self.bag.decode(message)):

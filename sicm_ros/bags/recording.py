@@ -73,7 +73,7 @@ class BagSource(StereoSource):
             how = rectify, assume_rectified, baseline, calibration_file
             self._seen = RecordedCameras(self.bag, self.choice, self.remark, *how)
             self._infos = self._seen.topics
-            # Videos, pictures of both views, and two kinds of messages are written as images of one view each.
+            # Videos, images of both views, and two kinds of messages are written as images of one view each.
             converts = len(kinds) > 1 or self._left == self._right or any(map(self._is_video, self.named))
             self._seen.settle(converts, window)
             self.cameras, self._rig = self._seen.cameras, self._seen.rig
@@ -94,7 +94,7 @@ class BagSource(StereoSource):
 
     @property
     def rectifies(self) -> bool:
-        """Whether the pictures are rectified here."""
+        """Whether the images are rectified here."""
         return self._seen.rectifies
 
     def _is_video(self, topic: str) -> bool:
@@ -176,14 +176,14 @@ class BagSource(StereoSource):
         yield message_of(self.topics[view.side], arrival, ros.image(view.rgb, stamp, frame))
 
     def _tell_losses(self, conversion: Conversion) -> None:
-        """Notes what gave no picture, and how late a video's are."""
+        """Notes what gave no image, and how late a video's are."""
         for cause, number in conversion.skipped.items():
             self.remark(f"{number} messages contained no image; the first: {conversion.complaints[cause]}")
         if conversion.delay:
             self.remark(f"the video's images are complete {conversion.delay} messages late; their stamps are kept")
 
     def _key_before(self, moment: int) -> int:
-        """When to begin to read, so that a video's pictures are there at a moment: its last key frame before."""
+        """When to begin to read, so that a video's images are there at a moment: its last key frame before."""
         begin = moment
         for topic in filter(self._is_video, set(self.named) if self._converts else ()):
             key = moment
@@ -196,19 +196,19 @@ class BagSource(StereoSource):
         return begin
 
     def _described(self, message: BagMessage, infos: dict[str, deque[BagMessage]]) -> bool:
-        """Whether all is there that is to come before a message; a image's own camera_info may be behind it."""
+        """Whether all is there that is to come before a message; an image's own camera_info may be behind it."""
         if self._rig is not None or message.topic not in self.named:
             return True
         index = self.named.index(message.topic)
         topics, info = self.bag.topics, self._infos[index]
-        if topics[info].count < topics[message.topic].count:  # not one for each picture
+        if topics[info].count < topics[message.topic].count:  # not one for each image
             return True
         return any(stamp_in(known.data) == stamp_in(message.data) for known in infos[SIDES[index]])
 
     def _renamed(
         self, message: BagMessage, names: dict[str, str], infos: dict[str, deque[BagMessage]], stamps: Stamps
     ) -> Iterator[BagMessage]:
-        """A message under our name; a image behind a camera_info of its own stamp."""
+        """A message under our name; an image behind a camera_info of its own stamp."""
         if message.topic not in self.named:
             yield replace(message, topic=names[message.topic])
             return

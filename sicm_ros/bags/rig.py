@@ -21,9 +21,9 @@ class CameraRig:
     """Two cameras.
 
     Attributes:
-        calibration: of the rectified pair, at the size of the cameras' pictures.
-        rectification: what makes one of the pictures; None where they are rectified.
-        ignored: the calibration describes a distortion that the pictures no longer have.
+        calibration: of the rectified pair, at the size of the cameras' images.
+        rectification: what makes one of the images; None where they are rectified.
+        ignored: the calibration describes a distortion that the images no longer have.
     """
 
     calibration: StereoCalibration
@@ -67,7 +67,7 @@ def camera_rig(
 
     Args:
         left, right: of the two cameras.
-        image_topics: of the pictures, whose names may say that they are rectified.
+        image_topics: of the images, whose names may say that they are rectified.
         info_topics: named in errors.
         rectify: auto, always or never.
         disparity_offset, size, baseline, remark: as for `camera_info.stereo_calibration`.
@@ -97,11 +97,11 @@ def camera_rig(
 
 
 def _seen(lens: Lens, calibration: StereoCalibration, same: Lens | None = None) -> Lens:
-    """A lens in pixels of the pictures as they are sent: after binning, and within the region of interest.
+    """A lens in pixels of the images as they are sent: after binning, and within the region of interest.
 
     Args:
         lens: in pixels of the whole sensor.
-        calibration: of the rectified pictures as they are sent.
+        calibration: of the rectified images as they are sent.
         same: the left camera, if `lens` is the right one: binning and region are the same.
     """
     p, k = (same or lens).p, lens.k

@@ -26,9 +26,9 @@ from sicm_ros.geometry.rectification import AUTO
 LEFT, RIGHT = "left/image_rect_color", "right/image_rect_color"
 LEFT_INFO, RIGHT_INFO = "left/camera_info", "right/camera_info"
 LABELS, TF_STATIC, DISPARITY_OFFSET = "labels", "/tf_static", "disparity_offset"
-HORIZON, MOST = 10**10, 128  # nanoseconds and number of pictures that wait for a partner that was recorded late
+HORIZON, MOST = 10**10, 128  # nanoseconds and number of images that wait for a partner that was recorded late
 FAILURES = 8  # pairs that can't be read, without one that can, after which the recording can't
-KEPT = 32  # camera_info messages of one camera that are kept to find a picture's own
+KEPT = 32  # camera_info messages of one camera that are kept to find an image's own
 
 _log = logging.getLogger(__name__)
 
@@ -57,15 +57,15 @@ class StereoSource(ABC):
     Attributes:
         path: where it lies.
         layout: name of the preset, or of the data set.
-        compressed: pictures are CompressedImage, on <topic>/compressed.
+        compressed: images are CompressedImage, on <topic>/compressed.
         disparity_offset: pixels, which camera_info doesn't tell (see StereoCalibration).
-        count: number of stereo pairs, or of pictures of the camera that has fewer.
+        count: number of stereo pairs, or of images of the camera that has fewer.
         labelled: number of pairs that have labels.
         period: nanoseconds between two pairs, on average; None where nothing tells.
         tolerance: largest difference of the stamps of a pair, nanoseconds.
         assume_rectified, baseline: as for `camera_info.stereo_calibration`.
         rectify, calibration_file: as for `open_stereo`.
-        lost: cause -> number of pictures without a partner (`unpaired`) and of pairs that couldn't be read (`image`,
+        lost: cause -> number of images without a partner (`unpaired`) and of pairs that couldn't be read (`image`,
             `calibration`), of the last run through `pairs`.
         remarks: what was mended or left out, in words, each once.
     """
@@ -106,7 +106,7 @@ class StereoSource(ABC):
     def messages(self, start: float = 0.0, others: bool = False) -> Iterator[BagMessage]:
         """Messages from `start` seconds on, in the order of time; relative names but for tf_static.
 
-        Each picture comes right after a camera_info of its own stamp. `others` adds whatever else a bag holds, under
+        Each image comes right after a camera_info of its own stamp. `others` adds whatever else a bag holds, under
         its own name.
         """
 

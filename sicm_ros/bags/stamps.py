@@ -9,7 +9,7 @@ from statistics import median
 from typing import Literal
 
 HEADER = 16  # bytes that a serialised message with a header has at least
-STANDSTILL = 3  # pictures of one camera with one stamp, after which its stamps are no times
+STANDSTILL = 3  # images of one camera with one stamp, after which its stamps are no times
 
 
 def stamp_in(data: bytes) -> int:
@@ -74,7 +74,7 @@ class Stamps:
 def rate_of(stamps: Sequence[int], otherwise: float = 10.0) -> float:
     """Return the rate, Hz, of images with these stamps (nanoseconds); `otherwise` where they tell none.
 
-    By the median of the steps forward: a clock that was set, a pause or a lost picture doesn't change it.
+    By the median of the steps forward: a clock that was set, a pause or a lost image doesn't change it.
     """
     steps = [b - a for a, b in pairwise(stamps) if b > a]
     return 1e9 / median(steps) if steps else otherwise

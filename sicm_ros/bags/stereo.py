@@ -34,12 +34,12 @@ def open_stereo(
     Args:
         path: .mcap, .db3, .bag, a bag's folder, a KITTI folder or zip archive.
         preset: name of a bag layout (`presets.PRESETS`), `auto` finds it.
-        left, right: image topics of a bag that has other names; one for both where its pictures hold both views, and
+        left, right: image topics of a bag that has other names; one for both where its images hold both views, and
             one alone where the other one's name follows from it.
         pair_tolerance: seconds that the stamps of a pair may differ by, as the encoder has it.
-        assume_rectified: the pictures of a bag are rectified although its camera_info has distortion.
+        assume_rectified: the images of a bag are rectified although its camera_info has distortion.
         baseline: metres, in place of what camera_info says; 0 takes that.
-        rectify: auto, always or never: whether a bag's pictures are rectified first (`geometry.rectification`).
+        rectify: auto, always or never: whether a bag's images are rectified first (`geometry.rectification`).
         calibration_file: taken instead of a bag's camera_info (`geometry.calibration_file`).
         window: what is wanted of images that are rectified here, by the calibration of the whole rectified pair: they
             are drawn straight into it, as the encoder does.

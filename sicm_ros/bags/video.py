@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Video in messages: H.264, H.265 and AV1 streams, picture by picture, without ROS.
+"""Video in messages: H.264, H.265 and AV1 streams, image by image, without ROS.
 
 | message | where the codec's name is |
 |---|---|
@@ -7,7 +7,7 @@
 | `ffmpeg_image_transport_msgs/FFMPEGPacket` | `encoding`, libav's name of codec or encoder |
 | `foxglove_msgs/CompressedVideo` | `format` |
 
-A picture is described by what changed since others, so a stream is read in order from a key frame on. A decoder fills
+An image is described by what changed since others, so a stream is read in order from a key frame on. A decoder fills
 in for what it misses, so that a lost message shows as a smear that nobody announces; here it is noticed, and the stream
 starts anew with its next key frame.
 """
@@ -30,12 +30,12 @@ H264, H265, AV1 = "h264", "h265", "av1"
 # What the three messages call a codec; libav's encoders have names of their own (libx264, hevc_nvenc, libsvtav1).
 _WORDS = ((H264, r"h\.?264|avc|x264"), (H265, r"h\.?265|hevc|x265"), (AV1, r"av1|av01"))
 _DECODERS = {H264: ("h264",), H265: ("hevc",), AV1: ("libdav1d", "libaom-av1", "av1")}
-_LOW_DELAY = 1 << 19  # AV_CODEC_FLAG_LOW_DELAY: AV1's decoder else holds back two pictures, to work on several at once
-_KEPT = 64  # headers that are kept; no decoder holds back that many pictures
+_LOW_DELAY = 1 << 19  # AV_CODEC_FLAG_LOW_DELAY: AV1's decoder else holds back two images, to work on several at once
+_KEPT = 64  # headers that are kept; no decoder holds back that many images
 
 
 class VideoError(InputError):
-    """A message of a stream that gives no picture.
+    """A message of a stream that gives no image.
 
     Attributes:
         cause: `key_frame` as long as one is awaited, `video` for one that can't be decoded.
@@ -48,7 +48,7 @@ class VideoError(InputError):
 
 @dataclass(frozen=True)
 class VideoPicture:
-    """One picture of a stream.
+    """One image of a stream.
 
     Attributes:
         header: of the message that carried it: its stamp and frame_id.
@@ -64,7 +64,7 @@ class VideoPicture:
 
 
 def codec_of(message: Any) -> str | None:
-    """The codec of a message that carries video, one of H264, H265 and AV1; None where it is a picture of its own.
+    """The codec of a message that carries video, one of H264, H265 and AV1; None where it is an image of its own.
 
     Raises:
         InputError: video of another codec.
@@ -84,15 +84,15 @@ def _header(message: Any) -> Any:
 
 
 class VideoStream:
-    """The pictures of one topic that carries video, in the order in which they are shown.
+    """The images of one topic that carries video, in the order in which they are shown.
 
     Args:
         topic: named in errors.
-        header: makes the header of a message's picture.
+        header: makes the header of a message's image.
 
     Attributes:
         codec: of the stream; empty before the first message.
-        delay: pictures that the decoder holds back, since they may be shown before ones that come later.
+        delay: images that the decoder holds back, since they may be shown before ones that come later.
     """
 
     def __init__(self, topic: str, header: Callable[[Any], Any] = _header) -> None:
@@ -106,7 +106,7 @@ class VideoStream:
         self._reason = "the stream was joined between two"
 
     def take(self, message: Any) -> list[VideoPicture]:
-        """Takes a message; returns the pictures that are complete with it: one, or none and several where it delays.
+        """Takes a message; returns the images that are complete with it: one, or none and several where it delays.
 
         Raises:
             VideoError: it is of no use, and says why; the next ones may be.
@@ -156,7 +156,7 @@ class VideoStream:
         pictures = self._pictures(frames)
         if pictures:
             self.delay = max(self.delay, len(self._headers))
-        if len(self._headers) >= _KEPT - 1 and not pictures:  # H.265's decoder keeps silent when a picture is missing
+        if len(self._headers) >= _KEPT - 1 and not pictures:  # H.265's decoder keeps silent when an image is missing
             self._stop("no image came of the last messages")
         return pictures
 
@@ -171,7 +171,7 @@ class VideoStream:
         return pictures
 
     def flush(self) -> list[VideoPicture]:
-        """The pictures that were held back, at the end of the stream."""
+        """The images that were held back, at the end of the stream."""
         if self._decoder is None:
             return []
         import av
@@ -200,7 +200,7 @@ def _decoder(codec: str, topic: str) -> Any:
             f"{topic}: this build of PyAV cannot decode {codec}; expected one with {_DECODERS[codec][0]}"
         )
     decoder: Any = av.CodecContext.create(name, "r")
-    decoder.thread_type = "SLICE"  # threads that work on several pictures at once each hold one back
+    decoder.thread_type = "SLICE"  # threads that work on several images at once each hold one back
     if codec == AV1:
         decoder.flags |= _LOW_DELAY
     return decoder
@@ -211,7 +211,7 @@ def _decoder(codec: str, topic: str) -> Any:
 
 
 def is_key(codec: str, data: bytes) -> bool:
-    """Whether a message's picture needs no other one."""
+    """Whether a message's image needs no other one."""
     if codec == H264:
         return any(unit[0] & 31 == 5 for unit in _units(data))
     if codec == H265:
@@ -220,7 +220,7 @@ def is_key(codec: str, data: bytes) -> bool:
 
 
 def parameter_sets(codec: str, data: bytes) -> bytes:
-    """What stands before a message's picture, if it holds the stream's parameters (SPS and the like); else nothing."""
+    """What stands before a message's image, if it holds the stream's parameters (SPS and the like); else nothing."""
     first, found = len(data), False
     for match in re.finditer(b"\x00\x00\x01(.)", data, re.DOTALL):
         kind = match[1][0]
@@ -259,7 +259,7 @@ def _obu_types(data: bytes) -> set[int]:
 
 
 class FrameNumbers:
-    """Follows H.264's frame_num, which tells of every picture that others build on (7.4.3 of its specification)."""
+    """Follows H.264's frame_num, which tells of every image that others build on (7.4.3 of its specification)."""
 
     def __init__(self) -> None:
         self._bits = 0  # of frame_num; 0 as long as no parameters came
@@ -267,7 +267,7 @@ class FrameNumbers:
         self._last: int | None = None
 
     def misses(self, data: bytes) -> bool:
-        """Whether a picture between the last message's and this one's is missing."""
+        """Whether an image between the last message's and this one's is missing."""
         try:
             return self._misses(data)
         except IndexError:  # cut off within a header: the decoder will say so

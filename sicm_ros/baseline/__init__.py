@@ -2,7 +2,7 @@
 """What others send instead of features: a learned codec of stereo images, to compare with in benchmarks.
 
 `network` is the transform, `codec` gives packets and images, `load` reads a folder. Importing this package lets model
-folders be of kind pictures; `sicm_ros.training.picture_step` trains one.
+folders be of kind images; `sicm_ros.training.picture_step` trains one.
 """
 
 from sicm_ros.baseline.codec import PictureModel, load

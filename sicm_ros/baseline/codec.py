@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""A codec of stereo pictures as benchmarks meet it: a folder in, packets and pictures out."""
+"""A codec of stereo images as benchmarks meet it: a folder in, packets and images out."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ class PictureModel(PairCodec):
 
         Args:
             left, right: uint8 (height, width, 3), RGB, rectified.
-            calibration: of these pictures.
+            calibration: of these images.
             quality: 0 (fewest bytes) to 1.
 
         Raises:
-            InputError: pictures of another type or size than the calibration's, or a quality out of range.
+            InputError: images of another type or size than the calibration's, or a quality out of range.
         """
         level = level_of(quality)
         with self._inference():

@@ -14,10 +14,10 @@ class PictureCodecConfig(Config):
     """A codec of stereo images (network.py).
 
     Attributes:
-        input_width, input_height: size of the pictures that are coded, pixels; multiples of 16.
+        input_width, input_height: size of the images that are coded, pixels; multiples of 16.
         width: channels at strides 8 and 16; three quarters of them at stride 4.
         search: widest disparity, in cells of stride 4, that the contextual transforms look at.
-        prior: its latent has twice the channels of our features': pictures need more for the same detections.
+        prior: its latent has twice the channels of our features': images need more for the same detections.
     """
 
     input_width: int = limited(864, ge=64, le=4096, multiple_of=16)

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""A codec of stereo pictures with bi-directional contextual transforms: what others send instead of features.
+"""A codec of stereo images with bi-directional contextual transforms: what others send instead of features.
 
     left, right --> stride 4 --> stride 8 --> stride 16 --> latents --(QualityGain, rounding, StereoPrior)--> symbols
                     the views meet in a contextual transform at each of the strides; the decoder mirrors it
@@ -10,7 +10,7 @@ views look at each other in encoder and decoder alike, with a joint entropy mode
 comparison of the two compares what is coded.
 
 Beside the units runs a linear transform of each block of 16 x 16 pixels, which begins as a cosine transform: on
-pictures of roads it keeps as much of the variance as principal components do (99.4 % against 99.5 %, of 96 out of 768
+images of roads it keeps as much of the variance as principal components do (99.4 % against 99.5 %, of 96 out of 768
 numbers), and what the units learn is added to it.
 """
 
@@ -29,7 +29,7 @@ from sicm_ros.network.layers import PatchConv, ResidualBlock, conv, cosine_rows,
 from sicm_ros.network.quality import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.smfc import ContextualTransform, quality_plane
 
-MEAN, DEVIATION = 92.0, 70.0  # of the pixels of KITTI's pictures; they only set where learning starts
+MEAN, DEVIATION = 92.0, 70.0  # of the pixels of KITTI's images; they only set where learning starts
 BLOCK = 16  # pixels on a side of a cell of the latent
 FINEST = 4  # stride at which the units begin and end
 # Where the steps of rounding begin, in grey levels of an orthonormal transform, at quality 0 and 1: about 0.9 and 40 kB
@@ -60,7 +60,7 @@ def _widths(config: PictureCodecConfig) -> tuple[int, int, int]:
 
 
 class PictureEncoder(nn.Module):
-    """Normalised pictures of both views to one latent each, whose magnitude begins at about one."""
+    """Normalised images of both views to one latent each, whose magnitude begins at about one."""
 
     def __init__(self, config: PictureCodecConfig) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class PictureEncoder(nn.Module):
 
 
 class PictureDecoder(nn.Module):
-    """One latent of each view to normalised pictures of both."""
+    """One latent of each view to normalised images of both."""
 
     def __init__(self, config: PictureCodecConfig) -> None:
         super().__init__()
@@ -160,13 +160,13 @@ class StereoPictureNetwork(nn.Module):
         self.prior = prior_of(config.prior)
 
     def analyse(self, pictures: Tensor, quality: Tensor) -> Tensor:
-        """Map pictures (2B, 3, H, W), 0 to 255, and quality (B,) to latents (2B, M, H / 16, W / 16) in quantisation
+        """Map images (2B, 3, H, W), 0 to 255, and quality (B,) to latents (2B, M, H / 16, W / 16) in quantisation
         steps, not yet rounded.
         """
         return self.encoder((pictures - MEAN) / DEVIATION, quality.repeat(2)) * self.gain.of_views(quality)
 
     def synthesise(self, symbols: Tensor, quality: Tensor) -> Tensor:
-        """Map rounded latents (2B, M, H / 16, W / 16) and quality (B,) to pictures (2B, 3, H, W), 0 to 255."""
+        """Map rounded latents (2B, M, H / 16, W / 16) and quality (B,) to images (2B, 3, H, W), 0 to 255."""
         return self._synthesise(symbols, quality).clamp(0, 255)
 
     def _synthesise(self, symbols: Tensor, quality: Tensor) -> Tensor:

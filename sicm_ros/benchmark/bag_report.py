@@ -72,9 +72,9 @@ class DriveReport:
 
     Attributes:
         rate: of its pairs, Hz.
-        uncompressed: detections of each pair on uncompressed pictures.
+        uncompressed: detections of each pair on uncompressed images.
         bd_rate: anchor -> metric -> ours against it, on pseudo ground truth.
-        sheets: for some pairs, name, JPEG of the picture, of the view from above, and caption, of each codec shown.
+        sheets: for some pairs, name, JPEG of the image, of the view from above, and caption, of each codec shown.
     """
 
     source: str
@@ -178,7 +178,7 @@ def _side_by_side(rows: Sequence[Row]) -> set[int]:
 
 
 def _draw(pair: StereoPair, rebuilt: StereoPair | None, before: Detections, after: Detections) -> tuple[bytes, bytes]:
-    """Return JPEGs of the picture that the receiver has (ours: of the camera's, pale) and of the view from above."""
+    """Return JPEGs of the image that the receiver has (ours: of the camera's, pale) and of the view from above."""
     if rebuilt is None:
         picture = cv2.addWeighted(pair.left, 0.6, np.full_like(pair.left, 255), 0.4, 0)
         calibration = pair.calibration

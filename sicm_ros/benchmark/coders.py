@@ -50,7 +50,7 @@ class Coder(Protocol):
 
 @dataclass(frozen=True)
 class Uncompressed:
-    """Pictures as they are: the ceiling."""
+    """Images as they are: the ceiling."""
 
     suffixes: tuple[str, ...] = ()
 
@@ -96,7 +96,7 @@ def of_model(model: Model, quality: float | None) -> Coder:
 
 @dataclass(frozen=True)
 class CodedPictures:
-    """A codec of pictures, at the camera's size or at that of the detector's input (width, height)."""
+    """A codec of images, at the camera's size or at that of the detector's input (width, height)."""
 
     codec: PictureCodec
     quality: float
@@ -170,7 +170,7 @@ class CodedFeatures:
 
 
 class LearnedCodec(Protocol):
-    """A model that codes stereo pictures, such as one with a bi-directional contextual transform (BCSIC)."""
+    """A model that codes stereo images, such as one with a bi-directional contextual transform (BCSIC)."""
 
     def encode_pictures(self, pair: StereoPair, /, quality: float) -> bytes:
         """Encode a pair, uint8 RGB, to a packet."""
@@ -181,7 +181,7 @@ class LearnedCodec(Protocol):
 
 @dataclass(frozen=True)
 class LearnedPictures:
-    """A learned codec of stereo pictures, which a detector looks at."""
+    """A learned codec of stereo images, which a detector looks at."""
 
     model: LearnedCodec
     quality: float

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""What detectors make of the same pairs at equal bits: labels blue, detections red, in the picture and from above."""
+"""What detectors make of the same pairs at equal bits: labels blue, detections red, in the image and from above."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sicm_ros.geometry import LIKELY
 from sicm_ros.geometry.drawing import DETECTION, LABEL, birds_eye, draw_boxes
 from sicm_ros.kitti import Labels, StereoFrame, read_labels
 
-WIDTH, ABOVE = 980, (240, 290)  # pixels: of the picture, and of the view from above
+WIDTH, ABOVE = 980, (240, 290)  # pixels: of the image, and of the view from above
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One codec on one frame: its picture with boxes, and the view from above, uint8 RGB; bytes of this pair."""
+    """One codec on one frame: its image with boxes, and the view from above, uint8 RGB; bytes of this pair."""
 
     anchor: str
     variant: str
@@ -35,7 +35,7 @@ class Panel:
 def equal_bits(results: DatasetResults, count: int = 3) -> list[Measured]:
     """Return a point of ours and, of the best `count` anchors there, the points with about as many bytes.
 
-    Ours is the cheapest that lies within a point of uncompressed pictures, or else its best one. An anchor that needs
+    Ours is the cheapest that lies within a point of uncompressed images, or else its best one. An anchor that needs
     more bytes than that at its least stands with its least.
     """
     ours = sorted(results.curves[OURS], key=lambda m: m.size)
@@ -83,7 +83,7 @@ def _panel(frame: StereoFrame, measured: Measured, folder: Path) -> Panel:
     if isinstance(coder, (CodedPictures, LearnedPictures)):
         (pair,) = coder.decode([frame], streams)
         picture, calibration = pair.left, pair.calibration
-    else:  # no picture is sent: the camera's own, pale, behind the boxes
+    else:  # no image is sent: the camera's own, pale, behind the boxes
         picture = cv2.addWeighted(picture, 0.6, np.full_like(picture, 255), 0.4, 0)
     labels = _boxes(frame.truth)
     height = round(picture.shape[0] * WIDTH / picture.shape[1])

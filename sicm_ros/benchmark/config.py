@@ -60,14 +60,14 @@ class DatasetConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class AnchorConfig(Config):
-    """An anchor: a codec of pictures, or of features, at several qualities. Its curve is the best of all its variants.
+    """An anchor: a codec of images, or of features, at several qualities. Its curve is the best of all its variants.
 
     Attributes:
         codec: of benchmark.codecs, "features" (benchmark.features), or "learned" (benchmark.coders.LearnedCodec).
         model: folder of a learned codec's model, or of weights for a codec of CompressAI's zoo (None: its own).
         mode: views by themselves, right predicted from left, or low-delay video of whole sequences.
         presets: of the encoder; each is a variant. Empty: the codec's own.
-        qualities: picture size ("full", or "input", the detector's own) -> values of the codec's own quality. Each size
+        qualities: image size ("full", or "input", the detector's own) -> values of the codec's own quality. Each size
             is a variant. Of features: "input" alone.
     """
 
@@ -110,8 +110,8 @@ class BenchmarkConfig(Config):
 
     Attributes:
         model: name or folder of ours; its uncompressed detector looks at what the anchors' decoders give.
-        detectors: that look at the anchors' pictures too: folders of models, such as one that was fine-tuned on
-            pictures from codecs, and names of detectors that packages add; the best counts.
+        detectors: that look at the anchors' images too: folders of models, such as one that was fine-tuned on
+            images from codecs, and names of detectors that packages add; the best counts.
         qualities: of ours, 0 to 1.
         ablations: name -> folder of a model that lacks something.
         whole: the one of them that lacks nothing, but was trained as long as the others, which are compared with it;

@@ -99,7 +99,7 @@ def _pair_at(seconds: Sequence[float], when: float) -> int | None:
 
 
 def _seen_by(boxes: Detections, calibration: StereoCalibration) -> Labels:
-    """Return boxes as KITTI's evaluation takes them, in the picture of the camera of now; those
+    """Return boxes as KITTI's evaluation takes them, in the image of the camera of now; those
     outside of it are left out, as they are of the labels.
     """
     pixels = image_boxes(boxes.location, boxes.dimensions, boxes.rotation_y, calibration)

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""How far detections drift from those on uncompressed pictures, where there are no labels."""
+"""How far detections drift from those on uncompressed images, where there are no labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Drift:
     """Of some frames.
 
     Attributes:
-        kept, lost, new: objects that both sides found; that only the uncompressed, or only the coded pictures showed.
+        kept, lost, new: objects that both sides found; that only the uncompressed, or only the coded images showed.
         displacement: median distance of the kept ones' centres, metres; None where none was kept.
     """
 

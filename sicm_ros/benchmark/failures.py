@@ -15,7 +15,7 @@ from sicm_ros.kitti import StereoFrame
 from sicm_ros.kitti.planner import Judged
 
 COLUMNS, ROWS = 3, 4  # panels of each half
-PANEL = (420, 250)  # pixels of a panel's picture
+PANEL = (420, 250)  # pixels of a panel's image
 ABOVE = 130  # pixels: width of its view from above
 STRIP = 26  # pixels of a caption
 LEAST_WIDTH = 360  # source pixels that a panel shows, at least
@@ -81,7 +81,7 @@ def _panel(frame: StereoFrame, judged: Judged, index: int, of_labels: bool) -> n
 
 
 def _cropped(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Return the picture around a box, as large as a panel."""
+    """Return the image around a box, as large as a panel."""
     height, width = picture.shape[:2]
     wide = min(width, max(LEAST_WIDTH, 2 * (box[2] - box[0]), 1.3 * (box[3] - box[1]) * PANEL[0] / PANEL[1]))
     high = wide * PANEL[1] / PANEL[0]

@@ -1,7 +1,7 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""MPEG's way with features: uncompressed, quantised to 10 bits, tiled into pictures, coded by a video codec.
+"""MPEG's way with features: uncompressed, quantised to 10 bits, tiled into images, coded by a video codec.
 
-    features of three scales and both views -> 10 bits -> a picture a view -> VVC, right view predicted from left
+    features of three scales and both views -> 10 bits -> an image a view -> VVC, right view predicted from left
 
 (The feature anchor of MPEG's Video Coding for Machines, there with one view.)
 """
@@ -27,7 +27,7 @@ class Tiling:
 
     Attributes:
         shapes: channels, height, width of each scale.
-        width: of the picture, pixels; that of the scale with the widest maps, tiled nearly square.
+        width: of the image, pixels; that of the scale with the widest maps, tiled nearly square.
     """
 
     shapes: tuple[Shape, ...]
@@ -51,7 +51,7 @@ class Tiling:
         return height + height % 2
 
     def pack(self, scales: list[np.ndarray]) -> np.ndarray:
-        """Lay maps (C, h, w) of each scale of one view out in a picture (height, width); what no tile covers is 0."""
+        """Lay maps (C, h, w) of each scale of one view out in an image (height, width); what no tile covers is 0."""
         picture = np.zeros((self.height, self.width), scales[0].dtype)
         top = 0
         for shape, maps in zip(self.shapes, scales):

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Real encoders and decoders: the ffmpeg that the imageio-ffmpeg wheel carries, run as a process on raw pictures."""
+"""Real encoders and decoders: the ffmpeg that the imageio-ffmpeg wheel carries, run as a process on raw images."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(arguments: Sequence[str], data: bytes | np.ndarray, what: str) -> bytes:
     Raises:
         InputError: it failed; the message has its last words.
     """
-    # Files, not pipes: a pipe would give the picture in bits of 64 kB and be timed with it. The output has a descriptor
+    # Files, not pipes: a pipe would give the image in bits of 64 kB and be timed with it. The output has a descriptor
     # of its own, since VVenC prints warnings to standard output.
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as sink, tempfile.TemporaryFile() as words:
         source.write(np.ascontiguousarray(data).data if isinstance(data, np.ndarray) else data)

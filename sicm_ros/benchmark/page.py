@@ -52,7 +52,7 @@ def picture(jpeg: bytes, what: str) -> str:
 
 
 def panel(jpeg: bytes, above: bytes, caption: str) -> str:
-    """Return a picture with boxes, the view from above beside it, and what they are."""
+    """Return an image with boxes, the view from above beside it, and what they are."""
     return f'<div class="panel"><p>{escape(caption)}</p>{picture(jpeg, caption)}{picture(above, "from above")}</div>'
 
 

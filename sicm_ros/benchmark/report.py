@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""`sicm bench report`: a run's folder to report.html, results.json and the figures as pictures."""
+"""`sicm bench report`: a run's folder to report.html, results.json and the figures as images."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ METHOD = (
 
 
 def write_report(out: Path) -> list[str]:
-    """Write report.html, results.json and pictures into a run's folder; return lines for the terminal."""
+    """Write report.html, results.json and images into a run's folder; return lines for the terminal."""
     config = load_run(out)
     results = read_results(config, out)
     results = [r for r in results if OURS in r.curves]

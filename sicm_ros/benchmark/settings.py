@@ -42,7 +42,7 @@ class Setting:
     Attributes:
         anchor: name in results.json: "ours", "uncompressed", "ablation_<name>", or an anchor's.
         variant: folder, and for people: what of it is being tried.
-        quality: the codec's own; None for uncompressed pictures.
+        quality: the codec's own; None for uncompressed images.
         codec: of PictureCodec, or "ours", "uncompressed", "features", "learned".
         mode, preset, input_size: see PictureCodec and CodedPictures.
         model: the model that codes, where one does.
@@ -120,7 +120,7 @@ def model_key(name: str) -> str:
 
 @lru_cache(maxsize=8)
 def detector_key(name: str) -> str:
-    """Return the same of a model's detector of uncompressed pictures alone; name and version of any other detector."""
+    """Return the same of a model's detector of uncompressed images alone; name and version of any other detector."""
     if name in DETECTORS:
         return f"{name}-{DETECTORS[name].version}"
     return _key(name, fingerprint(find_model(name), ("backbone", "reference")))

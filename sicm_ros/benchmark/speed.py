@@ -37,7 +37,7 @@ class Timing:
     """Of one pair, milliseconds, medians; process start-up taken off.
 
     Attributes:
-        encode, decode: wall time. Our decode includes detection; a picture codec's needs `detect` in addition.
+        encode, decode: wall time. Our decode includes detection; an image codec's needs `detect` in addition.
         encode_start, decode_start: what was taken off.
         bytes: a pair, median.
         stages: ours by stage, "encode: <stage>" and "decode: <stage>".
@@ -90,7 +90,7 @@ def measure(
     """Measure ours and the comparisons on the same pairs; return a tree for JSON.
 
     Args:
-        pairs: the pictures, decoded before the clock starts.
+        pairs: the images, decoded before the clock starts.
         threads: of ours and of each encoder; the caller has told PyTorch and OpenCV.
         repeats: rounds; the first one beside them warms up.
         progress: wraps the iteration over rounds and pairs.
@@ -187,7 +187,7 @@ def _time_other(into: _Timed, other: Comparison, pair: StereoPair) -> None:
 
 
 def _startup() -> float:
-    """Return seconds that ffmpeg takes to start, read a picture of nothing and write it."""
+    """Return seconds that ffmpeg takes to start, read an image of nothing and write it."""
     picture = np.zeros((1, 16, 16, 3), np.uint8)
     begin = time.perf_counter()
     ffmpeg.encode(picture, ["-c:v", "rawvideo", "-f", "rawvideo"], 1)

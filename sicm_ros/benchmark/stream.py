@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Labelled drives as a stream: everything that `sicm bench tracks` measures, its tables and its picture."""
+"""Labelled drives as a stream: everything that `sicm bench tracks` measures, its tables and its image."""
 
 from __future__ import annotations
 

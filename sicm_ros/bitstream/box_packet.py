@@ -22,7 +22,7 @@ MAGIC = b"SICB"
 VERSION = 2
 MAX_BOXES = 255
 
-# magic, version, number of boxes, sequence, fingerprint, width and height of the source pictures; then the checksum.
+# magic, version, number of boxes, sequence, fingerprint, width and height of the source images; then the checksum.
 _HEADER = struct.Struct(f"<4sBBH{FINGERPRINT_BYTES}sHH")
 _CHECKSUM = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _CHECKSUM.size
@@ -48,7 +48,7 @@ def pack_boxes(detections: Detections, fingerprint: bytes, sequence: int, width:
         detections: boxes in the left camera's frame, best first.
         fingerprint: of the model that found them; its first FINGERPRINT_BYTES travel.
         sequence: number of the pair; modulo 65536 in the packet.
-        width, height: of the source pictures, pixels.
+        width, height: of the source images, pixels.
 
     Raises:
         InputError: a box is further away than the format reaches (327 m), or a value is not finite.

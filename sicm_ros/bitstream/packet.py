@@ -53,7 +53,7 @@ class Packet:
 
     Attributes:
         fingerprint: the first FINGERPRINT_BYTES of the model's fingerprint.
-        width, height: the source pictures' size, pixels.
+        width, height: the source images' size, pixels.
         quality: 0 to 255.
         sequence: number of the pair, modulo 65536.
         calibration_identity: `identity` of the source's calibration.

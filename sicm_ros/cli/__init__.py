@@ -59,6 +59,25 @@ class UsageError(SicmError):
     """A command line that can't be read."""
 
 
+# What the runtime does without -> the extra of pyproject.toml that brings it.
+EXTRAS = {
+    "torch": "train",
+    "onnx": "torch",
+    "tensorboard": "train",
+    "panda3d": "synth",
+    "matplotlib": "bench",
+    "bjontegaard": "bench",
+    "imageio_ffmpeg": "bench",
+    "motrics": "bench",
+    "compressai": "compressai",
+    "torchvision": "compressai",
+    "av": "video",
+    "pyarrow": "argoverse",
+    "scipy": "bench",
+    "ray": "ray",
+}
+
+
 class Parser(argparse.ArgumentParser):
     """One line for what is wrong, instead of the whole usage."""
 
@@ -92,6 +111,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `sicm ... | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        _say(f"{args.command}: {package} isn't installed: pip install 'sicm_ros[{EXTRAS[package]}]'")
+        return 2
     except Exception as error:
         told = explain(error)  # a full disk, no permission, no memory: the user's to mend, whoever met it
         if told is None:

@@ -191,7 +191,7 @@ def _of_model(args: argparse.Namespace) -> None:
 
 def _planner_tables(args: argparse.Namespace, frames: Sequence[StereoFrame], folders: list[Path]) -> list[PlannerTable]:
     """Return what a planner asks, of the detections of each quality; the first one's failures as a
-    picture if asked for.
+    image if asked for.
     """
     from sicm_ros.benchmark.failures import failure_sheet
     from sicm_ros.kitti import read_labels

@@ -32,7 +32,7 @@ def add_drive(parser: argparse.ArgumentParser, optional: bool = True) -> None:
 
 
 def add_layout(parser: argparse.ArgumentParser) -> None:
-    """Add --preset, --left, --right: which pictures of a bag are the pair; and how they are to be taken."""
+    """Add --preset, --left, --right: which images of a bag are the pair; and how they are to be taken."""
     add_preset(parser)
     parser.add_argument("--left", default="", metavar="TOPIC", help="left image topic of a bag with another layout")
     parser.add_argument(

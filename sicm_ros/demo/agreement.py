@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""How far the published detections are from those on the uncompressed pictures, pair by pair."""
+"""How far the published detections are from those on the uncompressed images, pair by pair."""
 
 from __future__ import annotations
 

@@ -19,13 +19,13 @@ from sicm_ros.bags.stamps import frame_in, stamp_in
 from sicm_ros.geometry.drawing import DETECTION, LABEL, birds_eye, draw_boxes
 
 RATE = 10.0  # Hz: the rate at which kbit/s are stated, KITTI's
-JPEG_QUALITY = 90  # of the pictures that the stream is compared with
-REPORT_JPEG = 82  # of the pictures in the report
-FRAME_WIDTH = 960  # pixels of a picture in the report
+JPEG_QUALITY = 90  # of the images that the stream is compared with
+REPORT_JPEG = 82  # of the images in the report
+FRAME_WIDTH = 960  # pixels of an image in the report
 LINK_FACTS = ("profile", "seed", "received", "published", "damaged", "duplicates", "reordered")  # of its diagnostics
 COMPUTES = ("engine", "provider", "number_type", "device", "threads")  # of the diagnostics of encoder and decoder
 TRAIL_PAIRS = 20  # pairs that a trail in the report goes back
-MAX_FRAMES = 120  # pictures in the report; longer drives show every second, third ... pair
+MAX_FRAMES = 120  # images in the report; longer drives show every second, third ... pair
 
 
 Jpeg: TypeAlias = bytes
@@ -36,15 +36,15 @@ class PlayedPair:
     """What became of one pair.
 
     Attributes:
-        stamp: of the left picture, nanoseconds.
+        stamp: of the left image, nanoseconds.
         bytes: of the feature message on the wire; None if there was none.
-        latency: seconds from the second picture's publication to the arrival of the detections; None if none came.
+        latency: seconds from the second image's publication to the arrival of the detections; None if none came.
         boxes: detections; None if none came.
         agreement: F1 of the detections against the uncompressed network's, 0 to 1; None if not looked at.
         carried: it came through the emulated link; None where there is none.
         labels: number of labelled objects; None where the drive has no labels.
-        raw, png, jpeg: bytes of both pictures, raw, as PNG, and as JPEG of JPEG_QUALITY.
-        frame: JPEG of the left picture with its boxes, and of the boxes from above; None if not in the report.
+        raw, png, jpeg: bytes of both images, raw, as PNG, and as JPEG of JPEG_QUALITY.
+        frame: JPEG of the left image with its boxes, and of the boxes from above; None if not in the report.
     """
 
     stamp: int
@@ -286,7 +286,7 @@ def _stopped_at(pair: PlayedPair) -> str:
 def write_output(path: Path, recording: Path, source: StereoSource) -> None:
     """Write the results beside what they were made of, on the drive's own time: to open in Foxglove or RViz.
 
-    Pictures are written as JPEG, the nodes' messages as they came.
+    Images are written as JPEG, the nodes' messages as they came.
     """
     with BagWriter(path, overwrite=True) as out:
         for topic, type, stamp, data in _merged(recording, source):

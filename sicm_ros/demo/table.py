@@ -11,7 +11,7 @@ from sicm_ros.demo.summary import JPEG_QUALITY, RATE, Run
 
 
 def table(run: Run) -> Group:
-    """Return what a run gave, as two tables: the stream beside the pictures, and the time of every stage."""
+    """Return what a run gave, as two tables: the stream beside the images, and the time of every stage."""
     facts = run.as_json()
     stream = Table(title=f"{facts['pairs_out']} of {facts['pairs_in']} stereo pairs answered", title_justify="left")
     stream.add_column("a pair as")

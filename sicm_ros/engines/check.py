@@ -36,7 +36,7 @@ def sampled(values: Any) -> np.ndarray:
 
 
 def probe_rigs(config: NetworkConfig) -> Rigs:
-    """One rig like KITTI's, of pictures of the network's size."""
+    """One rig like KITTI's, of images of the network's size."""
     width, height = config.input_width, config.input_height
     return Rigs.of([StereoCalibration(0.58 * width, 0.58 * width, width / 2, height / 3, 0.54, width, height)])
 

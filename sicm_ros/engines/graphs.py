@@ -1,9 +1,9 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """The graphs in a model folder: structure alone, as ONNX, whose weights are those of weights.safetensors.
 
-    vehicle.onnx     pictures, quality -> latents, hyper
+    vehicle.onnx     images, quality -> latents, hyper
     server.onnx      symbols, quality, rig -> features, maps
-    extract.onnx     pictures -> features
+    extract.onnx     images -> features
     reference.onnx   features, rig -> maps
     check.safetensors   what PyTorch computes of one pair in float32, and whose graphs these are
 

@@ -35,7 +35,7 @@ class StereoCalibration:
         baseline: distance between the cameras, metres, positive.
         width, height: image size, pixels.
         disparity_offset: pixels to add to a measured disparity. It is cx_right - cx_left for rigs whose views were
-            rectified with different principal points; for KITTI it also holds the 0.5 px between labels and pictures.
+            rectified with different principal points; for KITTI it also holds the 0.5 px between labels and images.
     """
 
     fx: float
@@ -67,7 +67,7 @@ class StereoCalibration:
         return self.fx * self.baseline / (disparity + self.disparity_offset)
 
     def disparity(self, depth: Numbers) -> Numbers:
-        """Return the disparity in pixels, as the pictures show it, of a depth in metres (number or array)."""
+        """Return the disparity in pixels, as the images show it, of a depth in metres (number or array)."""
         return self.fx * self.baseline / depth - self.disparity_offset
 
     def resized(self, width: int, height: int) -> StereoCalibration:

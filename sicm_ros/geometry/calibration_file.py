@@ -45,11 +45,11 @@ def read_calibration_file(path: str | Path, size: tuple[int, int] | None = None)
     """Read both cameras of a stereo calibration.
 
     Where the file says how the cameras stand to each other but not how to rectify them, OpenCV computes that, such that
-    every pixel of the rectified pictures was seen.
+    every pixel of the rectified images was seen.
 
     Args:
         path: a file of the table above, or the folder of two of them.
-        size: width and height of the pictures, for files that don't tell.
+        size: width and height of the images, for files that don't tell.
 
     Raises:
         CalibrationError: no such file, none of these formats, or one that lacks something; says what.

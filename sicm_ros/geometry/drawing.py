@@ -1,8 +1,8 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Boxes drawn into the picture and seen from above.
+"""Boxes drawn into the image and seen from above.
 
 Whatever has `location`, `dimensions` and `rotation_y` (and, for captions, `names`, `ids`, `scores`) can be drawn:
-detections, labels, boxes of messages. Pictures are uint8 (height, width, 3) RGB.
+detections, labels, boxes of messages. Images are uint8 (height, width, 3) RGB.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TRAIL = (200, 200, 204)
 _SHIFT = 4  # fractional bits of OpenCV's line coordinates
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 FAINT = 25.0  # metres beyond which boxes are drawn in thin lines, not to hide what they hold
-_FAR = 1e4  # pixels outside the picture beyond which a line isn't followed
+_FAR = 1e4  # pixels outside the image beyond which a line isn't followed
 
 
 class Boxes3D(Protocol):
@@ -62,7 +62,7 @@ def draw_boxes(
     """Draw the boxes' edges, their front faces crossed, on a copy of the left image.
 
     Args:
-        picture: the left picture, of the calibration's size or any other (the calibration is scaled to it).
+        picture: the left image, of the calibration's size or any other (the calibration is scaled to it).
         boxes: in the left optical frame; what lies behind the camera isn't drawn.
         captions: class, id and score above each box.
     """
@@ -109,7 +109,7 @@ def birds_eye(
     Args:
         layers: boxes with their colours, drawn in this order.
         calibration: to show the field of view, or None.
-        size: width and height of the picture, pixels.
+        size: width and height of the image, pixels.
         depth: metres from the bottom to the top.
         points: (N, 3) of the left optical frame, drawn as dots below the boxes, or None.
         trails: (M, 3) each, where objects have been, drawn as lines below the boxes.
@@ -196,9 +196,9 @@ def window_overlay(picture: np.ndarray, values: np.ndarray, view: ModelView, mos
     """Draw what the network says of each cell of its window (bits, disparity) over a greyed copy of the image.
 
     Args:
-        picture: source picture, uint8 (height, width, 3).
+        picture: source image, uint8 (height, width, 3).
         values: (h, w), one for each cell of the window, shown in the colours of `heat_map`.
-        view: where the window lies in the picture.
+        view: where the window lies in the image.
         most: what the brightest colour stands for (default: the largest value).
     """
     drawn = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) // 2

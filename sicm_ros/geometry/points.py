@@ -14,8 +14,8 @@ def matched_points(disparity: np.ndarray, view: ModelView, max_depth: float) -> 
     """Return points (N, 3) of the left optical frame, metres.
 
     Args:
-        disparity: float (h, w), pixels of the source picture; covers the model's input evenly (one value per stride).
-        view: the model's window on the source picture.
+        disparity: float (h, w), pixels of the source image; covers the model's input evenly (one value per stride).
+        view: the model's window on the source image.
         max_depth: metres; what lies beyond, or has no disparity, is left out.
     """
     height, width = disparity.shape
@@ -25,7 +25,7 @@ def matched_points(disparity: np.ndarray, view: ModelView, max_depth: float) -> 
     v = (np.arange(height) + 0.5) * (c.height / height) - 0.5
     with np.errstate(divide="ignore", invalid="ignore"):
         z = view.source.depth(disparity.astype(np.float64))
-    # Rows and columns that were padded around the picture show nothing.
+    # Rows and columns that were padded around the image show nothing.
     rows = (v + view.top > -0.5) & (v + view.top < view.resized_height - 0.5)
     columns = (u + view.left > -0.5) & (u + view.left < view.resized_width - 0.5)
     keep = (z >= NEAREST) & (z <= max_depth) & np.isfinite(disparity) & rows[:, None] & columns

@@ -115,7 +115,7 @@ def covariances(centres: np.ndarray, quaternions: np.ndarray, sizes: np.ndarray,
     """Return covariances (N, 6, 6) of boxes as `to_pose` returns them; zeros, ROS's "unknown", where an error is not
     known.
 
-    Along the viewing ray the error is the depth's, across it that of the centre in the picture. The boxes stand upright
+    Along the viewing ray the error is the depth's, across it that of the centre in the image. The boxes stand upright
     in the camera's frame, and how far the road leans is not measured: each end of a box is taken to be as uncertain in
     height as its middle, which bounds roll and pitch by its width and length.
 

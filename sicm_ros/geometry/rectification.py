@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""From pictures as the lenses make them to a rectified pair, in one step; and how well rows correspond afterwards."""
+"""From images as the lenses make them to a rectified pair, in one step; and how well rows correspond afterwards."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ MODELS = {
 }
 _COEFFICIENTS = {PLUMB_BOB: (0, 4, 5), RATIONAL: (5, 8, 12, 14), EQUIDISTANT: (0, 4)}
 
-TOLERATED = 0.5  # pixels of the camera's picture; more blurs what matching along rows finds
+TOLERATED = 0.5  # pixels of the camera's image; more blurs what matching along rows finds
 TURN = math.radians(0.1)  # of a rectifying rotation that is none
 _MATCHES, _PAIRS = 60, 5  # enough matches to know the error, and pairs after which it is given up
-_WIDEST = 1000  # pixels; larger pictures are halved until they fit before features are sought
+_WIDEST = 1000  # pixels; larger images are halved until they fit before features are sought
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Lens:
     """One camera of a pair, its fields named and laid out as in `sensor_msgs/CameraInfo`.
 
     Attributes:
-        width, height: of its picture, pixels.
+        width, height: of its image, pixels.
         distortion_model: a key of MODELS.
         d: distortion coefficients.
         k: 3 x 3, the pinhole camera before the rectification, row by row.
@@ -68,7 +68,7 @@ class Lens:
 
     @property
     def distorted(self) -> bool:
-        """Whether straight lines are bent in its pictures."""
+        """Whether straight lines are bent in its images."""
         return any(abs(value) > 1e-9 for value in self.d)
 
     @property
@@ -81,14 +81,14 @@ class Lens:
 
 
 def says_rectified(topic: str) -> bool:
-    """Return whether a topic's name says that its pictures are rectified: image_rect_color, color/rect/image."""
+    """Return whether a topic's name says that its images are rectified: image_rect_color, color/rect/image."""
     return bool({"rect", "rectified"} & set(re.split(r"[/_]", topic.lower())))
 
 
 def must_rectify(left: Lens, right: Lens, rectify: str, topics: tuple[str, str]) -> bool:
-    """Return whether pictures on two topics have to be rectified first.
+    """Return whether images on two topics have to be rectified first.
 
-    `auto` goes by the calibration, which describes a distortion or a rotation; but pictures whose topic calls them
+    `auto` goes by the calibration, which describes a distortion or a rotation; but images whose topic calls them
     rectified are so: image_proc and many drivers publish one camera_info beside both kinds.
     """
     if rectify != AUTO:
@@ -98,14 +98,14 @@ def must_rectify(left: Lens, right: Lens, rectify: str, topics: tuple[str, str])
 
 
 class Rectification:
-    """Rectifies pairs of one rig, straight to any window of the rectified picture.
+    """Rectifies pairs of one rig, straight to any window of the rectified image.
 
     Both views are drawn with the left camera's rectified pinhole, so the principal points agree, whatever those of the
     two projections were.
 
     Args:
         left, right: the cameras.
-        calibration: of the rectified pair at the size of the cameras' pictures; its disparity_offset is what remains
+        calibration: of the rectified pair at the size of the cameras' images; its disparity_offset is what remains
             besides the difference of the principal points.
         names: of both cameras, for errors.
 
@@ -127,19 +127,19 @@ class Rectification:
         self._maps: dict[StereoCalibration, tuple[int, list[tuple[np.ndarray, np.ndarray]]]] = {}
 
     def apply(self, left: np.ndarray, right: np.ndarray, window: StereoCalibration | None = None) -> ImagePair:
-        """Rectify two pictures.
+        """Rectify two images.
 
         Args:
             left, right: uint8 (height, width, 3), as the cameras make them.
-            window: calibration of what is wanted of the rectified picture, resized and cropped; all of it if None.
+            window: calibration of what is wanted of the rectified image, resized and cropped; all of it if None.
 
         Returns:
-            Pictures of the window's size, and its calibration. What no camera saw is black.
+            Images of the window's size, and its calibration. What no camera saw is black.
         """
         return ImagePair(self.view(0, left, window), self.view(1, right, window), window or self.calibration)
 
     def view(self, side: int, picture: np.ndarray, window: StereoCalibration | None = None) -> np.ndarray:
-        """Rectify one picture, of the left camera (0) or the right one (1); as `apply`."""
+        """Rectify one image, of the left camera (0) or the right one (1); as `apply`."""
         window = window or self.calibration
         if window not in self._maps:
             if len(self._maps) > 8:
@@ -152,7 +152,7 @@ class Rectification:
     def _maps_of(self, window: StereoCalibration) -> tuple[int, list[tuple[np.ndarray, np.ndarray]]]:
         """Return where each pixel of a window comes from; the window is drawn so many times finer and averaged.
 
-        A window that shows a third of the picture's resolution would otherwise skip two pixels of three.
+        A window that shows a third of the image's resolution would otherwise skip two pixels of three.
         """
         finer = max(1, round(self.lenses[0].k[0] / window.fx))
         size = finer * window.width, finer * window.height
@@ -206,8 +206,8 @@ class EpipolarError:
     """How far corresponding points of a pair lie from a common row.
 
     Attributes:
-        pixels: median distance, pixels of the picture that the calibration is of.
-        disparity: median of how much further left points are in the right picture, same pixels.
+        pixels: median distance, pixels of the image that the calibration is of.
+        disparity: median of how much further left points are in the right image, same pixels.
         matches: number of points.
     """
 
@@ -254,7 +254,7 @@ class EpipolarCheck:
 
         Args:
             pair: rectified, or meant to be.
-            scale: pixels of the camera's picture to a pixel of the pair's.
+            scale: pixels of the camera's image to a pixel of the pair's.
         """
         self._pairs += 1
         self._offsets.append(_offsets(pair.left, pair.right) * scale)
@@ -266,7 +266,7 @@ class EpipolarCheck:
 
 
 def _offsets(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return (N, 2): how much further left and further down N features are in the right picture, pixels."""
+    """Return (N, 2): how much further left and further down N features are in the right image, pixels."""
     scale = 1.0
     views = []
     for picture in (left, right):

@@ -27,7 +27,7 @@ def sgbm_disparity(left: np.ndarray, right: np.ndarray, maximum: int = 192, tole
 def sgbm_disparities(
     left: np.ndarray, right: np.ndarray, maximum: int = 192, tolerance: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the disparity of each view, as the pictures show it (no calibration's offset added).
+    """Return the disparity of each view, as the images show it (no calibration's offset added).
 
     Args:
         left, right: uint8 (H, W, 3) RGB, rectified.

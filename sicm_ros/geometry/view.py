@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""The window of the picture that the network looks at: any image size in, the model's size out."""
+"""The window of the image that the network looks at: any image size in, the model's size out."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sicm_ros.geometry.calibration import StereoCalibration
 
 # Share of the window above the horizon: what KITTI keeps of its sky when the top 100 rows are cut off.
 HORIZON = 0.27
-# Focal length over width up to which a picture fills the window: KITTI's (0.576 to 0.581), on which models learn how
-# large things look at a distance. A picture of a narrower angle keeps that scale, between black bars: of one that fills
+# Focal length over width up to which an image fills the window: KITTI's (0.576 to 0.581), on which models learn how
+# large things look at a distance. An image of a narrower angle keeps that scale, between black bars: of one that fills
 # the window, depths come out too small, and the narrower it is, the less is found at all.
 FOCAL, KITTI_FOCAL = 0.6, 0.58
 WIDE = 0.85  # of KITTI's scale: the smallest that models see in training
 ROUNDING = 1e-6  # relative; float32 may move the width of the resized images so far
-COARSE = 2.0  # pixels of the window to one of the picture
+COARSE = 2.0  # pixels of the window to one of the image
 
 
 def scaled_width(source: StereoCalibration, width: int) -> int:
@@ -35,10 +35,10 @@ class ModelView:
     """A resize to the model's scale and a crop, or padding, to its size: all columns, the rows around the horizon.
 
     Attributes:
-        source: calibration of the camera's picture.
+        source: calibration of the camera's image.
         calibration: calibration of the model's input, width x height of which are the model's.
-        resized_width, resized_height: size of the whole picture after the resize, pixels.
-        left, top: first column and row of the window in the resized picture; negative where zeros are padded before.
+        resized_width, resized_height: size of the whole image after the resize, pixels.
+        left, top: first column and row of the window in the resized image; negative where zeros are padded before.
     """
 
     source: StereoCalibration

@@ -16,11 +16,11 @@ import numpy as np
 from sicm_ros.errors import CalibrationError
 from sicm_ros.geometry import StereoCalibration
 
-# KITTI's labels stand nearer than its pictures show: their disparity is 0.52 px larger at full size, at all ranges
+# KITTI's labels stand nearer than its images show: their disparity is 0.52 px larger at full size, at all ranges
 # (measured by photometric alignment and by semi-global matching of labelled cars, MAD below 0.2 px). It is a property
 # of that rig, so it lives here, not in a network. See docs/kitti.md.
 LABEL_DISPARITY_OFFSET = 0.52
-LABEL_DISPARITY_WIDTH = 1242  # pixels: the picture width at which it was measured
+LABEL_DISPARITY_WIDTH = 1242  # pixels: the image width at which it was measured
 
 _SHAPES = {"P0": (3, 4), "P1": (3, 4), "P2": (3, 4), "P3": (3, 4), "R0_rect": (3, 3), "velo": (3, 4), "imu": (3, 4)}
 _SPELLINGS = {
@@ -38,7 +38,7 @@ class KittiCalibration:
     """One calibration file.
 
     Attributes:
-        p2, p3: (3, 4), projections of rectified camera-0 points into the left and the right colour picture.
+        p2, p3: (3, 4), projections of rectified camera-0 points into the left and the right colour image.
         r0_rect: (3, 3), camera 0 to rectified camera 0.
         velo_to_cam: (3, 4), velodyne to camera 0, or None.
         imu_to_velo: (3, 4), IMU to velodyne, or None.
@@ -62,7 +62,7 @@ class KittiCalibration:
         return np.linalg.solve(self.p2[:, :3], self.p2[:, 3])
 
     def stereo(self, width: int, height: int) -> StereoCalibration:
-        """Return the rig as the rest of the package knows it, for pictures of width x height pixels."""
+        """Return the rig as the rest of the package knows it, for images of width x height pixels."""
         offset = self.disparity_offset
         if offset is None:
             offset = LABEL_DISPARITY_OFFSET * width / LABEL_DISPARITY_WIDTH + (self.p3[0, 2] - self.p2[0, 2])

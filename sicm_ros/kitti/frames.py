@@ -31,7 +31,7 @@ class FrameFiles:
     """Where the parts of a frame lie in its tree.
 
     Attributes:
-        left, right: paths of the pictures.
+        left, right: paths of the images.
         calibration: path that the layout's calibration reader takes.
         labels, disparity: paths, or None.
         stamp: when the pair was taken, nanoseconds since 1970 or, in the odometry set, since the sequence began.
@@ -50,10 +50,10 @@ class StereoFrame:
 
     Attributes:
         name: the frame's name, unique in its data set.
-        left, right: uint8 (height, width, 3) RGB, the colour pictures.
+        left, right: uint8 (height, width, 3) RGB, the colour images.
         calibration: StereoCalibration of the pair.
         labels: Labels in the left colour camera's frame, or None where the frame has no labels.
-        disparity: float32 (height, width), pixels of the left picture, 0 where unknown; None where there is none.
+        disparity: float32 (height, width), pixels of the left image, 0 where unknown; None where there is none.
         stamp: nanoseconds, or None where the layout tells no time.
         source: KittiCalibration as in the file; its left_origin_shift takes boxes from the file's axes to ours.
         files: where its parts lie.
@@ -127,7 +127,7 @@ class StereoFrame:
 
     @cached_property
     def size(self) -> tuple[int, int]:
-        """Width and height of the pictures, pixels."""
+        """Width and height of the images, pixels."""
         if "left" not in self.__dict__:
             head = self._tree.read(self.files.left)[:24]
             if head.startswith(_PNG) and len(head) == 24:
@@ -174,7 +174,7 @@ class KittiFrames(Sequence[StereoFrame], ABC):
         names: the frames to take, in this order.
         labelled: True leaves out frames without labels.
 
-    Raises InputError for a root without frames, frames without their right picture or calibration, two frames of one
+    Raises InputError for a root without frames, frames without their right image or calibration, two frames of one
     name, unknown names and unknown splits.
     """
 

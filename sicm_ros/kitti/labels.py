@@ -21,16 +21,16 @@ from sicm_ros.geometry import Detections
 
 @dataclass(frozen=True)
 class Labels:
-    """N objects of one picture, in file order.
+    """N objects of one image, in file order.
 
     Attributes:
         names: str (N,), classes as written: Car, Van, Truck, Pedestrian, Person_sitting, Cyclist, Tram, Misc, DontCare.
-        truncated: float (N,), share of the object outside the picture, 0 to 1; the tracking set writes grades 0, 1, 2
+        truncated: float (N,), share of the object outside the image, 0 to 1; the tracking set writes grades 0, 1, 2
             instead, which are kept as they are (KITTI's evaluation too then takes any truncated object as hopeless);
             -1 where it does not apply.
         occluded: int (N,), 0 visible, 1 partly, 2 largely occluded, 3 unknown, -1 where it does not apply.
         alpha: float (N,), observation angle, radians; -10 where unknown.
-        image_boxes: float (N, 4), left, top, right, bottom, pixels of the left picture.
+        image_boxes: float (N, 4), left, top, right, bottom, pixels of the left image.
         dimensions: float (N, 3), height, width, length, metres; negative where there is no 3D box.
         location: float (N, 3), centre of the bottom face, metres.
         rotation_y: float (N,), radians; -10 where unknown.

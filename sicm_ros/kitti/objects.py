@@ -42,7 +42,7 @@ class KittiObjects(KittiFrames):
                         f"{self.tree.where(path)}: {parts[part]} is the same frame's; expected one of them"
                     )
                 parts[part] = path
-        # Labels and calibrations of the whole set may lie beside a part of its pictures.
+        # Labels and calibrations of the whole set may lie beside a part of its images.
         folders = {
             folder: {name: parts for name, parts in sorted(frames.items()) if "image_2" in parts}
             for folder, frames in sorted(folders.items())

@@ -12,7 +12,7 @@ from sicm_ros.kitti.tree import Tree
 
 
 def _sequence(path: str, tree: Tree) -> PurePosixPath | None:
-    """Return the sequence's folder if path is a left picture of one."""
+    """Return the sequence's folder if path is a left image of one."""
     place = PurePosixPath(path)
     if place.parent.name == "image_2" and place.suffix.lower() in PICTURES:
         folder = place.parent.parent
@@ -26,7 +26,7 @@ class KittiOdometry(KittiFrames):
 
     @classmethod
     def recognises(cls, tree: Tree) -> bool:
-        """Return whether pictures lie beside one calib.txt."""
+        """Return whether images lie beside one calib.txt."""
         return any(_sequence(path, tree) is not None for path in tree)
 
     def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:

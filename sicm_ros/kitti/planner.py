@@ -17,7 +17,7 @@ from sicm_ros.kitti import Labels
 
 BANDS = (0.0, 8.0, 25.0, 40.0, 80.0)  # metres ahead
 NEAR = 2.0  # metres, seen from above, that a detection may be off to be of an object
-EDGE = 6.0  # pixels: an image box that ends nearer to the picture's left or right border is cut by it
+EDGE = 6.0  # pixels: an image box that ends nearer to the image's left or right border is cut by it
 SEEN = (0, 1)  # occlusion grades that count: visible, partly hidden
 KITTI_WIDTH = 1242.0
 
@@ -31,7 +31,7 @@ class Judged:
         found: int (N,), the detection that each label was found by, -1 for none.
         false: bool (M,), detections that nothing explains.
         counts: bool (N,), labels that count: of a class that is asked for, visible or partly hidden.
-        cut: bool (N,), labels that the picture's left or right border cuts.
+        cut: bool (N,), labels that the image's left or right border cuts.
     """
 
     labels: Labels
@@ -93,7 +93,7 @@ def judged(labels: Labels, detections: Labels, width: float = KITTI_WIDTH, min_s
     false alarm; nor is what a DontCare region covers the middle of.
 
     Args:
-        width: of the picture, pixels.
+        width: of the image, pixels.
         min_score: of detections that nodes would publish (`least_score`).
     """
     assert detections.scores is not None  # of detections

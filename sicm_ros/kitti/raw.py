@@ -23,7 +23,7 @@ EXTRACT = "_extract"  # ends the name of a drive that isn't rectified
 
 
 def _drive(path: str) -> PurePosixPath | None:
-    """Return the drive's folder if path is a left picture of one."""
+    """Return the drive's folder if path is a left image of one."""
     place = PurePosixPath(path)
     if place.suffix.lower() in PICTURES and place.parent.name == "data" and place.parent.parent.name == "image_02":
         return place.parent.parent.parent
@@ -35,7 +35,7 @@ class KittiRaw(KittiFrames):
 
     @classmethod
     def recognises(cls, tree: Tree) -> bool:
-        """Return whether pictures of a raw drive's left colour camera are there."""
+        """Return whether images of a raw drive's left colour camera are there."""
         return any(_drive(path) is not None for path in tree)
 
     def scan(self, split: str | Path | None) -> dict[str, FrameFiles]:
@@ -86,7 +86,7 @@ class KittiRaw(KittiFrames):
         )
 
     def _times(self, path: str) -> list[int]:
-        """Return nanoseconds since 1970 of each picture, taken as UTC; empty where there is no file."""
+        """Return nanoseconds since 1970 of each image, taken as UTC; empty where there is no file."""
         if path not in self.tree:
             return []
         times = []

@@ -21,7 +21,7 @@ _UNPACKERS: dict[int, Callable[[], Any] | None] = {
     zipfile.ZIP_BZIP2: bz2.BZ2Decompressor,
 }
 MOST_FILES = 500_000  # of a data set; KITTI's raw drives together have 190,000
-MOST_BYTES = 1 << 26  # of one file; its largest pictures have 1 MB, its scans 2 MB
+MOST_BYTES = 1 << 26  # of one file; its largest images have 1 MB, its scans 2 MB
 
 
 class Tree:

@@ -50,7 +50,7 @@ def write_pair(
     labels: Labels,
     jpeg: bool = True,
 ) -> None:
-    """Write left and right picture (uint8 (H, W, 3) RGB), calibration and labels of a pair below `folder`.
+    """Write left and right image (uint8 (H, W, 3) RGB), calibration and labels of a pair below `folder`.
 
     Labels are in the left camera's frame; the files are in rectified camera 0, as KITTI's are. Raises OSError where
     a file can't be written.

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""What every model that codes stereo pairs does alike: pictures in, packets out and in, whatever its network does."""
+"""What every model that codes stereo pairs does alike: images in, packets out and in, whatever its network does."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Reading:
 
 
 class PairCodec:
-    """What a model folder says, its integer prior, and where the network looks in a camera's pictures.
+    """What a model folder says, its integer prior, and where the network looks in a camera's images.
 
     Attributes:
         name, licence, card: as its folder states them.
@@ -171,7 +171,7 @@ class PairCodec:
                 raise BitstreamError("packet: encoded with a calibration other than the given one")
             # Without the flag the images fill the window: those of most cameras do, and 0.9.0 stretched all others.
             view = self.view(calibration, fill=not packet.padded)
-        except CalibrationError as error:  # of a picture a pixel wide, or that no packet can hold
+        except CalibrationError as error:  # of an image a pixel wide, or that no packet can hold
             raise BitstreamError(f"packet: images that no model can process ({error})") from None
         if view.padded != packet.padded:
             raise BitstreamError("packet: says that its images were padded, which images of this angle are not")

@@ -41,10 +41,10 @@ class Result:
         detections: boxes in the left camera's frame, best first.
         features: rebuilt features at strides 4, 8 and 16, (2, C, h, w), left view first: engine torch's are tensors,
             the others' arrays.
-        disparity: float32 (input height / 4, input width / 4), pixels of the source picture, of the left view.
+        disparity: float32 (input height / 4, input width / 4), pixels of the source image, of the left view.
         symbols: int32 (2, M, h, w), the latents exactly as they were sent; None for the uncompressed network.
         header: the packet; None for the uncompressed network.
-        view: where the network's input lies in the source picture.
+        view: where the network's input lies in the source image.
         timings: seconds by stage.
     """
 
@@ -135,7 +135,7 @@ class Model(PairCodec):
 
         Args:
             left, right: uint8 (height, width, 3), RGB, rectified.
-            calibration: of these pictures. Instead of the three: one StereoPair, `encode(pair, quality=0.5)`.
+            calibration: of these images. Instead of the three: one StereoPair, `encode(pair, quality=0.5)`.
             quality: 0 (fewest bytes) to 1.
             sequence: number of the pair; modulo 65536 in the packet.
             include_calibration: False if the receiver has the calibration.
@@ -143,7 +143,7 @@ class Model(PairCodec):
                 there is one, and has fewer bytes for the same symbols. The pair is put among them.
 
         Raises:
-            InputError: pictures of another type or size than the calibration's, or a quality out of range.
+            InputError: images of another type or size than the calibration's, or a quality out of range.
         """
         clock = Clock()
         level = level_of(quality)
@@ -187,7 +187,7 @@ class Model(PairCodec):
 
         Args:
             data: what `encode` returned.
-            calibration: of the source's pictures; needed if the packet has none.
+            calibration: of the source's images; needed if the packet has none.
             references: earlier pairs of the same stream; the pair is put among them.
 
         Raises:

@@ -1,8 +1,8 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Stereo feature extraction: pictures to features at strides 4, 8 and 16, weights shared by both views.
+"""Stereo feature extraction: images to features at strides 4, 8 and 16, weights shared by both views.
 
 Batch norms are folded into the convolutions once, when ImageNet weights are read: their statistics are those of a
-million pictures, better than any that small batches could estimate, and a network without them is a third faster to
+million images, better than any that small batches could estimate, and a network without them is a third faster to
 train on a CPU.
 """
 

@@ -92,7 +92,7 @@ def calibrated(scores: np.ndarray, config: ScoreConfig, cut: np.ndarray, added: 
     """Turn scores into chances.
 
     Args:
-        cut: bool, objects that reach out of the picture. added: what is added to the logits for their classes.
+        cut: bool, objects that reach out of the image. added: what is added to the logits for their classes.
     """
     scores = scores.clip(1e-6, 1 - 1e-6)
     return sigmoid(config.slope * np.log(scores / (1 - scores)) + config.shift + config.cut * cut + added)
@@ -101,7 +101,7 @@ def calibrated(scores: np.ndarray, config: ScoreConfig, cut: np.ndarray, added: 
 def reaches_out(
     location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray, fx: float, cx: float, width: int
 ) -> np.ndarray:
-    """Return bool (...,): boxes (..., 3), (..., 3), (...,) that reach out of a picture's left or right border."""
+    """Return bool (...,): boxes (..., 3), (..., 3), (...,) that reach out of an image's left or right border."""
     length, wide = dimensions[..., 2], dimensions[..., 1]
     reach = (length * np.abs(np.cos(rotation_y)) + wide * np.abs(np.sin(rotation_y))) / 2
     x, z = location[..., 0], location[..., 2]

@@ -49,7 +49,7 @@ class ScoreConfig(Config):
 
     Attributes:
         slope, shift: of that line.
-        cut: what is added for an object that reaches out of the picture at the left or right.
+        cut: what is added for an object that reaches out of the image at the left or right.
         of: what is added for a class.
     """
 

@@ -72,7 +72,7 @@ class Pyramid(nn.Module):
 class Refinement(nn.Module):
     """Disparity between the cells, from the correlations beside the best one.
 
-    What it sees is the same for near and far surfaces, so every cell of every picture teaches it, whatever the rig
+    What it sees is the same for near and far surfaces, so every cell of every image teaches it, whatever the rig
     (RAFT-Stereo, 3DV 2021, looks its correlations up in the same way).
     """
 

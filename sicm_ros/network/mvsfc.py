@@ -96,7 +96,7 @@ class MVSFCNet(nn.Module):
             self.decoder = FeatureDecoder(channels, config.codec)
         self.prior = prior_of(config.codec.prior)
         self.detector = head_of(channels, config.detector)
-        # The detector of uncompressed features: the teacher in training, and what codecs of pictures are measured with.
+        # The detector of uncompressed features: the teacher in training, and what codecs of images are measured with.
         self.reference = head_of(channels, config.detector)
 
     # Vehicle side

@@ -48,7 +48,7 @@ def folded(network: Network) -> Network:
 
 def images_of(pictures: np.ndarray, device: torch.device) -> Tensor:
     """Return uint8 (2, H, W, 3) as networks take them: (2, 3, H, W), 0 to 255."""
-    # A picture in memory is channels-last already: the permuted view is what the network wants.
+    # An image in memory is channels-last already: the permuted view is what the network wants.
     return torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float()
 
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Non-maximum suppression from above: two cars can overlap in the picture, never on the ground."""
+"""Non-maximum suppression from above: two cars can overlap in the image, never on the ground."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""decoder_node: feature messages in, 3D detections out, of one vehicle or of a fleet. It never sees a picture."""
+"""decoder_node: feature messages in, 3D detections out, of one vehicle or of a fleet. It never sees an image."""
 
 from __future__ import annotations
 

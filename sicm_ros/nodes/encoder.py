@@ -47,14 +47,14 @@ from sicm_ros.nodes.rig import BadInfo, Rig
 
 SEARCH = 0.5  # seconds between two looks for the camera of a preset
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-SILENCE = 0.1  # seconds without a picture, after which those that wait for the period to be known are paired
-SMALLEST = 32  # pixels of a picture's side: below it there is nothing to see
+SILENCE = 0.1  # seconds without an image, after which those that wait for the period to be known are paired
+SMALLEST = 32  # pixels of an image's side: below it there is nothing to see
 ALIGNMENT = 8  # bytes at most that serialisation adds between the fields and a payload
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One job: the messages of both pictures, and steady time (s) when the second one came."""
+    """One job: the messages of both images, and steady time (s) when the second one came."""
 
     left: Image | CompressedImage
     right: Image | CompressedImage
@@ -63,7 +63,7 @@ class Pair:
 
 
 class EncoderNode(ManagedNode):
-    """Pairs pictures, encodes them in the worker's thread, publishes features and, latched, the codec's description."""
+    """Pairs images, encodes them in the worker's thread, publishes features and, latched, the codec's description."""
 
     def __init__(self) -> None:
         counters = ("received_left", "received_right", "paired", "encoded", "published")
@@ -125,7 +125,7 @@ class EncoderNode(ManagedNode):
 
     def forget(self) -> None:
         self._finder.cancel()
-        # The tolerance of the pairing is fixed, the pictures before a deactivation are nothing to wait for.
+        # The tolerance of the pairing is fixed, the images before a deactivation are nothing to wait for.
         self._pairer: StereoPairer[Any] = StereoPairer(
             round(self.parameters.pair_tolerance * 1e9), self.health.tally.drop
         )
@@ -313,7 +313,7 @@ class EncoderNode(ManagedNode):
         self._send(message, pair)
 
     def _look(self, pair: Pair) -> ImagePair:
-        """Return the pair's rectified pictures and their calibration. Raises an InputError with a
+        """Return the pair's rectified images and their calibration. Raises an InputError with a
         `cause` where it is refused.
 
         What has to be rectified becomes at once what the model looks at, and the calibration is that of this window.
@@ -365,7 +365,7 @@ class EncoderNode(ManagedNode):
     _used: CameraRig | None = None
 
     def _say_how(self, cameras: CameraRig) -> None:
-        """Say what becomes of the pictures of cameras that are new."""
+        """Say what becomes of the images of cameras that are new."""
         if expectation := self.model.view(cameras.calibration).expectation:
             self.get_logger().warning(expectation)
         said = self.parameters.calibration_file or self._info_topics["left"]
@@ -378,7 +378,7 @@ class EncoderNode(ManagedNode):
             )
 
     def _check_rows(self, seen: ImagePair, cameras: CameraRig) -> None:
-        """Measure, on the first pairs, how well the pictures are rectified."""
+        """Measure, on the first pairs, how well the images are rectified."""
         if self._rows.done:
             return
         self._rows.add(seen, cameras.calibration.fx / seen.calibration.fx)

@@ -124,7 +124,7 @@ class Health:
         if never_came:
             kinds = {self.inputs[topic].msg_type.__name__ for topic in never_came}
             if kinds & IMAGES:
-                kinds |= IMAGES  # raw pictures awaited, compressed ones there, or the other way round
+                kinds |= IMAGES  # raw images awaited, compressed ones there, or the other way round
             there = [
                 f"{name} ({', '.join(types)})"
                 for name, types in sorted(self._node.get_topic_names_and_types())

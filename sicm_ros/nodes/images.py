@@ -1,8 +1,8 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Pictures of image messages as arrays, and back: through cv_bridge where that is installed and does it right.
+"""Images of image messages as arrays, and back: through cv_bridge where that is installed and does it right.
 
 Our own reader is what cv_bridge is measured by: a build of it for another NumPy fails or worse, and rows whose padding
-is no whole number of pixels come out sheared. So each encoding is tried once, on a small picture; what cv_bridge reads
+is no whole number of pixels come out sheared. So each encoding is tried once, on a small image; what cv_bridge reads
 as we do goes through it from then on, and what only it knows (packed YUV, 16-bit Bayer patterns) as well.
 """
 
@@ -20,7 +20,7 @@ from sicm_ros.errors import InputError
 
 
 class ImageError(InputError):
-    """A picture that can't be read."""
+    """An image that can't be read."""
 
     cause = "image"
 
@@ -53,10 +53,10 @@ def through_bridge(encoding: str, big_endian: bool = False) -> bool:
 
 
 def rgb(message: Any, topic: str, depth: PixelDepth | None = None) -> np.ndarray:
-    """Map sensor_msgs/Image, CompressedImage or a video's picture to uint8 (height, width, 3) RGB.
+    """Map sensor_msgs/Image, CompressedImage or a video's image to uint8 (height, width, 3) RGB.
 
     Raises:
-        ImageError: the encoding is unknown, or the bytes are not such a picture; names the topic.
+        ImageError: the encoding is unknown, or the bytes are not such an image; names the topic.
     """
     try:
         if isinstance(message, VideoPicture):

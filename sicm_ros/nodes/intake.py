@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""The images that cameras publish, in whatever messages: which type and topic, and the pictures in them."""
+"""The images that cameras publish, in whatever messages: which type and topic, and the images in them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ VIDEO = {"ffmpeg": FFMPEG_PACKET, "foxglove": FOXGLOVE_VIDEO}  # transport -> ty
 
 
 class Intake:
-    """Pictures of image messages of one transport; videos are decoded in the order in which they come.
+    """Images of image messages of one transport; videos are decoded in the order in which they come.
 
     Args:
         transport: raw, compressed, ffmpeg or foxglove.
-        health: told of messages that give no picture.
+        health: told of messages that give no image.
 
     Attributes:
         kind: type of the messages.
@@ -50,18 +50,18 @@ class Intake:
 
     def topic(self, named: str) -> str:
         """Return the topic of the messages of a camera whose images were given this name."""
-        # NVIDIA's cameras have their pictures on image_compressed.
+        # NVIDIA's cameras have their images on image_compressed.
         if self._suffix and named.endswith((self._suffix, self._suffix.replace("/", "_"))):
             return named
         return bare(named) + self._suffix
 
     @property
     def delay(self) -> int | None:
-        """How many pictures videos are late, since later ones are needed to decode them; None without a video."""
+        """How many images videos are late, since later ones are needed to decode them; None without a video."""
         return max((stream.delay for stream in self._streams.values()), default=None)
 
     def pictures(self, topic: str, message: Any) -> Iterator[Any]:
-        """Yield what is to be paired: the message itself, or the pictures of a video that are there with it."""
+        """Yield what is to be paired: the message itself, or the images of a video that are there with it."""
         try:
             if isinstance(message, Image) or codec_of(message) is None:
                 yield message

@@ -69,7 +69,7 @@ class Parameter:
         return f"{kind[type(self.default)]}{f' from {self.range}' if self.range else ''}"
 
     def accept(self, value: Any) -> bool | int | float | str | list:
-        """Return a value as the parameter's type: a whole number serves for a number, a text for a list of one.
+        """Return a value as its type: a whole number serves for a number, a text for a list of one, false for off.
 
         Raises:
             InputError: another type, outside the range, or none of the choices.
@@ -79,6 +79,8 @@ class Parameter:
             value = float(value)
         elif kind is list and isinstance(value, str):
             value = [value]
+        elif value is False and "off" in self.choices:  # YAML, and so ROS' command line, reads an off without quotes so
+            value = "off"
         right = type(value) is kind and not (isinstance(value, list) and not all(isinstance(v, str) for v in value))
         if right and self.minimum is not None:
             right = math.isfinite(value) and self.minimum <= value <= self.maximum
@@ -487,13 +489,15 @@ class Parameters:
                 self._node.get_logger().warning(f"unknown parameter {name}{hint}; it has no effect")
 
     def _widen(self, changes: list) -> list:
-        """Take whole numbers for numbers while the node runs too."""
+        """Take whole numbers for numbers, and false for off, while the node runs too."""
         from rclpy.parameter import Parameter as Value
 
         def widened(change: Any) -> Any:
             p = self._table.get(change.name)
-            is_int = change.type_ == Value.Type.INTEGER and p is not None and isinstance(p.default, float)
-            return Value(change.name, value=float(change.value)) if is_int else change
+            try:
+                return change if p is None else Value(change.name, value=p.accept(change.value))
+            except InputError:  # which the check tells
+                return change
 
         return [widened(change) for change in changes]
 

@@ -59,7 +59,7 @@ def start(node: str) -> int:
 
 
 def make_room_for_pictures(environment: MutableMapping[str, str]) -> None:
-    """Give Fast DDS shared memory that holds pictures (fastdds.xml), unless the user set it up in some way."""
+    """Give Fast DDS shared memory that holds images (fastdds.xml), unless the user set it up in some way."""
     here = Path("DEFAULT_FASTRTPS_PROFILES.xml")  # which Fast DDS takes from the working directory
     if not any(name in environment for name in _OPINIONS) and not here.exists():
         environment[PROFILES] = str(Path(__file__).with_name("fastdds.xml"))

@@ -16,8 +16,8 @@ def overridable() -> QoSOverridingOptions:
 def sensor(reliable: bool) -> QoSProfile:
     """Return the profile of images and their camera_info: the newest one alone; a queue would only hold stale ones.
 
-    Best effort is what camera drivers offer. A picture is some twenty datagrams, though, and one that is lost loses it
-    all: where the sender offers reliable (a replayed bag), asking for it keeps every picture.
+    Best effort is what camera drivers offer. An image is some twenty datagrams, though, and one that is lost loses it
+    all: where the sender offers reliable (a replayed bag), asking for it keeps every image.
     """
     reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability)

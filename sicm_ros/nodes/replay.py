@@ -50,10 +50,10 @@ class ReplayNode(Node):
         self.finished: int | None = None
         self._stop = threading.Event()
         self._answered = threading.Condition()
-        self._expected = 0  # stamp of the left picture whose answer is awaited, nanoseconds; 0 for none
+        self._expected = 0  # stamp of the left image whose answer is awaited, nanoseconds; 0 for none
         self._answers = 0  # how many have come
         self._last_answer = 0  # stamp of the newest, nanoseconds
-        self._last_pair = 0  # stamp of the last left picture that has a right one, nanoseconds; 0 for none
+        self._last_pair = 0  # stamp of the last left image that has a right one, nanoseconds; 0 for none
         self._outputs: dict[str, Publisher | None] = {}
         p = self.parameters
         if not p.path:
@@ -133,7 +133,7 @@ class ReplayNode(Node):
             self.finished = 2
 
     def _wait_for_subscribers(self) -> bool:
-        """Return whether to play: soon, or when both pictures have a taker. False if told to stop meanwhile."""
+        """Return whether to play: soon, or when both images have a taker. False if told to stop meanwhile."""
         limit = self.parameters.wait_for_subscribers
         if not limit:
             return self._settle()

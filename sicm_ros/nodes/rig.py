@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""The calibration of a pair of pictures, from what the cameras say of themselves."""
+"""The calibration of a pair of images, from what the cameras say of themselves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sicm_ros.errors import CalibrationError, InputError
 from sicm_ros.geometry.calibration_file import read_calibration_file
 
 ATTEMPTS, WAIT = 6, 0.01  # looks for a camera_info that is late, and seconds between two of them
-KEPT = 32  # camera_info messages of one camera that are kept to find the one with a picture's stamp
+KEPT = 32  # camera_info messages of one camera that are kept to find the one with an image's stamp
 
 
 class MissingInfo(InputError):
@@ -56,7 +56,7 @@ class Rig:
         self._image_topics, self._info_topics = image_topics, info_topics
         self._rectify, self._file = rectify, calibration_file
         self._infos: dict[str, deque[CameraInfo]] = {side: deque(maxlen=KEPT) for side in SIDES}
-        self._stamped = False  # the last picture had a camera_info of its own stamp
+        self._stamped = False  # the last image had a camera_info of its own stamp
         self._known: tuple[Any, CameraRig] | None = None
 
     def put(self, side: str, info: CameraInfo) -> None:
@@ -73,8 +73,8 @@ class Rig:
         """Return the cameras of a pair, and whether they are others than those of the pair before.
 
         Args:
-            stamps: of the left and the right picture; the camera_info of the same stamp is taken, or else the newest.
-            size: width and height of the pictures.
+            stamps: of the left and the right image; the camera_info of the same stamp is taken, or else the newest.
+            size: width and height of the images.
             disparity_offset: as for `bags.rig.camera_rig`.
 
         Raises:
@@ -107,10 +107,10 @@ class Rig:
         return rig, changed
 
     def _info_of(self, side: str, stamp: Any) -> CameraInfo:
-        """Return the camera_info with a picture's stamp, or else the newest one.
+        """Return the camera_info with an image's stamp, or else the newest one.
 
-        Where the picture before had its own, this one's may be some milliseconds late: a changed calibration must not
-        miss the first picture that it belongs to.
+        Where the image before had its own, this one's may be some milliseconds late: a changed calibration must not
+        miss the first image that it belongs to.
         """
         for attempt in range(ATTEMPTS if self._stamped else 1):
             if attempt:

@@ -23,7 +23,7 @@ from sicm_ros.pipeline.processes import (
 
 LOSSY_ANSWER = 3.0  # seconds to wait for an answer where it may never come
 LINK_SEED = 19  # one that shows losses of lte_poor within 30 pairs: 2, as on average
-QUIET = 5.0  # seconds of silence after the last picture in which an answer would have come
+QUIET = 5.0  # seconds of silence after the last image in which an answer would have come
 
 
 def run_pipeline(

@@ -49,7 +49,7 @@ class Camera:
         )
 
     def develop(self, picture: np.ndarray, rng: np.random.Generator, exposure: float = 1.0) -> np.ndarray:
-        """Map uint8 (H, W, 3) square root of light to uint8 (H, W, 3) picture; `exposure` multiplies the former."""
+        """Map uint8 (H, W, 3) square root of light to uint8 (H, W, 3) image; `exposure` multiplies the former."""
         level = np.linspace(0, 1, 256)
         curves = []
         for gain in self.gains:

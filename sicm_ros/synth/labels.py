@@ -17,7 +17,7 @@ from sicm_ros.synth.renderer import Pose
 # occluded; less is DontCare.
 FULLY, PARTLY, LEAST = 0.78, 0.45, 0.12
 SMALLEST_HEIGHT, SMALLEST_AREA = 9, 40  # pixels; what is less becomes DontCare
-SLIVER = 0.03  # of its 2D box; what shows less at the picture's border becomes DontCare
+SLIVER = 0.03  # of its 2D box; what shows less at the image's border becomes DontCare
 NEAR = 0.3  # metres
 BESIDE = 1.0  # metres; what reaches nearer is measured in angles
 FARTHEST = 80.0  # metres; what is farther becomes DontCare, as KITTI's laser saw little of it
@@ -47,7 +47,7 @@ def dont_care(box) -> Label:
 
 
 def hidden_angle(points: np.ndarray, calibration: StereoCalibration) -> float:
-    """Return the share, 0 to 1, of the bearings of points (N, 3) that lies outside the left picture.
+    """Return the share, 0 to 1, of the bearings of points (N, 3) that lies outside the left image.
 
     The measure of truncation for what reaches beside the camera, where a projection has no end.
     """
@@ -61,7 +61,7 @@ def silhouette(mesh: Mesh, pose: Pose, calibration: StereoCalibration) -> tuple[
     """Return a mesh seen alone: its outline's box (left, top, right, bottom; not clipped) and how many pixels it fills.
 
     The area is counted on a grid of about 48 cells a side: large triangles are filled, small ones dotted in.
-    None if it is wholly behind the camera or outside the picture.
+    None if it is wholly behind the camera or outside the image.
     """
     points = pose.to_optical(mesh.positions)
     before = points[:, 2] > NEAR
@@ -116,7 +116,7 @@ def _cut(a: np.ndarray, b: np.ndarray, normal: np.ndarray, least: float = 0.0, c
 
 def _box_inside(points: np.ndarray, triangles: np.ndarray, calibration: StereoCalibration) -> np.ndarray | None:
     """Return left, top, right, bottom (4,) of the edges of triangles, as far as they lie in the
-    picture; None if none does.
+    image; None if none does.
     """
     k = calibration
     a, b = _cut(*_edges(points, triangles), np.array([0, 0, 1.0]), NEAR)
@@ -143,7 +143,7 @@ def annotate(
 
     Args:
         size: height, width, length; position (3,) of its ground point and yaw: in the world.
-        identity: its number in `seen`, int (H, W): whose pixel is whose in the left picture.
+        identity: its number in `seen`, int (H, W): whose pixel is whose in the left image.
         mesh: as placed in the world.
     """
     mine = seen == identity

@@ -55,7 +55,7 @@ class Pose:
 
 @dataclass(frozen=True)
 class Light:
-    """Sun, sky, air and exposure of a picture; colours are linear light.
+    """Sun, sky, air and exposure of an image; colours are linear light.
 
     `azimuth` counts from x (forward) to y (left), `elevation` from the horizon, radians. `haze` is the extinction, 1/m.
     `overcast` from 0 to 1 turns clouds into a closed sheet.
@@ -105,7 +105,7 @@ def _eye_matrix(calibration: StereoCalibration, pose: Pose, shift: float, skew=(
     """Return (4, 4) from the world to clip space for a camera `shift` metres right of the left one;
     rows of memory run down.
 
-    `skew` moves the picture by pixels (x, y): the small errors of a real rig's rectification.
+    `skew` moves the image by pixels (x, y): the small errors of a real rig's rectification.
     """
     k = calibration
     projection = np.zeros((4, 4))
@@ -145,7 +145,7 @@ class Renderer:
     """Draws meshes; one per process, for one image size and one texture array.
 
     Args:
-        width, height: of a picture, pixels.
+        width, height: of an image, pixels.
         skins: uint8 (layers, S, S, 4) RGBA textures.
 
     Raises:
@@ -343,7 +343,7 @@ class Renderer:
     def render(self, calibration: StereoCalibration, pose: Pose, light: Light, right_skew=(0.0, 0.0)) -> Rendering:
         """Draw the loaded mesh.
 
-        `right_skew` moves the right picture by so many pixels (x, y), as a rig that was not rectified perfectly does.
+        `right_skew` moves the right image by so many pixels (x, y), as a rig that was not rectified perfectly does.
         """
         shadow = _shadow_matrix(light, pose, self.shadow_reach)
         self._set("shadow", 0, eye_matrix=shadow)

@@ -49,7 +49,7 @@ class DrawnScene:
     camera_height: float
     speed: float
     jitter: tuple[float, float, float]  # yaw, pitch, roll of the rig, radians
-    skew: tuple[float, float]  # error of the right picture's rectification, pixels
+    skew: tuple[float, float]  # error of the right image's rectification, pixels
     brightness: float  # the automatic exposure's aim for what isn't sky, grey levels
 
     def pose(self, time: float) -> Pose:

@@ -24,7 +24,7 @@ COLOURS = {  # RGB
     "DontCare": (130, 130, 130),
 }
 OTHER = (230, 230, 60)
-WIDTH = 620  # pixels of a picture on the sheet
+WIDTH = 620  # pixels of an image on the sheet
 REACH = 60.0  # metres shown from above
 
 

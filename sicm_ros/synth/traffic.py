@@ -125,7 +125,7 @@ def _motor(rng: np.random.Generator) -> str:
 
 
 def _beside_us(crowd: _Crowd, street: Street, rng: np.random.Generator) -> None:
-    """Add who passes us, is passed or parked so near that the picture's border cuts it: what a
+    """Add who passes us, is passed or parked so near that the image's border cuts it: what a
     planner needs to know.
     """
     for side in street.sides():

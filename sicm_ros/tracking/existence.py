@@ -37,7 +37,7 @@ def rescored(odds: np.ndarray, tracks: np.ndarray, hits: np.ndarray, config: Res
     """Log odds of detections, given the tracks that they continue.
 
     Args:
-        odds: (N,), those that the picture alone gives.
+        odds: (N,), those that the image alone gives.
         tracks: (N,), those of the tracks' scores before this pair; 0 where there is no track.
         hits: (N,), detections that the tracks had; 0 where there is no track.
     """

@@ -22,7 +22,7 @@ from sicm_ros.tracking.config import OdometryConfig
 from sicm_ros.tracking.tracks import CameraMotion
 
 # Cells of stride 4 that are averaged: one of a latent's. What transforms draw into every one of them alike stands still
-# in the picture, and would say that the camera does.
+# in the image, and would say that the camera does.
 CELLS = 4
 NEAREST = 1.0  # metres; what is nearer is not looked at
 _SPEEDS = np.arange(-4.0, 40.5, 1.0)  # m/s, and
@@ -120,8 +120,8 @@ class Odometry:
 
         Args:
             features: (C, h, w), of the left view at stride 4, as they were reconstructed.
-            disparity: (h, w), pixels of the source picture, of the surface that each cell sees.
-            view: where the network's input, which those cells divide, lies in the source picture.
+            disparity: (h, w), pixels of the source image, of the surface that each cell sees.
+            view: where the network's input, which those cells divide, lies in the source image.
             stamp: of the pair, seconds. One that isn't later than the last one changes nothing.
             found: what is detected in the pair: where something may move by itself, nothing is looked at.
         """
@@ -220,7 +220,7 @@ def aligned(
         squared = (off * off).mean(1, dtype=np.float64)
         misfit = float(np.sqrt(np.median(squared)))
         weight = 1 / (1 + squared / max(misfit, 1e-3) ** 2)
-        # How a point's place in the picture, u and v, changes with the six numbers.
+        # How a point's place in the image, u and v, changes with the six numbers.
         u_by = np.stack([-fx * x * y / z**2, fx * (1 + (x / z) ** 2), -fx * y / z, fx / z, 0 * z, -fx * x / z**2], 1)
         v_by = np.stack([-fy * (1 + (y / z) ** 2), fy * x * y / z**2, fy * x / z, 0 * z, fy / z, -fy * y / z**2], 1)
         products = {
@@ -245,7 +245,7 @@ def aligned(
 
 
 def _covered(boxes: Detections, view: ModelView, shape: tuple[int, ...]) -> np.ndarray:
-    """Return bool of `shape`: the cells that boxes in the source picture cover."""
+    """Return bool of `shape`: the cells that boxes in the source image cover."""
     covered = np.zeros(shape, bool)
     stride = view.calibration.width / shape[1]
     scale = np.tile([view.resized_width / view.source.width, view.resized_height / view.source.height], 2)

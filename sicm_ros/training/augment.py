@@ -19,7 +19,7 @@ from sicm_ros.geometry.view import HORIZON
 from sicm_ros.kitti import Labels
 from sicm_ros.training.pack import PackedPair
 
-EDGE = 3.0  # pixels: an image box that ends nearer to the picture's border is cut by it
+EDGE = 3.0  # pixels: an image box that ends nearer to the image's border is cut by it
 CLOSE = 10.0  # metres: nearer objects are few, and matter most
 REACH = -0.08, 1.08  # where in a window the centre lies of what it is drawn around: sometimes outside
 RARE = 2.5  # how much more often a window is drawn around people, large vehicles, and what is close
@@ -35,7 +35,7 @@ class Augmentation:
     vertical: float = 0.6  # pixels, standard deviation of the right view's misalignment
     shift: float = 2.0  # pixels, range of the right view's horizontal shift
     light: float = 1.0
-    coded: float = 0.0  # share of pairs whose pictures go through a picture codec at a low rate
+    coded: float = 0.0  # share of pairs whose images go through an image codec at a low rate
 
 
 @dataclass
@@ -57,7 +57,7 @@ def _mirrored_labels(labels: Labels, calibration: StereoCalibration) -> Labels:
     location[has_box, 0] = calibration.baseline - location[has_box, 0]
     depth = np.where(has_box, np.maximum(location[:, 2], 1), 30.0)
     disparity = calibration.disparity(depth)[:, None]  # image boxes as the right view shows them
-    # Where the picture's border cut the box, it is the box in space that says how much the other view shows.
+    # Where the image's border cut the box, it is the box in space that says how much the other view shows.
     whole = image_boxes(
         labels.location - [calibration.baseline, 0, 0], labels.dimensions, labels.rotation_y, calibration
     )
@@ -203,7 +203,7 @@ def _coded(left: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> lis
     extension, parameter, best = (
         (".webp", cv2.IMWRITE_WEBP_QUALITY, 70) if rng.random() < 0.8 else (".jpg", cv2.IMWRITE_JPEG_QUALITY, 40)
     )
-    quality = 1 + int(best * rng.random() ** 2)  # mostly low, where pictures suffer
+    quality = 1 + int(best * rng.random() ** 2)  # mostly low, where images suffer
     views = []
     for image in (left, right):
         _, data = cv2.imencode(extension, image[..., ::-1], [parameter, quality])

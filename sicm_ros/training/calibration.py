@@ -1,7 +1,7 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Scores to chances: how sure a model may be, fitted on frames that nothing was trained on (Platt, 1999).
 
-What focal losses call likely is too modest, and most of all of what the picture's border cuts.
+What focal losses call likely is too modest, and most of all of what the image's border cuts.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class DataSet(Config):
         path: a KITTI folder (any layout that sicm_ros.kitti.KittiObjects reads).
         split: its split, if not all of it.
         share: how often it is drawn, relative to the others.
-        disparities: folder of disparity PNGs for pictures that have none of their own.
+        disparities: folder of disparity PNGs for images that have none of their own.
         free: whether weights that saw it may be used freely (KITTI's may not: CC BY-NC-SA).
     """
 
@@ -52,8 +52,8 @@ class TrainConfig(Config):
         data, validation: where pairs come from; validation is never trained on.
         steps, batch, accumulate: how long, how many pairs a pass sees, and passes a step.
         crop_width: columns of a training window, pixels.
-        packed_scale: size of packed pictures over the network's input.
-        coded: share of pairs whose pictures have been through a picture codec: a detector that judges such codecs
+        packed_scale: size of packed images over the network's input.
+        coded: share of pairs whose images have been through an image codec: a detector that judges such codecs
             should know what they leave.
         learning_rate: at its peak; backbone_rate, detector_rate (of a codec's stage) and codec_rate are shares of it.
             With codec_rate=0 packets stay as they are, and the codec's detector alone follows its teacher.
@@ -109,7 +109,7 @@ class TrainConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class PictureTrainConfig(TrainConfig):
-    """The stage that trains a codec of stereo pictures, for benchmarks. It reads no labels, so it validates nothing.
+    """The stage that trains a codec of stereo images, for benchmarks. It reads no labels, so it validates nothing.
 
     Attributes:
         distortion: what a mean squared error of 1 counts, white and black being 1 apart, beside bits per pixel at their

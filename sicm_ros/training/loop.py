@@ -421,7 +421,7 @@ class _Log:
             self._give_up_curves(error)
 
     def _give_up_curves(self, error: OSError) -> None:
-        """A training doesn't end for want of a picture of it."""
+        """A training doesn't end for want of an image of it."""
         self._board = None
         tqdm.write(f"no TensorBoard curves from here on: {explain(error)}")
 

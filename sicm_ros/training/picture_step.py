@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""How a codec of stereo pictures learns: rate and squared error, at all qualities at once."""
+"""How a codec of stereo images learns: rate and squared error, at all qualities at once."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class TrainingSamples(Dataset):
         pair = source.read(int(rng.integers(len(source))))
         size = (min(self.config.crop_width, self.config.network.input_width), self.config.network.input_height)
         sample = draw(pair, size, self.base_scale, self.augmentation, rng)
-        # A codec of pictures reads no labels, and has no detector whose classes they could be of.
+        # A codec of images reads no labels, and has no detector whose classes they could be of.
         pictures = self.config.stage == "pictures"
         arrays = {} if pictures else targets(sample, self.config.network.detector.classes)
         images = np.stack([sample.left, sample.right]).transpose(0, 3, 1, 2)

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""`sicm data cutouts`: cut-outs of people and cyclists from pictures with instance masks, for `sicm data compose`."""
+"""`sicm data cutouts`: cut-outs of people and cyclists from images with instance masks, for `sicm data compose`."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from sicm_ros.nodes.parameters import Parameter, Parameters
 from sicm_ros.nodes.process import run
 from sicm_ros.nodes.qos import latched
 
-# Pictures stay out: listening to them would slow down what is measured. Their camera_info, sent in the same moment,
+# Images stay out: listening to them would slow down what is measured. Their camera_info, sent in the same moment,
 # stands for them.
 TOPICS = {
     "left/camera_info": "sensor_msgs/msg/CameraInfo",
@@ -40,7 +40,7 @@ class RecorderNode(Node):
     """Writes the topics as they arrive, and says so on standard output.
 
     A line `<topic> <messages so far>` for each message, and before them `listening` once it records and `ready` once
-    the pipeline is: an encoder waits for pictures and a decoder for features.
+    the pipeline is: an encoder waits for images and a decoder for features.
     """
 
     ends_at_errors = True

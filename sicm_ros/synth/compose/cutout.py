@@ -80,7 +80,7 @@ class Cutout:
 
 
 def _flipped(sprite: Sprite, width: int) -> Sprite:
-    """Return a sprite of a picture of that width in the picture's mirror image."""
+    """Return a sprite of an image of that width in the image's mirror image."""
     colour, alpha, depth = (np.ascontiguousarray(a[:, ::-1]) for a in (sprite.colour, sprite.alpha, sprite.depth))
     return Sprite(sprite.top, width - sprite.left - alpha.shape[1], colour, alpha, depth)
 
@@ -305,7 +305,7 @@ def _warped(
     target: StereoCalibration,
 ) -> Sprite:
     """Return the sprite of a car that was at `old`, turned about the camera and moved to `new`, in
-    the target's picture.
+    the target's image.
     """
     h, w = sprite.alpha.shape
     cos, sin = np.cos(turn), np.sin(turn)

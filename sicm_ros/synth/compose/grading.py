@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Makes a foreign picture look as if the scene's camera had taken it: its light, sharpness, noise, and greyness."""
+"""Makes a foreign image look as if the scene's camera had taken it: its light, sharpness, noise, and greyness."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Look:
 
     @classmethod
     def of(cls, image: np.ndarray) -> Look:
-        """Return the look of a picture uint8 (H, W, 3)."""
+        """Return the look of an image uint8 (H, W, 3)."""
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         coloured = np.ptp(image[::4, ::4].astype(np.int16), axis=2).max() > 2
         return cls(blur_of(grey), noise_of(grey), not coloured)
 
 
 def blur_of(grey: np.ndarray, inside: np.ndarray | None = None) -> float:
-    """Return sigma, pixels, of the blur of a picture's sharpest edges (Zhuo and Sim, Defocus map estimation, 2011).
+    """Return sigma, pixels, of the blur of an image's sharpest edges (Zhuo and Sim, Defocus map estimation, 2011).
 
     An edge that is blurred once more loses gradient by a ratio that tells how blurred it was. `inside` (H, W) bool is
     where to look. 0 where there are no edges.
@@ -56,7 +56,7 @@ def blur_of(grey: np.ndarray, inside: np.ndarray | None = None) -> float:
 
 
 def noise_of(grey: np.ndarray, block: int = 16) -> float:
-    """Return standard deviation, grey levels, of a picture's noise (Immerkaer, 1996), from its flattest blocks."""
+    """Return standard deviation, grey levels, of an image's noise (Immerkaer, 1996), from its flattest blocks."""
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
     residual = cv2.filter2D(grey, cv2.CV_32F, kernel)
     mean = cv2.blur(residual**2, (block, block))[block // 2 :: block, block // 2 :: block]
@@ -68,7 +68,7 @@ def noise_of(grey: np.ndarray, block: int = 16) -> float:
 def graded(layer: Layer, looks: tuple[Look, Look], light: float, rng: np.random.Generator) -> Layer:
     """Return the layer as cameras of these looks would draw it where the ground is `light` bright, 0 to 255.
 
-    People's clothes reflect less than roads, by a factor that varies; half of a picture's own brightness is believed.
+    People's clothes reflect less than roads, by a factor that varies; half of an image's own brightness is believed.
     """
     mine = layer.views[0]
     solid = mine.alpha > 0.5

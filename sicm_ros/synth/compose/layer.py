@@ -11,10 +11,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Sprite:
-    """What one camera sees of a car: a window of its picture.
+    """What one camera sees of a car: a window of its image.
 
     Attributes:
-        top, left: row and column of the window's first pixel in the picture; may lie outside.
+        top, left: row and column of the window's first pixel in the image; may lie outside.
         colour: float32 (h, w, 3), RGB, 0 to 255.
         alpha: float32 (h, w), share of the pixel that the car covers.
         depth: float32 (h, w), metres along the optical axis; meaningful where alpha > 0.
@@ -29,7 +29,7 @@ class Sprite:
     shade: np.ndarray | None = None
 
     def window(self, height: int, width: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        """Return where the sprite lies in a picture of that size, and which part of the sprite that
+        """Return where the sprite lies in an image of that size, and which part of the sprite that
         is (both may be empty).
         """
         h, w = self.alpha.shape

@@ -1,7 +1,7 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Cut-outs of whole objects from pictures with instance masks, as folders that `sicm data compose --cutouts` takes.
+"""Cut-outs of whole objects from images with instance masks, as folders that `sicm data compose --cutouts` takes.
 
-Three layouts are read: COCO (`annotations/instances_*.json` beside its pictures), Pascal VOC (`JPEGImages`,
+Three layouts are read: COCO (`annotations/instances_*.json` beside its images), Pascal VOC (`JPEGImages`,
 `SegmentationObject`, `SegmentationClass`) and Penn-Fudan (`PNGImages`, `PedMasks`).
 """
 
@@ -27,9 +27,9 @@ from sicm_ros.synth.compose.standee import bled
 
 LEAST = 60  # pixels of height; less has no detail
 UPRIGHT = 1.8  # times as tall as wide: a person who stands or walks and is seen from head to foot
-BORDER = 2  # pixels; what comes nearer to the picture's border may be cut by it
+BORDER = 2  # pixels; what comes nearer to the image's border may be cut by it
 WHOLE = 0.97  # share of a mask in one piece; less was cut in two by what stands before it
-_FINE = 4  # times a picture's resolution at which polygons are filled
+_FINE = 4  # times an image's resolution at which polygons are filled
 _VOC = {2: "bicycle", 15: "person"}  # numbers in SegmentationClass
 
 
@@ -43,7 +43,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Pictured:
-    """A picture uint8 (H, W, 3) RGB with its instances."""
+    """An image uint8 (H, W, 3) RGB with its instances."""
 
     name: str
     image: np.ndarray
@@ -51,12 +51,12 @@ class Pictured:
 
 
 def write_cutouts(source: str | Path, output: str | Path, images: str | Path | None = None, least: int = LEAST) -> dict:
-    """Write RGBA cut-outs of every whole pedestrian and cyclist in a set of pictures, and `index.csv`.
+    """Write RGBA cut-outs of every whole pedestrian and cyclist in a set of images, and `index.csv`.
 
     Args:
         source: root of a data set in one of the three layouts, or a COCO annotation file.
         output: new folder; gets `pedestrian/`, `cyclist/` and `index.csv`.
-        images: where the pictures of a COCO file lie, if not beside it.
+        images: where the images of a COCO file lie, if not beside it.
         least: height in pixels from which on an object is taken.
 
     Returns the number of cut-outs of each class. Raises InputError where no layout is recognised or nothing is found.
@@ -148,7 +148,7 @@ def _is_whole(kind: str, mask: np.ndarray, least: int) -> bool:
 
 
 def pictured(source: Path, images: str | Path | None = None) -> Iterator[Pictured]:
-    """Return every picture of a data set with its instances, sorted by name. InputError where no
+    """Return every image of a data set with its instances, sorted by name. InputError where no
     layout is recognised.
     """
     if source.suffix == ".json":
@@ -175,7 +175,7 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _numbers(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """Return int (H, W): a number for each colour of a mask picture, grey or with a palette; 0 is black."""
+    """Return int (H, W): a number for each colour of a mask image, grey or with a palette; 0 is black."""
     mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if mask is None:
         raise InputError(f"{path}: missing, or not an image")
@@ -255,7 +255,7 @@ def _coco(annotations: Sequence[Path], images: str | Path | None) -> Iterator[Pi
                 continue
             file = folder / picture["file_name"]
             if not file.exists():
-                continue  # a part of COCO's pictures is worth taking, too
+                continue  # a part of COCO's images is worth taking, too
             image = _read(file)
             try:
                 instances = [
@@ -268,7 +268,7 @@ def _coco(annotations: Sequence[Path], images: str | Path | None) -> Iterator[Pi
 
 
 def _coco_pictures(annotation: Path) -> Path:
-    """Return where the pictures of `annotations/instances_train2017.json` lie: `train2017/` or
+    """Return where the images of `annotations/instances_train2017.json` lie: `train2017/` or
     `images/train2017/` beside.
     """
     name = annotation.stem.removeprefix("instances_")

@@ -47,7 +47,7 @@ class Stage:
         self._outlines.append(outline(box, self.scene.calibration))
 
     def fits(self, box: Box, max_truncation: float = MAX_TRUNCATION) -> bool:
-        """Return whether an object can stand there: in the picture, on free ground, touching nothing."""
+        """Return whether an object can stand there: in the image, on free ground, touching nothing."""
         return (
             truncation(box, self.scene.calibration) <= max_truncation
             and not self._collides(box)
@@ -132,7 +132,7 @@ class Stage:
         # The footprint, as far as it can be seen, lies on the plane through the box's bottom.
         patch, window = self._footprint(box)
         if not patch.size:
-            return True  # so near that the ground it stands on lies below the picture
+            return True  # so near that the ground it stands on lies below the image
         if patch.sum() < 12:
             return False
         up = float(self.scene.ground_y(box.location[0], box.location[2]) - box.location[1])
@@ -163,7 +163,7 @@ def footprint(box: Box, margin: float) -> np.ndarray:
 
 
 def outline(box: Box, calibration: StereoCalibration) -> np.ndarray:
-    """Return left, top, right, bottom (4,) of the box's projection in the left picture, pixels."""
+    """Return left, top, right, bottom (4,) of the box's projection in the left image, pixels."""
     return image_boxes(box.location[None], box.dimensions[None], np.array([box.rotation_y]), calibration)[0]
 
 
@@ -175,7 +175,7 @@ def project(points: np.ndarray, calibration: StereoCalibration, view: int) -> np
 
 
 def truncation(box: Box, calibration: StereoCalibration) -> float:
-    """Return the share of the box's projection outside the left picture, 0 to 1; 1 for what stands
+    """Return the share of the box's projection outside the left image, 0 to 1; 1 for what stands
     beside or behind the camera.
     """
     arguments = (box.location[None], box.dimensions[None], np.array([box.rotation_y]), calibration)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from sicm_ros.synth.mesh import Mesh
     from sicm_ros.synth.renderer import Light
 
-CUT, CUT_BESIDE = 0.6, 0.9  # shares that the picture's border may cut off
+CUT, CUT_BESIDE = 0.6, 0.9  # shares that the image's border may cut off
 OWN_WIDTH = 2.0  # metres that our own vehicle takes
-ENLARGED = 0.35  # least ratio of a real car's depth beside us to its old one; networks see smaller pictures
-AHEAD = 1.2  # metres: no part of a real car may come nearer than this to the camera's plane, where pictures explode
+ENLARGED = 0.35  # least ratio of a real car's depth beside us to its old one; networks see smaller images
+AHEAD = 1.2  # metres: no part of a real car may come nearer than this to the camera's plane, where images explode
 VEHICLES = {"van": 0.08, "minibus": 0.07, "truck": 0.12, "bus": 0.05, "tram": 0.04}  # shares among rendered vehicles
 MOST = 50  # of one kind in a scene
 LONG = 6.5  # metres; longer ones mostly stand along the road
@@ -44,7 +44,7 @@ class Recipe:
         turn: largest change of a real car's bearing, radians; what its sides show changes little within it.
         rendered: share of rendered ones among all that is put in, 0 to 1.
         crossing: share of the rendered vehicles that stand across the road, besides those whose heading is uniform.
-        near: mean number of vehicles beside us, most of them cut by the picture's border.
+        near: mean number of vehicles beside us, most of them cut by the image's border.
         people: mean number of people of each class, Pedestrian or Cyclist.
     """
 
@@ -140,7 +140,7 @@ def _real_car(
 ) -> Layer | None:
     """Return a real car set down at a free place, lit like the ground there; None where no place was found.
 
-    `beside` wants it beside us, where the picture's border cuts it.
+    `beside` wants it beside us, where the image's border cuts it.
     """
     scene = stage.scene
     calibration, chances = scene.calibration, rarity(cars)
@@ -175,7 +175,7 @@ def _rendered_vehicle(
 ) -> Layer | None:
     """Return a rendered vehicle at a free place, lit like the ground there; None where no place was found.
 
-    `beside` wants it beside us, where the picture's border cuts it.
+    `beside` wants it beside us, where the image's border cuts it.
     """
     from sicm_ros.synth.vehicles import LABELS, car_kind, vehicle, vehicle_size
 
@@ -239,7 +239,7 @@ def _beside(size: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
 
 def _place(calibration: StereoCalibration, rng: np.random.Generator) -> tuple[float, float]:
     """Return x and z, metres, where someone may stand: depths uniform in their logarithm, anywhere
-    across the picture.
+    across the image.
     """
     z = np.exp(rng.uniform(np.log(3.5), np.log(42.0)))
     return (rng.uniform(-0.02, 1.02) * calibration.width - calibration.cx) / calibration.fx * z, z

@@ -1,8 +1,8 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
 """Rendered vehicles and people as layers: any heading, kind and colour, as both cameras of a scene would see them.
 
-The renderer draws a window around the object at several times the picture's resolution; its light is averaged down to
-the picture's pixels and goes through a camera's response, blur and noise. A patch of ground is drawn along: it says how
+The renderer draws a window around the object at several times the image's resolution; its light is averaged down to
+the image's pixels and goes through a camera's response, blur and noise. A patch of ground is drawn along: it says how
 bright the light is, so that car and scene can be matched, and where the car's shadow falls.
 """
 
@@ -25,7 +25,7 @@ from sicm_ros.synth.skins import Skin, skins
 
 WINDOW = (1024, 512)  # pixels that the renderer draws of each view
 SURROUNDINGS = 2.5  # metres of ground around the object that are drawn along
-MAX_SAMPLING = 2  # times the picture's resolution, each way
+MAX_SAMPLING = 2  # times the image's resolution, each way
 OBJECT, GROUND = 1, 2  # identities
 ASPHALT = (0.12, 0.12, 0.118)  # albedo, linear light
 
@@ -36,7 +36,7 @@ def _renderer() -> Renderer:
 
 
 def random_cameras(rng: np.random.Generator) -> tuple[Camera, Camera]:
-    """Return responses of a rig's cameras; noise as in KITTI's pictures, which are little compressed and well lit."""
+    """Return responses of a rig's cameras; noise as in KITTI's images, which are little compressed and well lit."""
     left = replace(Camera.any(rng), noise=float(rng.uniform(0.8, 2.0)), vignette=0.0)
     return left, left.twin(rng)
 
@@ -120,7 +120,7 @@ def _on_floor(mesh: Mesh, box: Box) -> Mesh:
 
 
 def _window(box: Box, calibration: StereoCalibration) -> tuple[int, int, int, int, int] | None:
-    """Return left, top, right, bottom of what is drawn, in pixels of the picture, and the samples
+    """Return left, top, right, bottom of what is drawn, in pixels of the image, and the samples
     that each gets each way.
     """
     grown = box.dimensions + np.array([0.3, 2 * SURROUNDINGS, 2 * SURROUNDINGS])

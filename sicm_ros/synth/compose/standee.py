@@ -1,11 +1,11 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Standees: pictures of single objects with a mask, set up in a scene as slightly curved surfaces.
+"""Standees: images of single objects with a mask, set up in a scene as slightly curved surfaces.
 
-A picture without a second view has no depth of its own. People are thin, so a surface that faces the camera, curved
+An image without a second view has no depth of its own. People are thin, so a surface that faces the camera, curved
 towards it in its middle, is all that a pair of cameras half a metre apart can tell of them; bicycles that come or go
 lean towards the camera at the wheel that is nearer.
 
-A folder of them has one folder for each class (`pedestrian/ cyclist/ person_sitting/`) with RGBA pictures, and may have
+A folder of them has one folder for each class (`pedestrian/ cyclist/ person_sitting/`) with RGBA images, and may have
 an `index.csv` with the columns `file` and `view`: the side that is seen (`front`, `rear`) or faced (`left`, `right`).
 """
 
@@ -25,7 +25,7 @@ from sicm_ros.synth.compose.layer import Box, Layer, two_views
 from sicm_ros.synth.compose.warp import seen
 
 CLASSES = {"pedestrian": "Pedestrian", "person_sitting": "Person_sitting", "cyclist": "Cyclist"}
-# Observation angle (KITTI's alpha) of an object of which that side is seen, or which faces that side of the picture.
+# Observation angle (KITTI's alpha) of an object of which that side is seen, or which faces that side of the image.
 VIEWS = {"front": np.pi / 2, "rear": -np.pi / 2, "right": 0.0, "left": np.pi}
 SHARPEST = 1.6  # times as large as it was pictured; more shows that it was enlarged
 BULGE = 0.16  # metres that a chest stands out from the outline
@@ -41,7 +41,7 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Standee:
-    """A picture of one object with its mask.
+    """An image of one object with its mask.
 
     Attributes:
         name: KITTI's class.
@@ -186,7 +186,7 @@ def standee(colour: np.ndarray, alpha: np.ndarray, name: str, facing: float | No
 
 
 def bled(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Return float32 (h, w, 3): the picture with the mask's own colours continued beyond its edge."""
+    """Return float32 (h, w, 3): the image with the mask's own colours continued beyond its edge."""
     weight = np.where(alpha > 0.9, alpha, 0).astype(np.float32)
     if not weight.any():
         return colour

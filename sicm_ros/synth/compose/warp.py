@@ -18,14 +18,14 @@ def seen(
     calibration: StereoCalibration,
     shrink: float,
 ) -> Sprite:
-    """Return what a view of a calibration sees of a surface that carries a picture.
+    """Return what a view of a calibration sees of a surface that carries an image.
 
     Args:
-        colour: float32 (h, w, 3), the picture; meaningful a little beyond its mask, too.
+        colour: float32 (h, w, 3), the image; meaningful a little beyond its mask, too.
         alpha: float32 (h, w), its mask.
         points: x, y, z (h, w) of each of its pixels in the left camera's frame, metres; smooth.
         view: 0 left, 1 right.
-        shrink: pixels of the picture that fall into one of the view's, each way.
+        shrink: pixels of the image that fall into one of the view's, each way.
     """
     h, w = alpha.shape
     x, y, z = points
