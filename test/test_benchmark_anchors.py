@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sicm_ros.benchmark import ffmpeg
 from sicm_ros.benchmark.codecs import PictureCodec
-from sicm_ros.benchmark.features import Tiling
+from sicm_ros.benchmark.feature_anchor import Tiling
 from sicm_ros.errors import DependencyError, InputError
 
 pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed: pip install '.[bench]'")
@@ -94,7 +94,7 @@ def test_tiles_come_back(shapes):
 
 def test_features_come_back_nearly():
     torch = pytest.importorskip("torch")
-    from sicm_ros.benchmark.features import FeatureCodec
+    from sicm_ros.benchmark.feature_anchor import FeatureCodec
 
     rows = torch.linspace(-2, 3, 24)[:, None] * torch.ones(24, 96)
     features = tuple(

@@ -32,8 +32,8 @@ from sicm_ros.network import NetworkConfig
 
 pytest.importorskip("sicm_ros.entropy.library", reason="CompressAI is not installed: pip install '.[compressai]'")
 
+from sicm_ros.compressai.image_codecs import ZooCodec, load_network, new_network, zoo_codec
 from sicm_ros.compressai.image_training import ImageTraining, train_images
-from sicm_ros.compressai.images import ZooCodec, load_network, new_network, zoo_codec
 from sicm_ros.compressai.model import StereoFeatureModel
 
 from compressai.models import CompressionModel  # isort: skip

@@ -24,8 +24,8 @@ from sicm_ros.network.cost import REMOTE, VEHICLE, count
 from sicm_ros.network.detector import pooled
 from sicm_ros.network.disparity import Refinement
 from sicm_ros.network.epipolar import correlate, gather_along_rows, mirror, moved
+from sicm_ros.network.gain import QualityGain
 from sicm_ros.network.maps import HEADING_BINS, Maps, Rigs
-from sicm_ros.network.quality import QualityGain
 from sicm_ros.network.runtime import folded
 from sicm_ros.network.smfc import ContextualTransform
 from sicm_ros.network.suppression import suppress

@@ -13,7 +13,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: `make setup`, or so
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from sicm_ros.bags import results
+from sicm_ros.bags import result_messages
 from sicm_ros.bags.images import LAYOUTS, rgb_from_image
 from sicm_ros.bags.serialization import Boxes
 from sicm_ros.geometry import Detections
@@ -60,7 +60,7 @@ def same_points(a: np.ndarray, b: np.ndarray) -> bool:
 @given(st.floats(-np.pi, np.pi), st.floats(0.3, 12), st.floats(0.3, 3), st.floats(0.5, 4))
 def test_message_boxes_have_the_corners_of_kittis(ry: float, length: float, width: float, height: float):
     found = detections([[3.0, 1.6, 20.0]], [[height, width, length]], [ry])
-    box = results.detection_array(messages.placed(found), HEADER).detections[0].bbox
+    box = result_messages.detection_array(messages.placed(found), HEADER).detections[0].bbox
     kitti = corners(found.location, found.dimensions, found.rotation_y)[0]
     assert same_points(message_corners(box), kitti)
     # The box's x axis points to its front (KITTI's first two corners), its z axis up.
@@ -79,7 +79,7 @@ def test_real_labels_keep_their_corners(kitti):
         labels = frames[index].labels
         labels = labels[labels.has_box]
         found = detections(labels.location, labels.dimensions, labels.rotation_y)
-        array = results.detection_array(messages.placed(found), HEADER)
+        array = result_messages.detection_array(messages.placed(found), HEADER)
         for detection, box in zip(array.detections, corners(labels.location, labels.dimensions, labels.rotation_y)):
             assert same_points(message_corners(detection.bbox), box)
             checked += 1
@@ -91,7 +91,7 @@ def test_real_labels_keep_their_corners(kitti):
 
 def test_detections_carry_header_class_and_score():
     found = detections([[0, 1, 10], [2, 1, 12]], [[1.5, 1.6, 4], [1.7, 0.6, 0.8]], [0, 1], [0, 1])
-    array = results.detection_array(messages.placed(found), HEADER)
+    array = result_messages.detection_array(messages.placed(found), HEADER)
     assert array.header == HEADER
     assert [d.results[0].hypothesis.class_id for d in array.detections] == ["Car", "Pedestrian"]
     assert [d.results[0].hypothesis.score for d in array.detections] == [0.9, 0.4]
@@ -100,13 +100,13 @@ def test_detections_carry_header_class_and_score():
 
 def test_markers_delete_the_old_ones_first_and_name_class_and_score():
     found = detections([[0, 1, 10], [2, 1, 12]], [[1.5, 1.6, 4], [1.7, 0.6, 0.8]], [0, 1], [0, 2])
-    array = results.marker_array(messages.placed(found), HEADER, lifetime=0.25)
+    array = result_messages.marker_array(messages.placed(found), HEADER, lifetime=0.25)
     first, *rest = array.markers
     assert first.action == first.DELETEALL
     assert [m.ns for m in rest] == ["Car", "Car", "Cyclist", "Cyclist"]
     assert [m.text for m in rest if m.type == m.TEXT_VIEW_FACING] == ["Car 0.90", "Cyclist 0.40"]
     assert {(m.lifetime.sec, m.lifetime.nanosec) for m in rest} == {(0, 250_000_000)}
-    boxes = results.detection_array(messages.placed(found), HEADER).detections
+    boxes = result_messages.detection_array(messages.placed(found), HEADER).detections
     assert [m.pose for m in rest if m.type == m.CUBE] == [d.bbox.center for d in boxes]
 
 
@@ -114,7 +114,7 @@ def test_a_detection_has_its_number_and_its_other_classes_after_its_own():
     found = detections([[0, 1, 10], [2, 1, 12]], [[1.5, 1.6, 4], [1.7, 0.6, 0.8]], [0, 1], [0, 2])
     found.chances[:] = 0
     found.chances[0, [CLASSES.index(n) for n in ("Car", "Van", "Truck", "Cyclist")]] = 0.9, 0.3, 0.5, 0.05
-    array = results.detection_array(messages.placed(found), HEADER, other_classes=0.1)
+    array = result_messages.detection_array(messages.placed(found), HEADER, other_classes=0.1)
     assert [d.id for d in array.detections] == ["0", "1"]
     first, second = ([(r.hypothesis.class_id, r.hypothesis.score) for r in d.results] for d in array.detections)
     assert first == [("Car", 0.9), ("Truck", 0.5), ("Van", 0.3)]
@@ -151,8 +151,8 @@ def test_in_another_frame_everything_is_the_same_seen_from_there():
     turn = np.array([[np.cos(left), -np.sin(left), 0], [np.sin(left), np.cos(left), 0], [0, 0, 1]])
     camera = FramePose(turn @ optical, np.array([1.5, 0.0, 1.2]))
     here, there = messages.placed(found), messages.placed(found, camera)
-    ours = results.detection_array(here, HEADER).detections
-    theirs = results.detection_array(there, HEADER).detections
+    ours = result_messages.detection_array(here, HEADER).detections
+    theirs = result_messages.detection_array(there, HEADER).detections
     both = np.zeros((6, 6))
     both[:3, :3] = both[3:, 3:] = camera.rotation
     for a, b, before, after in zip(ours, theirs, here.poses, there.poses):
@@ -160,10 +160,12 @@ def test_in_another_frame_everything_is_the_same_seen_from_there():
         np.testing.assert_allclose(covariance(after), both @ covariance(before) @ both.T, atol=1e-9)
         up = rotation(b.bbox.center.orientation) @ [0, 0, 1]
         np.testing.assert_allclose(up, [0, 0, 1], atol=1e-9)
-    texts = [m for m in results.marker_array(there, HEADER, 1.0).markers if m.text]
-    boxes = [m for m in results.marker_array(there, HEADER, 1.0).markers if m.type == m.CUBE and m.ns]
+    texts = [m for m in result_messages.marker_array(there, HEADER, 1.0).markers if m.text]
+    boxes = [m for m in result_messages.marker_array(there, HEADER, 1.0).markers if m.type == m.CUBE and m.ns]
     for text, box in zip(texts, boxes):
-        assert text.pose.position.z - box.pose.position.z == pytest.approx(box.scale.z / 2 + results.TEXT_HEIGHT)
+        assert text.pose.position.z - box.pose.position.z == pytest.approx(
+            box.scale.z / 2 + result_messages.TEXT_HEIGHT
+        )
         assert text.pose.position.x == pytest.approx(box.pose.position.x)
     cars = detections([[0, 0, 10]], [[1.5, 1.6, 4]], [-np.pi / 2])  # drives away from the camera
     q = messages.placed(cars, camera).poses[0].pose.orientation
@@ -171,10 +173,10 @@ def test_in_another_frame_everything_is_the_same_seen_from_there():
 
 
 def test_a_class_without_a_colour_is_grey(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delitem(results.COLOURS, "Cyclist")
+    monkeypatch.delitem(result_messages.COLOURS, "Cyclist")
     found = detections([[2, 1, 12]], [[1.7, 0.6, 0.8]], [1], [2])
-    _, box, _ = results.marker_array(messages.placed(found), HEADER, 1.0).markers
-    assert (box.color.r, box.color.g, box.color.b) == results.OTHER
+    _, box, _ = result_messages.marker_array(messages.placed(found), HEADER, 1.0).markers
+    assert (box.color.r, box.color.g, box.color.b) == result_messages.OTHER
 
 
 def test_autoware_gets_label_chance_shape_and_covariance():
@@ -217,8 +219,8 @@ def test_a_stand_in_has_the_fields_that_bags_are_read_with():
 
 
 def test_no_detections_make_an_empty_array_with_a_header():
-    assert results.detection_array(messages.placed(Detections.empty()), HEADER).header == HEADER
-    assert len(results.marker_array(messages.placed(Detections.empty()), HEADER, 1.0).markers) == 1
+    assert result_messages.detection_array(messages.placed(Detections.empty()), HEADER).header == HEADER
+    assert len(result_messages.marker_array(messages.placed(Detections.empty()), HEADER, 1.0).markers) == 1
 
 
 def test_clouds_hold_the_points_as_float32():

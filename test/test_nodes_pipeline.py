@@ -342,8 +342,8 @@ def test_results_come_in_the_target_frame_or_not_at_all(pipeline: Pipeline, star
     from vision_msgs.msg import Detection3DArray
 
     from sicm_ros.nodes import qos
-    from sicm_ros.nodes.frames import STATIC, pose_of
     from sicm_ros.nodes.tracking import SPEECH
+    from sicm_ros.nodes.transforms import STATIC, pose_of
 
     bus, source = pipeline.bus, ("features", "codec_description")
     one = [word for topic in source for word in ("-r", f"{topic}:=/{topic}")]

@@ -11,7 +11,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: `make setup`, or so
 import sicm_ros.msg as own
 from std_msgs.msg import Header
 
-from sicm_ros.bags import results
+from sicm_ros.bags import result_messages
 from sicm_ros.geometry import Detections
 from sicm_ros.geometry.pose import FramePose
 from sicm_ros.nodes import messages, tracking
@@ -78,7 +78,7 @@ def test_our_messages_have_autowares_fields():
 def test_ids_are_those_of_tracks_and_rescoring_brings_what_continues_one():
     follower, result = followed(camera=None)
     assert result.ids == ["1"]
-    array = results.detection_array(messages.placed(result.detections, None, result.ids), Header())
+    array = result_messages.detection_array(messages.placed(result.detections, None, result.ids), Header())
     assert [d.id for d in array.detections] == ["1"]
     weak = car([1, 1.5, 15 + 0.6 * 20], score=0.4)
     assert follower.follow(weak, 2.0, None, 0.5, rescore=True).ids == ["1"]
@@ -100,7 +100,7 @@ def test_a_camera_goes_on_in_a_frame_that_stands_and_not_in_its_own():
 def test_markers_show_ids_and_trails():
     _, result = followed(pairs=5, camera=None)
     boxes = messages.placed(result.detections, None, result.ids)
-    array = results.marker_array(boxes, Header(), 0.5, trails=result.tracks.trails)
+    array = result_messages.marker_array(boxes, Header(), 0.5, trails=result.tracks.trails)
     (text,) = (m.text for m in array.markers if m.type == m.TEXT_VIEW_FACING)
     assert text == "Car 1 0.90"
     (line,) = (m for m in array.markers if m.ns == "trails")

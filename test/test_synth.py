@@ -18,7 +18,7 @@ from sicm_ros.geometry.boxes import corners, image_boxes, project
 from sicm_ros.kitti import KittiObjects
 from sicm_ros.synth import people, vehicles
 from sicm_ros.synth.bodies import bodies
-from sicm_ros.synth.bodies.rig import NAMES, turned
+from sicm_ros.synth.bodies.skeleton import NAMES, turned
 from sicm_ros.synth.dataset import FOLDERS, WorldRecipe, generate
 from sicm_ros.synth.labels import annotate, silhouette
 from sicm_ros.synth.mesh import SKIN, SURFACE, Mesh, Surface, box, merge

@@ -26,10 +26,10 @@ from sicm_ros.network.layers import PatchConv
 from sicm_ros.training import loop
 from sicm_ros.training.augment import Augmentation, draw
 from sicm_ros.training.averaging import average
-from sicm_ros.training.calibration import calibrate, fit
 from sicm_ros.training.config import load_config
 from sicm_ros.training.loop import TrainingError, train
 from sicm_ros.training.samples import TrainingSamples, packed
+from sicm_ros.training.score_calibration import calibrate, fit
 from sicm_ros.training.widen import widen_codec
 
 CONFIGS = sorted(p.name[:-5] for p in resources.files("sicm_ros.training").joinpath("configs").iterdir())

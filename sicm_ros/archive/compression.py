@@ -17,7 +17,7 @@ from sicm_ros.archive.copying import Copy, size_on_disk
 from sicm_ros.bags import Bag, BagMessage, BagWriter, open_stereo
 from sicm_ros.bags import serialization as ros
 from sicm_ros.bags.bag import is_bag
-from sicm_ros.bags.features import (
+from sicm_ros.bags.feature_messages import (
     DESCRIPTION,
     DESCRIPTION_TYPE,
     FEATURES,

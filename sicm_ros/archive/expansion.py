@@ -15,7 +15,7 @@ from sicm_ros.archive.copying import Copy, size_on_disk
 from sicm_ros.bags import Bag, BagMessage, BagWriter
 from sicm_ros.bags import serialization as ros
 from sicm_ros.bags.choosing import listed
-from sicm_ros.bags.features import (
+from sicm_ros.bags.feature_messages import (
     BOXES_CONTENT,
     DESCRIPTION,
     DESCRIPTION_TYPE,
@@ -24,7 +24,7 @@ from sicm_ros.bags.features import (
     FEATURES_TYPE,
     calibration_of,
 )
-from sicm_ros.bags.results import PlacedBoxes, cloud_of, detection_array, marker_array
+from sicm_ros.bags.result_messages import PlacedBoxes, cloud_of, detection_array, marker_array
 from sicm_ros.bitstream import FINGERPRINT_BYTES, box_packet
 from sicm_ros.errors import BitstreamError, InputError
 from sicm_ros.geometry import LIKELY, Detections, StereoCalibration

@@ -2,8 +2,8 @@
 """Drives in stereo, read and written without ROS.
 
 `bag` and `serialization` know files and messages; `source` makes pairs of messages, which `recording` reads in a bag
-and `frames` in a data set's folder; `stereo` opens either. `presets` knows the layouts of drivers, `features` and
-`results` what our nodes send; `kitti` writes a KITTI drive as a bag.
+and `frames` in a data set's folder; `stereo` opens either. `presets` knows the layouts of drivers; `feature_messages`
+and `result_messages` are what our nodes send; `kitti` writes a KITTI drive as a bag.
 """
 
 from __future__ import annotations

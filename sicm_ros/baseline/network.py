@@ -25,8 +25,8 @@ from torch.nn import functional as F
 
 from sicm_ros.baseline.config import PictureCodecConfig
 from sicm_ros.entropy.choice import prior_of
+from sicm_ros.network.gain import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.layers import PatchConv, ResidualBlock, conv, cosine_rows, zero
-from sicm_ros.network.quality import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.smfc import ContextualTransform, quality_plane
 
 MEAN, DEVIATION = 92.0, 70.0  # of the pixels of KITTI's images; they only set where learning starts

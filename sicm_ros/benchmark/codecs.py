@@ -159,7 +159,7 @@ class ZooImages(Codec):
 
     def check(self) -> None:
         """Raise DependencyError where CompressAI can't be imported."""
-        from sicm_ros.compressai import images  # noqa: F401
+        from sicm_ros.compressai import image_codecs  # noqa: F401
 
     def using(self, weights: str) -> Codec:
         return replace(self, weights=weights)
@@ -182,7 +182,7 @@ class ZooImages(Codec):
     def _network(self, quality: int, threads: int) -> Any:
         import torch
 
-        from sicm_ros.compressai.images import zoo_codec
+        from sicm_ros.compressai.image_codecs import zoo_codec
 
         torch.set_num_threads(threads)
         return zoo_codec(self.name, quality, self.weights)

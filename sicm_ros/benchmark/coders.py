@@ -17,7 +17,7 @@ import numpy as np
 
 from sicm_ros.benchmark.codecs import PictureCodec
 from sicm_ros.benchmark.detectors import Detector
-from sicm_ros.benchmark.features import FeatureCodec
+from sicm_ros.benchmark.feature_anchor import FeatureCodec
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections, ImagePair, ModelView, StereoCalibration, StereoPair
 from sicm_ros.geometry.boxes import image_boxes

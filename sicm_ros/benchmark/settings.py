@@ -25,7 +25,7 @@ from sicm_ros.benchmark.coders import (
 )
 from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
 from sicm_ros.benchmark.detectors import DETECTORS, Detector, ModelDetector
-from sicm_ros.benchmark.features import FeatureCodec
+from sicm_ros.benchmark.feature_anchor import FeatureCodec
 from sicm_ros.errors import InputError
 from sicm_ros.model.folder import find_model, fingerprint, name_of
 

@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from sicm_ros.datasets import open_dataset
-    from sicm_ros.training.calibration import calibrate
+    from sicm_ros.training.score_calibration import calibrate
 
     frames = open_dataset(args.dataset, args.split, labelled=True)[: args.limit]
     scores = calibrate(args.model, frames, args.quality, args.device)

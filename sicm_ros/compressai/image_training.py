@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 from torch.nn.utils import clip_grad_norm_
 
-from sicm_ros.compressai.images import new_network, weights_file
+from sicm_ros.compressai.image_codecs import new_network, weights_file
 from sicm_ros.errors import InputError
 from sicm_ros.files import write_bytes
 

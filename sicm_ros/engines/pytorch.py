@@ -14,9 +14,9 @@ from sicm_ros.engines.check import LEVEL, TOLERANCE, compare, probe_pictures, pr
 from sicm_ros.engines.graphs import FEATURES, MAPS
 from sicm_ros.errors import InputError, ModelError, VerificationError
 from sicm_ros.network.cost import count
+from sicm_ros.network.gain import LEVELS
 from sicm_ros.network.maps import Maps, Rigs
 from sicm_ros.network.mvsfc import MVSFCNet
-from sicm_ros.network.quality import LEVELS
 from sicm_ros.network.runtime import Inference, folded, images_of, keep_memory
 from sicm_ros.network.stages import Cost
 from sicm_ros.network.verification import checked_layers

@@ -15,8 +15,8 @@ from sicm_ros.network.compensation import CompensatedDecoder, CompensatedEncoder
 from sicm_ros.network.config import NetworkConfig
 from sicm_ros.network.detector import Maps, Rigs
 from sicm_ros.network.disparity import Features, Matched
+from sicm_ros.network.gain import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.heads import head_of
-from sicm_ros.network.quality import ANCHORS, QualityGain, quality_levels
 from sicm_ros.network.smfc import FeatureDecoder, FeatureEncoder
 
 

@@ -10,11 +10,11 @@ from sicm_ros.errors import BitstreamError, InputError, ReferenceMissingError
 from sicm_ros.geometry.drawing import DETECTION, birds_eye
 from sicm_ros.geometry.points import matched_points
 from sicm_ros.nodes import messages
-from sicm_ros.nodes.frames import Frames, StaticFrames
 from sicm_ros.nodes.images import picture
 from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.parameters import DECODER
 from sicm_ros.nodes.process import run
+from sicm_ros.nodes.transforms import Frames, StaticFrames
 from sicm_ros.nodes.vehicle import Job, Placement, Vehicle
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from std_msgs.msg import Float64
 
 from sicm_ros.bags.camera_info import SizeError
 from sicm_ros.bags.conversion import half
-from sicm_ros.bags.features import description_fields
+from sicm_ros.bags.feature_messages import description_fields
 from sicm_ros.bags.images import PixelDepth
 from sicm_ros.bags.pairing import SIDES, StereoPairer
 from sicm_ros.bags.presets import IMAGES, Preset, bare, find_preset, info_places, places
@@ -35,7 +35,6 @@ from sicm_ros.link.quality import QualityChoice
 from sicm_ros.model.references import Acknowledgement, SentPairs
 from sicm_ros.msg import CodecDescription, CompressedStereoFeatures, DecodedPairs, LinkFeedback
 from sicm_ros.nodes import qos
-from sicm_ros.nodes.frames import FrameError, Frames
 from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.images import rgb
 from sicm_ros.nodes.intake import Intake
@@ -44,6 +43,7 @@ from sicm_ros.nodes.parameters import ENCODER
 from sicm_ros.nodes.process import run
 from sicm_ros.nodes.receiving import subscribe
 from sicm_ros.nodes.rig import BadInfo, Rig
+from sicm_ros.nodes.transforms import FrameError, Frames
 
 SEARCH = 0.5  # seconds between two looks for the camera of a preset
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Detections and depth as ROS messages: `sicm_ros.bags.results` of ROS' own classes, and what only a node says."""
+"""Detections and depth as ROS messages: `bags.result_messages` of ROS' own classes, and what only a node says."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vision_msgs.msg import (
 )
 from visualization_msgs.msg import Marker, MarkerArray
 
-from sicm_ros.bags.results import (
+from sicm_ros.bags.result_messages import (
     PlacedBoxes,
     cloud_of,
 )

@@ -16,8 +16,8 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray, LabelInfo, VisionInfo
 from visualization_msgs.msg import MarkerArray
 
-from sicm_ros.bags import results
-from sicm_ros.bags.features import calibration_of
+from sicm_ros.bags import result_messages
+from sicm_ros.bags.feature_messages import calibration_of
 from sicm_ros.bags.serialization import nanoseconds
 from sicm_ros.bitstream import FINGERPRINT_BYTES, VERSION, box_packet, identity, unpack
 from sicm_ros.errors import BitstreamError, InputError, printable
@@ -33,12 +33,12 @@ from sicm_ros.msg import (
     LinkFeedback,
 )
 from sicm_ros.nodes import messages, qos
-from sicm_ros.nodes.frames import FrameError, Frames, StaticFrames
 from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.receiving import subscribe
 from sicm_ros.nodes.sequence import Sequence
 from sicm_ros.nodes.tracking import FARTHEST, SPEECH, Followed, Follower, tracked_objects
+from sicm_ros.nodes.transforms import FrameError, Frames, StaticFrames
 
 if TYPE_CHECKING:
     from sicm_ros.model import Result
@@ -441,7 +441,7 @@ class Vehicle:
         health.tally.count("detections", len(detections))
         with health.tally.timed("publish"):
             now = self._node.now()
-            self._detections.publish(results.detection_array(boxes, header, parameters.other_classes))
+            self._detections.publish(result_messages.detection_array(boxes, header, parameters.other_classes))
             self._source.publish(
                 DetectionSource(
                     header=header,
@@ -454,7 +454,7 @@ class Vehicle:
             )
             note = "boxes" if job.detections is not None else ""
             trails = self._publish_tracks(followed, placement) if followed.tracks is not None else []
-            self._markers.publish(results.marker_array(boxes, header, parameters.marker_lifetime, note, trails))
+            self._markers.publish(result_messages.marker_array(boxes, header, parameters.marker_lifetime, note, trails))
             if self._objects is not None and self._objects.get_subscription_count():
                 self._objects.publish(messages.detected_objects(boxes, header, parameters.other_classes))
         health.tally.count("published")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sicm_ros.synth.bodies import JOINTS, Body, bodies
-from sicm_ros.synth.bodies.rig import NAMES, turned
+from sicm_ros.synth.bodies.skeleton import NAMES, turned
 from sicm_ros.synth.mesh import SKIN, Mesh, Surface, box, build, ellipsoid, merge, tube
 from sicm_ros.synth.skins import Skin
 

@@ -2,12 +2,12 @@
 """Boxes of single pairs made into tracks: identity, velocity, and where things are now. NumPy alone.
 
 `tracker` is the whole; `motion` is its Kalman filter, `association` says which box continues which track, `existence`
-what a track makes of its scores, `tracks` what comes out, `odometry` tells the camera's own motion from features.
+what a track makes of its scores, `tracks` what comes out, `ego_motion` tells the camera's own motion from features.
 `config` holds every figure that was chosen.
 """
 
 from sicm_ros.tracking.config import TrackingConfig
-from sicm_ros.tracking.odometry import Odometry
+from sicm_ros.tracking.ego_motion import Odometry
 from sicm_ros.tracking.tracker import Tracker, Tracking
 from sicm_ros.tracking.tracks import Tracks
 

@@ -37,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
+    from sicm_ros.compressai.image_codecs import new_network
     from sicm_ros.compressai.image_training import ImageTraining, train_images
-    from sicm_ros.compressai.images import new_network
     from sicm_ros.geometry import ModelView
     from sicm_ros.kitti import open_kitti
     from sicm_ros.network import NetworkConfig

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from sicm_ros.synth.bodies.rig import JOINTS, NAMES
+from sicm_ros.synth.bodies.skeleton import JOINTS, NAMES
 
 ADULTS, CHILDREN = 36, 8
 TRIANGLES = 2600

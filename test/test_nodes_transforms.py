@@ -18,8 +18,8 @@ from geometry_msgs.msg import Transform
 
 from sicm_ros.errors import InputError
 from sicm_ros.geometry.pose import FramePose
-from sicm_ros.nodes import frames
-from sicm_ros.nodes.frames import FrameError, Frames, FrameTree
+from sicm_ros.nodes import transforms
+from sicm_ros.nodes.transforms import FrameError, Frames, FrameTree
 
 
 def turned(yaw: float, *translation: float) -> FramePose:
@@ -139,7 +139,7 @@ class Tf2(types.ModuleType):
 
 
 def test_tf2_ros_answers_where_it_is_installed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(frames, "tf2_ros", Tf2("tf2_ros"))
+    monkeypatch.setattr(transforms, "tf2_ros", Tf2("tf2_ros"))
     known = Frames(node=None)
     same(known.find("base_link", "camera", Time(sec=3, nanosec=500_000_000)), turned(0.0, 3.5, 0, 0))
     same(known.find("camera", "camera", Time()), FramePose.identity())
@@ -148,7 +148,7 @@ def test_tf2_ros_answers_where_it_is_installed(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_without_any_tf_it_says_so(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(frames, "tf2_ros", None)
-    monkeypatch.setattr(frames, "TFMessage", None)
+    monkeypatch.setattr(transforms, "tf2_ros", None)
+    monkeypatch.setattr(transforms, "TFMessage", None)
     with pytest.raises(FrameError, match="neither tf2_ros nor tf2_msgs"):
         Frames(node=None).find("base_link", "camera", Time())
