@@ -171,12 +171,13 @@ def test_every_argument_says_what_it_means(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_arguments_tell_the_default_that_the_node_has(name):
-    defaults = {p.name: p.default for table in reversed(tables().values()) for p in table}
+    defaults: dict[str, set[str]] = {}  # nodes may differ: replay looks for a preset by itself, an encoder doesn't
+    for p in (p for table in tables().values() for p in table):
+        text = yaml.safe_dump(p.default).split("\n")[0]
+        defaults.setdefault(p.name, set()).add({"": "empty", "['']": "empty"}.get(str(p.default), text))
     for argument in description(name).get_launch_arguments():
         if argument.name in defaults and argument.name != "min_score":
-            shown = argument.description.rpartition("_params (")[2].removesuffix(").")
-            default = defaults[argument.name]
-            assert shown == {"": "empty", "['']": "empty"}.get(str(default), yaml.safe_dump(default).split("\n")[0])
+            assert argument.description.rpartition("_params (")[2].removesuffix(").") in defaults[argument.name]
 
 
 def test_the_launch_files_have_the_arguments_that_users_expect():
