@@ -103,14 +103,19 @@ def test_it_is_a_model_of_compressai(trained):
 def test_likelihoods_are_what_packets_cost(trained):
     model, _ = trained
     x = images(3)
-    coded = model.compress(x, quality=0.7)
+    coded = model.compress(x, quality=0.5)
     assert coded["shape"] == (4, 12)
     with torch.no_grad():
         out = model.eval()(x, quality=model.model.decode(coded["strings"][0][0]).header.quality / 255)
     assert set(out["likelihoods"]) == {"y_left", "y_right", "z"}
-    bits = -sum(value.log2().sum().item() for value in out["likelihoods"].values())
-    payloads = sum(len(unpack(packet).payload) for packet in coded["strings"][0])
-    assert payloads * 8 == pytest.approx(bits, rel=0.12, abs=3 * 64)
+    bits = -torch.cat([value.flatten() for value in out["likelihoods"].values()]).log2()
+    # CompressAI's coder writes what lies beyond its tables as it is, for less than the 20 to 30 bits that such a
+    # likelihood says. Of ours none is so unlikely.
+    beyond = bits[bits > 20].sum().item()
+    assert model.config.codec.prior.entropy_models or beyond == 0
+    payloads = 8 * sum(len(unpack(packet).payload) for packet in coded["strings"][0])
+    total = bits.sum().item()
+    assert 0.88 * (total - beyond) - 3 * 64 < payloads < 1.12 * total + 3 * 64
     assert out["features"][0].shape == (6, 24, 16, 48)
     assert out["maps"].heat.shape[0] == 3
 
