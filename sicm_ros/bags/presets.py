@@ -42,7 +42,7 @@ class Preset:
             KITTI_RIGS, by the size of the images.
         rectified: the images are rectified although camera_info still describes the raw ones (distortion, a rotation,
             projections relative to camera 0): replace it by that of the rectified pair.
-        disparity_offset: pixels that the rig's disparities lack, at 1242 pixels of width (see StereoCalibration).
+        disparity_offset: pixels that the rig's disparities lack, at OFFSET_WIDTH pixels (see StereoCalibration).
     """
 
     name: str
@@ -53,7 +53,12 @@ class Preset:
     rectified: bool = False
     disparity_offset: float = 0.0
 
+    def offset_at(self, width: int) -> float:
+        """Return the disparity offset of images of a width, pixels."""
+        return self.disparity_offset * width / OFFSET_WIDTH
 
+
+OFFSET_WIDTH = 1242  # pixels: KITTI's images
 MOST_BYTES = 1 << 16  # of a preset's file
 
 

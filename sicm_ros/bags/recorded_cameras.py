@@ -160,7 +160,7 @@ class RecordedCameras:
         if not self.preset.disparity_offset:
             return own
         width = self.rig.width if self.rig else self.first(self.topics[0]).width
-        return own + self.preset.disparity_offset * width / 1242
+        return own + self.preset.offset_at(width)
 
     def _size(self) -> tuple[int, int]:
         """Width and height of the first image of one view, pixels."""

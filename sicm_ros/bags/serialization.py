@@ -42,7 +42,7 @@ def _new(type: str, /, **fields: Any) -> Any:
 
 
 class MessageKinds:
-    """Message classes by name, `kinds.Pose(...)`, for `bags.results`; fields that aren't given are as in ROS."""
+    """Message classes by name, `kinds.Pose(...)`, for `bags.result_messages`; what isn't given is as in ROS."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         names = (f"{package}/msg/{name}" for package in _PACKAGES)

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sicm_ros.benchmark import accuracy, store, table
+from sicm_ros.benchmark import accuracy, pseudo, store, table
 from sicm_ros.benchmark.config import BenchmarkConfig
-from sicm_ros.benchmark.results import HEADLINE, METRICS, DatasetResults, Measured, read_results
+from sicm_ros.benchmark.results import DatasetResults, Measured, read_results
 from sicm_ros.benchmark.settings import detector_of
 from sicm_ros.errors import InputError, SicmError
-from sicm_ros.kitti import evaluate
 
 AP = {"end_accuracy": "AP3D", "APBEV": "APBEV"}  # column -> metric
 
@@ -110,5 +109,4 @@ def recomputed(results: DatasetResults, measured: Measured, out: Path, threads: 
                 accuracy.write_found(path, detections, frame)
                 boxes.append(accuracy.read_found(path, frame))
                 truth.append(frame.truth)
-    cars = evaluate(truth, boxes)["Car"]
-    return {name: cars[key][f"{float(HEADLINE):.2f}"]["R40"][1] for name, key in METRICS.items()}
+    return pseudo.accuracy(truth, boxes)

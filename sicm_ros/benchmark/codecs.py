@@ -122,8 +122,20 @@ class Codec:
         return True
 
 
-class Jpeg(Codec):
-    """JPEG by OpenCV: no process has to be started for it."""
+class InProcess(Codec):
+    """A codec of a library that is called here: no process has to be started for it, and sides may be odd."""
+
+    @property
+    def even(self) -> bool:
+        return False
+
+    @property
+    def process(self) -> bool:
+        return False
+
+
+class Jpeg(InProcess):
+    """JPEG by OpenCV."""
 
     def check(self) -> None:
         """Accept: it is always there."""
@@ -138,17 +150,9 @@ class Jpeg(Codec):
             raise InputError(f"jpeg: {len(stream)} bytes are not a JPEG that OpenCV can decode")
         return np.ascontiguousarray(image[None, ..., ::-1])
 
-    @property
-    def even(self) -> bool:
-        return False
-
-    @property
-    def process(self) -> bool:
-        return False
-
 
 @dataclass(frozen=True)
-class ZooImages(Codec):
+class ZooImages(InProcess):
     """A learned image codec of CompressAI's zoo. Its quality is the zoo's, which is a network of its own for each.
 
     Attributes:
@@ -186,14 +190,6 @@ class ZooImages(Codec):
 
         torch.set_num_threads(threads)
         return zoo_codec(self.name, quality, self.weights)
-
-    @property
-    def even(self) -> bool:
-        return False
-
-    @property
-    def process(self) -> bool:
-        return False
 
 
 DEEP = ["-pix_fmt", "yuv420p10le"]  # 10 bits: least squared error, also for what is shown in 8

@@ -63,7 +63,7 @@ class AnchorConfig(Config):
     """An anchor: a codec of images, or of features, at several qualities. Its curve is the best of all its variants.
 
     Attributes:
-        codec: of benchmark.codecs, "features" (benchmark.features), or "learned" (benchmark.coders.LearnedCodec).
+        codec: of benchmark.codecs, "features" (benchmark.feature_anchor), or "learned" (benchmark.coders.LearnedCodec).
         model: folder of a learned codec's model, or of weights for a codec of CompressAI's zoo (None: its own).
         mode: views by themselves, right predicted from left, or low-delay video of whole sequences.
         presets: of the encoder; each is a variant. Empty: the codec's own.

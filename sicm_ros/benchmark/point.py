@@ -24,7 +24,7 @@ class Point:
         reliability: class -> how far scores are from chances (reliability.Reliability's fields).
         coverage: share of boxes within one standard deviation (coverage.Coverage's fields); None where boxes don't say
             how far they may be off.
-        planner: what a planner asks (planner.PlannerTable's fields); None in points of before 0.11.
+        planner: what a planner asks (planner.PlannerTable's fields); None in points of before 0.10.
     """
 
     quality: float | None

@@ -28,18 +28,16 @@ from sicm_ros.entropy.config import (
     hyper_size,
 )
 from sicm_ros.entropy.grids import Window, cell_indices, gather, offsets
-from sicm_ros.entropy.tables import MEAN_STEPS, SCALES, Tables
+from sicm_ros.entropy.tables import EXACT, MEAN_LIMIT, MEAN_STEPS, SCALES, Tables
 from sicm_ros.entropy.temporal import CodedSymbols, Past, Seen, TemporalPrior, hyper_inputs, pass_inputs
 from sicm_ros.errors import BitstreamError, InputError, ModelError
 
 SYMBOL_LIMIT = 31  # symbols are clipped to this before a network looks at them (they are coded whole)
 ACTIVATION_LIMIT = 255  # activations are 0 to this
 WEIGHT_LIMIT = 255
-EXACT = 1 << 24  # float32 holds every integer up to this
 FIRST_SHIFT = 5  # of layers that see symbols
 HIDDEN_SHIFT = 7
 OUTPUT_SHIFT = 9
-MEAN_LIMIT = 511  # quarters
 WORTH_LEAVING_OUT = 0.85  # share of channels that aren't zero, above which a product takes them all
 
 Array = np.ndarray

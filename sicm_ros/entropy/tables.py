@@ -16,6 +16,8 @@ from sicm_ros.errors import ModelError
 
 MEAN_STEPS = 4  # means come in quarters
 SCALES = 32
+MEAN_LIMIT = 511  # quarters
+EXACT = 1 << 24  # float32 holds every integer up to this
 PRECISION = 24  # a table's frequencies sum to 2 ** PRECISION: constriction's default
 
 

@@ -20,18 +20,16 @@ import numpy as np
 
 from sicm_ros.entropy.config import EVEN, LEFT, OWN_WINDOW, RIGHT, PriorConfig
 from sicm_ros.entropy.grids import cell_indices, offsets, padded_grid, window_indices
+from sicm_ros.entropy.tables import EXACT, MEAN_LIMIT, SCALES
 from sicm_ros.errors import ModelError
 
 Array = np.ndarray
 
-OLDEST = 8  # pairs that a reference may lie back
 SIMILARITIES = 16  # steps in which a packet says how much of the reference is still there
 SEEN = 31  # a reference's symbols are clipped to this
 KEPT = 127  # ... and to this where they are kept, before they are scaled to another quality
 QUARTERS = 127  # means are clipped to this, in quarters
 ACTIVATIONS = 255
-EXACT = 1 << 24
-MEANS, SCALES = 511, 31  # limits of what tables there are
 WINDOWS = ((1, 1, 2, 2), (1, 1, 2, 2), (1, 1, 1, 1))  # of the reference: appearance, geometry, hyper latent
 FACTS = 8  # what the gates know of a cell
 GATES, GATE_HIDDEN, HIDDEN = 8, 16, 8
@@ -62,7 +60,7 @@ class CodedSymbols:
         """Return it in as little memory as a reference needs."""
         views = [np.clip(view, -KEPT, KEPT).astype(np.int8) for view in self.views]
         z = None if self.z is None else np.clip(self.z, -KEPT, KEPT).astype(np.int8)
-        means = [np.clip(mean, -MEANS, MEANS).astype(np.int16) for mean in self.means]
+        means = [np.clip(mean, -MEAN_LIMIT, MEAN_LIMIT).astype(np.int16) for mean in self.means]
         return CodedSymbols(views, z, means, self.size, self.quality)
 
 
@@ -72,7 +70,7 @@ class Past:
 
     Attributes:
         coded: the earlier pair, `kept`.
-        age: how many pairs it lies back, 1 to OLDEST.
+        age: how many pairs it lies back, 1 or more.
         similarity: 0 to SIMILARITIES - 1, how much of it is still there: `similarity`.
     """
 
@@ -147,7 +145,7 @@ def specs(config: PriorConfig) -> list[Spec]:
 
 def _largest(which: int, own: bool) -> tuple[int, ...]:
     around = len(offsets(OWN_WINDOW, 1, EVEN)) if own else 0
-    return (SEEN,) * (len(offsets(WINDOWS[which])) + around) + (QUARTERS, QUARTERS, QUARTERS, SCALES)
+    return (SEEN,) * (len(offsets(WINDOWS[which])) + around) + (QUARTERS, QUARTERS, QUARTERS, SCALES - 1)
 
 
 class TemporalPrior:
@@ -182,7 +180,7 @@ class TemporalPrior:
                 view, mean = _scaled(view, now, before), _scaled(mean, now, before)
             grid: Array = np.clip(view, -SEEN, SEEN).astype(self.dtype).reshape(*coded.size, -1)
             views.append(grid)
-            means.append(np.clip(mean, -MEANS, MEANS).astype(np.int32))
+            means.append(np.clip(mean, -MEAN_LIMIT, MEAN_LIMIT).astype(np.int32))
         z: Array | None = None
         if config.hyperprior and coded.z is not None:
             z = np.clip(coded.z, -SEEN, SEEN).astype(self.dtype).transpose(1, 2, 0)
@@ -201,7 +199,7 @@ class TemporalPrior:
         mean, scale = inputs.mean.copy(), inputs.scale.copy()
         mean[:, channels] += corrections[0].T.astype(np.int32)
         scale[:, channels] += corrections[1].T.astype(np.int32)
-        return mean.clip(-MEANS, MEANS), scale.clip(0, SCALES)
+        return mean.clip(-MEAN_LIMIT, MEAN_LIMIT), scale.clip(0, SCALES - 1)
 
 
 def hyper_inputs(seen: Seen, mean: Array, scale: Array) -> Inputs:

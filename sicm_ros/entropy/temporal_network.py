@@ -16,19 +16,16 @@ from sicm_ros.entropy.grids import cell_indices
 from sicm_ros.entropy.integer import IntegerPrior
 from sicm_ros.entropy.likelihood import bits
 from sicm_ros.entropy.prior import LEAK, _Clip, _Round
-from sicm_ros.entropy.tables import MEAN_STEPS
+from sicm_ros.entropy.tables import EXACT, MEAN_LIMIT, MEAN_STEPS, SCALES
 from sicm_ros.entropy.temporal import (
     ACTIVATIONS,
-    EXACT,
     FACTS,
     GATE_HIDDEN,
     GATE_SHIFT,
     GATES,
     HIDDEN,
     HIDDEN_SHIFT,
-    MEANS,
     OUTPUT_SHIFT,
-    SCALES,
     SEEN,
     CodedSymbols,
     Inputs,
@@ -204,7 +201,7 @@ class _LearntCorrections(nn.Module):
         change = _Round.apply(total[..., HIDDEN:] + last + output_bias[:, None] * 2.0**-OUTPUT_SHIFT)
         mean = torch.from_numpy(np.ascontiguousarray(inputs.mean.T[inputs.channels])) + change[..., 0]
         scale = torch.from_numpy(np.ascontiguousarray(inputs.scale.T[inputs.channels])) + change[..., 1]
-        return _Clip.apply(mean, -MEANS, MEANS, 1.0), _Clip.apply(scale, 0, SCALES, 1.0)
+        return _Clip.apply(mean, -MEAN_LIMIT, MEAN_LIMIT, 1.0), _Clip.apply(scale, 0, SCALES - 1, 1.0)
 
 
 class _IntegerUnits(nn.Module):

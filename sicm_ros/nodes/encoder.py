@@ -348,7 +348,7 @@ class EncoderNode(ManagedNode):
         stamps = pair.left.header.stamp, pair.right.header.stamp
         offset = self.parameters.disparity_offset or self._offset_heard
         if not offset and self._preset is not None:
-            offset = self._preset.disparity_offset * size[0] / 1242
+            offset = self._preset.offset_at(size[0])
         assert self._rig is not None, "made when the node subscribes"
         try:
             cameras, changed = self._rig.cameras(stamps, size, offset)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from sicm_ros.benchmark.drive import seconds_of
 from sicm_ros.entropy.integer import IntegerPrior
-from sicm_ros.entropy.temporal import GAIN_ONE, OLDEST
+from sicm_ros.entropy.temporal import GAIN_ONE
 from sicm_ros.entropy.temporal_network import Example, TemporalNetworks, example
 from sicm_ros.errors import InputError
 from sicm_ros.kitti import StereoFrame
@@ -54,7 +54,7 @@ class SymbolDrive:
     def earlier(self, index: int) -> dict[int, int]:
         """Return age -> index of the pairs that a pair can have as its reference."""
         found = {self.numbers[index] - number: i for i, number in enumerate(self.numbers[:index])}
-        return {age: i for age, i in found.items() if 1 <= age <= OLDEST}
+        return {age: i for age, i in found.items() if 1 <= age < len(AGES)}
 
 
 def observe(model: Model, frames: Sequence[StereoFrame], levels: Sequence[int] = LEVELS) -> SymbolDrive:
