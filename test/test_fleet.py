@@ -303,7 +303,8 @@ def boxes(bus, start, model, diagnostics):
             start("decoder", "-r", "__ns:=/boxes", model=model, min_score=0.0)
             self.camera.wait_for_encoder()
             bus.wait(lambda: bus.node.count_subscribers("/boxes/features") > 1, what="the decoder's subscription")
-            bus.wait(lambda: bus.node.count_publishers("/boxes/detections"), what="the decoder's publisher")
+            # That the test knows of both doesn't mean that they know of each other: until then pairs are lost.
+            self.camera.send_until(lambda: self.detections and self.sources)
 
         def send(self):
             stamp = self.camera.send(*pipeline.scene())

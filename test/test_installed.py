@@ -36,7 +36,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arguments = ["-DBUILD_TESTING=ON"]
     if WHEELS:
         environment |= dict.fromkeys(("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "VIRTUAL_ENV"), sys.prefix)
-        arguments.append(f"-DCMAKE_PROJECT_INCLUDE={ROOT / 'without_ros' / 'python_headers.cmake'}")
+        mends = (ROOT / "without_ros" / f"{name}.cmake" for name in ("python_headers", "python_only"))
+        arguments.append(f"-DCMAKE_PROJECT_INCLUDE={';'.join(map(str, mends))}")
     else:
         arguments.append(f"-DPython3_EXECUTABLE={sys.executable}")
     done = subprocess.run(

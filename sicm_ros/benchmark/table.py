@@ -69,7 +69,7 @@ def row_of(results: DatasetResults, measured: Measured, out: Path, streams: Stre
         "qp": f"{measured.setting.quality:g}",
         "bitrate (kbps)": rate(streams.bytes, frames),
         "end_accuracy": per_cent(measured.ap("AP3D", HEADLINE)),
-        **{name: "" if name not in seconds else f"{seconds[name]:.2f}" for name in SECONDS},
+        **{name: in_seconds(seconds.get(name)) for name in SECONDS},
         "anchor": measured.setting.anchor,
         "variant": measured.setting.variant,
         "detector": measured.setting.key(measured.detector),
@@ -105,6 +105,13 @@ def _seconds(results: DatasetResults, measured: Measured, out: Path) -> dict[str
     if setting.codec == OURS:  # decoding a packet includes detection
         return {"encode": sums["encode"], "decode": sums["decode"] + sums["detect"]}
     return {"encode": sums["encode"], "decode": sums["decode"], "nn_part_2": sums["detect"]}
+
+
+def in_seconds(value: float | None) -> str:
+    """Return a time as a row has it: hundredths, and of less than a tenth two digits that say something."""
+    if value is None:
+        return ""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def write_table(results: Iterable[DatasetResults], out: Path) -> None:
