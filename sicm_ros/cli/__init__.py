@@ -75,6 +75,7 @@ EXTRAS = {
     "pyarrow": "argoverse",
     "scipy": "bench",
     "ray": "ray",
+    "atheris": "fuzz",
 }
 
 
