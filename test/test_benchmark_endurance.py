@@ -54,10 +54,10 @@ def test_nothing_may_be_lost(lost, dropped):
 
 
 @pytest.mark.timeout(300)
-def test_a_short_soak_through_real_nodes(ros_installed, tmp_path, small_model):
+def test_a_short_soak_through_real_nodes(ros_installed, tmp_path):
     drive = write_objects(tmp_path / "objects", 8)  # a step back of more than half a second is a loop
     facts, chart = tmp_path / "soak.json", tmp_path / "soak.png"
-    words = ["bench", "soak", str(drive), "--model", str(small_model), "--limit", "60"]
+    words = ["bench", "soak", str(drive), "--small", "--limit", "60"]
     status = main([*words, "--json", str(facts), "--picture", str(chart)])
     result = json.loads(facts.read_text())
     assert result["pairs"] >= 60

@@ -70,6 +70,24 @@ class Soak:
         return asdict(self) | {"passed": self.passed}
 
 
+SMALL = {
+    "input_width": 256,
+    "input_height": 96,
+    "codec": {"width": 16, "search": 8, "prior": {"channels": 8, "hyper_channels": 4}},
+    "detector": {"width": 16, "matching_width": 8, "groups": 4, "disparities": 8, "head_width": 16},
+}
+
+
+def small_model(folder: Path) -> Path:
+    """Make an untrained model that is quick: what the nodes themselves do is a large part of its pairs."""
+    from sicm_ros.model import create, export  # with PyTorch, which a soak of a model that is there doesn't need
+    from sicm_ros.network import NetworkConfig
+
+    made = create(folder / "small", NetworkConfig.parse(SMALL))
+    export(made)
+    return made
+
+
 def soak(
     source: Path,
     model: str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import tempfile
 from pathlib import Path
 
 from sicm_ros.cli import options
@@ -14,7 +15,13 @@ SUMMARY = "a long run through the real nodes: memory, losses, latency"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_drive(parser)
-    options.add_model(parser)
+    model = parser.add_mutually_exclusive_group()
+    options.add_model(model)
+    model.add_argument(
+        "--small",
+        action="store_true",
+        help="an untrained network of 256 x 96 instead: many times as many pairs an hour",
+    )
     options.add_limit(parser, "repeating the drive", 5_000)
     options.add_quality(parser)
     options.add_json(parser)
@@ -31,13 +38,17 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--limit {args.limit}; expected at least {soak.LEAST_PAIRS}")
     if args.picture:
         importlib.import_module("sicm_ros.benchmark.figures")  # says at once, not after hours, if something is missing
-    with tqdm(total=args.limit, unit="pair", desc="loading the model", disable=None) as bar:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tqdm(total=args.limit, unit="pair", desc="loading the model", disable=None) as bar,
+    ):
 
         def progress(done: int) -> None:
             bar.set_description("through encoder and decoder")
             bar.update(done - bar.n)
 
-        result = soak.soak(args.drive or options.SHIPPED, args.model, args.limit, args.quality, progress)
+        model = str(soak.small_model(Path(folder))) if args.small else args.model
+        result = soak.soak(args.drive or options.SHIPPED, model, args.limit, args.quality, progress)
     if args.json != "-":  # before anything is written, which may fail
         for line in soak.lines(result):
             print(line)
