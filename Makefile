@@ -9,7 +9,8 @@ TORCH_INDEX ?=
 DATA ?=
 LINK ?=
 TESTS ?= test
-WORKERS ?= 2
+# One more than the two cores of a small machine: much of a test with nodes is waiting.
+WORKERS ?= 3
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 VENV := .venv
