@@ -225,7 +225,9 @@ def test_a_car_stands_only_where_the_ground_is_free():
 def test_truncation_is_the_share_outside_the_picture():
     assert truncation(standing(0, 15, 0.3), RIG) == 0
     assert 0.2 < truncation(standing(-8.3, 10, 0.0), RIG) < 0.8
-    assert truncation(standing(0, 1, 1.5), RIG) == 1
+    assert truncation(standing(0, 1, 1.5), RIG) == 1, "we stand in it"
+    assert truncation(standing(-2.5, -3, 1.57), RIG) == 1, "behind us"
+    assert 0.8 < truncation(standing(-2.3, 0.5, 1.57), RIG) < 1, "its front is beside the bumper"
 
 
 # Cars -----------------------------------------------------------------------------------------------------------------
@@ -524,6 +526,19 @@ def test_labels_of_covered_objects_follow_what_is_left_of_them():
     np.testing.assert_allclose(whole.labels.image_boxes[0], scene.labels.image_boxes[0])
 
 
+def test_what_has_no_name_is_drawn_and_hides_and_has_no_label():
+    """A sign is nobody to be found."""
+    car = standing(0.0, 15.0, 0.3)
+    sign = drawn(standing(0.2, 8.0, 0.0, (2.2, 0.6, 0.6), name=""), colour=(250, 40, 40))
+    before = world([car])
+    composition = compose(before, [sign])
+    assert composition.labels.names.tolist() == ["Car"]
+    assert composition.labels.occluded[0] > 0, "what stands behind it knows"
+    changed = np.abs(composition.images[0].astype(int) - before.images[0]).max(-1) > 30
+    assert changed.sum() > 300
+    assert len(composition.sources) == 1
+
+
 def test_nearer_cars_hide_farther_ones_whatever_their_order():
     near, far = standing(0.5, 10, 1.57), standing(-0.3, 16, 0.0)
     one = compose(world([]), [drawn(near, (200, 0, 0)), drawn(far, (0, 0, 200), 7)])
@@ -677,6 +692,14 @@ def test_a_rendered_car_fills_its_box_and_agrees_in_both_views(renderer, x, z, a
     assert (depth[inner] > nearest[inner] - 0.1).mean() > 0.98, "no surface before the box"
     surface = np.where(inner, depth, np.inf)
     assert abs(misalignment(composition.images, box, RIG, inner, surface=surface)) < 0.1
+
+
+def test_furniture_is_put_in_without_labels(renderer):
+    scene = world([])
+    composition = composed(scene, [], Recipe(cars=0.0, furniture=4.0), np.random.default_rng(2))
+    assert any("furniture" in source for source in composition.sources)
+    assert len(composition.labels) == 0
+    assert not np.array_equal(composition.images, scene.images)
 
 
 def test_a_rendered_car_too_near_to_be_drawn_is_left_out(renderer):

@@ -16,6 +16,7 @@ from sicm_ros.entropy import PriorConfig
 from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES, image_boxes
 from sicm_ros.kitti import Labels
+from sicm_ros.kitti.planner import NEAR
 from sicm_ros.network import MVSFCNet, NetworkConfig
 from sicm_ros.network.backbone import SameConv
 from sicm_ros.network.candidates import calibrated, candidates, reaches_out
@@ -31,7 +32,7 @@ from sicm_ros.network.smfc import ContextualTransform
 from sicm_ros.network.suppression import suppress
 from sicm_ros.training.augment import Sample
 from sicm_ros.training.losses import task_losses
-from sicm_ros.training.targets import targets
+from sicm_ros.training.targets import HELD, nearest_face, targets
 
 SMALL = {"input_width": 128, "input_height": 64}
 
@@ -298,7 +299,7 @@ def _perfect_maps(target, h, w):
     size = np.log(target["dimensions"][best] / target["mean"][best])
     assert cell == row * w + column
     return Maps(
-        heat, at(target["offset"][best]), at([target["face"][best]]), at([math.log(math.expm1(extent))]),
+        heat, at(target["offset"][best]), at([target["face"][best]]), at([math.log(math.expm1(max(extent, 1e-6)))]),
         at([-4.0]), at(size), at(heading), at(np.full(HEADING_BINS, residual)), at([front]), torch.zeros(1, 24, h, w),
         torch.zeros(1, 1, h, w),
     )  # fmt: skip
@@ -360,6 +361,36 @@ def test_an_object_that_reaches_out_of_the_picture_peaks_on_what_is_seen_of_it(x
     assert target["considered"].all()
     found = candidates(_perfect_maps(target, 48, 216), Rigs.of([calibration]), CONFIG, 5)[0]
     np.testing.assert_allclose(found.location[0], [x, 1.65, z], atol=0.03)
+
+
+@pytest.mark.parametrize(("x", "z"), [(-2.3, 0.4), (2.5, 1.0), (-2.8, 1.9)])
+def test_what_is_beside_us_is_learnt_no_further_ahead_than_a_detection_may_be_off(x, z):
+    """Its centre is ahead by little, where a projection has no end: it is held where the head can name a disparity."""
+    calibration = StereoCalibration(502.0, 502.0, 424.0, 52.0, 0.53, 864, 192, 0.36)
+    picture = np.zeros((192, 864, 3), np.uint8)
+    labels = _car(x, 1.65, z, math.pi / 2)
+    box = image_boxes(labels.location, labels.dimensions, labels.rotation_y, calibration)
+    sample = Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, replace(labels, image_boxes=box))
+    target = targets(sample, CONFIG.classes)
+    best = target["weight"].argmax()
+    assert target["weight"][best] == 1
+    assert target["face_known"][best] == 1
+    assert target["extent"][best] >= 0
+    assert target["considered"].all()
+    found = candidates(_perfect_maps(target, 48, 216), Rigs.of([calibration]), CONFIG, 5)[0]
+    ahead = max(z, nearest_face(calibration))
+    assert ahead - z <= HELD < NEAR, "still found, by what a planner asks"
+    np.testing.assert_allclose(found.location[0], [x, 1.65, ahead], atol=0.03)
+
+
+def test_what_is_behind_us_is_not_learnt():
+    calibration = StereoCalibration(502.0, 502.0, 424.0, 52.0, 0.53, 864, 192)
+    picture = np.zeros((192, 864, 3), np.uint8)
+    labels = replace(_car(-2.0, 1.65, -0.4, math.pi / 2), image_boxes=np.array([[0.0, 60.0, 40.0, 190.0]]))
+    sample = Sample(picture, picture, np.zeros((192, 864), np.float32), calibration, labels)
+    target = targets(sample, CONFIG.classes)
+    assert target["weight"].max() == 0
+    assert not target["considered"][20, :9].any()
 
 
 def test_of_what_hardly_reaches_into_the_picture_nothing_is_learnt():

@@ -16,13 +16,14 @@ from sicm_ros.errors import DependencyError, InputError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import corners, image_boxes, project
 from sicm_ros.kitti import KittiObjects
-from sicm_ros.synth import people, vehicles
+from sicm_ros.synth import furniture, people, vehicles
 from sicm_ros.synth.bodies import bodies
 from sicm_ros.synth.bodies.skeleton import NAMES, turned
 from sicm_ros.synth.dataset import FOLDERS, WorldRecipe, generate
 from sicm_ros.synth.labels import annotate, silhouette
 from sicm_ros.synth.mesh import SKIN, SURFACE, Mesh, Surface, box, merge
 from sicm_ros.synth.renderer import Light, Pose, Renderer
+from sicm_ros.synth.roadside import furnish
 from sicm_ros.synth.scene import KITTI, any_scene
 from sicm_ros.synth.sheet import WIDTH, contact_sheet
 from sicm_ros.synth.skins import Skin
@@ -266,6 +267,35 @@ def test_a_lorrys_cab_is_as_long_as_cabs_are():
         assert (mesh.positions[:, 0] < 0).mean() > 0.2
 
 
+# Furniture ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_taken_for_people_stands_on_the_ground_as_tall_as_they_do_and_differs():
+    sizes = []
+    for seed in range(60):
+        mesh, size = furniture.anything(np.random.default_rng(seed))
+        assert np.isfinite(mesh.vertices).all()
+        assert abs(mesh.positions[:, 2].min()) < 0.02
+        sizes.append(size)
+    heights, widths = np.array(sizes)[:, :2].T
+    assert 0.6 < heights.min() < 1.2
+    assert 3.0 < heights.max() < 4.5
+    assert ((heights > 1.2) & (heights < 2.1)).mean() > 0.25, "many are as tall as people"
+    assert 0.1 < widths.min() < widths.max() < 1.5
+    assert len(np.unique(heights)) == 60
+
+
+def test_more_furniture_is_added_to_a_street_that_stays_as_it_was():
+    def street_and_roadside(mean):
+        rng = np.random.default_rng(3)
+        return furnish(lay_out(rng), rng, np.zeros((0, 3)), mean)
+
+    without, few, many = map(street_and_roadside, (0.0, 2.0, 12.0))
+    assert len(without.vertices) < len(few.vertices) < len(many.vertices)
+    bare, full = ({row.tobytes() for row in mesh.vertices} for mesh in (without, many))
+    assert bare <= full
+
+
 # People ---------------------------------------------------------------------------------------------------------------
 
 
@@ -472,6 +502,7 @@ def test_a_stopped_run_goes_on_without_rendering_twice(written):
         ({"baseline": (0.9, 0.2)}, "baseline"),
         ({"focal": (1, 2)}, "focal"),
         ({"jpeg": 101}, "JPEG"),
+        ({"furniture": -1}, "furniture"),
     ],
 )
 def test_impossible_recipes_are_refused(wrong, said):

@@ -19,12 +19,14 @@ from safetensors.torch import load_file
 import sicm_ros
 from sicm_ros.cli import main
 from sicm_ros.errors import InputError, ModelError
-from sicm_ros.kitti import KittiObjects
+from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.boxes import image_boxes
+from sicm_ros.kitti import KittiObjects, Labels
 from sicm_ros.model.folder import change_config, licence_of, network_config, read_model, save_model
 from sicm_ros.network.config import ScoreConfig
 from sicm_ros.network.layers import PatchConv
 from sicm_ros.training import loop
-from sicm_ros.training.augment import Augmentation, draw
+from sicm_ros.training.augment import Augmentation, _mirrored_labels, draw
 from sicm_ros.training.averaging import average
 from sicm_ros.training.config import load_config
 from sicm_ros.training.loop import TrainingError, train
@@ -326,6 +328,21 @@ def test_a_frame_without_objects_is_drawn_like_any_other(tmp_path):
     pair = packed(config.data[0], config.cache, 312).read(0)
     sample = draw(pair, (192, 64), 1.0, Augmentation(mirror=1.0), np.random.default_rng(0))
     assert len(sample.labels) == 0
+
+
+@pytest.mark.parametrize(("x", "z"), [(-2.6, 1.0), (2.9, 2.5), (-3.0, 5.0), (3.5, 14.0), (0.0, 30.0)])
+def test_a_mirrored_box_is_what_the_mirrored_rig_sees_of_the_car(x, z):
+    """Beside us, the side of a car that is to be seen is much farther away than its centre."""
+    rig = StereoCalibration(720.0, 720.0, 610.0, 172.0, 0.53, 1242, 375, 0.5)
+    box = image_boxes(np.array([[x, 1.65, z]]), np.array([[1.5, 1.6, 4.0]]), np.array([1.57]), rig)
+    label = Labels(
+        np.array(["Car"]), np.zeros(1), np.zeros(1, int), np.zeros(1), box,
+        np.array([[1.5, 1.6, 4.0]]), np.array([[x, 1.65, z]]), np.array([1.57]),
+    )  # fmt: skip
+    mirrored = _mirrored_labels(label, rig)
+    # The offset is an error of the rig's disparities, which boxes in space do not show.
+    expected = image_boxes(mirrored.location, mirrored.dimensions, mirrored.rotation_y, rig.mirrored())
+    np.testing.assert_allclose(mirrored.image_boxes, expected, atol=1.0)
 
 
 @pytest.mark.parametrize("mirror", [0.0, 1.0])

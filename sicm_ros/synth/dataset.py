@@ -33,6 +33,7 @@ class WorldRecipe:
     frames: how many pairs; sequences: frames of one drive (1: every frame its own scene); jpeg: quality, None for PNG.
     baseline, focal, camera_height: metres, pixels, metres; each scene draws from the range.
     speed: m/s, of our own car in sequences, drawn likewise; at 0 it stands while traffic moves.
+    furniture: mean number of signs, posts, bins and the like that are added on each side of a street.
     """
 
     frames: int
@@ -42,6 +43,7 @@ class WorldRecipe:
     focal: tuple[float, float] = (KITTI.fx, KITTI.fx)
     camera_height: tuple[float, float] = (CAMERA_HEIGHT, CAMERA_HEIGHT)
     speed: tuple[float, float] = SPEEDS
+    furniture: float = 0.0
     width: int = KITTI.width
     height: int = KITTI.height
     jpeg: int | None = None
@@ -59,6 +61,8 @@ class WorldRecipe:
             a, b = getattr(self, name)
             if not low <= a <= b <= high:
                 raise InputError(f"synth: {name} {a} to {b}; expected a range within {low} to {high}, lower end first")
+        if not 0 <= self.furniture <= 50:
+            raise InputError(f"synth: furniture {self.furniture} on average; expected 0 to 50")
         if self.jpeg is not None and not 1 <= self.jpeg <= 100:
             raise InputError(f"synth: JPEG quality {self.jpeg}; expected 1 to 100")
 
@@ -128,7 +132,8 @@ def _render_scene(task: tuple[WorldRecipe, Path, int]) -> int:
         _renderer = Renderer(recipe.width, recipe.height, skins())
     rng = np.random.default_rng((recipe.seed, number))
     calibration, camera_height = recipe.rig(rng)
-    scene = any_scene(rng, calibration, camera_height, 0.0 if recipe.sequences == 1 else count * PERIOD, recipe.speed)
+    duration = 0.0 if recipe.sequences == 1 else count * PERIOD
+    scene = any_scene(rng, calibration, camera_height, duration, recipe.speed, recipe.furniture)
     for i, name in enumerate(names):
         noise = np.random.default_rng((recipe.seed, number, i))
         write_frame(scene.render(_renderer, i * PERIOD, noise), folder, name, recipe.jpeg)

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 
+from sicm_ros.synth.furniture import anything
 from sicm_ros.synth.mesh import Mesh, Surface, box, build, cross, ellipsoid, merge, quad, tube
 from sicm_ros.synth.skins import FACADES, LEAVES, Skin
 from sicm_ros.synth.street import BEHIND, Side, Street
@@ -23,11 +25,12 @@ _THEMES = {
 _SETBACK = {"houses": (0.5, 3), "gardens": (3, 8), "trees": (10, 30), "open": (25, 60)}  # metres from the pavement
 
 
-def furnish(street: Street, rng: np.random.Generator, taken: np.ndarray) -> Mesh:
+def furnish(street: Street, rng: np.random.Generator, taken: np.ndarray, furniture: float = 0.0) -> Mesh:
     """Return everything beside the street.
 
     Args:
         taken: (N, 3), x, y and radius of places in the world that stay clear, since someone stands there.
+        furniture: mean number of further things on each side that could be taken for people; all else stays the same.
     """
     parts = []
     for side in street.sides():
@@ -35,6 +38,7 @@ def furnish(street: Street, rng: np.random.Generator, taken: np.ndarray) -> Mesh
         roadside = _Roadside(street, side, str(rng.choice(list(theme), p=list(theme.values()))), taken)
         for plant in (_houses, _hedges, _trees, _undergrowth, _posts):
             plant(roadside, rng)
+        _furniture(roadside, copy.deepcopy(rng), furniture)  # a copy: what comes next is drawn as without furniture
         parts += roadside.parts
     return merge([*parts, *_horizon(street, rng)])
 
@@ -165,6 +169,16 @@ def _posts(road: _Roadside, rng: np.random.Generator) -> None:
         for s in np.arange(rng.uniform(3, 6), 45, rng.uniform(1.5, 3)):
             if road.clear(s, kerb, 0.2, 0.1):
                 road.put(tube([(0, 0, 0), (0, 0, 0.95)], [0.06, 0.06], 8, tint=grey, skin=Skin.PLAIN), s, kerb)
+
+
+def _furniture(road: _Roadside, rng: np.random.Generator, mean: float) -> None:
+    """Put up what could be taken for people, where people are."""
+    for _ in range(rng.poisson(mean)):
+        mesh, (_, width, length) = anything(rng)
+        s = np.exp(rng.uniform(np.log(4.0), np.log(55.0)))
+        t = road.side.kerb + road.side.sign * rng.uniform(0.3, max(road.side.pavement, 1.5))
+        if road.clear(s, t, length / 2, width / 2):
+            road.put(mesh, s, t, rng.normal(0, 0.3) + (np.pi if rng.random() < 0.25 else 0))
 
 
 def _horizon(street: Street, rng: np.random.Generator) -> list[Mesh]:

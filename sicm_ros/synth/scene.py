@@ -148,9 +148,10 @@ def any_scene(
     camera_height: float = CAMERA_HEIGHT,
     duration: float = 0.0,
     speeds: tuple[float, float] = SPEEDS,
+    furniture: float = 0.0,
 ) -> DrawnScene:
     """Return a random scene; with a duration in seconds, one that we drive through at one of `speeds`, m/s, or stand
-    in.
+    in; with `furniture`, that many more things on each side that could be taken for people.
     """
     speed = float(rng.uniform(*speeds)) if duration else 0.0
     street = lay_out(rng, AHEAD + speed * duration)
@@ -165,7 +166,7 @@ def any_scene(
     camera = Camera.any(rng)
     return DrawnScene(
         street,
-        merge([ground(street, rng), furnish(street, rng, taken)]),
+        merge([ground(street, rng), furnish(street, rng, taken, furniture)]),
         actors,
         any_light(rng),
         (camera, camera.twin(rng)),

@@ -20,6 +20,7 @@ from sicm_ros.kitti import Labels
 from sicm_ros.training.pack import PackedPair
 
 EDGE = 3.0  # pixels: an image box that ends nearer to the image's border is cut by it
+BUMPER = 0.5  # metres: of what has its centre nearer, no window is drawn around
 CLOSE = 10.0  # metres: nearer objects are few, and matter most
 REACH = -0.08, 1.08  # where in a window the centre lies of what it is drawn around: sometimes outside
 RARE = 2.5  # how much more often a window is drawn around people, large vehicles, and what is close
@@ -55,16 +56,19 @@ def _mirrored_labels(labels: Labels, calibration: StereoCalibration) -> Labels:
     boxes = labels.image_boxes.copy()
     has_box = labels.has_box
     location[has_box, 0] = calibration.baseline - location[has_box, 0]
-    depth = np.where(has_box, np.maximum(location[:, 2], 1), 30.0)
-    disparity = calibration.disparity(depth)[:, None]  # image boxes as the right view shows them
-    # Where the image's border cut the box, it is the box in space that says how much the other view shows.
-    whole = image_boxes(
-        labels.location - [calibration.baseline, 0, 0], labels.dimensions, labels.rotation_y, calibration
-    )
-    shifted = boxes[:, [0, 2]] - disparity
-    cut = has_box & (labels.location[:, 2] > 1)
-    shifted[:, 0] = np.where(cut & (boxes[:, 0] < EDGE), whole[:, 0], shifted[:, 0])
-    shifted[:, 1] = np.where(cut & (boxes[:, 2] > calibration.width - 1 - EDGE), whole[:, 2], shifted[:, 1])
+    # Image boxes as the right view shows them: each side moves as that of the box in space does. Where the image's
+    # border cut one, the box in space says how much the other view shows.
+    projected = [
+        image_boxes(place, labels.dimensions, labels.rotation_y, calibration, clip=False)[:, [0, 2]]
+        for place in (labels.location, labels.location - [calibration.baseline, 0, 0])
+    ]
+    seen = has_box & (projected[0] != 0).any(1) & (projected[1] != 0).any(1)
+    elsewhere = -calibration.disparity(np.where(has_box, np.maximum(labels.location[:, 2], 1), 30.0))[:, None]
+    shifted = boxes[:, [0, 2]] + np.where(seen[:, None], projected[1] - projected[0], elsewhere)
+    border = (boxes[:, 0] < EDGE, boxes[:, 2] > calibration.width - 1 - EDGE)
+    whole = projected[1].clip(0, calibration.width - 1)
+    for side in (0, 1):
+        shifted[:, side] = np.where(seen & border[side], whole[:, side], shifted[:, side])
     boxes[:, [0, 2]] = calibration.width - 1 - shifted[:, ::-1]
     rotation = np.where(labels.rotation_y > -9, np.pi - labels.rotation_y, labels.rotation_y)
     return replace(labels, location=location, image_boxes=boxes, rotation_y=rotation)
@@ -140,7 +144,7 @@ def _window(
     full_width = calibration.width * zoom
     spare = full_width - width
     names = [class_of(str(name)) for name in labels.names]
-    wanted = np.isin(names, CLASSES) & (labels.location[:, 2] > 2)
+    wanted = np.isin(names, CLASSES) & (labels.location[:, 2] > BUMPER)
     if wanted.any() and rng.random() < augmentation.on_object:
         rare = np.isin(names, (*PEOPLE, "Truck")) | (labels.location[:, 2] < CLOSE)
         chance = wanted * np.where(rare, RARE, 1.0)

@@ -8,13 +8,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import class_of
 from sicm_ros.network.detector import MAX_DISPARITY, MIN_DISPARITY, STRIDE
 from sicm_ros.training.augment import Sample
 
 SLOTS = 160  # supervised cells of a sample, at most
 MIN_MATCHED_DISPARITY = 0.8  # pixels of the network's input; less is noise (and its logarithm worse)
-NEAREST, NEAREST_FACE = 2.0, 1.2  # metres, of an object's centre and of the face that the camera sees
+# Metres that a box may be learnt further ahead than it is. The centre of what is beside us lies ahead by little or
+# nothing, where a projection has no end: it is learnt at the nearest place whose disparity the head can name.
+HELD = 1.25
+NEAREST_FACE = 1.2  # metres, of the face that the camera sees
 URGENT, URGENCY = 10.0, 3.0  # metres: objects nearer than this that the border cuts are few, and count so much more
 LEAST_SEEN = 2.0  # cells, of either side of an image box: of less, nobody could say what it is
 _REACH = (
@@ -64,6 +68,11 @@ def _peak(centre: float, low: float, high: float, end: int) -> float | None:
     return centre if 0 <= centre < end else None
 
 
+def nearest_face(calibration: StereoCalibration) -> float:
+    """Return the metres ahead of the nearest face whose disparity the head can name, and of the nearest centre."""
+    return max(NEAREST_FACE, float(calibration.depth(MAX_DISPARITY)))
+
+
 def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -> dict[str, np.ndarray]:
     """Return arrays for the losses.
 
@@ -73,7 +82,7 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
     pixels), face_known, extent (m), location (3), dimensions (3), mean (3: dimensions of the class), rotation_y.
 
     An object that reaches out of the window peaks on what is to be seen of it, and its offset reaches outside
-    (MonoFlex, CVPR 2021).
+    (MonoFlex, CVPR 2021). One whose centre is nearer than `nearest_face`, by no more than HELD, is learnt there.
 
     Args:
         classes: that the network names, and their mean dimensions.
@@ -102,6 +111,7 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
     }
     extents = depth_extent(labels.location, labels.dimensions, labels.rotation_y) if len(labels) else np.zeros(0)
     used = 0
+    nearest = nearest_face(calibration)
     order = np.argsort(-labels.location[:, 2])  # the nearest last: its cells win
     for i in order:
         box = labels.image_boxes[i]
@@ -110,7 +120,8 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
         span = (slice(max(0, int(top)), max(0, math.ceil(bottom))), slice(max(0, int(left)), max(0, math.ceil(right))))
         x, y, z = labels.location[i]
         peak_u = peak_v = None
-        if name in classes and labels.occluded[i] <= 2 and z > NEAREST and labels.has_box[i]:
+        if name in classes and labels.occluded[i] <= 2 and z > nearest - HELD and labels.has_box[i]:
+            z = max(z, nearest)
             height = labels.dimensions[i, 0]
             u = (calibration.fx * x / z + calibration.cx + 0.5) / STRIDE
             v = (calibration.fy * (y - height / 2) / z + calibration.cy + 0.5) / STRIDE
@@ -126,7 +137,7 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
         heat[class_id, row, column] = 1
         if z < URGENT and (left < 1 or right > w - 1):
             urgency[row, column] = URGENCY
-        near = min(max(z - extents[i], NEAREST_FACE), z)
+        near = max(z - extents[i], nearest)
         face = calibration.disparity(near)
         for du, dv, weight in _REACH:
             inside = 0 <= column + du < w and 0 <= row + dv < h
@@ -137,9 +148,9 @@ def targets(sample: Sample, classes: Mapping[str, tuple[float, float, float]]) -
             slots["weight"][used] = weight
             slots["offset"][used] = (u - (column + du) - 0.5, v - (row + dv) - 0.5)
             slots["face"][used] = np.log(np.clip(face, MIN_DISPARITY, MAX_DISPARITY))
-            slots["face_known"][used] = MIN_DISPARITY < face < MAX_DISPARITY
+            slots["face_known"][used] = face > MIN_DISPARITY
             slots["extent"][used] = z - near
-            slots["location"][used] = labels.location[i]
+            slots["location"][used] = x, y, z
             slots["dimensions"][used] = labels.dimensions[i]
             slots["mean"][used] = classes[name]
             slots["rotation_y"][used] = labels.rotation_y[i]

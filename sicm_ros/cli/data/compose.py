@@ -29,6 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--people", type=float, default=0.0, help="mean number of pedestrians to add")
     parser.add_argument("--cyclists", type=float, default=0.0, help="mean number of cyclists to add")
+    parser.add_argument(
+        "--furniture", type=float, default=0.0, help="mean number of rendered signs, posts, bins to add, without labels"
+    )
     parser.add_argument("--per-drive", type=int, metavar="N", help="at most N frames per drive, evenly spread")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     parser.add_argument("--png", action="store_true", help="lossless images, four times as large")
@@ -53,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
         args.frames,
         args.seed,
         args.split,
-        Recipe(cars=args.cars, rendered=args.rendered, near=args.near, people=people),
+        Recipe(args.cars, rendered=args.rendered, near=args.near, people=people, furniture=args.furniture),
         args.workers,
         jpeg=not args.png,
         cutout_folders=args.cutouts,

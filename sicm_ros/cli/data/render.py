@@ -30,6 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--speed", type=float, nargs=2, metavar=("LO", "HI"), help="m/s of our own car in drives (default: 4 12)"
     )
     parser.add_argument(
+        "--furniture",
+        type=float,
+        default=0.0,
+        metavar="N",
+        help="mean number of signs, posts, bins added on each side, which detectors take for people (default: 0)",
+    )
+    parser.add_argument(
         "--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="pixels (default: KITTI's 1242 375)"
     )
     parser.add_argument(
@@ -50,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
     given: dict[str, Any] = {name: tuple(getattr(args, name)) for name in ranges if getattr(args, name)}
     if args.size:
         given |= {"width": args.size[0], "height": args.size[1]}
-    recipe = WorldRecipe(args.frames, args.seed, args.sequences, jpeg=args.jpeg, **given)
+    recipe = WorldRecipe(args.frames, args.seed, args.sequences, jpeg=args.jpeg, furniture=args.furniture, **given)
     with tqdm(total=recipe.frames, unit="pair", desc=f"rendering into {args.out}") as bar:
         for done in generate(recipe, args.out, args.workers):
             bar.update(done)

@@ -137,6 +137,10 @@ def _labels(scene: Scene, layers: list[Layer], owner: np.ndarray, silhouettes: n
         share = seen / max(silhouettes[i], 1)
         if seen == 0:
             continue
+        x, _, z = box.location
+        sources.append(f"{layer.source} at x {x:.1f} z {z:.1f} m, visible {share:.2f}")
+        if not box.name:
+            continue
         found = share >= VISIBLE_SHARES[2]
         grade = 0 if share >= VISIBLE_SHARES[0] else 1 if share >= VISIBLE_SHARES[1] else 2
         silhouette = _silhouette_box(layer, calibration.height, calibration.width)
@@ -148,8 +152,6 @@ def _labels(scene: Scene, layers: list[Layer], owner: np.ndarray, silhouettes: n
         dimensions.append(box.dimensions if found else np.full(3, -1.0))
         location.append(box.location if found else np.full(3, -1000.0))
         angles.append(box.rotation_y if found else -10)
-        x, _, z = box.location
-        sources.append(f"{layer.source} at x {x:.1f} z {z:.1f} m, visible {share:.2f}")
     labels = Labels(
         np.array(names, np.str_),
         np.array(truncated, float),

@@ -44,7 +44,9 @@ class Sprite:
 
 @dataclass(frozen=True)
 class Box:
-    """A labelled 3D box in the left camera's frame; fields as in sicm_ros.kitti.Labels."""
+    """A labelled 3D box in the left camera's frame; fields as in sicm_ros.kitti.Labels. One without a name has no
+    label.
+    """
 
     name: str
     location: np.ndarray

@@ -175,13 +175,14 @@ def project(points: np.ndarray, calibration: StereoCalibration, view: int) -> np
 
 
 def truncation(box: Box, calibration: StereoCalibration) -> float:
-    """Return the share of the box's projection outside the left image, 0 to 1; 1 for what stands
-    beside or behind the camera.
+    """Return the share of the box's projection outside the left image, 0 to 1; 1 for what stands behind the camera or
+    around it.
     """
     arguments = (box.location[None], box.dimensions[None], np.array([box.rotation_y]), calibration)
-    if box.location[2] <= 1.0:
-        return 1.0
     points = corners(*arguments[:3])[0]
+    behind = points[points[:, 2] < 0, 0]
+    if len(behind) and behind.min() <= 0 <= behind.max():
+        return 1.0
     if points[:, 2].min() < BESIDE:
         return hidden_angle(points, calibration)
     whole, seen = image_boxes(*arguments, clip=False)[0], image_boxes(*arguments)[0]

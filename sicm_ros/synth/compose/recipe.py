@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sicm_ros.synth.mesh import Mesh
     from sicm_ros.synth.renderer import Light
 
-CUT, CUT_BESIDE = 0.6, 0.9  # shares that the image's border may cut off
+CUT, CUT_BESIDE = 0.6, 0.97  # shares that the image's border may cut off
 OWN_WIDTH = 2.0  # metres that our own vehicle takes
 ENLARGED = 0.35  # least ratio of a real car's depth beside us to its old one; networks see smaller images
 AHEAD = 1.2  # metres: no part of a real car may come nearer than this to the camera's plane, where images explode
@@ -46,6 +46,7 @@ class Recipe:
         crossing: share of the rendered vehicles that stand across the road, besides those whose heading is uniform.
         near: mean number of vehicles beside us, most of them cut by the image's border.
         people: mean number of people of each class, Pedestrian or Cyclist.
+        furniture: mean number of rendered signs, posts, bins and the like, which have no label.
     """
 
     cars: float = 3.0
@@ -57,9 +58,10 @@ class Recipe:
     crossing: float = 0.35
     near: float = 0.0
     people: Mapping[str, float] = field(default_factory=dict)
+    furniture: float = 0.0
 
     def __post_init__(self) -> None:
-        means = {"cars": self.cars, "near": self.near, **self.people}
+        means = {"cars": self.cars, "near": self.near, "furniture": self.furniture, **self.people}
         for name, mean in means.items():
             if not 0 <= mean <= MOST:
                 raise InputError(f"{name}: {mean} on average; expected 0 to {MOST}")
@@ -117,6 +119,8 @@ def composed(
                 put(_rendered_person(stage, name, light(), recipe, rng))
             elif mine:
                 put(_standee(stage, mine, recipe, rng))
+    for _ in range(rng.poisson(recipe.furniture)):
+        put(_rendered_furniture(stage, light(), recipe, rng))
     return compose(scene, layers, shade=rng.uniform(0.4, 0.7))
 
 
@@ -223,6 +227,23 @@ def _rendered_person(stage: Stage, name: str, light: Light, recipe: Recipe, rng:
     return None
 
 
+def _rendered_furniture(stage: Stage, light: Light, recipe: Recipe, rng: np.random.Generator) -> Layer | None:
+    """Return what could be taken for a person, with its front more or less to us, at a free place; None if none was
+    found.
+    """
+    from sicm_ros.synth.furniture import anything
+
+    calibration = stage.scene.calibration
+    mesh, size = anything(rng)
+    for _ in range(recipe.attempts):
+        x, z = _place(calibration, rng)
+        angle = -np.pi / 2 + np.arctan2(x, z) * rng.uniform(0, 1) + rng.normal(0, 0.4)
+        box = Box("", np.array([x, stage.level(x, z), z]), size, float(wrap_angle(angle)))
+        if stage.fits(box, max_truncation=CUT):
+            return _rendered(stage, box, mesh, "furniture", light, rng)
+    return None
+
+
 def _rendered(stage: Stage, box: Box, mesh: Mesh, kind: str, light: Light, rng: np.random.Generator) -> Layer | None:
     """Return a mesh that fills a box, lit like the ground there; None where it is too near to be drawn."""
     from sicm_ros.synth.compose.rendered import random_cameras, rendered
@@ -233,7 +254,7 @@ def _rendered(stage: Stage, box: Box, mesh: Mesh, kind: str, light: Light, rng: 
 
 def _beside(size: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
     """Return x and z, metres, of a vehicle of that size (3,) that stands or drives beside us."""
-    z = rng.uniform(2.0, 9.0) + max(size[2] - 5, 0) / 2
+    z = rng.uniform(0.3, 9.0) + max(size[2] - 5, 0) / 2
     return rng.choice([-1, 1]) * (OWN_WIDTH / 2 + size[1] / 2 + rng.uniform(0.2, 2.5)), z
 
 
