@@ -34,7 +34,7 @@ BELOW: dict[str, set[str]] = {
     "model": {"errors", "files", "config", "geometry", "entropy", "bitstream", "network", "engines"},
     "compressai": {"errors", "files", "geometry", "entropy", "model", "network"},
     "baseline": {"errors", "config", "geometry", "entropy", "network", "model"},
-    "workers": {"errors", "engines"},
+    "workers": {"errors", "files", "engines"},
     "archive": {"errors", "geometry", "bags", "bitstream", "model"},
     "pipeline": {"errors", "files", "bags"},
     "synth": {"errors", "files", "geometry", "kitti"},

@@ -16,10 +16,11 @@ from sicm_ros.bags.pairing import CERTAIN, DEPTH, HALF, MEASURED, MOST, SKIPPED,
 MS = 1_000_000
 
 
-def paired(stream, tolerance=30 * MS, **options):
+def paired(stream, tolerance=30 * MS, by_arrival=False, **options):
     """Pairs that a stream of (side, stamp, image) makes, to its end; and what was dropped."""
     dropped = Counter()
     pairer = StereoPairer(tolerance, lambda cause: dropped.update([cause]), **options)
+    pairer.by_arrival = by_arrival
     pairs = [pair for side, stamp, picture in stream for pair in pairer.add(side, stamp, picture)]
     return pairs + pairer.close(), dropped
 
@@ -195,6 +196,41 @@ def test_restarts_neither_lose_nor_mix(seed, rate, back, lost, order):
     assert all(left == right for left, right in pairs)
     within = 0.24 / rate <= 0.03
     assert not within or sorted(left for left, _ in pairs) == sorted(expected)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    rate=st.floats(0.5, 60),
+    jitter=st.floats(0, 0.2),
+    lost=st.sampled_from([0, 0.02, 0.1, 0.3]),
+)
+def test_by_arrival_a_pair_may_be_a_quarter_of_the_period_apart_and_is_never_a_wrong_one(seed, rate, jitter, lost):
+    """Each image is sent late by up to so much of the period, the cameras independently of each other."""
+    random = np.random.default_rng(seed)
+    step, sent = 1e9 / rate, []
+    for i in range(40):
+        times = {side: round(step * (i + random.uniform(0, jitter))) for side in ("left", "right")}
+        sent += [(side, t, i) for side, t in times.items() if random.random() >= lost]
+    sent.sort(key=lambda image: image[1])
+    for side in ("left", "right"):  # nobody can tell 10 Hz with every second image lost from 5 Hz
+        numbers = [i for s, _, i in sent if s == side]
+        assume(sum(b - a == 1 for a, b in pairwise(numbers)) > len(numbers) / 2)
+    there = [{i for s, _, i in sent if s == side} for side in ("left", "right")]
+    pairs, dropped = paired(sent, by_arrival=True)
+    assert all(left == right for left, right in pairs)
+    if jitter < 0.15:  # the period is measured with the same jitter
+        assert sorted(left for left, _ in pairs) == sorted(there[0] & there[1])
+    assert 2 * len(pairs) + dropped["unpaired"] == len(sent)
+
+
+@pytest.mark.parametrize("lost", [None, ("left", 6), ("right", 6), ("left", 7), ("right", 7)])
+def test_images_that_were_held_up_and_come_in_a_burst_keep_their_partners(lost):
+    """At 10 Hz a sender stands still for 0.2 s and then sends what it has, left and right 1 ms apart."""
+    begins = [i * 100 for i in range(6)] + [795, 800, 805, 900, 1000]
+    sent = [(side, (t + (side == "right")) * MS, i) for i, t in enumerate(begins) for side in ("left", "right")]
+    pairs, _ = paired([image for image in sent if lost != (image[0], image[2])], by_arrival=True)
+    assert pairs == [(i, i) for i in range(len(begins)) if lost is None or i != lost[1]]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["left", "right"]), st.integers(0, 10**10)), max_size=200))

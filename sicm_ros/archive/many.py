@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,19 @@ class BagJob:
     quality: float = 0.5
     how: dict[str, Any] = field(default_factory=dict)
     showing: Showing = field(default_factory=Showing)
+
+    def anywhere(self) -> BagJob:
+        """Return the same job for processes that work in another folder."""
+        how = {
+            name: _absolute(value) if name in ("preset", "calibration_file") else value
+            for name, value in self.how.items()
+        }
+        return replace(self, path=self.path.absolute(), out=self.out.absolute(), model=_absolute(self.model), how=how)
+
+
+def _absolute(name: str) -> str:
+    """Return a name that may be a path, where there is something, as one that holds everywhere."""
+    return str(Path(name).absolute()) if name and Path(name).exists() else name
 
 
 @lru_cache(maxsize=1)

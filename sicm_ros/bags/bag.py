@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -333,7 +335,11 @@ class BagWriter:
         self._connections: dict[tuple[str, str], Any] = {}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # The bag grows beside its place and is moved there when it is whole.
-        self._work = Path(tempfile.mkdtemp(prefix=f".{self.path.name[:100]}-", dir=self.path.parent))
+        remove_leftovers(self.path)
+        self._work = Path(tempfile.mkdtemp(prefix=_prefix(self.path), dir=self.path.parent))
+        self._lock = os.open(self._work, os.O_RDONLY)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
         plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
         # Metadata version 8 (Iron): read by Jazzy and all later ones.
         self._writer = Writer(self._work / self.path.stem, version=8, storage_plugin=plugin)
@@ -342,8 +348,12 @@ class BagWriter:
         try:
             self._writer.open()
         except Exception as error:
-            shutil.rmtree(self._work, ignore_errors=True)
+            self._clear()
             self._refuse(error)
+
+    def _clear(self) -> None:
+        shutil.rmtree(self._work, ignore_errors=True)
+        os.close(self._lock)
 
     def announce(self, topic: str, type: str, definition: TopicDefinition) -> None:
         """Prepare a topic with the definition and the qualities of service that it has in another bag."""
@@ -387,7 +397,25 @@ class BagWriter:
         except Exception as error:
             self._refuse(error)
         finally:
-            shutil.rmtree(self._work, ignore_errors=True)
+            self._clear()
+
+
+def _prefix(path: Path) -> str:
+    """What the folder's name begins with in which a bag grows; eight letters follow."""
+    return f".{path.name[:100]}-"
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what writers left of a bag that were killed before it was whole: folders that nobody holds a lock of."""
+    name = re.compile(re.escape(_prefix(path)) + "[a-z0-9_]{8}")
+    for folder in [p for p in path.parent.iterdir() if name.fullmatch(p.name)] if path.parent.is_dir() else []:
+        with suppress(OSError):  # somebody is at work in it, or has removed it
+            lock = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(lock)
 
 
 def _qos(latched: bool) -> Qos:

@@ -21,6 +21,7 @@ HALF = 0.45  # of the period: an image nearer than half of it has no nearer part
 CERTAIN = 4_000_000  # ns: images this near belong together at any rate up to 120 Hz
 MEASURED = 4  # distances between images of one camera after which the period is known
 WINDOW = 16  # distances that the period is taken from
+QUARTER = 0.25  # of the period: what arrives nearer belongs together; times of arrival are less certain than stamps
 PAUSE = 2_000_000_000  # ns: a longer distance is no period
 DEPTH = 8  # images of one side that wait for a partner in any case,
 HORIZON = 500_000_000  # ns: and further ones as long as they are not older than this against the newest,
@@ -57,6 +58,11 @@ class StereoPairer(Generic[T]):
         dropped: called with the cause `unpaired` for each image that is given up.
         horizon, most: how long images wait for a partner that is late, nanoseconds and number a side.
         period: of the images, nanoseconds, where it is known beforehand.
+
+    Attributes:
+        by_arrival: stamps are times of arrival, since the cameras set none. A busy machine makes images wait, and those
+            that waited come in a burst. So a pair may be a quarter of the period apart, if that is more than the
+            tolerance, but is one only when no nearer image can come any more; until then, or `settle`, it waits.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class StereoPairer(Generic[T]):
         period: int | None = None,
     ) -> None:
         self.tolerance = tolerance
+        self.by_arrival = False
         self._dropped, self._horizon, self._most = dropped, horizon, most
         self._waiting: dict[str, list[_Waiting[T]]] = {side: [] for side in SIDES}
         self._recent: dict[str, deque[int]] = {side: deque(maxlen=DEPTH) for side in SIDES}
@@ -84,7 +91,7 @@ class StereoPairer(Generic[T]):
     @property
     def undecided(self) -> bool:
         """Whether images wait that `settle` would pair."""
-        return len(self._spacings) < MEASURED and bool(self._candidates(self._guess()))
+        return (self.by_arrival or len(self._spacings) < MEASURED) and bool(self._candidates(self._guess()))
 
     def add(self, side: str, stamp: int, picture: T) -> list[tuple[T, T]]:
         """Take an image (its stamp in nanoseconds); return the pairs (left, right) that it completes."""
@@ -101,6 +108,12 @@ class StereoPairer(Generic[T]):
                 item.behind = False
         recent.append(stamp)
         self._waiting[side].append(fresh[0])
+        if self.by_arrival:
+            limit = self._guess()
+            certain = [left for apart, left in self._candidates(limit) if stamp - left.stamp >= 2 * apart]
+            pairs = self._paired("left", certain, limit)
+            self._give_up(side)
+            return pairs
         limit, self._limit = self._limit, self._reach()
         # A wider reach is news for all that wait.
         pairs = self._paired(side, self._waiting[side] if limit < self._limit else fresh, self._limit)
@@ -109,7 +122,7 @@ class StereoPairer(Generic[T]):
 
     def settle(self) -> list[tuple[T, T]]:
         """Pair what waits for the period to be known: at the end of a recording, or when nothing more arrives."""
-        if len(self._spacings) >= MEASURED:
+        if len(self._spacings) >= MEASURED and not self.by_arrival:
             return []
         limit = self._guess()
         return self._paired("left", [left for _, left in self._candidates(limit)], limit)
@@ -131,7 +144,10 @@ class StereoPairer(Generic[T]):
 
     def _guess(self) -> int:
         period = self.period
-        return self.tolerance if period is None else min(self.tolerance, int(HALF * period))
+        if period is None:
+            return self.tolerance
+        tolerance = max(self.tolerance, int(QUARTER * period)) if self.by_arrival else self.tolerance
+        return min(tolerance, int(HALF * period))
 
     def _candidates(self, limit: int) -> list[tuple[int, _Waiting[T]]]:
         """Left images that have a partner, the nearest first."""

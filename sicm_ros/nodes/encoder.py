@@ -9,7 +9,9 @@ from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Quaternion
+from rclpy.clock import ROSClock
 from rclpy.qos import DurabilityPolicy
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -41,7 +43,7 @@ from sicm_ros.nodes.intake import Intake
 from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.parameters import ENCODER
 from sicm_ros.nodes.process import run
-from sicm_ros.nodes.receiving import subscribe
+from sicm_ros.nodes.receiving import Gaps, subscribe
 from sicm_ros.nodes.rig import BadInfo, Rig
 from sicm_ros.nodes.transforms import FrameError, Frames
 
@@ -66,7 +68,7 @@ class EncoderNode(ManagedNode):
     """Pairs images, encodes them in the worker's thread, publishes features and, latched, the codec's description."""
 
     def __init__(self) -> None:
-        counters = ("received_left", "received_right", "paired", "encoded", "published")
+        counters = ("received_left", "received_right", "missed_left", "missed_right", "paired", "encoded", "published")
         super().__init__("encoder", ENCODER)
         self.health = self.new_health((*counters, "boxes"))
         self.health.facts = self._facts
@@ -129,7 +131,7 @@ class EncoderNode(ManagedNode):
         self._pairer: StereoPairer[Any] = StereoPairer(
             round(self.parameters.pair_tolerance * 1e9), self.health.tally.drop
         )
-        self._stamps = Stamps(self.get_logger().warning)
+        self._stamps, self._gaps = Stamps(self.get_logger().warning), Gaps()
         for subscription in self._latched.values():
             self.destroy_subscription(subscription)
         self._latched.clear()
@@ -201,9 +203,9 @@ class EncoderNode(ManagedNode):
             self._image_topics[side], self._info_topics[side] = image_topic, info_topic
             if image_topic not in inputs:
 
-                def on_image(message: Any, topic: str = image_topic) -> None:
+                def on_image(message: Any, about: dict, topic: str = image_topic) -> None:
                     self.health.heard(topic)
-                    self._on_image(topic, message)
+                    self._on_image(topic, message, about)
 
                 inputs[image_topic] = self.create_subscription(self._intake.kind, image_topic, on_image, **options)
             if p.calibration_file:
@@ -250,24 +252,38 @@ class EncoderNode(ManagedNode):
         if np.isfinite(message.data):
             self._offset_heard = message.data
 
-    def _on_image(self, topic: str, message: Any) -> None:
-        """Take a message of a camera, or of both where their topic is one."""
+    def _on_image(self, topic: str, message: Any, about: dict) -> None:
+        """Take a message of a camera, or of both where their topic is one, and what the middleware says about it."""
+        sides = [side for side in SIDES if self._image_topics[side] == topic]
+        # Between two messages that come one after the other: others were sent, and newer ones took their place.
+        missed = self._gaps.before(topic, about.get("publication_sequence_number"))
+        if missed and self.count_publishers(topic) == 1:  # each has numbers of its own
+            for side in sides:
+                self.health.tally.count(f"missed_{side}", missed)
+        # Not when it is our turn to take it: a busy machine lets messages wait.
+        sent = about.get("source_timestamp") or time.time_ns()
         for picture in self._intake.pictures(topic, message):
-            for side in SIDES:
-                if self._image_topics[side] == topic:
-                    self._on_picture(side, picture)
+            for side in sides:
+                self._on_picture(side, picture, sent)
 
-    def _on_picture(self, side: str, picture: Any) -> None:
+    def _on_picture(self, side: str, picture: Any, sent: int) -> None:
         self.health.tally.count(f"received_{side}")
-        recorded = nanoseconds(picture.header.stamp)
-        stamp = self._stamps.time(self._image_topics[side], recorded, self.get_clock().now().nanoseconds)
-        if stamp != recorded:
-            picture.header.stamp.sec, picture.header.stamp.nanosec = divmod(stamp, 10**9)
+        stamp = self._stamps.time(self._image_topics[side], nanoseconds(picture.header.stamp), sent)
+        if self._stamps.unusable:
+            self._pairer.by_arrival = True
+            picture.header.stamp = self._clock_time(stamp)
         self._submit_all(self._pairer.add(side, stamp, picture))
         if self._pairer.undecided:
             self._silence.reset()
         else:
             self._silence.cancel()
+
+    def _clock_time(self, sent: int) -> Time:
+        """Return when an image without a time of its own was sent, by the node's clock."""
+        clock = self.get_clock()
+        if isinstance(clock, ROSClock) and clock.ros_time_is_active:  # the time of messages is the machine's
+            return clock.now().to_msg()
+        return Time(sec=sent // 10**9, nanosec=sent % 10**9)
 
     def _settle(self) -> None:
         self._silence.cancel()

@@ -61,6 +61,7 @@ def run(
     from tqdm import tqdm
 
     from sicm_ros.archive.many import BagJob, plan
+    from sicm_ros.bags.bag import remove_leftovers
     from sicm_ros.errors import InputError, SicmError
     from sicm_ros.workers import limit_threads, sharing
 
@@ -75,7 +76,9 @@ def run(
     cores = os.cpu_count() or 1
     threads = args.threads or (1 if args.ray else max(1, cores // args.workers) if shared else cores)
     made = {"threads": threads, "model": args.model, "engine": args.engine, "overwrite": args.overwrite}
-    jobs = [BagJob(path.absolute() if args.ray else path, out.absolute(), **made, **fields) for path, out in pairs]
+    jobs = [BagJob(path, out.absolute(), **made, **fields) for path, out in pairs]
+    if args.ray:
+        jobs = [job.anywhere() for job in jobs]
     if not several:
         limit_threads(threads)
         with tqdm(unit=unit, disable=args.json == "-") as bar:
@@ -98,7 +101,9 @@ def run(
                 failures.append((job, result))
             else:
                 results.append(result)
-    failed = [str(error) for _, error in failures]
+    for job, _ in failures:
+        remove_leftovers(job.out)
+    failed = [text if str(job.path) in (text := str(error)) else f"{job.path}: {text}" for job, error in failures]
     options.write_json(args.json, {"bags": [tree(result) for result in results], "failed": failed})
     if args.json != "-":
         for result in results:
