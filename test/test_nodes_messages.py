@@ -200,7 +200,7 @@ def test_autoware_gets_label_chance_shape_and_covariance():
     assert [o.kinematics.has_position_covariance for o in message.objects] == [True, False]
     assert first.kinematics.orientation_availability == messages.autoware.DetectedObjectKinematics.AVAILABLE
     assert not first.kinematics.has_twist
-    assert set(messages.AUTOWARE) == set(CLASSES)
+    assert set(result_messages.LABELS) == set(CLASSES)
 
 
 def test_a_stand_in_has_the_fields_that_bags_are_read_with():

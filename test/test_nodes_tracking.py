@@ -15,6 +15,7 @@ from sicm_ros.bags import result_messages
 from sicm_ros.geometry import Detections
 from sicm_ros.geometry.pose import FramePose
 from sicm_ros.nodes import messages, tracking
+from sicm_ros.tracking import Followed, Follower
 
 OPTICAL = FramePose.of(np.array([1.5, 0, 1.2]), np.array([-0.5, 0.5, -0.5, 0.5]))  # in base_link: x forward, z up
 
@@ -26,9 +27,9 @@ def car(place, heading: float = -np.pi / 2, score: float = 0.9) -> Detections:
     )  # fmt: skip
 
 
-def followed(pairs: int = 20, speed: float = 6.0, **options) -> tuple[tracking.Follower, tracking.Followed]:
+def followed(pairs: int = 20, speed: float = 6.0, **options) -> tuple[Follower, Followed]:
     """A car ahead that draws away."""
-    follower = tracking.Follower()
+    follower = Follower()
     for index in range(pairs):
         result = follower.follow(car([1, 1.5, 15 + 0.1 * speed * index]), 0.1 * index, least=0.5, **options)
     return follower, result
@@ -75,6 +76,15 @@ def test_our_messages_have_autowares_fields():
         assert plain == theirs.get_fields_and_field_types()
 
 
+def test_numbers_that_bags_are_written_with_are_those_of_the_messages():
+    kinds, labels = own.ObjectClassification, result_messages.LABELS
+    known = {"Car": kinds.CAR, "Van": kinds.CAR, "Truck": kinds.TRUCK, "Cyclist": kinds.BICYCLE}
+    assert labels == known | {"Pedestrian": kinds.PEDESTRIAN}
+    assert result_messages.UNKNOWN == kinds.UNKNOWN
+    assert result_messages.AVAILABLE == own.TrackedObjectKinematics.AVAILABLE
+    assert result_messages.BOUNDING_BOX == own.Shape.BOUNDING_BOX
+
+
 def test_ids_are_those_of_tracks_and_rescoring_brings_what_continues_one():
     follower, result = followed(camera=None)
     assert result.ids == ["1"]
@@ -87,7 +97,7 @@ def test_ids_are_those_of_tracks_and_rescoring_brings_what_continues_one():
 
 
 def test_a_camera_goes_on_in_a_frame_that_stands_and_not_in_its_own():
-    follower = tracking.Follower()
+    follower = Follower()
     for index in range(3):
         moving = FramePose(np.eye(3), np.array([0, 0, 1.0 * index]))
         later = follower.placed(moving, 0.1 * index, 0.2)

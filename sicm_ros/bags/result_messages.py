@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sicm_ros.geometry import Detections
 from sicm_ros.geometry.boxes import CLASSES
-from sicm_ros.geometry.pose import FramePose, covariances, to_pose
+from sicm_ros.geometry.pose import FramePose, covariances, rotations, to_pose
+
+if TYPE_CHECKING:
+    from sicm_ros.tracking import Tracks
 
 COLOURS = {  # RGB, 0 to 1
     "Car": (0.89, 0.16, 0.17),
@@ -31,6 +34,12 @@ TEXT_HEIGHT = 0.7  # metres
 TRAIL_WIDTH = 0.08  # metres
 CUBE, LINE_STRIP, TEXT_VIEW_FACING, DELETEALL = 1, 4, 9, 3  # of visualization_msgs/Marker
 FLOAT32 = 7  # of sensor_msgs/PointField
+# Class -> label of Autoware's ObjectClassification, and of ours; UNKNOWN for any other.
+LABELS = {"Car": 1, "Van": 1, "Truck": 2, "Cyclist": 6, "Pedestrian": 7}
+UNKNOWN = 0
+AVAILABLE = 2  # of TrackedObjectKinematics: the orientation
+BOUNDING_BOX = 0  # of Shape
+STILL = 0.5  # m/s over ground below which an object stands
 
 
 @dataclass(frozen=True)
@@ -166,6 +175,67 @@ def marker_array(
         line.points = [kinds.Point(x=x, y=y, z=z) for x, y, z in trail.tolist()]
         array.markers.append(line)
     return array
+
+
+def classification(kind: Any, hypotheses: list[tuple[str, float]]) -> list[Any]:
+    """Return classes and scores as Autoware has them: `kind` is its ObjectClassification, or ours."""
+    chances: dict[int, float] = {}
+    for name, score in hypotheses:
+        label = LABELS.get(name, UNKNOWN)
+        chances[label] = max(chances.get(label, 0.0), score)
+    return [kind(label=label, probability=chance) for label, chance in chances.items()]
+
+
+def tracked_objects(
+    kinds: Any, tracks: Tracks, camera: FramePose, session: bytes, header: Any, other_classes: float = 1.0
+) -> Any:
+    """Return TrackedObjects, Autoware's or ours.
+
+    Args:
+        kinds: classes of messages.
+        tracks: in the left camera's optical frame.
+        camera: its pose in the header's frame.
+        session: first 8 bytes of each object_id; the track's number, big-endian, is the rest.
+        other_classes: score from which an object's other classes are named too.
+    """
+    ids = [str(number) for number in tracks.ids.tolist()]
+    boxes = PlacedBoxes.of(kinds, tracks.boxes, camera, ids, tracks.covariance[:, :3, :3])
+    twists = _twists(kinds, tracks, camera, boxes)
+    message = kinds.TrackedObjects(header=header)
+    over_ground = tracks.camera is not None
+    speeds = np.linalg.norm(tracks.velocity, axis=1)
+    for index, (number, pose, size, twist) in enumerate(zip(tracks.ids.tolist(), boxes.poses, boxes.sizes, twists)):
+        message.objects.append(
+            kinds.TrackedObject(
+                object_id=kinds.UUID(uuid=np.frombuffer(session + number.to_bytes(8, "big"), np.uint8)),
+                existence_probability=float(tracks.boxes.scores[index]),
+                classification=classification(kinds.ObjectClassification, boxes.hypotheses(index, other_classes)),
+                kinematics=kinds.TrackedObjectKinematics(
+                    pose_with_covariance=pose,
+                    orientation_availability=AVAILABLE,
+                    twist_with_covariance=twist,
+                    is_stationary=bool(over_ground and speeds[index] < STILL),
+                ),
+                shape=kinds.Shape(type=BOUNDING_BOX, dimensions=size),
+            )
+        )
+    return message
+
+
+def _twists(kinds: Any, tracks: Tracks, camera: FramePose, boxes: PlacedBoxes) -> list[Any]:
+    """Return velocities with their covariances along each object's own axes: forward, left, up."""
+    orientations = [box.pose.orientation for box in boxes.poses]
+    quaternions = np.array([[q.x, q.y, q.z, q.w] for q in orientations]).reshape(-1, 4)
+    to_own = rotations(quaternions).transpose(0, 2, 1) @ camera.rotation
+    velocity = (to_own @ tracks.velocity[..., None])[..., 0]
+    spread = np.zeros((len(tracks), 6, 6))
+    spread[:, :3, :3] = to_own @ tracks.covariance[:, 3:, 3:] @ to_own.transpose(0, 2, 1)
+    return [
+        kinds.TwistWithCovariance(
+            twist=kinds.Twist(linear=kinds.Vector3(**dict(zip("xyz", v)))), covariance=matrix.reshape(-1)
+        )
+        for v, matrix in zip(velocity.tolist(), spread)
+    ]
 
 
 def cloud_of(kinds: Any, points: np.ndarray, header: Any) -> Any:

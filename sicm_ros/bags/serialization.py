@@ -20,7 +20,10 @@ from sicm_ros.geometry.pose import from_pose, to_pose
 if TYPE_CHECKING:
     from sicm_ros.kitti import Labels
 
-_PACKAGES = ("geometry_msgs", "std_msgs", "builtin_interfaces", "vision_msgs", "visualization_msgs", "sensor_msgs")
+_PACKAGES = (
+    *("geometry_msgs", "std_msgs", "builtin_interfaces", "vision_msgs", "visualization_msgs", "sensor_msgs"),
+    *("unique_identifier_msgs", "sicm_ros"),
+)
 LEFT_FRAME, RIGHT_FRAME, BODY_FRAME = "stereo_left_optical", "stereo_right_optical", "stereo_link"
 
 

@@ -23,10 +23,7 @@ from vision_msgs.msg import (
 )
 from visualization_msgs.msg import Marker, MarkerArray
 
-from sicm_ros.bags.result_messages import (
-    PlacedBoxes,
-    cloud_of,
-)
+from sicm_ros.bags.result_messages import PlacedBoxes, classification, cloud_of
 
 try:
     import autoware_perception_msgs.msg as autoware
@@ -37,10 +34,6 @@ try:
     from sensor_msgs_py import point_cloud2
 except ImportError:
     point_cloud2 = None
-
-# Class -> constant of autoware_perception_msgs/ObjectClassification; UNKNOWN for any other.
-AUTOWARE = {"Car": "CAR", "Van": "CAR", "Truck": "TRUCK", "Pedestrian": "PEDESTRIAN", "Cyclist": "BICYCLE"}
-
 
 KINDS = SimpleNamespace(
     **{
@@ -76,15 +69,6 @@ def detected_objects(boxes: PlacedBoxes, header: Header, other_classes: float = 
             )
         )
     return message
-
-
-def classification(kinds: Any, hypotheses: list[tuple[str, float]]) -> list[Any]:
-    """Return classes and scores as Autoware has them: `kinds` is its ObjectClassification, or ours."""
-    chances: dict[int, float] = {}
-    for name, score in hypotheses:
-        label = getattr(kinds, AUTOWARE.get(name, "UNKNOWN"))
-        chances[label] = max(chances.get(label, 0.0), score)
-    return [kinds(label=label, probability=chance) for label, chance in chances.items()]
 
 
 def vision_info(model: str, fingerprint: bytes, labels: str, header: Header) -> VisionInfo:

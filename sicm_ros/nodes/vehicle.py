@@ -37,8 +37,9 @@ from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.receiving import subscribe
 from sicm_ros.nodes.sequence import Sequence
-from sicm_ros.nodes.tracking import FARTHEST, SPEECH, Followed, Follower, tracked_objects
+from sicm_ros.nodes.tracking import SPEECH, tracked_objects
 from sicm_ros.nodes.transforms import FrameError, Frames, StaticFrames
+from sicm_ros.tracking.following import FARTHEST, Followed, Follower
 
 if TYPE_CHECKING:
     from sicm_ros.model import Result
