@@ -73,7 +73,7 @@ def test_features_and_boxes_are_those_of_the_nodes(
     how = {"model": sure_model, "threads": 1}
     for node in (
         start_node("decoder", extrapolate=False, **how),
-        start_node("encoder", reliable_images=True, quality=0.5, references="off", **how),
+        start_node("encoder", reliable_images=True, quality=0.5, references="off", base_frame="stereo_link", **how),
     ):
         node.wait_for("is loaded and warm", 120)
     play = {"acknowledge": "/detections", "wait_for_subscribers": 60.0, "acknowledge_timeout": 60.0, "clock": False}
@@ -84,10 +84,16 @@ def test_features_and_boxes_are_those_of_the_nodes(
             lambda messages=messages: len(messages) >= (1 if messages is heard["/codec_description"][1] else PAIRS)
         )
 
-    compress(drive, tmp_path / "small.mcap", model, 0.5)
+    compress(drive, tmp_path / "small.mcap", model, 0.5, base_frame="stereo_link")
     expand(tmp_path / "small.mcap", tmp_path / "seen.mcap", model)
+    assert (
+        heard["/codec_description"][1][-1].base_frame == "stereo_link"
+    )  # /tf_static is heard, and where the camera is
     for topic, (kind, messages) in heard.items():
         written = [deserialize_message(data, kind) for data in those_of(tmp_path / "seen.mcap", topic)]
+        if topic == "/codec_description" and len(messages) > 1:  # a first one went out before /tf_static was heard
+            del messages[:-1]
+            messages[0].header = written[0].header
         if topic == "/tracks":  # the node's session is by chance
             objects = [(a, b) for x, y in zip(written, messages) for a, b in zip(x.objects, y.objects, strict=True)]
             assert objects
@@ -173,6 +179,25 @@ def test_raw_cameras_are_drawn_straight_into_the_window_as_the_encoder_does(mode
     message = ros.deserialize(data, "sicm_ros/msg/CompressedStereoFeatures")
     assert bytes(message.payload) == expected
     assert message.header.frame_id == "eye"
+
+
+def test_where_the_camera_is_stands_in_the_description(drive: Path, model, tmp_path: Path):
+    def described(**how: Any) -> Any:
+        compress(drive, tmp_path / "small.mcap", model, overwrite=True, **how)
+        (data,) = those_of(tmp_path / "small.mcap", "/codec_description")
+        return ros.deserialize(data, "sicm_ros/msg/CodecDescription")
+
+    assert described().base_frame == ""  # the bag knows no base_link
+    assert described(base_frame="").base_frame == ""
+    given = described(optical_pose="1 2 3 -0.5 0.5 -0.5 0.5")
+    assert given.base_frame == "base_link"
+    assert (given.optical_pose.position.y, given.optical_pose.orientation.x) == (2.0, -0.5)
+    for how, says in (
+        ({"optical_pose": "1 2"}, "expected seven"),
+        ({"optical_pose": "0 0 0 0 0 0 1", "base_frame": ""}, "base_frame is empty"),
+    ):
+        with pytest.raises(InputError, match=says):
+            described(**how)
 
 
 def test_what_is_broken_leaves_nothing_and_hurts_nothing(drive: Path, model, tmp_path: Path):

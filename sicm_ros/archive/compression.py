@@ -6,7 +6,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,20 @@ from sicm_ros.bags.feature_messages import (
     FEATURES_CONTENT,
     FEATURES_TYPE,
     description_fields,
+    pose_fields,
 )
 from sicm_ros.bags.presets import IMAGES, bare
 from sicm_ros.bags.recording import BagSource
+from sicm_ros.bags.source import TF_STATIC
 from sicm_ros.bitstream import VERSION
 from sicm_ros.errors import InputError
+from sicm_ros.geometry.frame_tree import FrameError, FrameTree, pose_of
+from sicm_ros.geometry.pose import FramePose, mounted
 from sicm_ros.model import Model
 
 TOPICS = f"/{FEATURES}", f"/{DESCRIPTION}"
+BASE_FRAME = "base_link"  # as the encoder node has it
+KINDS = ros.MessageKinds()
 
 
 @dataclass(frozen=True)
@@ -76,13 +82,14 @@ def compress(
     *,
     overwrite: bool = False,
     progress: Callable[[int, int], object] = lambda done, count: None,
+    base_frame: str = BASE_FRAME,
+    optical_pose: str = "",
     **how: Any,
 ) -> Compression:
     """Write a stereo bag with features in place of its images; everything else is copied byte for byte.
 
-    Features and description are, but for the camera's pose, what the encoder node publishes of these images with
-    `references` off, on its topics, at the time when both images of a pair had been recorded. Each message decodes by
-    itself.
+    Features and description are what the encoder node publishes of these images with `references` off, on its topics,
+    at the time when both images of a pair had been recorded. Each message decodes by itself.
 
     Args:
         path: the bag.
@@ -90,6 +97,9 @@ def compress(
         quality: 0 to 1.
         overwrite: replace what is there.
         progress: told of the pairs that are done, and of about how many there are.
+        base_frame: the vehicle's body frame, in which the description has the left camera's pose, if the bag's
+            /tf_static knows it; empty omits the pose.
+        optical_pose: that pose, x y z qx qy qz qw, instead of what /tf_static says.
         how: which images are the pair, and how they are taken: arguments of `open_stereo`.
 
     Raises:
@@ -112,7 +122,7 @@ def compress(
         others: Counter[str] = Counter()
         with BagWriter(out, overwrite=overwrite, packed=True) as writer:
             copy = Copy(bag, writer)
-            pairs = _Encoded(source, model, quality, progress)
+            pairs = _Encoded(source, model, quality, progress, _Mounting(bag, base_frame, optical_pose))
             for message in heapq.merge(bag.messages(), pairs, key=lambda message: message.stamp):
                 if message.topic in replaced:
                     images += len(message.data)
@@ -138,6 +148,34 @@ def compress(
         )
 
 
+class _Mounting:
+    """Where the camera is on its vehicle, as the encoder node knows it.
+
+    Raises:
+        InputError: the pose is none, or no frame is named that it is in.
+    """
+
+    def __init__(self, bag: Bag, base_frame: str, optical_pose: str) -> None:
+        self.base_frame = base_frame
+        self._given = mounted(base_frame, optical_pose)
+        self._tree = FrameTree()
+        looks = base_frame and self._given is None and TF_STATIC in bag.topics
+        for message in bag.messages([TF_STATIC]) if looks else ():
+            with suppress(InputError, ValueError):  # one that is none; the others count
+                for transform in ros.deserialize(message.data, message.type).transforms:
+                    pose = pose_of(transform.transform)
+                    self._tree.put(transform.header.frame_id, transform.child_frame_id, pose)
+
+    def pose(self, frame: str) -> FramePose | None:
+        """Return the pose of the camera's frame in the base frame; None where nobody says."""
+        if self._given is not None or not (frame and self.base_frame):
+            return self._given
+        try:
+            return self._tree.find(self.base_frame, frame, 0.0)
+        except FrameError:
+            return None
+
+
 class _Encoded:
     """The messages of an encoder node, of the pairs of a bag.
 
@@ -146,8 +184,16 @@ class _Encoded:
         bytes: of feature messages so far.
     """
 
-    def __init__(self, source: BagSource, model: Model, quality: float, progress: Callable[[int, int], object]) -> None:
+    def __init__(
+        self,
+        source: BagSource,
+        model: Model,
+        quality: float,
+        progress: Callable[[int, int], object],
+        mounting: _Mounting,
+    ) -> None:
         self._source, self._model, self._quality, self._progress = source, model, quality, progress
+        self._mounting = mounting
         self.count = self.bytes = 0
 
     def __iter__(self) -> Iterator[BagMessage]:
@@ -161,6 +207,8 @@ class _Encoded:
             if (pair.calibration, pair.frame) != described:
                 described = pair.calibration, pair.frame
                 fields = description_fields(self._model.describe(), VERSION, pair.frame, pair.calibration)
+                if (pose := self._mounting.pose(pair.frame)) is not None:
+                    fields |= pose_fields(KINDS, self._mounting.base_frame, pose)
                 message = ros.filled(DESCRIPTION_TYPE, header=header, model_fingerprint=fingerprint, **fields)
                 yield BagMessage(TOPICS[1], DESCRIPTION_TYPE, moment, ros.serialize(message))
             message = ros.filled(

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sicm_ros.geometry import StereoCalibration
+from sicm_ros.geometry.pose import FramePose
 
 # Names as the nodes have them: relative, so that a namespace moves them.
 FEATURES, DESCRIPTION = "features", "codec_description"
@@ -32,6 +33,19 @@ def description_fields(about: dict[str, Any], version: int, frame: str, calibrat
         "optical_frame": frame,
         **{name: value if name in ("width", "height") else float(value) for name, value in asdict(calibration).items()},
     }
+
+
+def pose_fields(kinds: Any, base_frame: str, pose: FramePose) -> dict:
+    """Return fields of CodecDescription that tell where the camera is.
+
+    Args:
+        kinds: classes of messages, `kinds.Pose` and so on.
+        base_frame: the vehicle's body frame.
+        pose: of the camera's optical frame in it.
+    """
+    position = kinds.Point(**dict(zip("xyz", pose.translation.tolist())))
+    orientation = kinds.Quaternion(**dict(zip("xyzw", pose.quaternion.tolist())))
+    return {"base_frame": base_frame, "optical_pose": kinds.Pose(position=position, orientation=orientation)}
 
 
 def calibration_of(description: Any) -> StereoCalibration:

@@ -32,13 +32,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from sicm_ros.kitti import open_kitti
+    from sicm_ros.datasets import open_dataset
     from sicm_ros.training.temporal import learn
 
     options.limit_threads(args.threads)
     drives = []
     for path in args.datasets:
-        frames = open_kitti(path)
+        frames = open_dataset(path)
         length = args.sequences or len(frames)
         drives += [frames[first : first + length] for first in range(0, len(frames), length)]
     print(learn(args.model, drives, 60 * args.minutes, args.seed))

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sicm_ros.errors import InputError
+
 _R = math.sqrt(0.5)
 
 
@@ -98,6 +100,22 @@ class FramePose:
         quaternion = products[int(squares.argmax())]
         quaternion = quaternion / np.linalg.norm(quaternion)
         return -quaternion if quaternion[3] < 0 else quaternion
+
+
+def mounted(base_frame: str, text: str) -> FramePose | None:
+    """Return a camera's pose in a vehicle's body frame, x y z qx qy qz qw; None of an empty text.
+
+    Raises:
+        InputError: it is no pose, or no frame is named that it is in.
+    """
+    if not text.strip():
+        return None
+    if not base_frame:
+        raise InputError("optical_pose is set, base_frame is empty; set base_frame to the frame of the pose")
+    try:
+        return FramePose.parse(text)
+    except ValueError as error:
+        raise InputError(f"optical_pose: {error}") from None
 
 
 def rotations(quaternions: np.ndarray) -> np.ndarray:

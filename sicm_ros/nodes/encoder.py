@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, Quaternion
 from rclpy.clock import ROSClock
 from rclpy.qos import DurabilityPolicy
 from rclpy.serialization import serialize_message
@@ -19,7 +18,7 @@ from std_msgs.msg import Float64
 
 from sicm_ros.bags.camera_info import SizeError
 from sicm_ros.bags.conversion import half
-from sicm_ros.bags.feature_messages import description_fields
+from sicm_ros.bags.feature_messages import description_fields, pose_fields
 from sicm_ros.bags.images import PixelDepth
 from sicm_ros.bags.pairing import SIDES, StereoPairer
 from sicm_ros.bags.presets import IMAGES, Preset, bare, find_preset, info_places, places
@@ -30,7 +29,7 @@ from sicm_ros.bitstream import VERSION, box_packet, refers
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import ImagePair, StereoCalibration
 from sicm_ros.geometry.calibration_file import read_calibration_file
-from sicm_ros.geometry.pose import FramePose
+from sicm_ros.geometry.pose import FramePose, mounted
 from sicm_ros.geometry.rectification import EpipolarCheck
 from sicm_ros.link.congestion import Report
 from sicm_ros.link.quality import QualityChoice
@@ -41,6 +40,7 @@ from sicm_ros.nodes.health import Health
 from sicm_ros.nodes.images import rgb
 from sicm_ros.nodes.intake import Intake
 from sicm_ros.nodes.managed import ManagedNode
+from sicm_ros.nodes.messages import KINDS
 from sicm_ros.nodes.parameters import ENCODER
 from sicm_ros.nodes.process import run
 from sicm_ros.nodes.receiving import Gaps, subscribe
@@ -82,7 +82,7 @@ class EncoderNode(ManagedNode):
         self._rig: Rig | None = None
         self._sequence = 0
         self._offset_heard = 0.0
-        self._optical_pose = self._given_pose()
+        self._optical_pose = mounted(self.parameters.base_frame, self.parameters.optical_pose)
         if file := self.parameters.calibration_file:
             read_calibration_file(file, (640, 480))  # what is wrong with it is said before anything starts
         # Only what is fixed: the pose of a camera that turns is no fact to announce.
@@ -99,18 +99,6 @@ class EncoderNode(ManagedNode):
         self._silence.cancel()
         self.create_timer(1.0, self._look_for_latched, clock=self._steady)
         self.forget()
-
-    def _given_pose(self) -> FramePose | None:
-        """Return the camera's pose, where the parameters have it. Raises InputError where they have nonsense."""
-        text = self.parameters.optical_pose
-        if not text.strip():
-            return None
-        if not self.parameters.base_frame:
-            raise InputError("optical_pose is set, base_frame is empty; set base_frame to the frame of the pose")
-        try:
-            return FramePose.parse(text)
-        except ValueError as error:
-            raise InputError(f"optical_pose: {error}") from None
 
     def _given_preset(self) -> Preset | None:
         """Return the preset that the parameters name. Raises InputError where no live camera can have it."""
@@ -504,15 +492,11 @@ class EncoderNode(ManagedNode):
         facts = calibration, header.frame_id, pose and (*pose.translation, *pose.quaternion)
         if facts == self._described:
             return
-        message = CodecDescription(
-            header=header,
-            **description_fields(self.model.describe(), VERSION, header.frame_id, calibration),
-        )
-        message.model_fingerprint = np.frombuffer(self.model.fingerprint, np.uint8)
+        fields = description_fields(self.model.describe(), VERSION, header.frame_id, calibration)
         if pose is not None:
-            message.base_frame = self.parameters.base_frame
-            message.optical_pose.position = Point(**dict(zip("xyz", pose.translation.tolist())))
-            message.optical_pose.orientation = Quaternion(**dict(zip("xyzw", pose.quaternion.tolist())))
+            fields |= pose_fields(KINDS, self.parameters.base_frame, pose)
+        message = CodecDescription(header=header, **fields)
+        message.model_fingerprint = np.frombuffer(self.model.fingerprint, np.uint8)
         self._description.publish(message)
         self._described = facts
 

@@ -27,12 +27,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     many.add(parser)
     options.add_quality(parser)
     options.add_layout(parser)
+    parser.add_argument(
+        "--base-frame",
+        default="base_link",
+        metavar="FRAME",
+        help="the vehicle's body frame: the description has the left camera's pose in it, if /tf_static does; empty "
+        "omits it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--optical-pose",
+        default="",
+        metavar="'X Y Z QX QY QZ QW'",
+        help="that pose, where the bag has no /tf_static",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from sicm_ros.archive.many import compress_one
 
     names = ("preset", "left", "right", "pair_tolerance", "assume_rectified", "baseline", "rectify", "calibration_file")
+    names += ("base_frame", "optical_pose")
     how = {name: getattr(args, name) for name in names}
     return many.run(args, compress_one, "pair", _print, _tree, quality=args.quality, how=how)
 

@@ -34,8 +34,8 @@ def run(args: argparse.Namespace) -> int:
 
     import sicm_ros
     from sicm_ros.benchmark import priors
+    from sicm_ros.datasets import open_dataset
     from sicm_ros.errors import InputError
-    from sicm_ros.kitti import open_kitti
     from sicm_ros.model.folder import read_model
 
     torch.set_num_threads(options.limit_threads(args.threads))
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     qualities = [quality for quality in args.quality if quality is not None]
     pairs = {}
     for split in ("train", "validation"):
-        frames = open_kitti(args.dataset, split)
+        frames = open_dataset(args.dataset, split)
         names = frames.names[:: -(-len(frames.names) // args.limit)]
         pairs[split] = priors.symbols_of(model, bar(split)([frames.frame(name) for name in names]), qualities)
     integer = copy.deepcopy(network)

@@ -40,11 +40,11 @@ def run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from sicm_ros.benchmark import references
-    from sicm_ros.kitti import open_kitti
+    from sicm_ros.datasets import open_dataset
 
     options.limit_threads(args.threads)
     model = options.load_model(args)
-    frames = open_kitti(args.dataset)[: args.limit]
+    frames = open_dataset(args.dataset)[: args.limit]
     found = references.rates(model, frames, args.quality, args.age, lambda pairs: tqdm(pairs, "pairs", disable=None))
     options.write_json(args.json, {"drive": args.dataset.name, "rates": [one.as_json() for one in found]})
     if args.json != "-":

@@ -39,15 +39,15 @@ def run(args: argparse.Namespace) -> int:
 
     from sicm_ros.compressai.image_codecs import new_network
     from sicm_ros.compressai.image_training import ImageTraining, train_images
+    from sicm_ros.datasets import open_dataset
     from sicm_ros.geometry import ModelView
-    from sicm_ros.kitti import open_kitti
     from sicm_ros.network import NetworkConfig
 
     channels = tuple(args.channels) if args.channels else None
     for quality in args.qualities:
         new_network(args.architecture, quality, channels)  # says at once what is wrong
     torch.set_num_threads(options.limit_threads(args.threads))
-    frames = open_kitti(args.dataset, args.split)
+    frames = open_dataset(args.dataset, args.split)
     names = frames.names if args.limit is None else frames.names[:: -(-len(frames.names) // args.limit)]
     size, images = NetworkConfig(), []
     for name in tqdm(names, "reading", unit="pair", disable=None):
