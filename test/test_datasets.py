@@ -249,6 +249,12 @@ def test_any_of_them_is_evaluated(tmp_path: Path, small_model: Path):
         assert json.loads(figures.read_text())
 
 
+def test_a_drive_of_any_of_them_is_streamed(tmp_path: Path, capsys):
+    SAMPLES[2].make(tmp_path / "drive")
+    assert main(["bench", "stream", str(tmp_path / "drive"), "--age", "1", "--threads", "1"]) == 2
+    assert "1 pairs; expected more than the 1 that a reference is old" in capsys.readouterr().err  # it was read
+
+
 def test_frames_without_their_parts_are_named(tmp_path: Path):
     for part, says in (
         ("rightImg8bit", "right image of"),

@@ -22,7 +22,7 @@ from sicm_ros.geometry.points import matched_points
 from sicm_ros.nodes.mailbox import Mailbox, Worker
 from sicm_ros.nodes.parameters import DECODER, ENCODER, as_markdown, as_yaml
 from sicm_ros.nodes.process import make_room_for_pictures
-from sicm_ros.nodes.sequence import MODULUS, Sequence
+from sicm_ros.nodes.sequence import MODULUS, NUMBERLESS, Gaps, Sequence
 from sicm_ros.nodes.tally import Tally
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -174,6 +174,14 @@ def test_stragglers_of_a_lossy_link_stay_out():
 
 
 # -- tally ------------------------------------------------------------------------------------------------------------
+
+
+def test_messages_that_never_came_are_told_by_their_numbers():
+    gaps = Gaps()
+    assert [gaps.before("/left", number) for number in (17, 18, 21, 22)] == [0, 0, 2, 0]
+    assert gaps.before("/right", 5) == 0  # each topic has numbers of its own
+    assert [gaps.before("/left", number) for number in (1, 2, 4)] == [0, 0, 1]  # another publisher, after a new start
+    assert [gaps.before("/left", number) for number in (None, NUMBERLESS, 5)] == [0, 0, 0]
 
 
 def test_drops_are_reported_by_cause_and_in_sum():

@@ -142,3 +142,17 @@ def test_a_bag_that_breaks_off_plays_to_there_and_says_so(peer, start_node, bag,
     node = start_node("replay", path=broken, rate=10.0)
     assert node.process.wait(20) in (0, 2)  # zeros may fall into an image's pixels, which nobody can tell
     assert "Traceback" not in node.output
+
+
+def test_each_start_of_an_encoder_is_followed_from_its_first_pair_on(peer, start_node, bag, sure_model):
+    """The decoder stays, the encoder begins anew, and the same recording is played again."""
+    how = {"model": sure_model, "threads": 1}
+    decoder = start_node("decoder", **how)
+    decoder.wait_for("is loaded and warm", 120)
+    for _ in range(2):
+        encoder = start_node("encoder", reliable_images=True, **how)
+        encoder.wait_for("is loaded and warm", 120)
+        play = {"acknowledge": "/detections", "acknowledge_timeout": 60.0, "wait_for_subscribers": 60.0}
+        replay = start_node("replay", path=bag, clock=False, **play)
+        replay.wait_for("0 of them unanswered", 120)
+        encoder.end()

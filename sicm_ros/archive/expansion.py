@@ -213,7 +213,8 @@ class _Stream:
 
     def _messages(self, followed: Followed, header: Any, result: Result | None) -> Iterator[tuple[str, Any]]:
         """Yield topic and message of each result."""
-        showing, note, trails = self._showing, "boxes" if result is None else "", ()
+        showing, note = self._showing, "boxes" if result is None else ""
+        trails: tuple[np.ndarray, ...] = ()
         boxes = PlacedBoxes.of(KINDS, followed.detections, ids=followed.ids)
         yield "detections", detection_array(boxes, header, showing.other_classes)
         if followed.tracks is not None and self._follower is not None:

@@ -43,8 +43,9 @@ from sicm_ros.nodes.managed import ManagedNode
 from sicm_ros.nodes.messages import KINDS
 from sicm_ros.nodes.parameters import ENCODER
 from sicm_ros.nodes.process import run
-from sicm_ros.nodes.receiving import Gaps, subscribe
+from sicm_ros.nodes.receiving import subscribe
 from sicm_ros.nodes.rig import BadInfo, Rig
+from sicm_ros.nodes.sequence import Gaps
 from sicm_ros.nodes.transforms import FrameError, Frames
 
 SEARCH = 0.5  # seconds between two looks for the camera of a preset
@@ -190,11 +191,7 @@ class EncoderNode(ManagedNode):
             info_topic = self._info_topic(bare(named))
             self._image_topics[side], self._info_topics[side] = image_topic, info_topic
             if image_topic not in inputs:
-
-                def on_image(message: Any, about: dict, topic: str = image_topic) -> None:
-                    self.health.heard(topic)
-                    self._on_image(topic, message, about)
-
+                on_image: Any = partial(self._on_image, image_topic)  # which takes what is said about a message, too
                 inputs[image_topic] = self.create_subscription(self._intake.kind, image_topic, on_image, **options)
             if p.calibration_file:
                 continue
@@ -242,6 +239,7 @@ class EncoderNode(ManagedNode):
 
     def _on_image(self, topic: str, message: Any, about: dict) -> None:
         """Take a message of a camera, or of both where their topic is one, and what the middleware says about it."""
+        self.health.heard(topic)
         sides = [side for side in SIDES if self._image_topics[side] == topic]
         # Between two messages that come one after the other: others were sent, and newer ones took their place.
         missed = self._gaps.before(topic, about.get("publication_sequence_number"))

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Subscriptions to what anybody on the network may publish: what is too large isn't unpacked, gaps are noticed."""
+"""Subscriptions to what anybody on the network may publish: what is too large is not even unpacked."""
 
 from __future__ import annotations
 
@@ -11,25 +11,6 @@ from rclpy.serialization import deserialize_message
 
 # Of a whole message: sixteen times the largest packet by default, far more than any description or report.
 MOST_BYTES = 1 << 20
-
-
-NUMBERLESS = (1 << 64) - 1  # the number of a message where the middleware counts none
-
-
-class Gaps:
-    """Finds messages that were sent and never taken, by the numbers that the middleware gives them."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, int] = {}  # topic -> number of the newest message
-
-    def before(self, topic: str, number: int | None) -> int:
-        """Return how many messages of the topic are missing between the one before and this one."""
-        if number is None or number == NUMBERLESS:
-            return 0
-        last = self._last.get(topic)
-        self._last[topic] = number
-        # One that isn't larger is of a publisher that has started anew.
-        return number - last - 1 if last is not None and number > last else 0
 
 
 def subscribe(

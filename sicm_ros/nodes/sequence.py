@@ -1,11 +1,12 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""Which feature messages are new: gaps are losses, repetitions and stragglers are not decoded, a new start is."""
+"""Which messages are new, and which never came: gaps are losses, stragglers are not decoded, a new start is."""
 
 from __future__ import annotations
 
 MODULUS = 1 << 32
 FAR = 1 << 16  # messages: a larger step forward is no gap but another encoder's numbers
 SILENCE = 2.0  # seconds without a message, after which one that steps back is a new start: a straggler is quicker
+NUMBERLESS = (1 << 64) - 1  # the number of a message where the middleware counts none
 RUN = 3  # messages in a row, all behind, that are a new start: what was ahead of them was a stray
 
 
@@ -50,3 +51,19 @@ class Sequence:
                 return 0, "late"
         self._last, self._stamp, self._behind = number, stamp, (0, 0.0, 0)
         return (0 if started or step > FAR else step - 1), ""
+
+
+class Gaps:
+    """Finds messages that were sent and never taken, by the numbers that the middleware gives them."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}  # topic -> number of the newest message
+
+    def before(self, topic: str, number: int | None) -> int:
+        """Return how many messages of the topic are missing between the one before and this one."""
+        if number is None or number == NUMBERLESS:
+            return 0
+        last = self._last.get(topic)
+        self._last[topic] = number
+        # One that isn't larger is of a publisher that has started anew.
+        return number - last - 1 if last is not None and number > last else 0

@@ -21,9 +21,12 @@ FARTHEST = 1.0  # seconds beyond which nothing is extrapolated: a clock that is 
 class Decoded(Protocol):
     """What the camera's motion is told from, of `sicm_ros.model.Result`: features (C, h, w), disparities (h, w)."""
 
-    left_features: np.ndarray
-    disparity: np.ndarray
-    view: ModelView
+    @property
+    def left_features(self) -> np.ndarray: ...
+    @property
+    def disparity(self) -> np.ndarray: ...
+    @property
+    def view(self) -> ModelView: ...
 
 
 @dataclass(frozen=True)

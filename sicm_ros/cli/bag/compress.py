@@ -45,8 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from sicm_ros.archive.many import compress_one
 
-    names = ("preset", "left", "right", "pair_tolerance", "assume_rectified", "baseline", "rectify", "calibration_file")
-    names += ("base_frame", "optical_pose")
+    names = ["preset", "left", "right", "pair_tolerance", "assume_rectified", "baseline", "rectify", "calibration_file"]
+    names += ["base_frame", "optical_pose"]
     how = {name: getattr(args, name) for name in names}
     return many.run(args, compress_one, "pair", _print, _tree, quality=args.quality, how=how)
 
