@@ -15,6 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import sicm_ros
 from sicm_ros.engines.check import LEVEL
 from sicm_ros.entropy import IntegerPrior, PriorConfig
 from sicm_ros.entropy import integer as integer_module
@@ -215,6 +216,46 @@ def test_other_processes_decode_the_same_symbols(tmp_path):
         decoded, _ = run.communicate(timeout=120)
         assert run.returncode == 0, machine
         assert decoded == expected, machine
+
+
+@pytest.mark.parametrize(
+    ("flags", "kernels"),
+    [
+        ("sse4_1", ""),
+        ("avx avx2", ""),
+        ("avx avx2 fma", "Haswell"),
+        ("avx2 fma avx512f avx512cd", "Haswell"),
+        ("avx2 fma avx512f avx512cd avx512bw avx512dq avx512vl", "SkylakeX"),
+        ("avx2 fma avx512f avx512cd avx512bw avx512dq avx512vl avx512_bf16", "Cooperlake"),
+    ],
+)
+def test_kernels_for_the_products_follow_from_what_the_processor_can(tmp_path, flags, kernels):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: fpu {flags} ht\nbugs\t: avx2\n\nflags\t: other\n")
+    assert sicm_ros._kernels(sicm_ros._processor_flags(str(tmp_path / "cpuinfo"))) == kernels
+    assert sicm_ros._processor_flags(str(tmp_path / "none")) == set()
+
+
+@pytest.mark.parametrize("chosen", [None, "Prescott"])
+def test_numpy_computes_with_kernels_of_this_processor(chosen):
+    """OpenBLAS of NumPy 1.26 takes processors that it doesn't know for a Prescott."""
+    libraries = list(Path(np.__file__).parents[1].glob("numpy.libs/*openblas*"))
+    if not libraries or not sicm_ros._kernels(sicm_ros._processor_flags()):
+        pytest.skip("NumPy without OpenBLAS of its own, or a processor without AVX2")
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    code = (
+        "import ctypes, sys, sicm_ros, numpy\n"
+        "name = ctypes.CDLL(sys.argv[1]).openblas_get_corename64_\n"
+        "name.restype = ctypes.c_char_p\n"
+        "print(name().decode())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(libraries[0])],
+        env=environment | ({"OPENBLAS_CORETYPE": chosen} if chosen else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout.strip() == "Prescott") == (chosen == "Prescott"), done.stdout
 
 
 @pytest.mark.parametrize("right_channels", [None, 2])

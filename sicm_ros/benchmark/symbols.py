@@ -24,11 +24,17 @@ if TYPE_CHECKING:
 # oneDNN's (OpenVINO, PyTorch), PyTorch's own and NumPy's kernels, each held to an instruction set.
 INSTRUCTIONS = {
     "all": {},
-    "AVX2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "NPY_DISABLE_CPU_FEATURES": "AVX512F"},
+    "AVX2": {
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "NPY_DISABLE_CPU_FEATURES": "AVX512F",
+        "OPENBLAS_CORETYPE": "Haswell",
+    },
     "SSE4.1": {
         "ONEDNN_MAX_CPU_ISA": "SSE41",
         "ATEN_CPU_CAPABILITY": "default",
         "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX2 FMA3",
+        "OPENBLAS_CORETYPE": "Prescott",
     },
 }
 

@@ -27,7 +27,6 @@ class Models:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
-        self.least_reach = int(tables.reach.min())
         # constriction gives each of n symbols one of its 2^24 units and shares the rest in proportion. Weights one less
         # than our frequencies sum to exactly that rest, so that its arithmetic stays on integers and its table is ours.
         self.each = [
@@ -36,13 +35,16 @@ class Models:
         ]
 
 
-def grouped(tables: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
-    """Return the stable order that sorts uint8 (n,), and (table, start, end) of each run in that order."""
+def _by_table(tables: np.ndarray, reach_of: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int, int]]]:
+    """Return the stable order that sorts uint8 (n,), the reach of each in that order, and (table, start, end) of each
+    run of it.
+    """
     counts = np.bincount(tables)
     present = counts.nonzero()[0]
     counts = counts[present]
     ends = counts.cumsum()
-    return tables.argsort(kind="stable"), list(zip(present.tolist(), (ends - counts).tolist(), ends.tolist()))
+    runs = list(zip(present.tolist(), (ends - counts).tolist(), ends.tolist()))
+    return tables.argsort(kind="stable"), np.repeat(reach_of[present], counts), runs
 
 
 def _clipped(wanted: np.ndarray, reach: np.ndarray) -> np.ndarray:
@@ -50,11 +52,16 @@ def _clipped(wanted: np.ndarray, reach: np.ndarray) -> np.ndarray:
     return np.clip(wanted, -reach - MAX_EXCESS, reach + MAX_EXCESS).astype(np.int32)
 
 
+def _outside(residuals: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Return the indices of residuals that aren't inside of their tables."""
+    return np.flatnonzero((residuals >= reach) | (residuals <= -reach))
+
+
 def _excesses(residuals: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return, of the residuals that aren't inside of their tables, in order: 1 + how far beyond the end, and its length
-    in bits after the leading one.
+    """Return, of residuals that aren't inside of their tables: 1 + how far beyond the end, and its length in bits after
+    the leading one.
     """
-    values = (np.abs(residuals) - reach)[np.abs(residuals) >= reach] + 1
+    values = np.abs(residuals) - reach + 1
     return values, (np.frexp(values.astype(np.float64))[1] - 1).astype(np.int32)
 
 
@@ -75,23 +82,25 @@ class Encoder:
 
     def code(self, tables: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Write residuals, int32 (n,), by tables, uint8 (n,); return those that were written, int32 (n,)."""
-        reach = self._models.tables.reach_of[tables]
-        # Most often every residual lies inside of every table.
-        inside = not wanted.size or max(-int(wanted.min()), int(wanted.max())) < self._models.least_reach
-        residuals = wanted if inside else _clipped(wanted, reach)
-        order, runs = grouped(tables)
-        entries = ((residuals if inside else np.clip(residuals, -reach, reach)) + reach)[order]
+        order, reach, runs = _by_table(tables, self._models.tables.reach_of)
+        entries = wanted[order]
+        outside = _outside(entries, reach)
+        if len(outside):
+            outside = outside[order[outside].argsort()]  # excesses follow in the order of the symbols
+            far = _clipped(entries[outside], reach[outside])
+            wanted = wanted.copy()
+            wanted[order[outside]] = far
+            entries = np.clip(entries, -reach, reach)
+        entries += reach
         encode, models = self._coder.encode, self._models.each
         for table, start, end in runs:
             encode(entries[start:end], models[table])
-        if inside:
-            return residuals
-        values, lengths = _excesses(residuals, reach)
-        if len(values):
+        if len(outside):
+            values, lengths = _excesses(far, reach[outside])
             of, places = _bit_places(lengths)
             encode(lengths, _LENGTHS)
             encode((values[of] >> places & 1).astype(np.int32), _BITS)
-        return residuals
+        return wanted
 
     def payload(self) -> bytes:
         """Return everything written so far: constriction's 32-bit words, little-endian, less the zero
@@ -110,22 +119,22 @@ class Decoder:
 
     def code(self, tables: np.ndarray, wanted: np.ndarray | None = None) -> np.ndarray:
         """Read the residuals, int32 (n,), of `tables`, uint8 (n,); `wanted` is not looked at."""
-        order, runs = grouped(tables)
-        entries = np.empty(len(tables), np.int32)
+        residuals = np.empty(len(tables), np.int32)
+        if not len(residuals):
+            return residuals
+        order, reach, runs = _by_table(tables, self._models.tables.reach_of)
         decode, models = self._coder.decode, self._models.each
         try:
-            parts = [decode(models[table], end - start) for table, start, end in runs]
-            if parts:
-                entries[order] = np.concatenate(parts)
-            reach = self._models.tables.reach_of[tables]
-            residuals = entries - reach
-            ends = np.flatnonzero(np.abs(residuals) == reach)
-            if len(ends):
-                lengths = decode(_LENGTHS, len(ends))
+            entries = np.concatenate([decode(models[table], end - start) for table, start, end in runs])
+            entries -= reach
+            residuals[order] = entries
+            outside = np.sort(order[_outside(entries, reach)])
+            if len(outside):
+                lengths = decode(_LENGTHS, len(outside))
                 of, places = _bit_places(lengths)
                 bits = decode(_BITS, len(of)) if len(of) else np.zeros(0, np.int32)
-                rest = np.bincount(of, bits << places, len(ends)).astype(np.int32)
-                residuals[ends] += np.sign(residuals[ends]) * ((1 << lengths) + rest - 1).astype(np.int32)
+                rest = np.bincount(of, bits << places, len(outside)).astype(np.int32)
+                residuals[outside] += np.sign(residuals[outside]) * ((1 << lengths) + rest - 1).astype(np.int32)
         except (AssertionError, ValueError) as error:
             raise BitstreamError(f"payload: not the output of an encoder ({error}); drop the packet") from None
         return residuals
@@ -148,6 +157,7 @@ class Meter:
         reach = self._tables.reach_of[tables]
         residuals = _clipped(wanted, reach)
         costs = self._tables.costs[self._tables.starts[tables] + np.clip(residuals, -reach, reach) + reach]
-        costs[np.abs(residuals) >= reach] += LENGTH_BITS + _excesses(residuals, reach)[1]
+        outside = _outside(residuals, reach)
+        costs[outside] += LENGTH_BITS + _excesses(residuals[outside], reach[outside])[1]
         self.bits.append(costs)
         return residuals
