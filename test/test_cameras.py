@@ -16,7 +16,7 @@ import yaml
 from raw_cameras import START, STEP, lens, rows, street, through, write
 
 from sicm_ros.bags import PRESETS, open_stereo
-from sicm_ros.bags.images import LAYOUTS, PixelDepth, rgb_from_compressed, rgb_from_image
+from sicm_ros.bags.images import LAYOUTS, PixelDepth, reducible, rgb_from_compressed, rgb_from_image
 from sicm_ros.bags.presets import read_preset
 from sicm_ros.bags.rig import camera_rig
 from sicm_ros.bitstream import unpack
@@ -570,6 +570,66 @@ def test_compressed_pictures_are_read_as_their_format_says():
         assert rgb_from_compressed(SimpleNamespace(data=data, format=format))[5, 5].tolist() == expected
     four = cv2.imencode(".png", cv2.cvtColor(red, cv2.COLOR_BGR2BGRA))[1].tobytes()
     assert rgb_from_compressed(SimpleNamespace(data=four, format="png"))[5, 5].tolist() == [200, 0, 0]
+
+
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+def test_jpegs_are_decoded_smaller(reduction: int):
+    """By the mean of what a pixel covers, whatever EXIF says, grey ones and those whose format names RGB as well."""
+    random = np.random.default_rng(0)
+    picture = cv2.resize(random.integers(0, 256, (8, 12, 3), np.uint8), (192, 128), interpolation=cv2.INTER_CUBIC)
+    expected = cv2.resize(picture, (192 // reduction, 128 // reduction), interpolation=cv2.INTER_AREA)
+
+    def jpeg(view: np.ndarray) -> bytes:
+        return cv2.imencode(".jpg", view, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
+    turned = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    plain = jpeg(picture[..., ::-1])
+    exif = plain[:2] + b"\xff\xe1" + (len(turned) + 2).to_bytes(2, "big") + turned + plain[2:]
+    for data, form in (
+        (plain, "jpeg"),
+        (exif, "bgr8; jpeg compressed bgr8"),
+        (jpeg(picture), "rgb8; jpeg compressed rgb8"),
+    ):
+        message = SimpleNamespace(data=data, format=form)
+        assert reducible(message) == (192, 128)
+        found = rgb_from_compressed(message, reduction=reduction)
+        assert found.shape == expected.shape
+        assert np.abs(found.astype(int) - expected).mean() < 4
+    grey = SimpleNamespace(data=jpeg(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)), format="mono8; jpeg compressed ")
+    found = rgb_from_compressed(grey, reduction=reduction)
+    assert found.shape == expected.shape
+    assert (found == found[..., :1]).all()
+
+
+def test_what_cannot_be_decoded_smaller():
+    picture = np.zeros((64, 64, 3), np.uint8)
+    jpeg, png = (cv2.imencode(kind, picture)[1].tobytes() for kind in (".jpg", ".png"))
+    assert reducible(SimpleNamespace(data=png, format="png")) is None
+    assert reducible(SimpleNamespace(data=jpeg, format="bayer_rggb8; jpeg compressed bgr8")) is None
+    assert reducible(SimpleNamespace(data=jpeg[:8], format="jpeg")) is None
+    assert reducible(cameras.image(picture, "rgb8", 0, 64, 64)) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "fx", "reduction"),
+    [
+        ((1242, 375), 721, 1),
+        ((1726, 1000), 1000, 1),
+        ((1728, 1000), 1000, 2),
+        ((1729, 1000), 1000, 1),
+        ((1920, 1080), 1100, 2),
+        ((3840, 2160), 2200, 4),
+        ((3840, 2162), 2200, 2),
+        ((8192, 2048), 4700, 8),
+        ((1920, 1080), 4500, 8),  # a narrow angle: a few columns of the window
+    ],
+)
+def test_images_are_reduced_as_far_as_the_window_loses_no_pixel(size: tuple[int, int], fx: float, reduction: int):
+    width, height = size
+    view = ModelView.fit(StereoCalibration(fx, fx, width / 2, height / 2, 0.5, width, height), 864, 192)
+    assert view.reduction() == reduction
+    assert view.apply(np.zeros((height // reduction, width // reduction, 3), np.uint8)).shape == (192, 864, 3)
+    assert reduction == 1 or width // reduction >= view.resized_width
 
 
 def test_a_rig_of_twelve_bits_is_not_dark(tmp_path: Path):

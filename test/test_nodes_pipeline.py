@@ -824,6 +824,36 @@ def test_compressed_pictures_and_a_remap_that_moves_camera_info_too(bus: Peer, s
     assert silent in encoder.output
 
 
+def test_jpegs_of_a_large_camera_are_decoded_at_the_size_that_the_network_needs(
+    bus: Peer, start, model: Path, diagnostics: Diagnostics
+):
+    from sensor_msgs.msg import CompressedImage
+    from sicm_ros.msg import CompressedStereoFeatures
+
+    large = RIG.resized(4 * WIDTH, 4 * HEIGHT)
+    features = bus.listen(CompressedStereoFeatures, "/jpeg/features")
+    camera = Camera(bus, *(f"/jpeg/{side}/image_rect_color" for side in ("left", "right")), compressed=True)
+    start("encoder", "-r", "__ns:=/jpeg", model=model, compressed=True)
+    camera.wait_for_encoder()
+
+    def answer(rig: StereoCalibration, seed: int) -> StereoCalibration:
+        stamp = next(STAMPS)
+        for side, publisher, info, view in zip(("left", "right"), camera.images, camera.infos, scene(seed)):
+            view = cv2.resize(view, (rig.width, rig.height), interpolation=cv2.INTER_CUBIC)
+            info.publish(camera.info(rig, side, stamp))
+            image = CompressedImage(format="jpeg", header=camera.info(rig, side, stamp).header)
+            image.data.frombytes(cv2.imencode(".jpg", view[..., ::-1])[1].tobytes())
+            publisher.publish(image)
+        bus.wait(lambda: features and nanoseconds(features[-1]) == stamp, what="features of a JPEG")
+        return unpack(bytes(features[-1].payload)).calibration
+
+    for seed in range(6):  # the first ones are decoded whole: their rows are compared
+        assert answer(large, seed) == pytest.approx(large)
+    bus.wait(lambda: diagnostics("jpeg/encoder").get("decoded_smaller") == "4", what="JPEGs decoded smaller")
+    # Another camera on the topic is seen whole again.
+    assert answer(RIG, 7).width == WIDTH
+
+
 def test_a_lifecycle_without_autostart(bus: Peer, start, model: Path, diagnostics: Diagnostics):
     from lifecycle_msgs.srv import ChangeState, GetState
     from sicm_ros.msg import CompressedStereoFeatures

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -40,6 +41,25 @@ def test_a_pair_is_coded_as_its_three_parts_are(model, pair):
     assert model.extract(pair)[0].equal(model.extract(*parts)[0])
     one, other = model.detect_uncompressed(pair).detections, model.detect_uncompressed(*parts).detections
     np.testing.assert_array_equal(one.location, other.location)
+
+
+def test_a_pair_of_a_large_camera_may_come_smaller(model, pair):
+    """As large as the calibration says, or reduced as far as the network loses nothing; packets say the former."""
+    views = [
+        cv2.resize(view[:, :308], (4 * 308, 4 * 94), interpolation=cv2.INTER_NEAREST)
+        for view in (pair.left, pair.right)
+    ]
+    calibration = pair.calibration.cropped(0, 0, 308, 94).resized(4 * 308, 4 * 94)
+    by = model.view(calibration).reduction()
+    assert by > 1
+    smaller = [cv2.resize(view, (4 * 308 // by, 4 * 94 // by), interpolation=cv2.INTER_AREA) for view in views]
+    whole, reduced = (model.symbols(*both, calibration) for both in (views, smaller))
+    assert np.mean(whole.left != reduced.left) < 0.1
+    results = [model.decode(model.encode(*both, calibration)) for both in (views, smaller)]
+    assert results[0].view == results[1].view
+    for wrong in (views[0][::3, ::3], views[0][:, :-1], smaller[0][1:]):
+        with pytest.raises(InputError, match="left image is uint8"):
+            model.encode(wrong, smaller[1], calibration)
 
 
 def test_what_a_quality_may_be_is_the_same_for_all_that_take_one(model, pair):

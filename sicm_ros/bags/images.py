@@ -52,6 +52,13 @@ PLANES = {
 
 MOST_PIXELS = 1 << 25  # of a compressed image, 8K: a few bytes may stand for any number
 HEADER = 1 << 16  # bytes in which an image says how large it is
+# JPEG's blocks of 8 x 8 are decoded to 4 x 4, 2 x 2 or one pixel.
+_REDUCED = {
+    1: cv2.IMREAD_UNCHANGED,
+    2: cv2.IMREAD_REDUCED_COLOR_2 | cv2.IMREAD_IGNORE_ORIENTATION,
+    4: cv2.IMREAD_REDUCED_COLOR_4 | cv2.IMREAD_IGNORE_ORIENTATION,
+    8: cv2.IMREAD_REDUCED_COLOR_8 | cv2.IMREAD_IGNORE_ORIENTATION,
+}
 
 # ROS names the Bayer pattern by its first two rows, OpenCV by the second row's second and third pixel.
 _TO_RGB = {
@@ -160,7 +167,17 @@ def _rgb_from_planes(message, topic: str) -> np.ndarray:
     return cv2.cvtColor(np.ascontiguousarray(rows), PLANES[encoding])
 
 
-def rgb_from_compressed(message, topic: str = "image", depth: PixelDepth | None = None) -> np.ndarray:
+def reducible(message) -> tuple[int, int] | None:
+    """Width and height of a message that `rgb_from_compressed` can reduce, a JPEG of grey or colour; None of others."""
+    head = bytes(message.data[:HEADER]) if hasattr(message, "format") else b""
+    if not head.startswith(b"\xff\xd8") or message.format.startswith("bayer_"):
+        return None
+    return announced_size(head)
+
+
+def rgb_from_compressed(
+    message, topic: str = "image", depth: PixelDepth | None = None, reduction: int = 1
+) -> np.ndarray:
     """A `sensor_msgs/CompressedImage` (JPEG, PNG, whatever OpenCV decodes) as uint8 (height, width, 3) RGB.
 
     The format is read as image_transport writes it: "bayer_rggb8; png compressed " holds a mosaic, "compressed rgb8"
@@ -169,6 +186,7 @@ def rgb_from_compressed(message, topic: str = "image", depth: PixelDepth | None 
 
     Args:
         message, topic, depth: as for `rgb_from_image`.
+        reduction: 2, 4 or 8 for an image of `reducible` so many times smaller each way, sides rounded up.
 
     Raises:
         InputError: the bytes are no image.
@@ -182,7 +200,7 @@ def rgb_from_compressed(message, topic: str = "image", depth: PixelDepth | None 
     # Of a JPEG that is cut off, some builds of OpenCV decode the upper part, and fill the rest with grey.
     cut_off = data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data.tobytes()
     try:
-        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) and not cut_off else None
+        pixels = cv2.imdecode(data, _REDUCED[reduction]) if len(data) and not cut_off else None
     except cv2.error:  # more pixels than OpenCV accepts in any format (sicm_ros/__init__.py)
         pixels = None
     if pixels is None:

@@ -69,8 +69,22 @@ class ModelView:
         """Whether the images keep the scale that models learn, between black columns, instead of filling the window."""
         return self.resized_width < self.calibration.width
 
+    def reduction(self) -> int:
+        """Return how many times smaller images may be, 8, 4, 2 or 1, with no pixel less than `apply` gives."""
+        width, height = self.source.width, self.source.height
+        return next(
+            (
+                by
+                for by in (8, 4, 2)
+                if not (width % by or height % by)
+                and width // by >= self.resized_width
+                and height // by >= self.resized_height
+            ),
+            1,
+        )
+
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """Cut and resize an image, uint8 (source height, source width, C), to uint8 (height, width, C)."""
+        """Cut and resize an image, uint8 (source height, source width, C) or reduced, to uint8 (height, width, C)."""
         width, height = self.calibration.width, self.calibration.height
         shrinks = self.resized_height < image.shape[0]
         resized = cv2.resize(

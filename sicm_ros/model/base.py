@@ -91,14 +91,18 @@ class PairCodec:
         return known[key]
 
     def _pictures(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> np.ndarray:
-        """Return what the network looks at of a pair: uint8 (2, H, W, 3), left first."""
+        """Return what the network looks at of a pair, whole or reduced by `view(...).reduction()`: uint8 (2, H, W, 3),
+        left first.
+        """
+        view = self.view(calibration)
+        by = view.reduction()
+        allowed = [(calibration.height // n, calibration.width // n, 3) for n in (1, by)]
         for side, image in (("left", left), ("right", right)):
-            if image.dtype != np.uint8 or image.shape != (calibration.height, calibration.width, 3):
+            if image.dtype != np.uint8 or image.shape not in allowed:
                 raise InputError(
                     f"{side} image is {image.dtype} {image.shape}; expected uint8 ({calibration.height}, "
                     f"{calibration.width}, 3) as the calibration says"
                 )
-        view = self.view(calibration)
         return np.stack([view.apply(left), view.apply(right)])
 
     def write(

@@ -19,7 +19,7 @@ from std_msgs.msg import Float64
 from sicm_ros.bags.camera_info import SizeError
 from sicm_ros.bags.conversion import half
 from sicm_ros.bags.feature_messages import description_fields, pose_fields
-from sicm_ros.bags.images import PixelDepth
+from sicm_ros.bags.images import PixelDepth, reducible
 from sicm_ros.bags.pairing import SIDES, StereoPairer
 from sicm_ros.bags.presets import IMAGES, Preset, bare, find_preset, info_places, places
 from sicm_ros.bags.rig import CameraRig, how_to_rectify
@@ -321,11 +321,9 @@ class EncoderNode(ManagedNode):
         What has to be rectified becomes at once what the model looks at, and the calibration is that of this window.
         """
         images = self._image_topics
-        with self.health.tally.timed("decode_images"):
-            left, right = (rgb(m, images[side], self._depth) for m, side in zip((pair.left, pair.right), SIDES))
-            if images["left"] == images["right"]:
-                left, right = half(left, 0), half(right, 1)
-        sizes = [(picture.shape[1], picture.shape[0]) for picture in (left, right)]
+        reduction = self._reduced = self._reduction(pair)
+        left, right = self._pictures(pair, reduction)
+        sizes = [(reduction * picture.shape[1], reduction * picture.shape[0]) for picture in (left, right)]
         for side, (width, height) in zip(SIDES, sizes):
             if min(width, height) < SMALLEST:
                 raise SizeError(
@@ -336,7 +334,10 @@ class EncoderNode(ManagedNode):
                 f"{images['left']} is {sizes[0][0]} x {sizes[0][1]} pixels, {images['right']} is {sizes[1][0]} x "
                 f"{sizes[1][1]}; both images of a rectified pair must have the same size"
             )
-        cameras = self._cameras(pair, sizes[0])
+        before, cameras = self._used, self._cameras(pair, sizes[0])
+        if cameras is not before and reduction > 1:  # which was for the cameras before
+            self._reduced = 1
+            left, right = self._pictures(pair)
         seen = ImagePair(left, right, cameras.calibration)
         if cameras.rectification is not None:
             with self.health.tally.timed("rectify"):
@@ -344,6 +345,29 @@ class EncoderNode(ManagedNode):
                 seen = cameras.rectification.apply(left, right, window)
         self._check_rows(seen, cameras)
         return seen
+
+    def _pictures(self, pair: Pair, reduction: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Return both images as the messages have them, or reduced."""
+        images = self._image_topics
+        with self.health.tally.timed("decode_images"):
+            messages = zip((pair.left, pair.right), SIDES)
+            left, right = (rgb(message, images[side], self._depth, reduction) for message, side in messages)
+            if images["left"] == images["right"]:
+                left, right = half(left, 0), half(right, 1)
+        return left, right
+
+    def _reduction(self, pair: Pair) -> int:
+        """Return by how much JPEGs may be decoded smaller: as far as the network gets no pixel less.
+
+        The first pairs are decoded whole, as long as their rows are compared; so are images that are rectified here.
+        """
+        cameras = self._used
+        if cameras is None or cameras.rectification is not None or not self._rows.done:
+            return 1
+        size = cameras.calibration.width, cameras.calibration.height
+        if any(reducible(message) != size for message in (pair.left, pair.right)):
+            return 1
+        return self.model.view(cameras.calibration).reduction()
 
     def _cameras(self, pair: Pair, size: tuple[int, int]) -> CameraRig:
         """Return the cameras by the pair's own camera_info, or the newest."""
@@ -365,6 +389,7 @@ class EncoderNode(ManagedNode):
         return cameras
 
     _used: CameraRig | None = None
+    _reduced = 1  # how many times smaller the newest pair was decoded
 
     def _say_how(self, cameras: CameraRig) -> None:
         """Say what becomes of the images of cameras that are new."""
@@ -469,6 +494,8 @@ class EncoderNode(ManagedNode):
         values = {"mode": self.parameters.mode} | ({} if quality is None else {"quality": f"{quality:.3f}"})
         if self._used is not None:
             values["rectified"] = "here" if self._used.rectification is not None else "before"
+        if self._reduced > 1:
+            values["decoded_smaller"] = str(self._reduced)
         if self._rows.error is not None:
             values["epipolar_error_px"] = f"{self._rows.error.pixels:.2f}"
         if self._intake is not None and self._intake.delay is not None:

@@ -52,8 +52,9 @@ def through_bridge(encoding: str, big_endian: bool = False) -> bool:
         return False
 
 
-def rgb(message: Any, topic: str, depth: PixelDepth | None = None) -> np.ndarray:
-    """Map sensor_msgs/Image, CompressedImage or a video's image to uint8 (height, width, 3) RGB.
+def rgb(message: Any, topic: str, depth: PixelDepth | None = None, reduction: int = 1) -> np.ndarray:
+    """Map sensor_msgs/Image, CompressedImage or a video's image to uint8 (height, width, 3) RGB; a CompressedImage
+    reduced where `reducible` says that it can be.
 
     Raises:
         ImageError: the encoding is unknown, or the bytes are not such an image; names the topic.
@@ -62,7 +63,7 @@ def rgb(message: Any, topic: str, depth: PixelDepth | None = None) -> np.ndarray
         if isinstance(message, VideoPicture):
             return message.rgb()
         if hasattr(message, "format"):  # cv_bridge would hand it to OpenCV as well, and stumble over grey ones
-            return rgb_from_compressed(message, topic, depth)
+            return rgb_from_compressed(message, topic, depth, reduction)
         if message.encoding not in LAYOUTS and message.encoding not in PLANES and bridge() is not None:
             return _bridged(message, topic)
         if message.encoding in LAYOUTS and through_bridge(message.encoding, bool(message.is_bigendian)):
