@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from rendered_drive import BASELINE, CX, CY, FX, HEIGHT, WIDTH, write_objects
+from test_outputs import full_disk
 
 from sicm_ros import demo
 from sicm_ros.bags import Bag, BagWriter, from_kitti, open_stereo
@@ -187,3 +188,13 @@ def test_a_node_that_cannot_start_is_named_with_its_reason(ros_installed, drive,
     assert main(["demo", str(drive), "--model", str(tmp_path / "no_model"), "--out", str(tmp_path / "demo")]) == 2
     said = capsys.readouterr().err
     assert re.search(r"(encoder|decoder) ended: .*no model .*no_model", said), said
+
+
+@pytest.mark.timeout(300)
+def test_a_recording_that_has_no_room_is_told_with_the_reason(ros_installed, drive, tmp_path, small_model, capsys):
+    out = tmp_path / "demo"
+    with full_disk(12_000):  # the logs fit, a bag doesn't
+        assert main(["demo", str(drive), "--model", str(small_model), "--out", str(out)]) == 2
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sicm demo")]
+    assert "recording.mcap: File too large; " in told
+    assert [path.name for path in out.iterdir()] == ["logs"]

@@ -391,12 +391,13 @@ class BagWriter:
                 if self._single:
                     made = next(p for p in made.iterdir() if p.suffix == self.path.suffix)
                 take_place(made, self.path)
-            else:
-                with suppress(Exception):  # what ended the block is what is told
-                    self._writer.abort()
         except Exception as error:
+            kind = type(error)
             self._refuse(error)
         finally:
+            if kind is not None:
+                with suppress(Exception):  # what ended the block is what is told
+                    self._writer.abort()  # an open file would keep its room on a full disk
             self._clear()
 
 

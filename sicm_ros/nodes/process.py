@@ -69,10 +69,9 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     """Make a node and serve it until a signal comes, or until its `finished` attribute is an exit status.
 
     `node.started()`, if it has one, is called once the node is served, `node.turned()` several times a second,
-    `node.close()` at the end. Ends the
-    process with status 0 after a signal, 2 after a SicmError or what ROS refuses (names, remaps, parameter files),
-    whose text is said in one line. What a callback raises is logged, and the node goes on; one that has
-    `ends_at_errors` ends with a callback's SicmError too.
+    `node.close()` at the end. Ends the process with status 0 after a signal, 2 after a SicmError (of `close` too) or
+    what ROS refuses (names, remaps, parameter files), whose text is said in one line. What a callback raises is logged,
+    and the node goes on; one that has `ends_at_errors` ends with a callback's SicmError too.
     """
     catch_signals()
     make_room_for_pictures(os.environ)
@@ -116,14 +115,15 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     except (ExternalShutdownException, KeyboardInterrupt):
         pass
     except Exception as error:
-        status = 2
-        text = _one_line(error) if isinstance(error, refusals) else _unforeseen(error)
-        if node is None:
-            print(f"sicm_ros: {text}", file=sys.stderr)
-        else:
-            node.get_logger().fatal(text)
-    # A worker that is computing can't be interrupted; its node is then left as it is.
-    if node is not None and getattr(node, "close", lambda: True)() is not False:
+        status = _told(node, error, refusals)
+    closed = node is not None
+    if node is not None:
+        try:
+            # A worker that is computing can't be interrupted; its node is then left as it is.
+            closed = getattr(node, "close", lambda: True)() is not False
+        except Exception as error:
+            status = _told(node, error, refusals)
+    if closed:
         if executor is not None:
             executor.remove_node(node)
         node.destroy_node()
@@ -136,6 +136,16 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status or 0)
+
+
+def _told(node: Any, error: Exception, refusals: tuple[type[Exception], ...]) -> int:
+    """Say in one line why a node ends; return its exit status."""
+    text = _one_line(error) if isinstance(error, refusals) else _unforeseen(error)
+    if node is None:
+        print(f"sicm_ros: {text}", file=sys.stderr)
+    else:
+        node.get_logger().fatal(text)
+    return 2
 
 
 def _refuse_other_arguments(args: list[str] | None) -> None:

@@ -91,6 +91,21 @@ class Process:
             return None
 
 
+def end(process: Process, seconds: float) -> None:
+    """Let a process complete what it does.
+
+    Raises:
+        PipelineError: it could not.
+    """
+    process.popen.send_signal(signal.SIGTERM)
+    try:
+        status = process.popen.wait(seconds)
+    except subprocess.TimeoutExpired:
+        raise PipelineError(f"{process.name} has not ended after {seconds:g} s ({process.log})") from None
+    if status:
+        raise PipelineError(f"{process.name}: {process.complaint()} ({process.log})")
+
+
 def check(processes: list[Process]) -> None:
     """Raise PipelineError if one of them has ended."""
     for process in processes:

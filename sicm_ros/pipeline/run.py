@@ -16,6 +16,7 @@ from sicm_ros.pipeline.processes import (
     both_at_work,
     check,
     check_ros,
+    end,
     expect,
     processes,
     reliable,
@@ -23,6 +24,7 @@ from sicm_ros.pipeline.processes import (
 
 LOSSY_ANSWER = 3.0  # seconds to wait for an answer where it may never come
 LINK_SEED = 19  # one that shows losses of lte_poor within 30 pairs: 2, as on average
+COMPLETE = 60.0  # seconds that completing the recording may take at most
 QUIET = 5.0  # seconds of silence after the last image in which an answer would have come
 
 
@@ -98,6 +100,7 @@ def run_pipeline(
             expect("ready", recorder, nodes, READY)
             bar.set_description("encoded, sent, decoded")
             _follow(recorder, nodes, start("replay", replay), source.count, bar)
+        end(recorder, COMPLETE)
 
 
 def _follow(recorder: Process, nodes: list[Process], player: Process, pairs: int, bar: tqdm) -> None:

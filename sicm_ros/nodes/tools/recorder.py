@@ -51,7 +51,7 @@ class RecorderNode(Node):
         out = parameters.out
         if not out:
             raise InputError("parameter out is empty; expected the bag to write")
-        self._bag = BagWriter(out, overwrite=True)
+        self._bag, self._ended = BagWriter(out, overwrite=True), False
         self._bag.__enter__()
         self._counts = dict.fromkeys(TOPICS, 0)
         self._stations = ("features", "link/features") if parameters.link else ("features",)
@@ -76,15 +76,29 @@ class RecorderNode(Node):
             try:
                 self._bag.write("/" + topic.lstrip("/"), kind, arrival, data)
             except OSError as error:  # a recording with holes is none
-                raise InputError(explain(error) or repr(error)) from None
+                self._end(error)  # now, so that a full disk has room for the log, which says why
             self._counts[topic] += 1
             print(topic, self._counts[topic], flush=True)
 
         return write
 
     def close(self) -> None:
-        """Complete the bag."""
-        self._bag.__exit__(None)
+        """Complete the bag; what is still in memory is written now.
+
+        Raises:
+            InputError: it can't be written.
+        """
+        if not self._ended:
+            self._end()
+
+    def _end(self, reason: OSError | None = None) -> None:
+        self._ended = True
+        try:
+            self._bag.__exit__(None if reason is None else type(reason))
+        except OSError as error:
+            reason = error
+        if reason is not None:
+            raise InputError(explain(reason) or repr(reason))
 
 
 def main(args: list[str] | None = None) -> int:
