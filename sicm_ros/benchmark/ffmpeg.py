@@ -56,8 +56,11 @@ def run(arguments: Sequence[str], data: bytes | np.ndarray, what: str) -> bytes:
     # Files, not pipes: a pipe would give the image in bits of 64 kB and be timed with it. The output has a descriptor
     # of its own, since VVenC prints warnings to standard output.
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as sink, tempfile.TemporaryFile() as words:
-        source.write(np.ascontiguousarray(data).data if isinstance(data, np.ndarray) else data)
-        source.flush()
+        try:
+            source.write(np.ascontiguousarray(data).data if isinstance(data, np.ndarray) else data)
+            source.flush()
+        except OSError as error:  # of a file without a name
+            raise OSError(error.errno, error.strerror, tempfile.gettempdir()) from None
         source.seek(0)
         process = subprocess.Popen(
             [
