@@ -200,6 +200,19 @@ def test_where_the_camera_is_stands_in_the_description(drive: Path, model, tmp_p
             described(**how)
 
 
+def test_cameras_that_are_exchanged_are_noticed(model, tmp_path: Path):
+    street = cameras.street(1)[0]
+    with BagWriter(tmp_path / "exchanged.mcap") as bag:
+        for side, view in (("left", street.right), ("right", street.left)):
+            for name, message in (
+                (f"/{side}/camera_info", ros.camera_info(street.calibration, side, 1000, "eye")),
+                (f"/{side}/image_rect_color", ros.image(view, 1000, "eye")),
+            ):
+                bag.write(name, message.__msgtype__, cameras.START, ros.serialize(message))
+    done = compress(tmp_path / "exchanged.mcap", tmp_path / "small.mcap", model)
+    assert any("left and right seem to be exchanged" in remark for remark in done.remarks)
+
+
 def test_what_is_broken_leaves_nothing_and_hurts_nothing(drive: Path, model, tmp_path: Path):
     out = tmp_path / "out" / "small.mcap"
     out.parent.mkdir()

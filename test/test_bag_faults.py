@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from sicm_ros.bags import Bag, BagWriter, open_stereo
 from sicm_ros.bags import serialization as ros
-from sicm_ros.bags.camera_info import camera_info_fields, stereo_calibration
+from sicm_ros.bags.bag import Topic
+from sicm_ros.bags.camera_info import camera_info_fields, check_sizes, stereo_calibration
 from sicm_ros.bags.choosing import choose
 from sicm_ros.bags.stamps import Stamps, frame_in, rate_of, stamp_in, with_stamp
 from sicm_ros.bags.survey import survey
@@ -444,6 +445,45 @@ def test_a_survey_tells_what_is_there_even_of_a_bag_without_a_pair(tmp_path, cap
     assert "--left and --right" in shown.err
     assert main(["info", str(path), "--left", "/front/one", "--right", "/rear/two"]) == 0
     assert "baseline 0.4000 m" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("/Robot/Stereo/LEFT/Image_Rect", "/Robot/Stereo/RIGHT/Image_Rect"),
+        ("/cameraLeft/image_rect", "/cameraRight/image_rect"),
+        ("/Left/image_raw", "/Right/image_raw"),
+        ("/cam_l/image_raw", "/cam_r/image_raw"),
+        ("/CAM_L/image_rect", "/CAM_R/image_rect"),
+        ("/cam1/image_raw", "/cam2/image_raw"),
+        ("/camera_1/image", "/camera_2/image"),
+    ],
+)
+def test_names_in_capitals_and_of_other_numbers_are_found(left, right):
+    choice = choose("auto", topics(right, left), "a.mcap")
+    assert (choice.left, choice.right) == (left, right)
+    choice = choose("auto", topics(left, right), "a.mcap", right=right)
+    assert (choice.left, choice.right) == (left, right)
+
+
+def test_depths_that_are_packed_as_images_are_no_images():
+    names = "/left/image_rect_color", "/right/image_rect_color"
+    depths = {f"{name}/compressedDepth": Topic("sensor_msgs/msg/CompressedImage", 3) for name in names}
+    assert choose("auto", topics(*names) | depths, "a.mcap").others == ()
+    with pytest.raises(InputError, match="no stereo pair of image topics"):
+        choose("auto", depths, "a.mcap")
+
+
+def test_an_empty_folder_is_said_to_be_empty(tmp_path):
+    with pytest.raises(InputError, match="an empty folder; expected a bag"):
+        open_stereo(tmp_path)
+
+
+def test_images_that_are_too_small_are_refused_as_in_the_node():
+    with pytest.raises(InputError, match="64 x 20 pixels; at least 32"):
+        check_sizes([(64, 20), (64, 20)], ("/left", "/right"))
+    with pytest.raises(InputError, match="/left is 64 x 40 pixels, /right is 64 x 41"):
+        check_sizes([(64, 40), (64, 41)], ("/left", "/right"))
 
 
 @settings(max_examples=40, deadline=None)

@@ -16,6 +16,7 @@ import yaml
 from raw_cameras import START, STEP, lens, rows, street, through, write
 
 from sicm_ros.bags import PRESETS, open_stereo
+from sicm_ros.bags import serialization as ros
 from sicm_ros.bags.images import LAYOUTS, PixelDepth, reducible, rgb_from_compressed, rgb_from_image
 from sicm_ros.bags.presets import read_preset
 from sicm_ros.bags.rig import camera_rig
@@ -518,6 +519,35 @@ def test_nv12_with_padded_rows():
             padded = np.concatenate([p.reshape(-1) for p in wide])
         message = cameras.image(padded, encoding, 0, 618, 186, 640)
         assert np.abs(rgb_from_image(message).astype(int) - view).mean() < 3
+
+
+@pytest.mark.parametrize("encoding", ["nv12", "nv21", "yuv420"])
+@pytest.mark.parametrize(("width", "height"), [(618, 185), (617, 186), (617, 185)])
+def test_planes_of_odd_sides_are_rounded_up(encoding: str, width: int, height: int):
+    whole = cameras.street(1)[0].left[:186, :618]
+    yuv = cv2.cvtColor(np.ascontiguousarray(whole), cv2.COLOR_RGB2YUV_I420).reshape(-1)
+    light, u, v = np.split(yuv, [186 * 618, 186 * 618 * 5 // 4])
+    light = light.reshape(186, 618)[:height]
+    colours = [np.stack([u, v] if encoding == "nv12" else [v, u], 1)] if encoding != "yuv420" else [u, v]
+    data = np.concatenate([plane.reshape(-1) for plane in (light, *colours)])
+    message = ros.image(whole, 0, "")
+    message.encoding, message.width, message.height, message.step, message.data = encoding, width, height, 618, data
+    shown = rgb_from_image(message)
+    assert shown.shape == (height, width, 3)
+    assert np.abs(shown.astype(int) - whole[:height, :width]).mean() < 4
+    message.data = data[:-1]
+    with pytest.raises(InputError, match=f"are not a {width} x {height} {encoding} image"):
+        rgb_from_image(message)
+
+
+def test_encodings_may_be_spelt_otherwise():
+    whole = cameras.street(1)[0].left
+    message = ros.image(whole, 0, "")
+    for spelling in ("RGB8", "Rgb8 "):
+        message.encoding = spelling
+        assert np.array_equal(rgb_from_image(message), whole)
+    message.encoding = "8uc3"
+    assert np.array_equal(rgb_from_image(message), whole[..., ::-1])
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])

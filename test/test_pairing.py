@@ -117,7 +117,23 @@ def test_a_picture_that_comes_twice_pairs_once():
     sent = [picture for picture in stream(10, range(5)) for _ in range(1 + (picture[::2] == ("left", 2)))]
     pairs, dropped = paired(sent)
     assert pairs == [(i, i) for i in range(5)]
-    assert dropped == {"unpaired": 1}
+    assert dropped == {"repeated": 1}
+
+
+def test_a_recording_of_everything_twice_is_paired_once():
+    pairs, dropped = paired([image for image in stream(10, range(5)) for _ in range(2)])
+    assert pairs == [(i, i) for i in range(5)]
+    assert dropped == {"repeated": 5, "unpaired": 5}  # the left twins meet while they wait
+
+
+def test_what_waits_from_the_loop_before_gives_way():
+    once = stream(10, range(4), lost={("right", 0)})
+    whole = stream(10, range(4))
+    pairs, dropped = paired(
+        [(side, stamp, (loop, i)) for loop, sent in enumerate((once, whole)) for side, stamp, i in sent]
+    )
+    assert pairs == [((loop, i), (loop, i)) for loop, i in [(0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3)]]
+    assert dropped == {"repeated": 1}
 
 
 def test_one_camera_alone_never_fills_the_memory():
@@ -239,7 +255,7 @@ def test_every_picture_is_paired_or_dropped_and_no_pair_is_wider_than_the_tolera
     for left, right in pairs:
         assert (left[0], right[0]) == ("left", "right")
         assert abs(left[1] - right[1]) <= 20 * MS
-    assert 2 * len(pairs) + dropped["unpaired"] == len(sent)
+    assert 2 * len(pairs) + dropped["unpaired"] + dropped["repeated"] == len(sent)
 
 
 def test_half_of_the_period_is_less_than_half():

@@ -28,11 +28,12 @@ from sicm_ros.bags.feature_messages import (
 )
 from sicm_ros.bags.presets import IMAGES, bare
 from sicm_ros.bags.recording import BagSource
-from sicm_ros.bags.source import TF_STATIC
+from sicm_ros.bags.source import TF_STATIC, RecordedPair
 from sicm_ros.bitstream import VERSION
 from sicm_ros.errors import InputError
 from sicm_ros.geometry.frame_tree import FrameError, FrameTree, pose_of
 from sicm_ros.geometry.pose import FramePose, mounted
+from sicm_ros.geometry.rectification import EpipolarCheck
 from sicm_ros.model import Model
 
 TOPICS = f"/{FEATURES}", f"/{DESCRIPTION}"
@@ -198,11 +199,12 @@ class _Encoded:
 
     def __iter__(self) -> Iterator[BagMessage]:
         described: tuple[Any, str] | None = None
-        moment = 0
+        moment, rows = 0, EpipolarCheck()
         fingerprint = np.frombuffer(self._model.fingerprint, np.uint8)
         for pair in self._source.pairs():
             moment = max(moment, pair.recorded)
             header = ros.header(pair.stamp, pair.frame)
+            self._check(pair, rows)
             packet = self._model.encode(pair, quality=self._quality, sequence=self.count)
             if (pair.calibration, pair.frame) != described:
                 described = pair.calibration, pair.frame
@@ -225,3 +227,14 @@ class _Encoded:
             self.count, self.bytes = self.count + 1, self.bytes + len(data)
             self._progress(self.count, self._source.count)
             yield BagMessage(TOPICS[0], FEATURES_TYPE, moment, data)
+
+    def _check(self, pair: RecordedPair, rows: EpipolarCheck) -> None:
+        """Say, as the encoder does, how well the first pairs are rectified, and what to expect of the camera."""
+        cameras = self._source.cameras
+        if rows.done:
+            return
+        if not self.count and (expectation := self._model.view(pair.calibration).expectation):
+            self._source.remark(expectation)
+        rows.add(pair, cameras.calibration.fx / pair.calibration.fx if cameras is not None else 1.0)
+        if rows.error is not None and (complaint := rows.error.complaint(self._source.rectifies)):
+            self._source.remark(complaint)

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sicm_ros.errors import CalibrationError
+from sicm_ros.errors import CalibrationError, InputError
 from sicm_ros.geometry import StereoCalibration
 
 SHORTEST, LONGEST = 0.003, 10.0  # metres of a baseline: an endoscope's, and more than any vehicle is wide
 ROWS = 1.0  # pixels that the principal points of a rectified pair may differ in y
 TURN = math.radians(0.1)  # of a rectifying rotation that is none
+SMALLEST = 32  # pixels of an image's side: below it there is nothing to see
 SAME = 1e-3  # share that two focal lengths of a rectified pair may differ by
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,24 @@ class SizeError(CalibrationError):
     """An image of another size than its camera_info's, or too small."""
 
     cause = "size"
+
+
+class PairSizeError(InputError):
+    """Two images that are no pair by their sizes, or too small to show anything."""
+
+    cause = "size"
+
+
+def check_sizes(sizes: Sequence[tuple[int, int]], topics: Sequence[str]) -> None:
+    """Raise PairSizeError where no pair can have images of these widths and heights, pixels."""
+    for topic, (width, height) in zip(topics, sizes):
+        if min(width, height) < SMALLEST:
+            raise PairSizeError(f"{topic} is {width} x {height} pixels; at least {SMALLEST} are needed on each side")
+    if sizes[0] != sizes[1]:
+        raise PairSizeError(
+            f"{topics[0]} is {sizes[0][0]} x {sizes[0][1]} pixels, {topics[1]} is {sizes[1][0]} x {sizes[1][1]}; both "
+            "images of a rectified pair must have the same size"
+        )
 
 
 @dataclass(frozen=True)

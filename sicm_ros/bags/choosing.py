@@ -17,6 +17,9 @@ COUNTERPARTS = (
     *(("left", "right"), ("infra1", "infra2"), ("cam0", "cam1"), ("camera0", "camera1"), ("cam_0", "cam_1")),
     *(("camera_0", "camera_1"), ("image_02", "image_03"), ("ir1", "ir2")),
 )
+# Those of fewer cameras, which are looked for where there are none of the others.
+RARE = (("cam1", "cam2"), ("camera1", "camera2"), ("cam_1", "cam_2"), ("camera_1", "camera_2"), ("_l", "_r"))
+DEPTH = "/compressedDepth"  # what image_transport calls depths that are packed as images
 _KIND = re.compile(r"_(raw|rect|gray|grey|color|colour)(?=/|_|$)")  # what a camera's folder says of its images
 LISTED = 12  # topics that an error names
 
@@ -84,7 +87,7 @@ def image_topics(topics: Mapping[str, Topic]) -> dict[str, list[str]]:
     """Image topics of a bag by the name of their raw form: `/a/image` has `/a/image/compressed`."""
     found: dict[str, list[str]] = {}
     for name, topic in topics.items():
-        if topic.type in IMAGES and topic.count:
+        if topic.type in IMAGES and topic.count and not name.endswith(DEPTH):
             found.setdefault(_plain(name), []).append(name)
     return found
 
@@ -99,19 +102,30 @@ def partner(topic: str, images: Iterable[str], back: bool = False) -> str:
 
     The last place in the name first: /left_stereo_camera/left/image belongs to /left_stereo_camera/right/image.
     """
-    for counterparts in COUNTERPARTS:
+    for counterparts in (*COUNTERPARTS, *RARE):
         old, new = counterparts[::-1] if back else counterparts
-        spots = [match.start() for match in re.finditer(rf"{old}(?![0-9])", topic)]
-        changed = [topic[:spot] + new + topic[spot + len(old) :] for spot in reversed(spots)]
-        for other in (*changed, topic.replace(old, new)):
+        after = "(?![0-9A-Za-z])" if counterparts in RARE else "(?![0-9])"
+        found = [*re.finditer(old + after, topic, re.IGNORECASE)]
+        changed = [topic[: one.start()] + _cased(new, one[0]) + topic[one.end() :] for one in reversed(found)]
+        everywhere = topic
+        for one in reversed(found):  # from the end, so that the other places stay where they are
+            everywhere = everywhere[: one.start()] + _cased(new, one[0]) + everywhere[one.end() :]
+        for other in (*changed, everywhere):
             if other != topic and other in images:
                 return other
     return ""
 
 
+def _cased(word: str, like: str) -> str:
+    """A word in capitals, or with a capital, where another one is so."""
+    return word.upper() if like.isupper() else word.capitalize() if like[0].isupper() else word
+
+
 def candidates(images: Iterable[str]) -> list[tuple[str, str]]:
     """Return the pairs of names, of those given, that differ as left and right do."""
-    return [(name, other) for name in sorted(images) if (other := partner(name, images))]
+    pairs = [(name, other) for name in sorted(images) if (other := partner(name, images))]
+    common = [pair for pair in pairs if any(re.search(left, pair[0], re.IGNORECASE) for left, _ in COUNTERPARTS)]
+    return common or pairs
 
 
 def listed(topics: Mapping[str, Topic]) -> str:

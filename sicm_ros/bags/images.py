@@ -50,6 +50,8 @@ PLANES = {
     "i420": cv2.COLOR_YUV2RGB_I420,
 }
 
+_SPELLINGS = {name.lower(): name for name in (*LAYOUTS, *PLANES)}
+
 MOST_PIXELS = 1 << 25  # of a compressed image, 8K: a few bytes may stand for any number
 HEADER = 1 << 16  # bytes in which an image says how large it is
 # JPEG's blocks of 8 x 8 are decoded to 4 x 4, 2 x 2 or one pixel.
@@ -96,6 +98,13 @@ class PixelDepth:
         return (pixels >> (self.bits - 8)).astype(np.uint8)
 
 
+def known_encoding(encoding: str) -> str:
+    """Return an encoding as ROS spells it, where a driver spells it otherwise: "RGB8 " is rgb8; one that is unknown as
+    it is.
+    """
+    return _SPELLINGS.get(encoding.strip().lower(), encoding)
+
+
 def rgb_from_image(message, topic: str = "image", depth: PixelDepth | None = None) -> np.ndarray:
     """A `sensor_msgs/Image` as uint8 (height, width, 3) RGB.
 
@@ -107,9 +116,9 @@ def rgb_from_image(message, topic: str = "image", depth: PixelDepth | None = Non
     Raises:
         InputError: an encoding that isn't read, or fewer bytes than height x step.
     """
-    encoding = message.encoding
+    encoding = known_encoding(message.encoding)
     if encoding in PLANES:
-        return _rgb_from_planes(message, topic)
+        return _rgb_from_planes(message, encoding, topic)
     if encoding not in LAYOUTS:
         known = ", ".join(sorted({*LAYOUTS, *PLANES}))
         raise InputError(f"{topic}: encoding {encoding!r} is not supported; convert to one of {known}")
@@ -145,26 +154,27 @@ def _to_rgb(pixels: np.ndarray, encoding: str, topic: str) -> np.ndarray:
     return cv2.cvtColor(pixels, _TO_RGB[order])
 
 
-def _rgb_from_planes(message, topic: str) -> np.ndarray:
-    """An image whose colours lie, at a quarter of its resolution, behind its brightness."""
-    height, width, encoding = int(message.height), int(message.width), message.encoding
-    step = int(message.step) or width
+def _rgb_from_planes(message, encoding: str, topic: str) -> np.ndarray:
+    """An image whose colours lie, at a quarter of its resolution, behind its brightness; of odd sides, rounded up."""
+    height, width = int(message.height), int(message.width)
+    step = int(message.step) or width + width % 2
     data = np.frombuffer(message.data, np.uint8)
-    if height < 2 or width < 2 or height % 2 or width % 2 or step < width or len(data) < height * step * 3 // 2:
+    down, across = (height + 1) // 2, (width + 1) // 2  # of a plane of colour
+    interleaved = encoding in ("nv12", "nv21")
+    # Bytes of a row of colours: of both in turn, or of one.
+    colour_step, least = (step, 2 * across) if interleaved else ((step + 1) // 2, width)
+    sizes = (height * step, down * colour_step) if interleaved else (height * step, *[down * colour_step] * 2)
+    if height < 1 or width < 1 or step < max(width, least) or len(data) < sum(sizes):
         raise InputError(
             f"{topic}: {len(data)} bytes are not a {width} x {height} {encoding} image with {step} bytes per row"
         )
-    if encoding in ("yuv420", "i420") and step != width:
-        half = data[: height * step * 3 // 2]
-        planes = (half[: height * step].reshape(height, step)[:, :width].reshape(-1),)
-        planes += tuple(
-            plane.reshape(height // 2, step // 2)[:, : width // 2].reshape(-1)
-            for plane in np.split(half[height * step :], 2)
-        )
-        rows = np.concatenate(planes).reshape(height * 3 // 2, width)
-    else:
-        rows = data[: height * step * 3 // 2].reshape(height * 3 // 2, step)[:, :width]
-    return cv2.cvtColor(np.ascontiguousarray(rows), PLANES[encoding])
+    light, *colours = np.split(data[: sum(sizes)], np.cumsum(sizes)[:-1])
+    light = light.reshape(height, step)[:, :width]
+    light = np.pad(light, ((0, height % 2), (0, width % 2)), "edge")
+    used = 2 * across if interleaved else across
+    rows = [light, *(plane.reshape(down, colour_step)[:, :used] for plane in colours)]
+    whole = np.concatenate([plane.reshape(-1) for plane in rows]).reshape(3 * down, 2 * across)
+    return np.ascontiguousarray(cv2.cvtColor(whole, PLANES[encoding])[:height, :width])
 
 
 def reducible(message) -> tuple[int, int] | None:

@@ -55,7 +55,8 @@ class StereoPairer(Generic[T]):
 
     Args:
         tolerance: largest difference of stamps in a pair, nanoseconds; 0 asks for equal stamps.
-        dropped: called with the cause `unpaired` for each image that is given up.
+        dropped: called with a cause for each image that is given up: `unpaired`, or `repeated` where one of the
+            same stamp took its place.
         horizon, most: how long images wait for a partner that is late, nanoseconds and number a side.
         period: of the images, nanoseconds, where it is known beforehand.
 
@@ -96,6 +97,9 @@ class StereoPairer(Generic[T]):
     def add(self, side: str, stamp: int, picture: T) -> list[tuple[T, T]]:
         """Take an image (its stamp in nanoseconds); return the pairs (left, right) that it completes."""
         recent = self._recent[side]
+        for twin in [item for item in self._waiting[side] if item.stamp == stamp]:
+            self._waiting[side].remove(twin)
+            self._dropped("repeated")
         if recent and 0 < stamp - recent[-1] < PAUSE:
             self._spacings.append(stamp - recent[-1])
         self._arrived[side] += 1

@@ -147,8 +147,8 @@ class RecordedCameras:
         if cameras.ignored and not self.preset.rectified:
             why = "by its name, as image_proc leaves it" if rectify == AUTO else "as you said"
             self.remark(
-                f"{self.named[0]} describes a distortion, but {self.images[0]} is rectified {why}; its projection "
-                "p is taken (--rectify always, if it isn't)"
+                f"{self.named[0]} describes a distortion or a rotation, but {self.images[0]} is rectified {why}; its "
+                "projection p is taken (--rectify always, if it isn't)"
             )
         return cameras
 

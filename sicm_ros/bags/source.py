@@ -13,7 +13,7 @@ from typing import Any
 
 from sicm_ros.bags import serialization as ros
 from sicm_ros.bags.bag import BagMessage
-from sicm_ros.bags.camera_info import stereo_calibration
+from sicm_ros.bags.camera_info import check_sizes, stereo_calibration
 from sicm_ros.bags.conversion import rgb_of
 from sicm_ros.bags.images import PixelDepth
 from sicm_ros.bags.pairing import SIDES, TOLERANCE, StereoPairer
@@ -65,8 +65,8 @@ class StereoSource(ABC):
         tolerance: largest difference of the stamps of a pair, nanoseconds.
         assume_rectified, baseline: as for `camera_info.stereo_calibration`.
         rectify, calibration_file: as for `open_stereo`.
-        lost: cause -> number of images without a partner (`unpaired`) and of pairs that couldn't be read (`image`,
-            `calibration`), of the last run through `pairs`.
+        lost: cause -> number of images without a partner (`unpaired`) or that came twice (`repeated`), and of pairs
+            that couldn't be read (`image`, `calibration`), of the last run through `pairs`.
         remarks: what was mended or left out, in words, each once.
     """
 
@@ -134,6 +134,8 @@ class StereoSource(ABC):
         if self.lost["unpaired"] and good:
             alone = self.lost["unpaired"]
             self.remark(f"{alone} images have no partner" if alone > 1 else "1 image has no partner")
+        if self.lost["repeated"] and good:
+            self.remark(f"images that were recorded twice, {self.lost['repeated']} of them, are taken once")
         if not good:
             raise problem or InputError(f"{self.path}: {self._unpaired()}")
 
@@ -181,11 +183,7 @@ class StereoSource(ABC):
         for (message, _), topic in zip((left, right), self.named):
             images.append(rgb_of(ros.deserialize(message.data, message.type), topic, self._depth))
         sizes = [(image.shape[1], image.shape[0]) for image in images]
-        if sizes[0] != sizes[1]:
-            raise InputError(
-                f"{self.named[0]} is {sizes[0][0]} x {sizes[0][1]} pixels, {self.named[1]} {sizes[1][0]} x "
-                f"{sizes[1][1]}; both images of a pair must have the same size"
-            )
+        check_sizes(sizes, self.named)
         infos = [None if info is None else ros.deserialize(info.data, info.type) for _, info in (left, right)]
         if None in infos:
             raise CalibrationError(f"{self.path}: a pair precedes its camera_info")

@@ -58,6 +58,8 @@ def open_stereo(
         return BagSource(path, preset, left, right, *how)
     if path.is_file() and path.suffix != ".zip":
         raise InputError(f"{path}: neither a bag (.mcap, .db3, .bag, a folder) nor a KITTI folder or .zip")
+    if path.is_dir() and not any(path.iterdir()):
+        raise InputError(f"{path}: an empty folder; expected a bag (.mcap, .db3, .bag) or a KITTI folder")
     from sicm_ros.datasets import open_dataset
 
     return KittiSource(path, open_dataset(path))

@@ -16,7 +16,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float64
 
-from sicm_ros.bags.camera_info import SizeError
+from sicm_ros.bags.camera_info import check_sizes
 from sicm_ros.bags.conversion import half
 from sicm_ros.bags.feature_messages import description_fields, pose_fields
 from sicm_ros.bags.images import PixelDepth, reducible
@@ -50,8 +50,8 @@ from sicm_ros.nodes.transforms import FrameError, Frames
 
 SEARCH = 0.5  # seconds between two looks for the camera of a preset
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+LATCHED = 0.2  # seconds between two looks for camera_infos that were published once, until there is one
 SILENCE = 0.1  # seconds without an image, after which those that wait for the period to be known are paired
-SMALLEST = 32  # pixels of an image's side: below it there is nothing to see
 ALIGNMENT = 8  # bytes at most that serialisation adds between the fields and a payload
 
 
@@ -98,7 +98,7 @@ class EncoderNode(ManagedNode):
         self._latched: dict[str, Any] = {}
         self._silence = self.create_timer(SILENCE, self._settle, clock=self._steady)
         self._silence.cancel()
-        self.create_timer(1.0, self._look_for_latched, clock=self._steady)
+        self.create_timer(LATCHED, self._look_for_latched, clock=self._steady)
         self.forget()
 
     def _given_preset(self) -> Preset | None:
@@ -324,16 +324,7 @@ class EncoderNode(ManagedNode):
         reduction = self._reduced = self._reduction(pair)
         left, right = self._pictures(pair, reduction)
         sizes = [(reduction * picture.shape[1], reduction * picture.shape[0]) for picture in (left, right)]
-        for side, (width, height) in zip(SIDES, sizes):
-            if min(width, height) < SMALLEST:
-                raise SizeError(
-                    f"{images[side]} is {width} x {height} pixels; at least {SMALLEST} are needed on each side"
-                )
-        if sizes[0] != sizes[1]:
-            raise SizeError(
-                f"{images['left']} is {sizes[0][0]} x {sizes[0][1]} pixels, {images['right']} is {sizes[1][0]} x "
-                f"{sizes[1][1]}; both images of a rectified pair must have the same size"
-            )
+        check_sizes(sizes, (images["left"], images["right"]))
         before, cameras = self._used, self._cameras(pair, sizes[0])
         if cameras is not before and reduction > 1:  # which was for the cameras before
             self._reduced = 1
@@ -400,7 +391,7 @@ class EncoderNode(ManagedNode):
             self.get_logger().info(f"the images are rectified here, by {said}: {cameras.calibration}")
         elif cameras.ignored:
             self.get_logger().warning(
-                f"{said} describes a distortion, but the images are taken as rectified, by the name of "
+                f"{said} describes a distortion or a rotation, but the images are taken as rectified, by the name of "
                 f"{self._image_topics['left']} or a parameter; set rectify to always if they aren't"
             )
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sensor_msgs.msg import Image
 
-from sicm_ros.bags.images import LAYOUTS, PLANES, PixelDepth, rgb_from_compressed, rgb_from_image
+from sicm_ros.bags.images import LAYOUTS, PLANES, PixelDepth, known_encoding, rgb_from_compressed, rgb_from_image
 from sicm_ros.bags.video import VideoPicture
 from sicm_ros.errors import InputError
 
@@ -64,7 +64,8 @@ def rgb(message: Any, topic: str, depth: PixelDepth | None = None, reduction: in
             return message.rgb()
         if hasattr(message, "format"):  # cv_bridge would hand it to OpenCV as well, and stumble over grey ones
             return rgb_from_compressed(message, topic, depth, reduction)
-        if message.encoding not in LAYOUTS and message.encoding not in PLANES and bridge() is not None:
+        known = known_encoding(message.encoding)
+        if known not in LAYOUTS and known not in PLANES and bridge() is not None:
             return _bridged(message, topic)
         if message.encoding in LAYOUTS and through_bridge(message.encoding, bool(message.is_bigendian)):
             channels, size = LAYOUTS[message.encoding]

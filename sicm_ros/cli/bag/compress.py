@@ -18,6 +18,7 @@ EPILOG = """The features are those that the encoder node publishes, on /features
 plays them to a decoder node. The images themselves cannot be had back: features hold what the model needs, no more."""
 _LOST = {
     "unpaired": "images without a partner",
+    "repeated": "images that were recorded twice",
     "image": "pairs with an image that cannot be read",
     "calibration": "pairs without a usable calibration",
 }
