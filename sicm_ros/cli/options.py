@@ -164,7 +164,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         "--number-type",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="number type of the network; bfloat16 only with torch (default: %(default)s)",
+        help="number type of the network; bfloat16 with torch, or openvino by name (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",

@@ -27,7 +27,7 @@ from sicm_ros.engines.base import Computes, threads_of
 from sicm_ros.engines.compiled import CompiledEngine, Run
 from sicm_ros.engines.graphs import OUTPUTS, GraphFolder
 from sicm_ros.entropy import IntegerPrior
-from sicm_ros.errors import DependencyError, VerificationError
+from sicm_ros.errors import DependencyError, InputError, VerificationError
 from sicm_ros.network.config import NetworkConfig
 
 _log = logging.getLogger("sicm_ros")
@@ -45,9 +45,16 @@ def cache_folder() -> Path:
 
 
 class OpenVinoEngine(CompiledEngine):
-    """Graphs compiled by OpenVINO for the processor, in float32."""
+    """Graphs compiled by OpenVINO for the processor, in float32, or all of them in bfloat16."""
 
-    def __init__(self, graphs: GraphFolder, config: NetworkConfig, prior: IntegerPrior, threads: int = 0) -> None:
+    def __init__(
+        self,
+        graphs: GraphFolder,
+        config: NetworkConfig,
+        prior: IntegerPrior,
+        threads: int = 0,
+        number_type: str = "float32",
+    ) -> None:
         if not installed():
             raise DependencyError("engine openvino: not installed; pip install openvino, or use another engine")
         # A vehicle tells nobody that it started: without this module OpenVINO has nothing to send usage figures with.
@@ -58,11 +65,15 @@ class OpenVinoEngine(CompiledEngine):
             raise VerificationError(f"engine openvino cannot be loaded on this machine ({error})") from None
         self._openvino: Any = openvino
         self._core = openvino.Core()
+        if number_type == "bfloat16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise InputError("number_type is bfloat16, which this processor has not; expected float32")
         threads = threads_of(threads)
-        super().__init__(graphs, config, prior, Computes("openvino", "CPU", "float32", "cpu", threads))
+        super().__init__(graphs, config, prior, Computes("openvino", "CPU", number_type, "cpu", threads))
         self._settings = {
             "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": "f32",  # by itself it takes bfloat16 where that is quicker
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[
+                number_type
+            ],  # by itself it takes bfloat16 where that is quicker
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # the cores are other nodes' as well
         }

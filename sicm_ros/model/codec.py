@@ -409,7 +409,8 @@ def load(
         engine: "openvino" or "onnxruntime", which run the graphs in the folder and need no PyTorch; "torch"; "auto",
             the first of these that is installed and right, OpenVINO first on x86. Any one's packets are read by
             every decoder.
-        number_type: "float32", or "bfloat16" by torch, with which boxes are slightly others.
+        number_type: "float32", or "bfloat16" by torch, or by openvino where that is asked for by name: boxes and bytes
+            are slightly others (`sicm bench types`).
         sides: which of "vehicle" and "server" are made ready and checked at once; the other is when it is first used.
         threads: of the processor; 0 takes all cores.
 

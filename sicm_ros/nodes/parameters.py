@@ -139,8 +139,8 @@ MODEL = (
     Parameter(
         "number_type",
         "float32",
-        "what the network computes in; bfloat16 (torch only) changes boxes and bytes slightly, and is checked against "
-        "float32 at startup",
+        "what the network computes in; bfloat16 (engine torch, or openvino by name) costs accuracy, changes bytes, and "
+        "is checked against float32 at startup",
         choices=("float32", "bfloat16"),
         until_configured=True,
     ),

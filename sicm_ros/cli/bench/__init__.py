@@ -12,6 +12,7 @@ COMMANDS = {
     "speed": "sicm_ros.cli.bench.speed",
     "stages": "sicm_ros.cli.bench.stages",
     "engines": "sicm_ros.cli.bench.engines",
+    "types": "sicm_ros.cli.bench.types",
     "run": "sicm_ros.cli.bench.run",
     "report": "sicm_ros.cli.bench.report",
     "startup": "sicm_ros.cli.bench.startup",

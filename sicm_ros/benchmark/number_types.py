@@ -1,0 +1,139 @@
+# Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
+"""What a number type, or an engine, costs in accuracy: the same frames through a reference and through it, by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sicm_ros.engines import ENGINES, NUMBER_TYPES
+from sicm_ros.errors import InputError
+from sicm_ros.kitti import Labels, StereoFrame, evaluate, from_detections
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sicm_ros.model import Model
+
+ALLOWED = 0.5  # points of AP that a type may lose
+FIGURES = (("3d", "0.50"), ("bev", "0.50"), ("3d", "0.70"), ("bev", "0.70"))  # of cars, moderate, 40 recall points
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine and what it computes in."""
+
+    engine: str
+    number_type: str = "float32"
+
+    @classmethod
+    def parse(cls, text: str) -> Choice:
+        """Read ENGINE or ENGINE:TYPE. Raises InputError for another engine or type."""
+        engine, _, number_type = text.partition(":")
+        number_type = number_type or "float32"
+        if engine not in ENGINES or engine == "auto" or number_type not in NUMBER_TYPES:
+            raise InputError(
+                f"{text!r}: expected {', '.join(e for e in ENGINES if e != 'auto')}, followed by :"
+                f"{' or :'.join(NUMBER_TYPES)}, such as torch:bfloat16"
+            )
+        return cls(engine, number_type)
+
+    def __str__(self) -> str:
+        return f"{self.engine}:{self.number_type}"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one pairing of vehicle and server.
+
+    Attributes:
+        vehicle, server: what computed them.
+        bytes: of a packet, mean.
+        symbols: share that differs from the reference's.
+        ap: of FIGURES, per cent.
+        lost: what the reference has more of each, points.
+    """
+
+    vehicle: Choice
+    server: Choice
+    bytes: float
+    symbols: float
+    ap: tuple[float, ...]
+    lost: tuple[float, ...]
+
+    @property
+    def passes(self) -> bool:
+        """Whether no figure lost more than ALLOWED."""
+        return max(self.lost) <= ALLOWED
+
+
+def measure(
+    name: str | Path,
+    frames: Sequence[StereoFrame],
+    choices: Sequence[Choice],
+    quality: float = 0.5,
+    threads: int = 0,
+    progress: Callable[[Sequence[StereoFrame]], Iterable[StereoFrame]] = iter,
+) -> list[Cost]:
+    """Code and detect with the first choice, the reference, and with each other one on the vehicle, on the server, on
+    both.
+
+    Args:
+        frames: labelled ones.
+    """
+    import sicm_ros
+
+    models: dict[Choice, Model] = {
+        choice: sicm_ros.load(name, engine=choice.engine, number_type=choice.number_type, threads=threads)
+        for choice in dict.fromkeys(choices)
+    }
+    reference, *others = models
+    rows = [(reference, reference)]
+    for other in others:
+        rows += [(other, reference), (reference, other), (other, other)]
+    labels: list[Labels] = []
+    found: dict[tuple[Choice, Choice], list[Labels]] = {row: [] for row in rows}
+    sizes: dict[Choice, list[int]] = {choice: [] for choice in models}
+    changed: dict[Choice, list[float]] = {choice: [] for choice in models}
+    for frame in progress(frames):
+        labels.append(frame.truth)
+        packets = {choice: model.encode(frame, quality) for choice, model in models.items()}
+        sent = {choice: models[reference].read(packet, frame.calibration).symbols for choice, packet in packets.items()}
+        for choice, packet in packets.items():
+            sizes[choice].append(len(packet))
+            changed[choice].append(float(np.mean(sent[choice] != sent[reference])))
+        for vehicle, server in rows:
+            found[vehicle, server].append(from_detections(models[server].decode(packets[vehicle]).detections))
+    expected: tuple[float, ...] = ()
+    costs = []
+    for vehicle, server in rows:
+        car = evaluate(labels, found[vehicle, server])["Car"]
+        ap = tuple(car[metric][limit]["R40"][1] for metric, limit in FIGURES)
+        expected = expected or ap
+        lost = tuple(e - a for e, a in zip(expected, ap))
+        costs.append(Cost(vehicle, server, float(np.mean(sizes[vehicle])), float(np.mean(changed[vehicle])), ap, lost))
+    return costs
+
+
+def table(costs: Sequence[Cost], frames: int) -> Table:
+    """Return a rich table of them."""
+    from rich.table import Table
+
+    shown = Table(
+        title=f"cars, moderate, AP, {frames} frames; in brackets what was lost; passes: at most {ALLOWED:g} of each",
+        title_justify="left",
+    )
+    for title in ("vehicle", "server"):
+        shown.add_column(title)
+    for title in ("bytes", "other symbols", *(f"{metric} {limit}" for metric, limit in FIGURES), "passes"):
+        shown.add_column(title, justify="right")
+    for number, cost in enumerate(costs):
+        figures = [f"{ap:.1f}" + (f" ({lost:+.1f})" if number else "") for ap, lost in zip(cost.ap, cost.lost)]
+        verdict = ("yes" if cost.passes else "no") if number else "reference"
+        sizes = f"{cost.bytes:.0f}", f"{cost.symbols:.1%}"
+        shown.add_row(str(cost.vehicle), str(cost.server), *sizes, *figures, verdict)
+    return shown
