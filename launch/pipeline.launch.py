@@ -17,6 +17,7 @@ from sicm_ros.nodes.launching import (
     viewer,
 )
 from sicm_ros.nodes.parameters import LINK
+from sicm_ros.pipeline.processes import threads_of_each
 
 LEFT, RIGHT = "left/image_rect_color", "right/image_rect_color"
 LOADING = 600.0  # seconds that encoder and decoder are given to load their models, on the slowest machine
@@ -53,9 +54,13 @@ def start(request: Request) -> list[Action]:
         time = time or {"use_sim_time": replay["clock"]}
 
     topics = {LEFT: request["left"], RIGHT: request["right"]}
+    # All cores for each, which is what 0 means to a node alone, would let them wait for each other.
+    shared = {
+        n: {} if request.settled(n)["threads"] else {"threads": threads_of_each()} for n in ("encoder", "decoder")
+    }
     actions: list[Action] = [
-        request.node("encoder", topics, **images, **time),
-        request.node("decoder", {"features": arriving}, **time),
+        request.node("encoder", topics, **images, **shared["encoder"], **time),
+        request.node("decoder", {"features": arriving}, **shared["decoder"], **time),
     ]
     if link:
         actions.append(request.node("link"))

@@ -259,13 +259,21 @@ def _file(path: Path, values: dict[str, Any], node: str = "/**") -> Path:
 def test_only_what_is_given_is_set(ros_installed):
     assert {n: parameters(c) for n, c in nodes("encoder").items()} == {"encoder_node": {}}
     assert {n: parameters(c) for n, c in nodes("decoder").items()} == {"decoder_node": {}}
-    assert {n: parameters(c) for n, c in nodes("pipeline").items()} == {"encoder_node": {}, "decoder_node": {}}
+    half = {"threads": max(1, len(os.sched_getaffinity(0)) // 2)}  # of the cores, which both nodes share
+    assert {n: parameters(c) for n, c in nodes("pipeline").items()} == {"encoder_node": half, "decoder_node": half}
     started = nodes("pipeline", model="m", min_score="0.3", quality="1", adaptive="true", link="wifi", log_level="warn")
-    assert parameters(started["encoder_node"]) == {"model": "m", "min_score": 0.3, "quality": 1.0, "adaptive": True}
-    assert parameters(started["decoder_node"]) == {"model": "m", "min_score": 0.3}
+    asked = {"model": "m", "min_score": 0.3}
+    assert parameters(started["encoder_node"]) == asked | {"quality": 1.0, "adaptive": True} | half
+    assert parameters(started["decoder_node"]) == asked | half
     assert parameters(started["link_node"]) == {"profile": "wifi"}
     assert all(command[command.index("--log-level") + 1] == "warn" for command in started.values())
     assert parameters(nodes("decoder", vehicles="van_1,7")["decoder_node"]) == {"vehicles": ["van_1", "7"]}
+
+
+def test_threads_that_a_file_asks_for_stay(ros_installed, tmp_path):
+    started = nodes("pipeline", encoder_params=str(_file(tmp_path / "encoder.yaml", {"threads": 7})))
+    assert parameters(started["encoder_node"]) == {}
+    assert parameters(started["decoder_node"])["threads"] >= 1
 
 
 def test_time_is_simulated_only_where_something_publishes_it(ros_installed, tmp_path):

@@ -32,12 +32,17 @@ GRACE = 3.0  # seconds for a node to end by itself
 READY = 300.0  # seconds that loading and warming up a model may take at most
 
 
-def both_at_work(model: str) -> dict[str, Any]:
-    """Return the parameters of a model that encoder and decoder share on one machine.
+def threads_of_each() -> int:
+    """Return how many threads encoder and decoder take where both are at work on this machine: half of the cores.
 
-    Both at work at once share the processor; a network with more threads than idle cores waits for itself.
+    A network with more threads than idle cores waits for itself.
     """
-    return {"model": model, "threads": max(1, len(os.sched_getaffinity(0)) // 2)}
+    return max(1, len(os.sched_getaffinity(0)) // 2)
+
+
+def both_at_work(model: str) -> dict[str, Any]:
+    """Return the parameters of a model that encoder and decoder share on one machine."""
+    return {"model": model, "threads": threads_of_each()}
 
 
 def reliable(topics: Iterable[str]) -> dict[str, Any]:
