@@ -431,6 +431,14 @@ def test_a_server_is_warmed_up_without_the_vehicles_graph(graphs_model):
     assert set(model._engine._ready) == {"server"}
 
 
+def test_the_uncompressed_network_alone_needs_neither_sides_graph(graphs_model, pair, wrong):
+    model = sicm_ros.load(graphs_model, engine="openvino", sides=("uncompressed",))
+    model.detect_uncompressed(*pair, RIG)
+    assert set(model._engine._ready) == {"extract", "reference"}
+    wrong("reference")
+    assert sicm_ros.load(graphs_model, sides=("uncompressed",)).engine != "openvino"
+
+
 def test_engines_are_timed_in_turn_at_the_sizes_that_are_asked_for(small_model, pair):
     small = network_config(small_model)
     sizes = [(small.input_height, small.input_width), (small.input_height, small.input_width + 64)]

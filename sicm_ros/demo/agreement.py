@@ -20,7 +20,7 @@ def compare(run: Run, source: StereoSource, model: str, progress: bool = True) -
     """
     import sicm_ros
 
-    detector = sicm_ros.load(model)
+    detector = sicm_ros.load(model, sides=("uncompressed",))
     waiting = {pair.stamp: pair for pair in run.answered}
     bar = tqdm(source.pairs(), total=source.count, unit="pair", desc="uncompressed, to compare", disable=not progress)
     for played in bar:

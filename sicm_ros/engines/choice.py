@@ -22,6 +22,7 @@ from sicm_ros.errors import DependencyError, InputError, ModelError, Verificatio
 from sicm_ros.network.config import NetworkConfig
 
 _log = logging.getLogger("sicm_ros")
+_GRAPHS_OF = {"uncompressed": ("extract", "reference")}  # a side of one graph is called as that is
 
 
 def torch_installed() -> bool:
@@ -79,7 +80,8 @@ def make_engine(
         else:
             engine = onnxruntime.OnnxRuntimeEngine(found, config, prior, threads, device)
         for side in sides:
-            engine.prepare(side)  # the graph of its name is what a side needs from the start
+            for graph in _GRAPHS_OF.get(side, (side,)):
+                engine.prepare(graph)
         return engine
 
     if name == "torch":

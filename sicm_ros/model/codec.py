@@ -411,7 +411,8 @@ def load(
             every decoder.
         number_type: "float32", or "bfloat16" by torch, or by openvino where that is asked for by name: boxes and bytes
             are slightly others (`sicm bench types`).
-        sides: which of "vehicle" and "server" are made ready and checked at once; the other is when it is first used.
+        sides: which of "vehicle", "server" and "uncompressed" (the network without coding) are made ready and checked
+            at once; the others are when they are first used.
         threads: of the processor; 0 takes all cores.
 
     Raises:
