@@ -21,7 +21,7 @@ from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.geometry.points import matched_points
 from sicm_ros.nodes.mailbox import Mailbox, Worker
 from sicm_ros.nodes.parameters import DECODER, ENCODER, as_markdown, as_yaml
-from sicm_ros.nodes.process import make_room_for_pictures
+from sicm_ros.nodes.process import make_room
 from sicm_ros.nodes.sequence import MODULUS, NUMBERLESS, Gaps, Sequence
 from sicm_ros.nodes.tally import Tally
 
@@ -372,19 +372,22 @@ def test_every_number_has_a_range_that_holds_its_default(table):
 @pytest.mark.parametrize("opinion", ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS"])
 def test_whoever_set_up_fast_dds_keeps_it(opinion):
     environment = {opinion: "mine"}
-    make_room_for_pictures(environment)
+    make_room(environment)
     assert environment == {opinion: "mine"}
 
 
-def test_shared_memory_holds_pictures(ros_installed):
-    """Fast DDS has taken our profile: what it maps for a node holds more than a pair of raw KITTI images."""
+@pytest.mark.parametrize(
+    ("pictures", "least", "most"), [(True, 2 * 2 * 1242 * 375 * 3, 20e6), (False, 4 * 520 * 400 * 3, 6e6)]
+)
+def test_shared_memory_holds_what_a_node_sends(ros_installed, pictures, least, most):
+    """Fast DDS has taken our profile: what it maps holds two pairs of raw KITTI images, or four views from above."""
     rmw = os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     if rmw != "rmw_fastrtps_cpp":
         pytest.skip(f"{rmw} has no use for Fast DDS' profile")
     code = (
         "import os, rclpy\n"
-        "from sicm_ros.nodes.process import make_room_for_pictures\n"
-        "make_room_for_pictures(os.environ)\n"
+        "from sicm_ros.nodes.process import make_room\n"
+        f"make_room(os.environ, {pictures})\n"
         "rclpy.init(); node = rclpy.create_node('roomy')\n"
         "maps = [line.split() for line in open('/proc/self/maps') if '/dev/shm/fastrtps_' in line]\n"
         "print(max(int(b, 16) - int(a, 16) for a, b in (m[0].split('-') for m in maps)))\n"
@@ -392,4 +395,4 @@ def test_shared_memory_holds_pictures(ros_installed):
     free = {k: v for k, v in os.environ.items() if not k.startswith(("FASTRTPS_", "FASTDDS_"))}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=free, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert int(done.stdout) > 2 * 2 * 1242 * 375 * 3
+    assert least < int(done.stdout) < most

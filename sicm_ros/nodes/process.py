@@ -6,6 +6,7 @@ Light on purpose: signals are ours before anything heavy is imported.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import os
@@ -29,6 +30,8 @@ DESCRIBE = "--describe"  # of replay_node: says what a recording holds, and ends
 SAID, REPEAT = 10, 5.0  # callbacks that failed, of which the log hears in so many seconds: a flood says nothing more
 TURN = 0.1  # seconds at most between two looks at it
 
+_M_ARENA_MAX = -8  # of malloc.h
+
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
 # Whoever set one of these has an opinion of their own about how Fast DDS is to send.
 _OPINIONS = (PROFILES, "FASTDDS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS")
@@ -49,23 +52,33 @@ def catch_signals() -> None:
         signal.signal(number, on_signal)
 
 
+def share_arenas() -> None:
+    """Let all threads allocate from two arenas, with glibc: each of twenty would keep what it took while loading."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 2)
+
+
 def start(node: str) -> int:
     """Run a node by name (encoder, decoder, replay, link, or one of TOOLS); return its exit status."""
     catch_signals()
+    share_arenas()
     # OpenVINO's converters, which it takes along where they can be imported: more than half of the time that it takes.
     sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
     package = "sicm_ros.nodes.tools" if node in TOOLS else "sicm_ros.nodes"
     return importlib.import_module(f"{package}.{node}").main()
 
 
-def make_room_for_pictures(environment: MutableMapping[str, str]) -> None:
-    """Give Fast DDS shared memory that holds images (fastdds.xml), unless the user set it up in some way."""
+def make_room(environment: MutableMapping[str, str], sends_pictures: bool = False) -> None:
+    """Give Fast DDS shared memory for what a node sends, pairs of images (fastdds.xml) or less (fastdds_results.xml),
+    unless the user set it up in some way.
+    """
     here = Path("DEFAULT_FASTRTPS_PROFILES.xml")  # which Fast DDS takes from the working directory
     if not any(name in environment for name in _OPINIONS) and not here.exists():
-        environment[PROFILES] = str(Path(__file__).with_name("fastdds.xml"))
+        environment[PROFILES] = str(Path(__file__).with_name(f"fastdds{'' if sends_pictures else '_results'}.xml"))
 
 
-def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoReturn:
+def run(make_node: Callable[[], Node], args: list[str] | None = None, sends_pictures: bool = False) -> NoReturn:
     """Make a node and serve it until a signal comes, or until its `finished` attribute is an exit status.
 
     `node.started()`, if it has one, is called once the node is served, `node.turned()` several times a second,
@@ -74,7 +87,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> NoRetur
     and the node goes on; one that has `ends_at_errors` ends with a callback's SicmError too.
     """
     catch_signals()
-    make_room_for_pictures(os.environ)
+    make_room(os.environ, sends_pictures)
 
     import rclpy
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor

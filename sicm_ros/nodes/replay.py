@@ -347,7 +347,7 @@ def main(args: list[str] | None = None) -> int:
     """Play until the end, Ctrl-C or SIGTERM; exit status 2 if something is wrong with the recording."""
     if sys.argv[1:2] == [DESCRIBE]:
         return describe(*sys.argv[2:])
-    return run(ReplayNode, args)
+    return run(ReplayNode, args, sends_pictures=True)
 
 
 if __name__ == "__main__":
