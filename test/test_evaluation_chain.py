@@ -13,7 +13,7 @@ import pytest
 
 import sicm_ros
 from sicm_ros.benchmark.accuracy import depth_errors, measure
-from sicm_ros.benchmark.number_types import Choice
+from sicm_ros.benchmark.number_types import EngineType
 from sicm_ros.benchmark.number_types import measure as measure_types
 from sicm_ros.benchmark.reliability import reliability
 from sicm_ros.cli.evaluate import configure, run
@@ -239,7 +239,7 @@ def test_what_a_number_type_costs_is_told_for_each_side(dataset, monkeypatch):
         return model
 
     monkeypatch.setattr(sicm_ros, "load", load)
-    choices = [Choice.parse(text) for text in ("openvino", "torch:bfloat16", "torch:float32")]
+    choices = [EngineType.parse(text) for text in ("openvino", "torch:bfloat16", "torch:float32")]
     costs = measure_types("default", frames, choices, quality=0.5)
     told = [(str(cost.vehicle), str(cost.server), cost.passes) for cost in costs]
     assert told == [
@@ -256,4 +256,4 @@ def test_what_a_number_type_costs_is_told_for_each_side(dataset, monkeypatch):
     assert costs[2].lost[0] > 20
     assert costs[2].lost[0] == pytest.approx(costs[0].ap[0] - costs[2].ap[0])
     with pytest.raises(InputError, match="'torch:int8': expected openvino"):
-        Choice.parse("torch:int8")
+        EngineType.parse("torch:int8")

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,7 +18,9 @@ import numpy as np
 import pytest
 from conftest import NodeProcess, Peer, end_all
 
+import sicm_ros
 from sicm_ros.bags.camera_info import camera_info_fields
+from sicm_ros.bags.images import rgb_from_compressed
 from sicm_ros.bitstream import unpack
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES
@@ -824,34 +827,43 @@ def test_compressed_pictures_and_a_remap_that_moves_camera_info_too(bus: Peer, s
     assert silent in encoder.output
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 def test_jpegs_of_a_large_camera_are_decoded_at_the_size_that_the_network_needs(
-    bus: Peer, start, model: Path, diagnostics: Diagnostics
+    bus: Peer, start, model: Path, diagnostics: Diagnostics, threads: int
 ):
     from sensor_msgs.msg import CompressedImage
     from sicm_ros.msg import CompressedStereoFeatures
 
-    large = RIG.resized(4 * WIDTH, 4 * HEIGHT)
-    features = bus.listen(CompressedStereoFeatures, "/jpeg/features")
-    camera = Camera(bus, *(f"/jpeg/{side}/image_rect_color" for side in ("left", "right")), compressed=True)
-    start("encoder", "-r", "__ns:=/jpeg", model=model, compressed=True)
+    large, name = RIG.resized(4 * WIDTH, 4 * HEIGHT), f"/jpeg{threads}"
+    features = bus.listen(CompressedStereoFeatures, f"{name}/features")
+    camera = Camera(bus, *(f"{name}/{side}/image_rect_color" for side in ("left", "right")), compressed=True)
+    start("encoder", "-r", f"__ns:={name}", model=model, compressed=True, threads=threads)
     camera.wait_for_encoder()
 
-    def answer(rig: StereoCalibration, seed: int) -> StereoCalibration:
+    def jpeg(view: np.ndarray, rig: StereoCalibration) -> bytes:
+        view = cv2.resize(view, (rig.width, rig.height), interpolation=cv2.INTER_CUBIC)
+        return cv2.imencode(".jpg", view[..., ::-1])[1].tobytes()
+
+    def answer(rig: StereoCalibration, seed: int) -> bytes:
         stamp = next(STAMPS)
         for side, publisher, info, view in zip(("left", "right"), camera.images, camera.infos, scene(seed)):
-            view = cv2.resize(view, (rig.width, rig.height), interpolation=cv2.INTER_CUBIC)
             info.publish(camera.info(rig, side, stamp))
             image = CompressedImage(format="jpeg", header=camera.info(rig, side, stamp).header)
-            image.data.frombytes(cv2.imencode(".jpg", view[..., ::-1])[1].tobytes())
+            image.data.frombytes(jpeg(view, rig))
             publisher.publish(image)
         bus.wait(lambda: features and nanoseconds(features[-1]) == stamp, what="features of a JPEG")
-        return unpack(bytes(features[-1].payload)).calibration
+        return bytes(features[-1].payload)
 
     for seed in range(6):  # the first ones are decoded whole: their rows are compared
-        assert answer(large, seed) == pytest.approx(large)
-    bus.wait(lambda: diagnostics("jpeg/encoder").get("decoded_smaller") == "4", what="JPEGs decoded smaller")
+        packet = answer(large, seed)
+        assert unpack(packet).calibration == large
+    bus.wait(lambda: diagnostics(f"{name[1:]}/encoder").get("decoded_smaller") == "4", what="JPEGs decoded smaller")
+    here = sicm_ros.load(model)
+    images = [SimpleNamespace(data=jpeg(view, large), format="jpeg") for view in scene(5)]
+    symbols = here.symbols(*(rgb_from_compressed(image, reduction=4) for image in images), large)
+    assert (here.decode(packet).symbols == [symbols.left, symbols.right]).all()
     # Another camera on the topic is seen whole again.
-    assert answer(RIG, 7).width == WIDTH
+    assert unpack(answer(RIG, 7)).calibration.width == WIDTH
 
 
 def test_a_lifecycle_without_autostart(bus: Peer, start, model: Path, diagnostics: Diagnostics):

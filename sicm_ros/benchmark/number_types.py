@@ -24,14 +24,14 @@ FIGURES = (("3d", "0.50"), ("bev", "0.50"), ("3d", "0.70"), ("bev", "0.70"))  # 
 
 
 @dataclass(frozen=True)
-class Choice:
+class EngineType:
     """An engine and what it computes in."""
 
     engine: str
     number_type: str = "float32"
 
     @classmethod
-    def parse(cls, text: str) -> Choice:
+    def parse(cls, text: str) -> EngineType:
         """Read ENGINE or ENGINE:TYPE. Raises InputError for another engine or type."""
         engine, _, number_type = text.partition(":")
         number_type = number_type or "float32"
@@ -47,7 +47,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Cost:
+class TypeCost:
     """Of one pairing of vehicle and server.
 
     Attributes:
@@ -58,8 +58,8 @@ class Cost:
         lost: what the reference has more of each, points.
     """
 
-    vehicle: Choice
-    server: Choice
+    vehicle: EngineType
+    server: EngineType
     bytes: float
     symbols: float
     ap: tuple[float, ...]
@@ -74,11 +74,11 @@ class Cost:
 def measure(
     name: str | Path,
     frames: Sequence[StereoFrame],
-    choices: Sequence[Choice],
+    choices: Sequence[EngineType],
     quality: float = 0.5,
     threads: int = 0,
     progress: Callable[[Sequence[StereoFrame]], Iterable[StereoFrame]] = iter,
-) -> list[Cost]:
+) -> list[TypeCost]:
     """Code and detect with the first choice, the reference, and with each other one on the vehicle, on the server, on
     both.
 
@@ -87,7 +87,7 @@ def measure(
     """
     import sicm_ros
 
-    models: dict[Choice, Model] = {
+    models: dict[EngineType, Model] = {
         choice: sicm_ros.load(name, engine=choice.engine, number_type=choice.number_type, threads=threads)
         for choice in dict.fromkeys(choices)
     }
@@ -96,9 +96,9 @@ def measure(
     for other in others:
         rows += [(other, reference), (reference, other), (other, other)]
     labels: list[Labels] = []
-    found: dict[tuple[Choice, Choice], list[Labels]] = {row: [] for row in rows}
-    sizes: dict[Choice, list[int]] = {choice: [] for choice in models}
-    changed: dict[Choice, list[float]] = {choice: [] for choice in models}
+    found: dict[tuple[EngineType, EngineType], list[Labels]] = {row: [] for row in rows}
+    sizes: dict[EngineType, list[int]] = {choice: [] for choice in models}
+    changed: dict[EngineType, list[float]] = {choice: [] for choice in models}
     for frame in progress(frames):
         labels.append(frame.truth)
         packets = {choice: model.encode(frame, quality) for choice, model in models.items()}
@@ -115,11 +115,13 @@ def measure(
         ap = tuple(car[metric][limit]["R40"][1] for metric, limit in FIGURES)
         expected = expected or ap
         lost = tuple(e - a for e, a in zip(expected, ap))
-        costs.append(Cost(vehicle, server, float(np.mean(sizes[vehicle])), float(np.mean(changed[vehicle])), ap, lost))
+        costs.append(
+            TypeCost(vehicle, server, float(np.mean(sizes[vehicle])), float(np.mean(changed[vehicle])), ap, lost)
+        )
     return costs
 
 
-def table(costs: Sequence[Cost], frames: int) -> Table:
+def table(costs: Sequence[TypeCost], frames: int) -> Table:
     """Return a rich table of them."""
     from rich.table import Table
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
@@ -93,6 +94,7 @@ class EncoderNode(ManagedNode):
         self._preset = self._given_preset()
         self._finder = self.create_timer(SEARCH, self._find_camera, clock=self._steady)
         self._finder.cancel()
+        self._decoders = ThreadPoolExecutor(2)
         self._image_topics: dict[str, str] = {}
         self._info_topics: dict[str, str] = {}
         self._latched: dict[str, Any] = {}
@@ -339,10 +341,18 @@ class EncoderNode(ManagedNode):
 
     def _pictures(self, pair: Pair, reduction: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Return both images as the messages have them, or reduced."""
-        images = self._image_topics
+        images, messages = self._image_topics, (pair.left, pair.right)
+
+        def decoded(message: Any, side: str) -> np.ndarray:
+            return rgb(message, images[side], self._depth, reduction)
+
         with self.health.tally.timed("decode_images"):
-            messages = zip((pair.left, pair.right), SIDES)
-            left, right = (rgb(message, images[side], self._depth, reduction) for message, side in messages)
+            if pair.left is pair.right:
+                left = right = decoded(pair.left, "left")
+            elif self.model.computes.threads > 1 and all(map(reducible, messages)):
+                left, right = self._decoders.map(decoded, messages, SIDES)  # OpenCV lets other threads run meanwhile
+            else:
+                left, right = map(decoded, messages, SIDES)
             if images["left"] == images["right"]:
                 left, right = half(left, 0), half(right, 1)
         return left, right

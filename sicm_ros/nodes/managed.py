@@ -153,8 +153,12 @@ class ManagedNode(LifecycleNode):
         return self._worker is None or self._worker.close(QUICK_END)
 
     def _prepare(self) -> int:
+        import cv2
+
         import sicm_ros
 
+        if self.parameters.threads:  # OpenCV's threads wait by spinning, on cores that are other nodes'
+            cv2.setNumThreads(self.parameters.threads)
         chosen = {name: getattr(self.parameters, name) for name in ("device", "engine", "number_type", "threads")}
         self.model = sicm_ros.load(self.parameters.model, **chosen, sides=(self.side,))
         self.model.warm_up((self.side,))  # so that the first real job is not the slow one

@@ -130,7 +130,7 @@ MODEL = (
     Parameter(
         "threads",
         0,
-        "CPU threads of the network; 0 uses all cores",
+        "CPU threads of the network and of OpenCV; 0 uses all cores",
         "threads",
         0,
         256,

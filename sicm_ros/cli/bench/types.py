@@ -4,9 +4,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sicm_ros.cli import options
+
+if TYPE_CHECKING:
+    from sicm_ros.kitti import StereoFrame
 
 SUMMARY = "what a number type or an engine costs in accuracy on labelled frames, on either side"
 
@@ -37,8 +42,8 @@ def run(args: argparse.Namespace) -> None:
     from sicm_ros.datasets import open_dataset
     from sicm_ros.errors import InputError
 
-    choices = [number_types.Choice.parse(text) for text in args.choices]
-    frames = open_dataset(args.dataset, args.split, labelled=True)
+    choices = [number_types.EngineType.parse(text) for text in args.choices]
+    frames: Sequence[StereoFrame] = open_dataset(args.dataset, args.split, labelled=True)
     if not len(frames):
         raise InputError(f"{args.dataset} has no labelled frame{f' in split {args.split}' if args.split else ''}")
     frames = frames[:: -(-len(frames) // args.limit)] if args.limit else frames
