@@ -108,6 +108,7 @@ def test_package_xml_declares_what_runs_and_nothing_else():
             used |= set(re.findall(r'package="(\w+)"', file.read_text()))
     used |= {requirement.name for requirement in project("dependencies")}
     used |= {"rosidl_default_runtime", "ros2launch"}  # what our messages need, and the command that the README names
+    used |= {"libopenblas-dev"}  # what NumPy computes quickly with
     used -= {"sicm_ros"} | NO_KEY | OPTIONAL
     assert declared("depend", "exec_depend") == {KEYS.get(name, name) for name in used}
 
