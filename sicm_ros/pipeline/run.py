@@ -87,7 +87,6 @@ def run_pipeline(
     }
     with processes(logs) as start:
         recorder = start("recorder", {"out": str(recording.resolve()), "link": bool(link)})
-        expect("listening", recorder, [recorder], 60.0)
         nodes = [recorder, start("encoder", encoder)]
         if link:
             nodes.append(start("link", {"profile": link, "seed": LINK_SEED}))
@@ -97,6 +96,7 @@ def run_pipeline(
         else:
             nodes.append(start("decoder", shared))
         with tqdm(total=source.count, unit="pair", desc="loading the model", disable=not progress) as bar:
+            expect("listening", recorder, nodes, 60.0)
             expect("ready", recorder, nodes, READY)
             bar.set_description("encoded, sent, decoded")
             _follow(recorder, nodes, start("replay", replay), source.count, bar)
