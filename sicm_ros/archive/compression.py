@@ -53,7 +53,7 @@ class Compression:
         images, features: bytes of the messages that were replaced, and of those in their place.
         replaced: topics of the former.
         other_images: topic -> bytes of images that were kept, since they are none of the pair's.
-        lost: cause -> number: images without a partner (`unpaired`), pairs that can't be read (`image`, `calibration`).
+        lost: cause -> number, as `StereoSource.lost`.
         remarks: what was mended or left out, in words.
     """
 

@@ -237,7 +237,7 @@ def read_run(recording: Path, source: StereoSource, quality: float, paced: bool 
         },
         paced=paced,
         notes=list(source.remarks),
-        unread={cause: number for cause, number in source.lost.items() if cause != "unpaired"},
+        unread={cause: number for cause, number in source.lost.items() if cause not in ("unpaired", "repeated")},
     )
 
 

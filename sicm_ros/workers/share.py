@@ -197,5 +197,8 @@ def _attempt(work: Callable[[Any], Any], job: Any) -> Any:
 
 
 def _attempt_in_worker(work: Callable[[Any], Any], job: Any) -> Any:
+    # Ray interrupts as Ctrl-C does, which the processes of a cluster that a script started in the background ignore.
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     limit_threads(job.threads)
     return _attempt(work, job)
