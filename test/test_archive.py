@@ -230,6 +230,8 @@ def test_what_is_broken_leaves_nothing_and_hurts_nothing(drive: Path, model, tmp
     compress(drive, out, model, overwrite=True)
     with pytest.raises(InputError, match="already: it has been compressed"):
         compress(out, tmp_path / "again.mcap", model)
+    with pytest.raises(InputError, match="`sicm bag expand` decodes them"):
+        open_stereo(out)
     with pytest.raises(InputError, match="no feature messages"):
         expand(drive, tmp_path / "again.mcap", model)
     expand(out, tmp_path / "seen.mcap", model)
@@ -264,6 +266,7 @@ def bags(drive: Path, tmp_path: Path) -> Path:
     return place
 
 
+@pytest.mark.timeout(600)  # Ray takes a minute or two to start where others are at work
 @pytest.mark.parametrize("how", [["--workers", "2"], ["--ray", "local"]], ids=["processes", "ray"])
 def test_many_bags_are_each_finished_or_untouched(
     bags: Path, sure_model: Path, tmp_path: Path, capfd, monkeypatch, how: list[str]
@@ -289,6 +292,7 @@ def test_many_bags_are_each_finished_or_untouched(
 def test_where_bags_go(bags: Path, tmp_path: Path):
     assert [path.name for path in bags_in(bags)] == ["b.mcap", "cut.mcap", "a.mcap"]
     out = tmp_path / "out"
+    (tmp_path / "empty").mkdir()
     assert plan([bags], out)[-1] == (bags / "monday/a.mcap", out / "monday/a.mcap")
     assert plan([bags / "b.mcap"], out / "x.mcap") == [(bags / "b.mcap", out / "x.mcap")]
     assert plan([bags / "b.mcap"], bags / "monday") == [(bags / "b.mcap", bags / "monday/b.mcap")]
@@ -299,6 +303,7 @@ def test_where_bags_go(bags: Path, tmp_path: Path):
         ([bags / "b.mcap"], bags / "b.mcap", "the bag itself"),
         ([bags, bags / "monday" / "a.mcap", bags / "monday"], out, "would both become"),
         ([tmp_path / "nowhere"], out, "no such bag"),
+        ([tmp_path / "empty"], out / "x.mcap", "no bags in it"),
     ):
         with pytest.raises(InputError, match=says):
             plan(inputs, place)

@@ -19,6 +19,7 @@ from sicm_ros.errors import InputError
 from sicm_ros.workers import sharing
 from sicm_ros.workers.share import WorkerError
 
+pytestmark = pytest.mark.timeout(600)  # Ray takes a minute or two to start where others are at work
 HOWS = pytest.mark.parametrize("ray", [None, "local"], ids=["processes", "ray"])
 
 

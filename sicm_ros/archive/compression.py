@@ -107,7 +107,7 @@ def compress(
         InputError: the bag is broken, holds no stereo pair, or holds features already.
     """
     out = Path(out)
-    if Path(path).exists() and not is_bag(Path(path)):
+    if Path(path).is_dir() and any(Path(path).iterdir()) and not is_bag(Path(path)):
         raise InputError(f"{path}: not a bag; make one of a KITTI folder first: sicm data bag {path} --out drive.mcap")
     with ExitStack() as stack, Bag(path) as bag:
         taken = [topic for topic in TOPICS if topic in bag.topics]

@@ -101,7 +101,10 @@ def plan(inputs: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
     Raises:
         InputError: there is no bag, two would become one file, or a bag would be written over itself.
     """
-    if len(inputs) == 1 and bags_in(inputs[0]) == [inputs[0]]:
+    found = {path: bags_in(path) for path in inputs}
+    if not any(found.values()):
+        raise InputError(f"{', '.join(map(str, inputs))}: no bags in it (.mcap, .db3, .bag, folders of metadata.yaml)")
+    if len(inputs) == 1 and found[inputs[0]] == [inputs[0]]:
         target = out / f"{inputs[0].stem}.mcap" if out.is_dir() and out.suffix != ".mcap" else out
         if target.suffix != ".mcap":
             raise InputError(f"{out}: expected a name that ends in .mcap, or a folder that exists")
@@ -112,10 +115,8 @@ def plan(inputs: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
         pairs = [
             (bag, out / (bag.relative_to(path) if bag != path else Path(bag.name)).with_suffix(".mcap"))
             for path in inputs
-            for bag in bags_in(path)
+            for bag in found[path]
         ]
-    if not pairs:
-        raise InputError(f"{', '.join(map(str, inputs))}: no bags in it (.mcap, .db3, .bag, folders of metadata.yaml)")
     seen: dict[Path, Path] = {}
     for bag, target in pairs:
         if target in seen:

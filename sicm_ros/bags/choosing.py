@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sicm_ros.bags.bag import Topic
+from sicm_ros.bags.feature_messages import FEATURES_TYPE
 from sicm_ros.bags.presets import IMAGES, PRESETS, Preset, bare, find_preset, places
 from sicm_ros.errors import InputError
 from sicm_ros.geometry.rectification import says_rectified
@@ -211,6 +212,8 @@ def _search(
         raise _several(pairs, path)
     if not sum(topic.count for topic in topics.values()):
         raise InputError(f"{path}: the bag holds no messages; {listed(topics)}")
+    if not images and any(topic.type == FEATURES_TYPE for topic in topics.values()):
+        raise InputError(f"{path}: holds features in place of images; `sicm bag expand` decodes them")
     remedy = f"name both by --left and --right; {listed(topics)}"
     lonely = [name for name in images if any(word in name for pair in COUNTERPARTS for word in pair)]
     if lonely and len(images) == 1:

@@ -56,7 +56,7 @@ class StereoPairer(Generic[T]):
     Args:
         tolerance: largest difference of stamps in a pair, nanoseconds; 0 asks for equal stamps.
         dropped: called with a cause for each image that is given up: `unpaired`, or `repeated` where one of the
-            same stamp took its place.
+            same stamp took its place or is in a pair.
         horizon, most: how long images wait for a partner that is late, nanoseconds and number a side.
         period: of the images, nanoseconds, where it is known beforehand.
 
@@ -80,6 +80,7 @@ class StereoPairer(Generic[T]):
         self._waiting: dict[str, list[_Waiting[T]]] = {side: [] for side in SIDES}
         self._recent: dict[str, deque[int]] = {side: deque(maxlen=DEPTH) for side in SIDES}
         self._arrived = dict.fromkeys(SIDES, 0)
+        self._taken: dict[str, deque[int]] = {side: deque(maxlen=MOST) for side in SIDES}  # stamps of those in pairs
         self._spacings: deque[int] = deque([period] * MEASURED if period else (), maxlen=WINDOW)
         self._limit = self._reach()
 
@@ -134,10 +135,8 @@ class StereoPairer(Generic[T]):
     def close(self) -> list[tuple[T, T]]:
         """Settle, and give up what remains."""
         pairs = self.settle()
-        for waiting in self._waiting.values():
-            for _ in waiting:
-                self._dropped("unpaired")
-            waiting.clear()
+        for side, waiting in self._waiting.items():
+            self._drop(side, list(waiting))
         return pairs
 
     def _reach(self) -> int:
@@ -188,6 +187,7 @@ class StereoPairer(Generic[T]):
 
     def _take(self, side: str, item: _Waiting[T]) -> None:
         self._waiting[side].remove(item)
+        self._taken[side].append(item.stamp)
         for earlier in self._waiting[side]:
             earlier.skipped += earlier.number < item.number
         self._drop(side, [earlier for earlier in self._waiting[side] if earlier.skipped >= SKIPPED])
@@ -203,4 +203,4 @@ class StereoPairer(Generic[T]):
     def _drop(self, side: str, items: list[_Waiting[T]]) -> None:
         for item in items:
             self._waiting[side].remove(item)
-            self._dropped("unpaired")
+            self._dropped("repeated" if item.stamp in self._taken[side] else "unpaired")
