@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from sicm_ros.pipeline.domain import own_domain
 
@@ -25,6 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 LONGEST = ("test_installed", "test_training", "test_fleet", "test_link_nodes", "test_nodes_pipeline")
 END = 2.0  # seconds that a node may take to end
 AGAIN = 15.0  # seconds after which a service is asked once more
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("untimed")
 
 # Before rclpy is imported anywhere, until the tests have ended: only this machine, and a domain that nobody else has.
 _domain = own_domain()

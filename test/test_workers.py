@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import pytest
 
 from sicm_ros.bags import BagWriter
 from sicm_ros.bags.bag import remove_leftovers
-from sicm_ros.errors import InputError
+from sicm_ros.errors import DependencyError, InputError
 from sicm_ros.workers import sharing
 from sicm_ros.workers.share import WorkerError
 
@@ -109,3 +110,13 @@ def test_a_job_that_no_machine_of_a_cluster_can_do_is_refused_at_once(tmp_path: 
     needs("local", monkeypatch)
     with pytest.raises(InputError, match="--threads 999: no machine"), sharing(1, "local", 1) as share:
         list(share(work, [Number("one", tmp_path, threads=999)]))
+
+
+def test_a_cluster_that_is_not_there_is_said_at_once(monkeypatch):
+    needs("there", monkeypatch)
+    with socket.socket() as nobody:
+        nobody.bind(("localhost", 0))  # nothing listens
+        address = f"localhost:{nobody.getsockname()[1]}"
+        refused = pytest.raises(DependencyError, match=f"--ray {address}: no cluster is joined .*refused")
+        with refused, sharing(1, address, 1):
+            pass

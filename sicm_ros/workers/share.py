@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -133,8 +134,9 @@ class _Cluster:
         except ImportError:
             raise DependencyError("--ray needs Ray: pip install 'sicm_ros[ray]'") from None
         try:
+            _knock(address)
             ray.init(address=None if address == "local" else address, log_to_driver=False)
-        except Exception as error:  # whatever Ray meets: nothing at that address, or a start that takes too long
+        except Exception as error:  # nothing at that address, or whatever Ray meets, as a start that takes too long
             text = " ".join(str(error).split())
             raise DependencyError(f"--ray {address}: no cluster is joined or started ({text})") from None
         cluster = cls()
@@ -178,6 +180,13 @@ class _Cluster:
             ray.cancel(reference)
         if self._running:
             ray.wait(list(self._running), num_returns=len(self._running), timeout=GRACE)
+
+
+def _knock(address: str) -> None:
+    """Raise OSError at once where nobody listens; Ray would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=5.0).close()
 
 
 def _first_line(error: BaseException) -> str:
