@@ -49,6 +49,7 @@ def networks(prior, seed: int = 0):
     with torch.no_grad():
         for network in made.passes.values():
             network.output.weight.normal_(0, 0.05)
+            network.output.bias.normal_(0, 1)
     return made
 
 
@@ -84,7 +85,7 @@ def same(reading, symbols: Symbols) -> bool:
 
 
 def test_training_and_coding_agree_on_every_mean_and_scale(codec: PairCodec):
-    from sicm_ros.entropy.temporal_network import example
+    from sicm_ros.entropy.temporal_network import example, rows_of
 
     prior, rng = codec.prior, np.random.default_rng(0)
     first = scene(codec, rng)
@@ -104,10 +105,12 @@ def test_training_and_coding_agree_on_every_mean_and_scale(codec: PairCodec):
             how = step.view, step.parity, step.own, one.mean, one.scale
             inputs = pass_inputs(seen, pair.coded.z, known, *how)
         ours = temporal.correct(one.name, inputs)
-        theirs = learnt.passes[one.name](inputs)
+        symbols = one.symbols.T if step is None else one.symbols
+        theirs = learnt.passes[one.name](rows_of(inputs, symbols))
         assert any((a != b).any() for a, b in zip(ours, (inputs.mean, inputs.scale))), "corrects nothing"
+        where = inputs.cell, inputs.channel
         for a, b, c in zip(ours, theirs, exact.correct(one.name, inputs), strict=True):
-            assert (a[:, inputs.channels] == b.detach().numpy().T).all()
+            assert (a[where] == b.detach().numpy()).all()
             assert (a == c).all()
 
 
@@ -345,13 +348,13 @@ def test_broken_arrays_are_named(codec: PairCodec):
     arrays = networks(codec.prior).arrays()
     for name, value, says in (
         ("gain", np.zeros_like(arrays["gain"]), "gain is not positive"),
-        ("pass0.hidden.weight", arrays["pass0.hidden.weight"].astype(np.float32), "expected integers"),
+        ("pass0.hidden0.weight", arrays["pass0.hidden0.weight"].astype(np.float32), "expected integers"),
         ("pass1.output.weight", np.full_like(arrays["pass1.output.weight"], 32767), "exceed 2"),
     ):
         with pytest.raises(ModelError, match=says):
             TemporalPrior(codec.prior.config, arrays | {name: value})
-    del arrays["z.gate0.bias"]
-    with pytest.raises(ModelError, match=r"z.gate0.bias is missing"):
+    del arrays["z.hidden1.bias"]
+    with pytest.raises(ModelError, match=r"z.hidden1.bias is missing"):
         TemporalPrior(codec.prior.config, arrays)
 
 
@@ -371,6 +374,44 @@ def test_training_learns_that_nothing_moves(codec: PairCodec):
     assert [step for step, *_ in told] == [50, 100]
     assert ratio(learnt, codec.prior, [drive], 128, 1) < 0.8
     assert np.isnan(ratio(learnt, codec.prior, [drive], 128, 8))
+
+
+def test_drawn_places_cost_on_average_what_all_do(codec: PairCodec, monkeypatch):
+    from sicm_ros.training import temporal as training
+
+    rng, before, pairs = np.random.default_rng(12), None, []
+    for _ in range(6):
+        before = scene(codec, rng, before)
+        pairs.append(before)
+    drive = training.SymbolDrive(list(range(6)), {128: pairs})
+    monkeypatch.setattr(training, "PLACES", 400)
+    drawn = training._drawn_places(networks(codec.prior), codec.prior, [drive], rng)
+    assert max(len(weights) for _, weights, _ in drawn.values()) < 500 * 5 * training.REFERENCES
+    ratio = sum(float((rows.alone() * weights).mean()) + rest for rows, weights, rest in drawn.values())
+    assert ratio == pytest.approx(1, abs=0.03)
+
+
+def test_where_a_reference_says_nothing_the_prior_stays_as_it_is(codec: PairCodec):
+    prior, rng = codec.prior, np.random.default_rng(13)
+    temporal = TemporalPrior(prior.config, networks(prior).arrays())
+    first = scene(codec, rng)
+    left = np.zeros_like(first.left)
+    left[3, 2, 7] = 2
+    earlier = prior.write(left, np.zeros_like(left), first.z, 128)[1].kept()
+    seen = temporal.seen(Past(earlier, 1, 7), 128)
+    h, w = earlier.size
+    known = [np.zeros((h, w, view.shape[1]), np.float32) for view in earlier.views]
+    channels = earlier.views[0].shape[1]
+    mean, scale = np.full((h * w, channels), 3, np.int32), np.full((h * w, channels), 4, np.int32)
+    scale[0, 1] = 5
+    inputs = pass_inputs(seen, first.z, known, 0, None, False, mean, scale)
+    around = {((row * w + column), 3) for row in (1, 2, 3) for column in (6, 7, 8)}
+    assert set(zip(inputs.cell.tolist(), inputs.channel.tolist(), strict=True)) == around | {(0, 1)}
+    elsewhere = np.ones_like(mean, bool)
+    elsewhere[inputs.cell, inputs.channel] = False
+    for alone, corrected in zip((mean, scale), temporal.correct("pass0", inputs), strict=True):
+        assert (corrected[elsewhere] == alone[elsewhere]).all()
+        assert (corrected[~elsewhere] != alone[~elsewhere]).any()
 
 
 def test_the_model_that_ships_sends_less_of_the_drive_that_ships():

@@ -3,11 +3,11 @@
 
 The latents themselves know nothing of it: each is computed from its own pair, and only the bytes that write it become
 fewer. So nothing drifts, and a pair whose reference is missing is lost alone. (VCT, arXiv 2206.07307, codes latents
-this way; there with a transformer, here with one small network for each channel, on integers as the rest of the prior.)
+this way; there with a transformer, here with one small network for each pass, on integers as the rest of the prior.)
 
-    window of the reference, what has changed next to the cell, mean and scale of the prior by itself
-        -> a few hidden units of each channel, told by gates of the cell how much the scene moves
-        -> corrections of mean and scale
+    window of the reference, what has changed next to it, mean and scale of the prior by itself, facts of the cell
+        -> two hidden layers, whose biases are the channel's own
+        -> how far the mean moves towards the reference, and corrections of mean and scale
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from sicm_ros.entropy.config import EVEN, LEFT, OWN_WINDOW, RIGHT, PriorConfig
-from sicm_ros.entropy.grids import cell_indices, offsets, padded_grid, window_indices
+from sicm_ros.entropy.config import AROUND, EVEN, LEFT, RIGHT, PriorConfig
+from sicm_ros.entropy.grids import cell_indices, padded_grid
 from sicm_ros.entropy.tables import EXACT, MEAN_LIMIT, SCALES
 from sicm_ros.errors import ModelError
 
@@ -30,12 +31,17 @@ SEEN = 31  # a reference's symbols are clipped to this
 KEPT = 127  # ... and to this where they are kept, before they are scaled to another quality
 QUARTERS = 127  # means are clipped to this, in quarters
 ACTIVATIONS = 255
-WINDOWS = ((1, 1, 2, 2), (1, 1, 2, 2), (1, 1, 1, 1))  # of the reference: appearance, geometry, hyper latent
-FACTS = 8  # what the gates know of a cell
-GATES, GATE_HIDDEN, HIDDEN = 8, 16, 8
-GATE_SHIFT, HIDDEN_SHIFT, OUTPUT_SHIFT = 7, 5, 9
+# What is seen of the reference, and of what has changed, as (row, column) from a place. Wider windows gained nothing.
+CROSS = ((-1, 0), (0, -1), (0, 0), (0, 1), (1, 0))
+NEIGHBOURS = ((-1, 0), (0, -1), (0, 1), (1, 0))
+LEAST_SCALE = 5  # below, and where the reference is zero all around, the prior by itself is sure enough
+FACTS = 9  # what is known of a cell, and at last of a channel
+HIDDEN0, HIDDEN1 = 24, 12
+HIDDEN0_SHIFT, HIDDEN1_SHIFT, OUTPUT_SHIFT = 6, 7, 9
+TOWARDS = 64  # parts of the way from the mean to the reference
+TOGETHER = 2048  # places at once, so that what is computed stays in the processor's cache
+OUTPUTS = 3  # parts of that way, changes of mean and scale
 GAIN_ONE = 1 << 12  # in which gains are counted
-HYPER = 2  # where the hyper latent comes in WINDOWS, after the two views
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class Seen:
         views: (h, w, channels) of each view, clipped to SEEN.
         means: (h * w, channels) of each view, quarters.
         z: (rows, columns, K), clipped to SEEN; None without hyperprior.
-        facts: quality, age and similarity as the gates take them.
+        facts: quality, age and similarity as the networks take them.
     """
 
     views: list[Array]
@@ -95,21 +101,45 @@ class Seen:
     z: Array | None
     facts: tuple[int, int, int]
 
+    @cached_property
+    def there(self) -> Array:
+        """(h * w,), how much the reference's left latent has at a cell: one of the facts."""
+        left = self.views[LEFT]
+        much = np.minimum(np.abs(left), 3).reshape(-1, left.shape[2]).sum(1) * 2
+        return np.minimum(much, ACTIVATIONS)
+
+    @cached_property
+    def near(self) -> list[Array]:
+        """Where each view has something at a cell or next to it: bool (h * w, channels)."""
+        found = []
+        for view in self.views:
+            padded = padded_grid(view != 0, AROUND)
+            rows = padded[:-2] | padded[1:-1] | padded[2:]
+            found.append((rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]).reshape(-1, view.shape[2]))
+        return found
+
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the networks of a pass look at.
+    """What the network of a pass looks at: the n places, cells of a channel, where a reference may help.
 
     Attributes:
-        channels: indices of the N that the reference has anything in; the others stay as the prior by itself has them.
-        own: (N, cells, inputs), of each channel by itself.
-        facts: (cells, FACTS), the same for all channels.
-        mean, scale: (cells, all channels), of the prior by itself.
+        places: (n,), indices into the flattened (cells, channels); elsewhere everything stays as the prior has it.
+        cell, channel: (n,), of each place.
+        own: (inputs, n), of each place by itself.
+        facts: (cells, FACTS - 1), the same for all channels.
+        changes: (channels,), the last of the facts, the same for all cells.
+        here: int32 (n,), the reference's symbol, in quarters.
+        mean, scale: (cells, channels), of the prior by itself.
     """
 
-    channels: Array
+    places: Array
+    cell: Array
+    channel: Array
     own: Array
     facts: Array
+    changes: Array
+    here: Array
     mean: Array
     scale: Array
 
@@ -137,15 +167,15 @@ def specs(config: PriorConfig) -> list[Spec]:
     """Return the passes that a reference helps, in the order of the bitstream; the hyper latent, if any, is first."""
     found = []
     if config.hyperprior:
-        found.append(Spec("z", config.hyper_channels, _largest(HYPER, False)))
+        found.append(Spec("z", config.hyper_channels, _largest(False)))
     for number, step in enumerate(config.passes()):
-        found.append(Spec(f"pass{number}", config.coded(step.view), _largest(step.view, step.own)))
+        found.append(Spec(f"pass{number}", config.coded(step.view), _largest(step.own)))
     return found
 
 
-def _largest(which: int, own: bool) -> tuple[int, ...]:
-    around = len(offsets(OWN_WINDOW, 1, EVEN)) if own else 0
-    return (SEEN,) * (len(offsets(WINDOWS[which])) + around) + (QUARTERS, QUARTERS, QUARTERS, SCALES - 1)
+def _largest(own: bool) -> tuple[int, ...]:
+    symbols = len(CROSS) + (len(NEIGHBOURS) if own else 0)
+    return (SEEN,) * symbols + (QUARTERS, QUARTERS, QUARTERS, SCALES - 1)
 
 
 class TemporalPrior:
@@ -194,11 +224,12 @@ class TemporalPrior:
 
     def correct(self, name: str, inputs: Inputs) -> tuple[Array, Array]:
         """Return means in quarters and scale indices, int32 (cells, channels), that heed the reference."""
-        channels = inputs.channels
-        corrections = self._networks[name](inputs)
+        towards, mean_change, scale_change = self._networks[name](inputs).T.astype(np.int32)
         mean, scale = inputs.mean.copy(), inputs.scale.copy()
-        mean[:, channels] += corrections[0].T.astype(np.int32)
-        scale[:, channels] += corrections[1].T.astype(np.int32)
+        own = mean.ravel()[inputs.places]
+        moved = (towards.clip(0, TOWARDS) * (inputs.here - own) + TOWARDS // 2) // TOWARDS
+        mean.reshape(-1)[inputs.places] += mean_change + moved
+        scale.reshape(-1)[inputs.places] += scale_change
         return mean.clip(-MEAN_LIMIT, MEAN_LIMIT), scale.clip(0, SCALES - 1)
 
 
@@ -206,11 +237,11 @@ def hyper_inputs(seen: Seen, mean: Array, scale: Array) -> Inputs:
     """Return what is known of hyper symbols, whose means and scales are (K, cells)."""
     assert seen.z is not None
     rows, columns = seen.z.shape[:2]
-    channels = np.arange(seen.z.shape[2])
-    own = _own(seen.z, WINDOWS[HYPER], None, mean.T, np.zeros_like(mean.T), scale.T)
+    mean, scale = mean.T, scale.T
     facts = _facts(seen, rows, columns, 64, np.arange(rows * columns))
     facts[:, 6] = np.minimum(np.abs(seen.z).clip(0, 15).sum(2).ravel() * 4, ACTIVATIONS)
-    return Inputs(channels, own, facts, mean.T, scale.T)
+    places = np.arange(mean.size)
+    return _inputs(places, np.arange(rows * columns), seen.z, facts, mean, np.zeros_like(mean), scale)
 
 
 def pass_inputs(
@@ -232,70 +263,88 @@ def pass_inputs(
         mean, scale: int32 (cells, channels), of the prior by itself.
     """
     earlier = seen.views[view]
-    height, width, _ = earlier.shape
+    height, width, channels = earlier.shape
     cells = cell_indices(height, width, parity)
-    channels = np.flatnonzero(earlier.reshape(height * width, -1).any(0))
-    changed = None
-    if own:
-        colour = (np.add.outer(np.arange(height), np.arange(width)) % 2 == EVEN)[..., None]
-        changed = np.clip((known[view] - earlier) * colour, -SEEN, SEEN)
     facts = _facts(seen, height, width, 16, cells)
     if z is not None and seen.z is not None:
         moved = np.minimum(np.abs(z.transpose(1, 2, 0) - seen.z), 15).sum(2) * 4
         facts[:, 4] = np.minimum(np.repeat(np.repeat(moved, 4, 0), 4, 1)[:height, :width].ravel()[cells], ACTIVATIONS)
-    if changed is not None:
-        near = padded_grid(np.minimum(np.abs(changed), 3).sum(2, keepdims=True), (1, 1, 1, 1))[..., 0]
+    changed = None
+    if own:
+        even = cell_indices(height, width, EVEN)
+        flat_now, flat_then = (grid.reshape(-1, channels) for grid in (known[view], earlier))
+        differences = flat_now[even] - flat_then[even]
+        changed = np.zeros_like(flat_then)
+        changed[even] = np.clip(differences, -SEEN, SEEN)
+        sums = np.zeros((height * width, 1), earlier.dtype)
+        sums[even, 0] = np.minimum(np.abs(differences), 3).sum(1)
+        near = padded_grid(sums.reshape(height, width, 1), AROUND)[..., 0]
         near = near[:-2, 1:-1] + near[2:, 1:-1] + near[1:-1, :-2] + near[1:-1, 2:]
         facts[:, 5] = np.minimum(near.ravel()[cells], ACTIVATIONS)
-    facts[:, 6] = np.minimum(np.minimum(np.abs(seen.views[LEFT]), 3).sum(2).ravel()[cells] * 2, ACTIVATIONS)
+        changed = changed.reshape(earlier.shape)
+    facts[:, 6] = seen.there[cells]
     if view == RIGHT:
-        left = np.minimum(np.abs(known[LEFT] - seen.views[LEFT]), 3).sum(2)
-        facts[:, 7] = np.minimum(left.ravel()[cells] * 4, ACTIVATIONS)
-    part = None if changed is None else changed[..., channels]
-    says = mean[:, channels], seen.means[view][np.ix_(cells, channels)], scale[:, channels]
-    looked = _own(earlier[..., channels], WINDOWS[view], part, *says, parity)
-    return Inputs(channels, looked, facts, mean, scale)
+        now, then = (grid.reshape(height * width, -1)[cells] for grid in (known[LEFT], seen.views[LEFT]))
+        facts[:, 7] = np.minimum(np.minimum(np.abs(now - then), 3).sum(1) * 4, ACTIVATIONS)
+    places = np.flatnonzero(seen.near[view][cells] | (scale >= LEAST_SCALE))
+    before = seen.means[view][cells]
+    return _inputs(places, cells, earlier, facts, mean, before, scale, changed)
 
 
 def _facts(seen: Seen, rows: int, columns: int, step: int, cells: Array) -> Array:
-    facts = np.zeros((len(cells), FACTS), seen.views[LEFT].dtype)
+    facts = np.zeros((len(cells), FACTS - 1), seen.views[LEFT].dtype)
     facts[:, :3] = seen.facts
     facts[:, 3] = np.minimum(cells // columns * step, ACTIVATIONS)
     return facts
 
 
-def _own(
+def _inputs(
+    places: Array,
+    cells: Array,
     earlier: Array,
-    window: tuple[int, int, int, int],
-    changed: Array | None,
+    facts: Array,
     mean: Array,
     before: Array,
     scale: Array,
-    parity: int | None = None,
-) -> Array:
-    """Return (channels, cells, inputs) of each channel by itself."""
-    height, width, channels = earlier.shape
-    cells = cell_indices(height, width, parity)
-    taps = len(offsets(window))
-    around = 0 if changed is None else len(offsets(OWN_WINDOW, parity, EVEN))
-    own = np.empty((channels, len(cells), taps + around + 4), earlier.dtype)
-    own[..., :taps] = _look(earlier, window, parity, None)
+    changed: Array | None = None,
+) -> Inputs:
+    """Return what is known of places.
+
+    Args:
+        places: indices into the flattened (cells, channels).
+        cells: indices into the flattened grid.
+        earlier: (h, w, channels), the reference's symbols.
+        mean, before, scale: (cells, channels); `before` are the reference's means.
+        changed: (h, w, channels), by how much even cells differ from the reference, 0 elsewhere.
+    """
+    _, width, channels = earlier.shape
+    cell, channel = np.divmod(places, channels)
+    rows, columns = np.divmod(cells, width)
+    across = width + 2  # with the zeros around
+    corner = (rows * across + columns)[cell] * channels + channel
+    symbols = len(CROSS) + (0 if changed is None else len(NEIGHBOURS))
+    own = np.empty((symbols + 4, len(cell)), earlier.dtype)
+    changes = np.zeros(channels, earlier.dtype)
+
+    def look(grid: Array, offsets: tuple[tuple[int, int], ...], into: Array) -> None:
+        flat = padded_grid(grid, AROUND).ravel()
+        for line, (row, column) in zip(into, offsets, strict=True):
+            # Every index is inside; a mode that doesn't raise needs no copy.
+            np.take(flat, corner + ((row + 1) * across + column + 1) * channels, out=line, mode="clip")
+
+    look(earlier, CROSS, own[: len(CROSS)])
     if changed is not None:
-        own[..., taps : taps + around] = _look(changed, OWN_WINDOW, parity, EVEN)
-    here = earlier.reshape(height * width, channels)[cells]
-    own[..., -4] = np.clip(mean, -QUARTERS, QUARTERS).T
-    own[..., -3] = np.clip(before, -QUARTERS, QUARTERS).T
-    own[..., -2] = np.minimum(np.abs(4 * here - mean), QUARTERS).T
-    own[..., -1] = scale.T
-    return own
-
-
-def _look(grid: Array, window: tuple[int, int, int, int], parity: int | None, visible: int | None) -> Array:
-    """Map (h, w, C) to (C, cells, offsets): what each cell sees of each channel through a window, zeros outside."""
-    height, width, channels = grid.shape
-    padded = padded_grid(grid, window)
-    flat = np.ascontiguousarray(padded.reshape(padded.shape[0] * padded.shape[1], channels).T)
-    return np.take(flat, window_indices(height, width, window, parity, visible), axis=1)
+        look(changed, NEIGHBOURS, own[len(CROSS) : symbols])
+        even = cell_indices(*earlier.shape[:2], EVEN)
+        other, then = (grid.reshape(-1, channels)[even] != 0 for grid in (changed, earlier))
+        changes[:] = ACTIVATIONS * other.sum(0) // np.maximum((other | then).sum(0), 1)
+    here = 4 * own[CROSS.index((0, 0))]
+    says, before, scales = (values.ravel()[places] for values in (mean, before, scale))
+    own[-4] = np.clip(says, -QUARTERS, QUARTERS)
+    own[-3] = np.clip(before, -QUARTERS, QUARTERS)
+    own[-2] = np.minimum(np.abs(here - says), QUARTERS)
+    own[-1] = scales
+    return Inputs(places, cell, channel, own, facts, changes, here.astype(np.int32), mean, scale)
 
 
 def _scaled(values: Array, now: Array, before: Array) -> Array:
@@ -313,51 +362,51 @@ def _integers(arrays: Mapping[str, Array], name: str, shape: tuple[int, ...]) ->
 
 
 class _Corrections:
-    """Gates of each cell, then hidden units and corrections of each channel."""
+    """The network of a pass."""
 
     def __init__(self, spec: Spec, arrays: Mapping[str, Array], dtype: type) -> None:
-        def read(name: str, *shape: int) -> Array:
-            return _integers(arrays, f"{spec.name}.{name}", shape).astype(np.int64)
-
-        channels, own = spec.channels, len(spec.largest)
-        gate0, gate0_bias = read("gate0.weight", FACTS, GATE_HIDDEN), read("gate0.bias", GATE_HIDDEN)
-        gate1, gate1_bias = read("gate1.weight", GATE_HIDDEN, GATES), read("gate1.bias", GATES)
-        hidden = read("hidden.weight", channels, own + GATES, HIDDEN)
-        hidden_bias = read("hidden.bias", channels, HIDDEN)
-        output = read("output.weight", channels, own + GATES + HIDDEN, 2)
-        output_bias = read("output.bias", channels, 2)
-        bytes_, seen = np.full(FACTS, ACTIVATIONS), np.array([*spec.largest, *[ACTIVATIONS] * GATES])
-        for name, weight, bias, largest, shift in (
-            ("gate0", gate0, gate0_bias, bytes_, GATE_SHIFT),
-            ("gate1", gate1, gate1_bias, np.full(GATE_HIDDEN, ACTIVATIONS), GATE_SHIFT),
-            ("hidden", hidden, hidden_bias, seen, HIDDEN_SHIFT),
-            ("output", output, output_bias, np.array([*seen, *[ACTIVATIONS] * HIDDEN]), OUTPUT_SHIFT),
+        inputs = len(spec.largest) + FACTS
+        largest = [*spec.largest, *[ACTIVATIONS] * FACTS]
+        hidden0, hidden1 = [ACTIVATIONS] * HIDDEN0, [ACTIVATIONS] * HIDDEN1
+        layers: dict[str, tuple[Array, Array]] = {}
+        for name, seen, outputs, shift in (
+            ("hidden0", largest, HIDDEN0, HIDDEN0_SHIFT),
+            ("hidden1", hidden0, HIDDEN1, HIDDEN1_SHIFT),
+            ("output", [*hidden1, *largest], OUTPUTS, OUTPUT_SHIFT),
         ):
-            bound = np.einsum("i,...io->...o", largest, np.abs(weight)) + np.abs(bias) + (1 << shift) // 2
-            if bound.max() >= EXACT:
+            weight = _integers(arrays, f"{spec.name}.{name}.weight", (len(seen), outputs)).astype(np.int64)
+            bias = _integers(arrays, f"{spec.name}.{name}.bias", (spec.channels, outputs)).astype(np.int64)
+            rounding = (1 << shift) // 2
+            if (np.array(seen) @ np.abs(weight) + np.abs(bias).max(0) + rounding).max() >= EXACT:
                 raise ModelError(f"temporal prior: sums of {spec.name}.{name} can exceed 2^24; train it again")
+            scale = 2.0**-shift
+            layers[name] = (weight * scale).astype(dtype), ((bias + rounding) * scale).astype(dtype)
+        (first, first_bias), (last, last_bias) = layers["hidden0"], layers["output"]
+        self._hidden1, self._hidden1_bias = layers["hidden1"]
+        # Two layers see the inputs: they are one product.
+        first = np.concatenate([first, last[HIDDEN1:]], 1)
+        self._own, self._facts, self._changes = np.split(first, [len(spec.largest), inputs - 1])
+        self._bias, self._last = np.concatenate([first_bias, last_bias], 1), last[:HIDDEN1]
 
-        def scaled(values: Array, shift: int, rounding: bool = False) -> Array:
-            return ((values + (1 << shift) // 2 if rounding else values) * 2.0**-shift).astype(dtype)
+    def __call__(self, inputs: Inputs) -> Array:
+        """Return parts of the way to the reference, changes of mean (quarters) and scale: (n, OUTPUTS)."""
+        of_cells = inputs.facts @ self._facts
+        of_channels = inputs.changes[:, None] @ self._changes + self._bias
+        result = np.empty((len(inputs.cell), OUTPUTS), self._last.dtype)
+        for first in range(0, len(result), TOGETHER):
+            part = slice(first, first + TOGETHER)
+            channel = inputs.channel[part]
+            total = inputs.own[:, part].T @ self._own
+            total += np.take(of_cells, inputs.cell[part], 0)
+            total += np.take(of_channels, channel, 0)
+            hidden = _activations(total[:, :HIDDEN0]) @ self._hidden1
+            hidden += np.take(self._hidden1_bias, channel, 0)
+            np.floor(_activations(hidden) @ self._last + total[:, HIDDEN0:], out=result[part])
+        return result
 
-        self._gates = [
-            (scaled(gate0, GATE_SHIFT), scaled(gate0_bias, GATE_SHIFT, True)),
-            (scaled(gate1, GATE_SHIFT), scaled(gate1_bias, GATE_SHIFT, True)),
-        ]
-        together = np.concatenate([scaled(hidden, HIDDEN_SHIFT), scaled(output[:, : own + GATES], OUTPUT_SHIFT)], 2)
-        self._own, self._gated = together[:, :own].copy(), together[:, own:].copy()
-        biases = [scaled(hidden_bias, HIDDEN_SHIFT, True), scaled(output_bias, OUTPUT_SHIFT, True)]
-        self._bias = np.concatenate(biases, 1)[:, None]
-        self._last = scaled(output[:, own + GATES :], OUTPUT_SHIFT)
 
-    def __call__(self, inputs: Inputs) -> tuple[Array, Array]:
-        """Return corrections of mean (quarters) and scale, (N, cells) each."""
-        channels, gates = inputs.channels, inputs.facts
-        for weight, bias in self._gates:
-            gates = np.floor(gates @ weight + bias).clip(0, ACTIVATIONS)
-        total = inputs.own @ self._own[channels]
-        total += gates @ self._gated[channels]
-        total += self._bias[channels]
-        hidden = np.floor(total[..., :HIDDEN]).clip(0, ACTIVATIONS)
-        result = np.floor(total[..., HIDDEN:] + hidden @ self._last[channels])
-        return result[..., 0], result[..., 1]
+def _activations(sums: Array) -> Array:
+    """Return sums, rounded and clipped."""
+    rounded = np.floor(sums)
+    np.maximum(rounded, 0, out=rounded)
+    return np.minimum(rounded, ACTIVATIONS, out=rounded)

@@ -20,13 +20,13 @@ from sicm_ros.entropy.tables import EXACT, MEAN_LIMIT, MEAN_STEPS, SCALES
 from sicm_ros.entropy.temporal import (
     ACTIVATIONS,
     FACTS,
-    GATE_HIDDEN,
-    GATE_SHIFT,
-    GATES,
-    HIDDEN,
-    HIDDEN_SHIFT,
+    HIDDEN0,
+    HIDDEN0_SHIFT,
+    HIDDEN1,
+    HIDDEN1_SHIFT,
     OUTPUT_SHIFT,
     SEEN,
+    TOWARDS,
     CodedSymbols,
     Inputs,
     Past,
@@ -39,8 +39,9 @@ from sicm_ros.entropy.temporal import (
 
 # Integers that stand for about one, so that one learning rate suits all parameters.
 TYPICAL_FACT, TYPICAL_ACTIVATION, TYPICAL_SYMBOL, TYPICAL_QUARTERS = 64.0, 20.0, 1.0, 8.0
-TYPICAL_SCALE, TYPICAL_MEAN_CHANGE, TYPICAL_SCALE_CHANGE = 12.0, 4.0, 2.0
+TYPICAL_SCALE, TYPICAL_OUTPUTS = 12.0, (16.0, 4.0, 2.0)
 BIAS_LIMIT = 1 << 20
+LAYERS = "hidden0", "hidden1", "output"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class Example:
 
     def bits(self) -> float:
         """Return what the prior by itself needs, by the training's estimate."""
-        return sum(float(_cost(e.symbols, torch.from_numpy(e.mean), torch.from_numpy(e.scale))) for e in self.passes)
+        return sum(
+            float(_cost(e.symbols, torch.from_numpy(e.mean), torch.from_numpy(e.scale)).sum()) for e in self.passes
+        )
 
 
 class _Tracer:
@@ -100,27 +103,68 @@ def example(prior: IntegerPrior, left: np.ndarray, right: np.ndarray, z: np.ndar
 
 
 def _cost(symbols: np.ndarray, mean: Tensor, scale: Tensor) -> Tensor:
-    return bits(torch.from_numpy(symbols.astype(np.float32)) - mean / MEAN_STEPS, scale.float()).sum()
+    return bits(torch.from_numpy(symbols.astype(np.float32)) - mean / MEAN_STEPS, scale.float())
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Places of a pass, of as many pairs as one likes, with what came.
+
+    Attributes:
+        seen: (n, inputs), each place's own inputs, then its facts.
+        channel: (n,).
+        here, mean, scale: (n,), the reference's symbol in quarters, what the prior by itself expects.
+        symbols: (n,).
+    """
+
+    seen: Tensor
+    channel: Tensor
+    here: Tensor
+    mean: Tensor
+    scale: Tensor
+    symbols: Tensor
+
+    def __getitem__(self, which: Any) -> Rows:
+        return Rows(*(values[which] for values in vars(self).values()))
+
+    @classmethod
+    def joined(cls, parts: list[Rows]) -> Rows:
+        return cls(*(torch.cat(values) for values in zip(*(vars(part).values() for part in parts), strict=True)))
+
+    def alone(self) -> Tensor:
+        """Return the bits of each place without the reference."""
+        return bits(self.symbols.float() - self.mean / MEAN_STEPS, self.scale.float())
+
+
+def rows_of(inputs: Inputs, symbols: np.ndarray) -> Rows:
+    """Return the places of a pass, whose symbols are (cells, channels)."""
+    where = inputs.cell, inputs.channel
+    facts = np.concatenate([inputs.facts[inputs.cell], inputs.changes[inputs.channel][:, None]], 1)
+    seen = np.concatenate([inputs.own.T, facts], 1).astype(np.int16)
+    values = inputs.channel, inputs.here, inputs.mean[where], inputs.scale[where], symbols[where]
+    return Rows(torch.from_numpy(seen), *(torch.from_numpy(value.astype(np.int32)) for value in values))
 
 
 class TemporalNetworks(nn.Module):
-    """The networks of all passes; `bits` is what a pair costs with a reference, `export` gives what codes."""
+    """The networks of all passes; `bits` is what a pair costs with a reference, `arrays` gives what codes."""
 
     def __init__(self, prior: IntegerPrior, gain: np.ndarray) -> None:
         """Gain: int (256, channels), of both views' channels at each quality, in steps of 1 / GAIN_ONE."""
         super().__init__()
         self.config, self.gain = prior.config, gain
-        self.passes = nn.ModuleDict({spec.name: _LearntCorrections(spec) for spec in specs(prior.config)})
+        self.passes = nn.ModuleDict({spec.name: LearntCorrections(spec) for spec in specs(prior.config)})
         self._looks = TemporalPrior(prior.config, self.arrays())
 
-    def bits(self, pair: Example, earlier: CodedSymbols, age: int) -> Tensor:
-        """Return the bits of a pair, hyper latent included, with gradients; `earlier` is `kept`."""
+    def rows(self, pair: Example, earlier: CodedSymbols, age: int) -> dict[str, tuple[Rows, float]]:
+        """Return, of each pass, what its network sees of a pair, and the bits of everything else; `earlier`
+        is `kept`.
+        """
         coded, quality = pair.coded, pair.coded.quality
         past = Past(earlier, age, self._looks.similarity(coded.views, earlier, quality))
         seen = self._looks.seen(past, quality)
         known = [np.clip(v, -SEEN, SEEN).astype(np.float32).reshape(*coded.size, -1) for v in coded.views]
         z = None if coded.z is None else np.clip(coded.z, -SEEN, SEEN)
-        total = torch.zeros(())
+        found = {}
         for one in pair.passes:
             if one.step is None:
                 inputs, symbols = hyper_inputs(seen, one.mean, one.scale), one.symbols.T
@@ -128,19 +172,24 @@ class TemporalNetworks(nn.Module):
                 step = one.step
                 inputs = pass_inputs(seen, z, known, step.view, step.parity, step.own, one.mean, one.scale)
                 symbols = one.symbols
-            channels, others = inputs.channels, np.ones(symbols.shape[1], bool)
-            others[channels] = False
-            mean, scale = cast(_LearntCorrections, self.passes[one.name])(inputs)
-            total = total + _cost(symbols[:, channels].T, mean, scale)
-            rest = (torch.from_numpy(values[:, others]) for values in (inputs.mean, inputs.scale))
-            total = total + _cost(symbols[:, others], *rest)
+            others = np.ones(symbols.shape, bool)
+            others[inputs.cell, inputs.channel] = False
+            rest = (torch.from_numpy(values[others]) for values in (inputs.mean, inputs.scale))
+            found[one.name] = rows_of(inputs, symbols), float(_cost(symbols[others], *rest).sum())
+        return found
+
+    def bits(self, pair: Example, earlier: CodedSymbols, age: int) -> Tensor:
+        """Return the bits of a pair, hyper latent included, with gradients; `earlier` is `kept`."""
+        total = torch.zeros(())
+        for name, (rows, rest) in self.rows(pair, earlier, age).items():
+            total = total + cast(LearntCorrections, self.passes[name]).bits(rows).sum() + rest
         return total
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Go on from what `arrays` returned once, of the same sizes."""
         with torch.no_grad():
             for name, network in self.passes.items():
-                for part in ("gate0", "gate1", "hidden", "output"):
+                for part in LAYERS:
                     layer = cast(_IntegerUnits, getattr(network, part))
                     for kind, units in (("weight", layer.units), ("bias", layer.bias_units)):
                         value = torch.from_numpy(arrays[f"{name}.{part}.{kind}"].astype(np.float32))
@@ -150,82 +199,67 @@ class TemporalNetworks(nn.Module):
         """Return what `TemporalPrior` takes."""
         found = {"gain": self.gain.astype(np.int32)}
         for name, network in self.passes.items():
-            for layer, values in cast(_LearntCorrections, network).integers().items():
-                dtype = np.int32 if layer.endswith("bias") else np.int16
-                found[f"{name}.{layer}"] = values.detach().numpy().astype(dtype)
+            for part in LAYERS:
+                weight, bias = cast(_IntegerUnits, getattr(network, part)).integers()
+                found[f"{name}.{part}.weight"] = weight.detach().numpy().astype(np.int16)
+                found[f"{name}.{part}.bias"] = bias.detach().numpy().astype(np.int32)
         return found
 
 
-class _LearntCorrections(nn.Module):
+class LearntCorrections(nn.Module):
     """Of one pass: see `TemporalPrior`."""
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        own, channels = len(spec.largest), spec.channels
-        typical = torch.tensor([TYPICAL_SYMBOL if m == SEEN else TYPICAL_QUARTERS for m in spec.largest])
-        typical[-1] = TYPICAL_SCALE
-        seen = torch.cat([typical, torch.full((GATES,), TYPICAL_ACTIVATION)])
-        out = torch.tensor([TYPICAL_MEAN_CHANGE, TYPICAL_SCALE_CHANGE])
-        self.gate0 = _layer(torch.full((FACTS,), TYPICAL_FACT), TYPICAL_ACTIVATION, GATE_SHIFT, GATE_HIDDEN, 1.0)
-        self.gate1 = _layer(torch.full((GATE_HIDDEN,), TYPICAL_ACTIVATION), TYPICAL_ACTIVATION, GATE_SHIFT, GATES, 1.0)
-        self.hidden = _layer(seen, TYPICAL_ACTIVATION, HIDDEN_SHIFT, HIDDEN, 1.0, channels)
-        last = torch.cat([seen, torch.full((HIDDEN,), TYPICAL_ACTIVATION)])
-        self.output = _layer(last, out, OUTPUT_SHIFT, 2, 0.0, channels)
-        largest = [*spec.largest, *[ACTIVATIONS] * GATES]
-        for layer, most in ((self.hidden, sum(largest)), (self.output, sum(largest) + ACTIVATIONS * HIDDEN)):
+        own = torch.tensor([TYPICAL_SYMBOL if m == SEEN else TYPICAL_QUARTERS for m in spec.largest])
+        own[-1] = TYPICAL_SCALE
+        seen = torch.cat([own, torch.full((FACTS,), TYPICAL_FACT)])
+        hidden0, hidden1 = (torch.full((width,), TYPICAL_ACTIVATION) for width in (HIDDEN0, HIDDEN1))
+        self.hidden0 = _IntegerUnits(seen, hidden0, HIDDEN0_SHIFT, spec.channels)
+        self.hidden1 = _IntegerUnits(hidden0, hidden1, HIDDEN1_SHIFT, spec.channels)
+        outputs = torch.tensor(TYPICAL_OUTPUTS)
+        self.output = _IntegerUnits(torch.cat([hidden1, seen]), outputs, OUTPUT_SHIFT, spec.channels, spread=0.0)
+        largest = sum(spec.largest) + FACTS * ACTIVATIONS
+        sums = largest, HIDDEN0 * ACTIVATIONS, HIDDEN1 * ACTIVATIONS + largest
+        for layer, most in zip((self.hidden0, self.hidden1, self.output), sums, strict=True):
             layer.limit = (EXACT - BIAS_LIMIT - (1 << OUTPUT_SHIFT)) // most - 1
-        self.own = own
 
-    def integers(self) -> dict[str, Tensor]:
-        """Return weights and biases by name."""
-        found = {}
-        for name in ("gate0", "gate1", "hidden", "output"):
-            found[f"{name}.weight"], found[f"{name}.bias"] = cast(_IntegerUnits, getattr(self, name)).integers()
-        return found
-
-    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """Return corrected means in quarters and scale indices, (N, cells), which round straight through."""
-        channels = torch.from_numpy(inputs.channels)
-        gates = torch.from_numpy(inputs.facts)
-        for layer in (self.gate0, self.gate1):
-            weight, bias = layer.integers()
-            gates = _Clip.apply(_Round.apply((gates @ weight + bias) * 2.0**-GATE_SHIFT), 0, ACTIVATIONS, LEAK)
-        own = torch.from_numpy(inputs.own)
-        hidden, hidden_bias = (values[channels] for values in self.hidden.integers())
-        output, output_bias = (values[channels] for values in self.output.integers())
-        first = torch.cat([hidden * 2.0**-HIDDEN_SHIFT, output[:, : self.own + GATES] * 2.0**-OUTPUT_SHIFT], 2)
-        total = torch.bmm(own, first[:, : self.own]) + gates @ first[:, self.own :]
-        x = _Round.apply(total[..., :HIDDEN] + hidden_bias[:, None] * 2.0**-HIDDEN_SHIFT)
-        x = _Clip.apply(x, 0, ACTIVATIONS, LEAK)
-        last = torch.bmm(x, output[:, self.own + GATES :] * 2.0**-OUTPUT_SHIFT)
-        change = _Round.apply(total[..., HIDDEN:] + last + output_bias[:, None] * 2.0**-OUTPUT_SHIFT)
-        mean = torch.from_numpy(np.ascontiguousarray(inputs.mean.T[inputs.channels])) + change[..., 0]
-        scale = torch.from_numpy(np.ascontiguousarray(inputs.scale.T[inputs.channels])) + change[..., 1]
+    def forward(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Return corrected means in quarters and scale indices, (n,) each, which round straight through."""
+        seen = rows.seen.float()
+        hidden = _Clip.apply(self.hidden0(seen, rows.channel), 0, ACTIVATIONS, LEAK)
+        hidden = _Clip.apply(self.hidden1(hidden, rows.channel), 0, ACTIVATIONS, LEAK)
+        towards, mean, scale = self.output(torch.cat([hidden, seen], 1), rows.channel).unbind(1)
+        towards = _Clip.apply(towards, 0, TOWARDS, LEAK)
+        mean = rows.mean + mean + _Round.apply(towards * ((rows.here - rows.mean) / TOWARDS))
+        scale = rows.scale + scale
         return _Clip.apply(mean, -MEAN_LIMIT, MEAN_LIMIT, 1.0), _Clip.apply(scale, 0, SCALES - 1, 1.0)
+
+    def bits(self, rows: Rows) -> Tensor:
+        """Return the bits of each place, (n,)."""
+        mean, scale = self(rows)
+        return bits(rows.symbols.float() - mean / MEAN_STEPS, scale)
 
 
 class _IntegerUnits(nn.Module):
-    """Parameters near one that stand for integers."""
+    """A layer whose parameters, near one, stand for integers. Each channel has its own biases."""
 
-    def __init__(self, weight: Tensor, bias: Tensor, units: Tensor, bias_units: Tensor) -> None:
+    def __init__(self, inputs: Tensor, outputs: Tensor, shift: int, channels: int, spread: float = 1.0) -> None:
+        """Inputs, outputs: of typical magnitude."""
         super().__init__()
-        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+        self.weight = nn.Parameter(torch.randn(len(inputs), len(outputs)) * spread / len(inputs) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(channels, len(outputs)))
         self.units: Tensor
         self.bias_units: Tensor
-        self.register_buffer("units", units)
-        self.register_buffer("bias_units", bias_units)
-        self.limit = 2047
+        self.register_buffer("units", outputs * 2.0**shift / inputs[:, None])
+        self.register_buffer("bias_units", outputs * 2.0**shift)
+        self.shift, self.limit = shift, 2047
 
     def integers(self) -> tuple[Tensor, Tensor]:
         weight = _Clip.apply(_Round.apply(self.weight * self.units), -self.limit, self.limit, 1.0)
         return weight, _Clip.apply(_Round.apply(self.bias * self.bias_units), -BIAS_LIMIT, BIAS_LIMIT, 1.0)
 
-
-def _layer(
-    inputs: Tensor, typical: float | Tensor, shift: int, outputs: int, spread: float, channels: int | None = None
-) -> _IntegerUnits:
-    """Return a layer of inputs (n,) of typical magnitude, one for each channel if there are `channels`."""
-    lead = () if channels is None else (channels,)
-    weight = torch.randn(*lead, len(inputs), outputs) * spread / len(inputs) ** 0.5
-    out = torch.as_tensor(typical) * 2.0**shift
-    return _IntegerUnits(weight, torch.zeros(*lead, outputs), out / inputs[:, None], out * torch.ones(outputs))
+    def forward(self, x: Tensor, channel: Tensor) -> Tensor:
+        """Map integers (n, inputs), of channels (n,), to integers (n, outputs)."""
+        weight, bias = self.integers()
+        return _Round.apply((x @ weight + bias[channel]) * 2.0**-self.shift)

@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from sicm_ros.benchmark.drive import seconds_of
 from sicm_ros.entropy.integer import IntegerPrior
 from sicm_ros.entropy.temporal import GAIN_ONE
-from sicm_ros.entropy.temporal_network import Example, TemporalNetworks, example
+from sicm_ros.entropy.temporal_network import Example, LearntCorrections, Rows, TemporalNetworks, example
 from sicm_ros.errors import InputError
 from sicm_ros.kitti import StereoFrame
 from sicm_ros.model import Model, load
@@ -27,7 +29,10 @@ HERTZ = 10  # of drives
 LEVELS = (26, 77, 128, 204)  # qualities 0.1, 0.3, 0.5, 0.8
 AGES = (0.0, 8.0, 4.0, 4.0, 2.0, 2.0, 1.0, 1.0, 1.0)  # how often a reference so old is trained with
 OTHER_QUALITY = 0.1  # share of references at another quality than the pair's
-RATE, LAST_RATE, WARM_UP = 6e-3, 2e-4, 50
+REFERENCES = 3  # drawn for each pair and level
+PLACES, LEAST_BITS = 800, 0.02  # kept of each pass: as likely as they cost bits, and that more
+BATCH = 4096  # places of each pass in a step
+RATE, LAST_RATE, WARM_UP = 1e-2, 5e-5, 50
 
 
 @dataclass
@@ -55,6 +60,10 @@ class SymbolDrive:
         """Return age -> index of the pairs that a pair can have as its reference."""
         found = {self.numbers[index] - number: i for i, number in enumerate(self.numbers[:index])}
         return {age: i for age, i in found.items() if 1 <= age < len(AGES)}
+
+    def forget(self) -> None:
+        """Free what `example` has made."""
+        self._examples.clear()
 
 
 def observe(model: Model, frames: Sequence[StereoFrame], levels: Sequence[int] = LEVELS) -> SymbolDrive:
@@ -124,19 +133,18 @@ def train(
     if start is not None:
         networks.restore(start)
         highest = RATE / 2
-    places = [(drive, index) for drive in drives for index in range(len(drive.numbers)) if drive.earlier(index)]
-    if not places:
-        raise InputError("no pair has one at most eight pairs older; expected drives at 10 Hz")
+    passes = _drawn_places(networks, prior, drives, rng)
     optimiser = torch.optim.Adam(networks.parameters(), highest, betas=(0.9, 0.98))
     begin, step, ratios = time.monotonic(), 0, []
     while (share := max((time.monotonic() - begin) / seconds, step / steps if steps else 0.0)) < 1:
         rate = LAST_RATE + (highest - LAST_RATE) * (1 + math.cos(math.pi * share)) / 2
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / WARM_UP)
-        drive, index = places[rng.integers(len(places))]
-        pair, earlier, age = _drawn(prior, drive, index, rng)
-        bits, alone = networks.bits(pair, earlier.coded.kept(), age), pair.bits()
-        loss = bits / alone  # every rate counts alike
+        loss = torch.zeros(())
+        for name, (rows, weights, rest) in passes.items():
+            batch = torch.from_numpy(rng.integers(len(weights), size=BATCH))
+            costs = cast(LearntCorrections, networks.passes[name]).bits(rows[batch])
+            loss = loss + (costs * weights[batch]).mean() + rest
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
@@ -148,15 +156,50 @@ def train(
     return networks
 
 
+def _drawn_places(
+    networks: TemporalNetworks, prior: IntegerPrior, drives: Sequence[SymbolDrive], rng: np.random.Generator
+) -> dict[str, tuple[Rows, Tensor, float]]:
+    """Draw references of all pairs at all levels, and places of each pass.
+
+    Returns:
+        Of each pass its places, their weights, and a rest, so that bits with a reference over bits without, on average
+        over pairs, are the sum over passes of the mean of weighted bits of places, and the rest.
+    """
+    found: dict[str, list[tuple[Rows, Tensor]]] = {name: [] for name in networks.passes}
+    rests = dict.fromkeys(found, 0.0)
+    pairs = 0
+    for drive in tqdm(drives, "references", unit="drive", leave=False, disable=None):
+        for level in drive.symbols:
+            for index in range(len(drive.numbers)):
+                for _ in range(REFERENCES if drive.earlier(index) else 0):
+                    pair, earlier, age = _drawn(prior, drive, index, level, rng)
+                    alone = pair.bits()  # every rate counts alike
+                    pairs += 1
+                    for name, (rows, rest) in networks.rows(pair, earlier.coded.kept(), age).items():
+                        chance = rows.alone() + LEAST_BITS
+                        chance = (chance * (PLACES / chance.sum())).clamp(max=1)
+                        kept = torch.from_numpy(rng.random(len(chance)) < chance.numpy())
+                        found[name].append((rows[kept], 1 / (alone * chance[kept])))
+                        rests[name] += rest / alone
+        drive.forget()
+    if not pairs:
+        raise InputError("no pair has one at most eight pairs older; expected drives at 10 Hz")
+    result = {}
+    for name, parts in found.items():
+        rows, weights = Rows.joined([part for part, _ in parts]), torch.cat([part for _, part in parts])
+        parts.clear()
+        result[name] = rows, weights * (len(weights) / pairs), rests[name] / pairs
+    return result
+
+
 def _drawn(
-    prior: IntegerPrior, drive: SymbolDrive, index: int, rng: np.random.Generator
+    prior: IntegerPrior, drive: SymbolDrive, index: int, level: int, rng: np.random.Generator
 ) -> tuple[Example, Example, int]:
-    """Draw an age and a quality; return the pair and its reference."""
+    """Draw an age, and seldom another quality for the reference; return the pair, its reference and the age."""
     choices = drive.earlier(index)
     weights = np.array([AGES[age] for age in choices])
     age = int(rng.choice(list(choices), p=weights / weights.sum()))
     levels = list(drive.symbols)
-    level = levels[rng.integers(len(levels))]
     other = levels[rng.integers(len(levels))] if rng.random() < OTHER_QUALITY else level
     return drive.example(prior, index, level), drive.example(prior, choices[age], other), age
 
