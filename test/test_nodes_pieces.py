@@ -228,6 +228,7 @@ class FakeNode:
     def __init__(self, *published: str) -> None:
         self.said: list[str] = []
         self._published = published
+        self.offered: object = None
 
     def get_logger(self) -> FakeNode:
         return self
@@ -238,6 +239,9 @@ class FakeNode:
     def count_publishers(self, topic: str) -> int:
         return topic in self._published
 
+    def get_publishers_info_by_topic(self, topic: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(qos_profile=self.offered)] * (topic in self._published)
+
     def get_topic_names_and_types(self) -> list[tuple[str, list[str]]]:
         return [(topic, ["sicm_ros/msg/Features"]) for topic in self._published]
 
@@ -247,7 +251,10 @@ def health_of(node: FakeNode, at: list[float], now: list[float] | None = None):
     from sicm_ros.nodes.health import Health
 
     health = Health(node, "decoder", ("received",), lambda: at[0], lambda: (now or at)[0])
-    health.listen({"/features": SimpleNamespace(msg_type=type("Features", (), {}))})
+    from sicm_ros.nodes.qos import sensor
+
+    node.offered = sensor(reliable=True)
+    health.listen({"/features": SimpleNamespace(msg_type=type("Features", (), {}), qos_profile=sensor(reliable=True))})
     return health
 
 
@@ -285,6 +292,22 @@ def test_without_a_sender_it_is_said_at_once_what_there_is():
     health.listen_for_silence(5.0)
     assert "nothing on /features for 6 s" in node.said[0]
     assert "/van/features (sicm_ros/msg/Features)" in node.said[0]
+
+
+def test_a_sender_that_is_less_reliable_than_asked_for_is_named_with_the_remedy():
+    node, at = FakeNode("/features"), [100.0]
+    health = health_of(node, at)
+    from sicm_ros.nodes.qos import sensor
+
+    node.offered = sensor(reliable=False)
+    for seconds in (6, 7, 40):
+        at[0] = 100.0 + seconds
+        health.listen_for_silence(5.0)
+        level, text = level_and_text(health)
+        assert level == 2
+        assert "/features: sent best effort, but reliable is asked for" in text
+    (said,) = node.said
+    assert "set reliable_images to false" in said
 
 
 def test_a_delay_needs_a_clock():

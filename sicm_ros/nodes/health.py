@@ -9,6 +9,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
 
 from sicm_ros.errors import printable
 from sicm_ros.nodes.tally import Tally
@@ -116,6 +117,10 @@ class Health:
         fell_silent = {topic for topic in silent - self._silent if topic in self._ever_heard}
         if fell_silent:
             self._node.get_logger().warning(f"nothing more on {', '.join(sorted(fell_silent))}")
+        refused = self._refused(silent - self._ever_heard)
+        if refused and not set(refused) <= self._complained:
+            self._node.get_logger().warning(_said_of(refused))
+        self._complained |= set(refused)
         never_came = {
             topic
             for topic in silent - self._ever_heard - self._complained
@@ -138,6 +143,12 @@ class Health:
         self._complained |= never_came
         self._silent = silent
 
+    def _refused(self, topics: set[str]) -> list[str]:
+        """Return those of which nothing can come: each of their senders offers less than is asked for."""
+        asked = {topic for topic in topics if self.inputs[topic].qos_profile.reliability == ReliabilityPolicy.RELIABLE}
+        offers = {t: {p.qos_profile.reliability for p in self._node.get_publishers_info_by_topic(t)} for t in asked}
+        return sorted(topic for topic, offered in offers.items() if offered == {ReliabilityPolicy.BEST_EFFORT})
+
     def status(self, expected: float) -> DiagnosticStatus:
         """Return the stream's status; `expected` frequency in Hz (0: none)."""
         now = self._now()
@@ -154,6 +165,8 @@ class Health:
         awaited, fell_silent = self._silent - self._ever_heard, self._silent & self._ever_heard
         if awaited:
             level, text = DiagnosticStatus.WARN, f"nothing on {', '.join(sorted(awaited))} yet"
+            if refused := self._refused(awaited & set(self.inputs)):
+                level, text = DiagnosticStatus.ERROR, _said_of(refused)
         if fell_silent:
             level, text = DiagnosticStatus.ERROR, f"nothing more on {', '.join(sorted(fell_silent))}"
         if self.problem:
@@ -176,3 +189,10 @@ class Health:
         status = DiagnosticStatus(level=level, name=self.name, message=text, hardware_id=f"/{self.name}")
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         return status
+
+
+def _said_of(refused: list[str]) -> str:
+    return (
+        f"{', '.join(refused)}: sent best effort, but reliable is asked for, so nothing comes; set reliable_images to "
+        "false, or the qos_overrides of the topic"
+    )
