@@ -13,7 +13,7 @@ this way; there with a transformer, here with one small network for each pass, o
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -77,7 +77,7 @@ class Past:
     Attributes:
         coded: the earlier pair, `kept`.
         age: how many pairs it lies back, 1 or more.
-        similarity: 0 to SIMILARITIES - 1, how much of it is still there: `similarity`.
+        similarity: 0 to SIMILARITIES - 1, how much of it is still there: `TemporalPrior.similarity`.
     """
 
     coded: CodedSymbols
@@ -144,16 +144,6 @@ class Inputs:
     scale: Array
 
 
-def similarity(views: list[Array], earlier: list[Array]) -> int:
-    """Return how many of the symbols that aren't zero in both of two pairs are the same: 0 to SIMILARITIES - 1."""
-    same = there = 0
-    for now, before in zip(views, earlier, strict=True):
-        anything = (now != 0) | (before != 0)
-        there += int(anything.sum())
-        same += int((anything & (now == before)).sum())
-    return (SIMILARITIES - 1) * same // max(there, 1) if there else SIMILARITIES - 1
-
-
 @dataclass(frozen=True)
 class Spec:
     """The sizes of one pass's networks: `name` before its arrays', channels, largest values of the inputs of each."""
@@ -201,36 +191,51 @@ class TemporalPrior:
     def seen(self, past: Past, quality: int) -> Seen:
         """Return a reference as it looks at another quality."""
         coded, config = past.coded, self.config
-        views, means, first = [], [], 0
+        views: list[Array] = []
+        means = []
+        for view, mean in self._scaled(coded, quality):
+            views.append(view.astype(self.dtype).reshape(*coded.size, -1))
+            means.append(mean.astype(np.int32))
+        z: Array | None = None
+        if config.hyperprior and coded.z is not None:
+            z = np.clip(coded.z, -SEEN, SEEN).astype(self.dtype).transpose(1, 2, 0)
+        return Seen(views, means, z, (quality, 16 * past.age, 16 * past.similarity))
+
+    def _scaled(self, coded: CodedSymbols, quality: int) -> Iterator[tuple[Array, Array]]:
+        """Yield symbols and means of each view as they would be at another quality, clipped."""
+        first = 0
         for view, mean in zip(coded.views, coded.means, strict=True):
             channels = slice(first, first + view.shape[1])
             first = channels.stop
             if coded.quality != quality:
                 before, now = self.gain[coded.quality, channels], self.gain[quality, channels]
                 view, mean = _scaled(view, now, before), _scaled(mean, now, before)
-            grid: Array = np.clip(view, -SEEN, SEEN).astype(self.dtype).reshape(*coded.size, -1)
-            views.append(grid)
-            means.append(np.clip(mean, -MEAN_LIMIT, MEAN_LIMIT).astype(np.int32))
-        z: Array | None = None
-        if config.hyperprior and coded.z is not None:
-            z = np.clip(coded.z, -SEEN, SEEN).astype(self.dtype).transpose(1, 2, 0)
-        return Seen(views, means, z, (quality, 16 * past.age, 16 * past.similarity))
+            yield np.clip(view, -SEEN, SEEN), np.clip(mean, -MEAN_LIMIT, MEAN_LIMIT)
 
     def similarity(self, views: list[Array], past: CodedSymbols, quality: int) -> int:
-        """Return `similarity` of a pair (symbols as `CodedSymbols.views`) at a quality to an earlier one."""
-        earlier = self.seen(Past(past, 1, 0), quality).views
-        now = [np.clip(view, -SEEN, SEEN) for view in views]
-        return similarity(now, [grid.reshape(view.shape) for grid, view in zip(earlier, now, strict=True)])
+        """Return how many of the symbols that aren't zero in both a pair and an earlier one are the same: 0 to
+        SIMILARITIES - 1.
+
+        Args:
+            views: symbols of the pair, as `CodedSymbols.views`, at `quality`.
+        """
+        same = there = 0
+        for now, (earlier, _) in zip(views, self._scaled(past, quality), strict=True):
+            anything = (now != 0) | (earlier != 0)
+            there += int(anything.sum())
+            same += int((anything & (now.clip(-SEEN, SEEN) == earlier)).sum())
+        return (SIMILARITIES - 1) * same // there if there else SIMILARITIES - 1
 
     def correct(self, name: str, inputs: Inputs) -> tuple[Array, Array]:
         """Return means in quarters and scale indices, int32 (cells, channels), that heed the reference."""
         towards, mean_change, scale_change = self._networks[name](inputs).T.astype(np.int32)
-        mean, scale = inputs.mean.copy(), inputs.scale.copy()
-        own = mean.ravel()[inputs.places]
+        mean, scale, places = inputs.mean.copy(), inputs.scale.copy(), inputs.places
+        means, scales = mean.reshape(-1), scale.reshape(-1)
+        own = means[places]
         moved = (towards.clip(0, TOWARDS) * (inputs.here - own) + TOWARDS // 2) // TOWARDS
-        mean.reshape(-1)[inputs.places] += mean_change + moved
-        scale.reshape(-1)[inputs.places] += scale_change
-        return mean.clip(-MEAN_LIMIT, MEAN_LIMIT), scale.clip(0, SCALES - 1)
+        means[places] = (own + mean_change + moved).clip(-MEAN_LIMIT, MEAN_LIMIT)
+        scales[places] = (scales[places] + scale_change).clip(0, SCALES - 1)
+        return mean, scale
 
 
 def hyper_inputs(seen: Seen, mean: Array, scale: Array) -> Inputs:
@@ -241,7 +246,7 @@ def hyper_inputs(seen: Seen, mean: Array, scale: Array) -> Inputs:
     facts = _facts(seen, rows, columns, 64, np.arange(rows * columns))
     facts[:, 6] = np.minimum(np.abs(seen.z).clip(0, 15).sum(2).ravel() * 4, ACTIVATIONS)
     places = np.arange(mean.size)
-    return _inputs(places, np.arange(rows * columns), seen.z, facts, mean, np.zeros_like(mean), scale)
+    return _inputs(places, np.arange(rows * columns), seen.z, facts, mean, None, scale)
 
 
 def pass_inputs(
@@ -287,8 +292,7 @@ def pass_inputs(
         now, then = (grid.reshape(height * width, -1)[cells] for grid in (known[LEFT], seen.views[LEFT]))
         facts[:, 7] = np.minimum(np.minimum(np.abs(now - then), 3).sum(1) * 4, ACTIVATIONS)
     places = np.flatnonzero(seen.near[view][cells] | (scale >= LEAST_SCALE))
-    before = seen.means[view][cells]
-    return _inputs(places, cells, earlier, facts, mean, before, scale, changed)
+    return _inputs(places, cells, earlier, facts, mean, seen.means[view], scale, changed)
 
 
 def _facts(seen: Seen, rows: int, columns: int, step: int, cells: Array) -> Array:
@@ -304,7 +308,7 @@ def _inputs(
     earlier: Array,
     facts: Array,
     mean: Array,
-    before: Array,
+    before: Array | None,
     scale: Array,
     changed: Array | None = None,
 ) -> Inputs:
@@ -314,7 +318,8 @@ def _inputs(
         places: indices into the flattened (cells, channels).
         cells: indices into the flattened grid.
         earlier: (h, w, channels), the reference's symbols.
-        mean, before, scale: (cells, channels); `before` are the reference's means.
+        mean, scale: (cells, channels).
+        before: (h * w, channels), the reference's means; None for zeros.
         changed: (h, w, channels), by how much even cells differ from the reference, 0 elsewhere.
     """
     _, width, channels = earlier.shape
@@ -339,11 +344,11 @@ def _inputs(
         other, then = (grid.reshape(-1, channels)[even] != 0 for grid in (changed, earlier))
         changes[:] = ACTIVATIONS * other.sum(0) // np.maximum((other | then).sum(0), 1)
     here = 4 * own[CROSS.index((0, 0))]
-    says, before, scales = (values.ravel()[places] for values in (mean, before, scale))
+    says = mean.ravel()[places]
     own[-4] = np.clip(says, -QUARTERS, QUARTERS)
-    own[-3] = np.clip(before, -QUARTERS, QUARTERS)
+    own[-3] = 0 if before is None else np.clip(before.ravel()[cells[cell] * channels + channel], -QUARTERS, QUARTERS)
     own[-2] = np.minimum(np.abs(here - says), QUARTERS)
-    own[-1] = scales
+    own[-1] = scale.ravel()[places]
     return Inputs(places, cell, channel, own, facts, changes, here.astype(np.int32), mean, scale)
 
 
