@@ -108,7 +108,7 @@ def soak(
     check_ros()
     with open_stereo(source) as drive:
         compressed, topics = drive.compressed, drive.topics
-    shared = both_at_work(model)
+    shared = both_at_work(model, in_turn=True)
     replay = {
         "path": str(Path(source).resolve()),
         "loop": True,

@@ -40,9 +40,13 @@ def threads_of_each() -> int:
     return max(1, len(os.sched_getaffinity(0)) // 2)
 
 
-def both_at_work(model: str) -> dict[str, Any]:
-    """Return the parameters of a model that encoder and decoder share on one machine."""
-    return {"model": model, "threads": threads_of_each()}
+def both_at_work(model: str, in_turn: bool = False) -> dict[str, Any]:
+    """Return the parameters of a model that encoder and decoder share on one machine.
+
+    Args:
+        in_turn: each pair waits for the answer to the one before, so that only one of the two is at work.
+    """
+    return {"model": model, "threads": len(os.sched_getaffinity(0)) if in_turn else threads_of_each()}
 
 
 def reliable(topics: Iterable[str]) -> dict[str, Any]:

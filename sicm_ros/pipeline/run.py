@@ -62,7 +62,7 @@ def run_pipeline(
         DependencyError: there is no ROS 2 in this Python.
     """
     check_ros()
-    shared = both_at_work(model)
+    shared = both_at_work(model, in_turn=paced and not link)
     encoder = {
         **shared,
         **reliable((*source.topics, LEFT_INFO, RIGHT_INFO)),
