@@ -142,6 +142,9 @@ def test_names_that_are_no_fleet_are_refused(start, model):
 
 
 HOSTILE = 10_000
+# Seconds in which DDS finds a node that came back, which may be loaded before: Fast DDS says again after three seconds what was
+# lost of its discovery.
+FOUND = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +231,7 @@ def resident(node: NodeProcess) -> int:
 
 
 @pytest.mark.alone
-def test_a_decoder_that_comes_back_answers_within_a_second_of_being_loaded(bus, start, codec, packet, model):
+def test_a_decoder_that_comes_back_answers_as_soon_as_dds_has_found_it(bus, start, codec, packet, model):
     sender = Sender(bus, codec, packet, "/comes_back")
     first = start("decoder", "-r", "__ns:=/comes_back", model=model)
     sender.wait_for_decoder()
@@ -243,7 +246,7 @@ def test_a_decoder_that_comes_back_answers_within_a_second_of_being_loaded(bus, 
         if loaded is None and "loaded and warm" in second.output:
             loaded = time.monotonic()
     assert len(sender.answers) > answers
-    assert loaded is None or time.monotonic() - loaded < 1.0
+    assert loaded is None or time.monotonic() - loaded < FOUND
 
 
 def test_an_encoder_that_starts_anew_is_followed_at_once(bus, attacked):
