@@ -142,8 +142,8 @@ def test_names_that_are_no_fleet_are_refused(start, model):
 
 
 HOSTILE = 10_000
-# Seconds in which DDS finds a node that came back, which may be loaded before: Fast DDS says again after three seconds what was
-# lost of its discovery.
+# Seconds in which DDS finds a node that came back, which may be loaded before: what is lost of its discovery is
+# said again after three.
 FOUND = 4.0
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import tempfile
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WARM = 5  # results before the first fault
-ON_THE_WAY = 3  # results at most of pairs that were encoded before
+ON_THE_WAY = 0.5  # seconds in which results of pairs come that were encoded before
 SHARED = Path("/dev/shm")
 
 
@@ -66,40 +65,35 @@ def measure(
         nodes = {name: start(name, values) for name, values in parameters.items()}
         player = start("replay", replay)
 
-        def results() -> float:
-            return watched.number("decoder", "published")
-
-        def wait(condition: Callable[[], bool], alive: list[Process]) -> float:
-            begin = time.monotonic()
-            while not condition():
+        def next_result(since: float, alive: list[Process]) -> float:
+            """Wait for detections that come after a moment; return when they did."""
+            while watched.detected <= since:
                 watched.listen(0.05, alive)
-                if time.monotonic() - begin > READY:
+                if time.monotonic() - since > READY:
                     raise PipelineError("no result arrived any more")
-            return time.monotonic() - begin
+            return watched.detected
 
-        wait(lambda: results() >= WARM, [*nodes.values(), player])
+        while watched.number("decoder", "published") < WARM:
+            next_result(watched.detected, [*nodes.values(), player])
         for name in nodes:
             progress(f"kill -9 of the {name}")
             nodes[name].popen.kill()
             nodes[name].popen.wait()
-            # A new decoder counts from nought; a new encoder's pairs come on top of those that were on their way.
-            before = -math.inf if name == "decoder" else results() + ON_THE_WAY
-            watched.statuses.pop("decoder", None)
+            begin = time.monotonic()
             nodes[name] = start(name, parameters[name])
-            least = max(before, 0)
-            seconds = wait(lambda: results() > least, [*nodes.values(), player])  # noqa: B023, called at once
-            found.append(Fault(f"{name} killed", seconds, 0, _left_behind()))
+            came = next_result(begin + ON_THE_WAY, [*nodes.values(), player])
+            found.append(Fault(f"{name} killed", came - begin, 0, _left_behind()))
         for name, node in nodes.items():
             progress(f"SIGSTOP of the {name} for {stopped:g} s")
             dropped = watched.causes(name).get("old", 0)
             os.kill(node.popen.pid, signal.SIGSTOP)
             watched.listen(stopped, [])
-            before = results()
+            begin = time.monotonic()
             os.kill(node.popen.pid, signal.SIGCONT)
-            seconds = wait(lambda: results() > before, [*nodes.values(), player])  # noqa: B023
+            came = next_result(begin, [*nodes.values(), player])
             watched.listen(2.5, [*nodes.values(), player])
             old = watched.causes(name).get("old", 0) - dropped
-            found.append(Fault(f"{name} stopped for {stopped:g} s", seconds, old, _left_behind()))
+            found.append(Fault(f"{name} stopped for {stopped:g} s", came - begin, old, _left_behind()))
     return found
 
 

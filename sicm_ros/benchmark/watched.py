@@ -21,6 +21,11 @@ class Watched:
         """Return a value of a node's status; 0 where it has said nothing yet."""
         return float(self.statuses.get(node, {}).get("values", {}).get(key, 0))
 
+    @property
+    def detected(self) -> float:
+        """When the newest detections came, seconds of time.monotonic(); 0 before the first."""
+        return float(self.statuses.get("detections", {}).get("time", 0))
+
     def causes(self, node: str) -> dict[str, int]:
         """Return what a node dropped, by cause."""
         values = self.statuses.get(node, {}).get("values", {})
