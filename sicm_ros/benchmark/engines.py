@@ -96,9 +96,10 @@ def measure(
 def _resized(name: str | Path, folder: Path, size: tuple[int, int], engines: Sequence[str]) -> Path:
     """Return a copy of a model folder for another size of input, with graphs where an engine needs them."""
     from sicm_ros.engines.graphs import remove_graphs
-    from sicm_ros.model.folder import change_config, export, find_model
+    from sicm_ros.model.folder import TEMPORAL, change_config, export, find_model
 
-    shutil.copytree(find_model(name), folder)
+    # The temporal prior belongs to the model at its own size; no packet refers to another one here.
+    shutil.copytree(find_model(name), folder, ignore=shutil.ignore_patterns(TEMPORAL))
     remove_graphs(folder)
     change_config(folder, lambda tree: tree["network"].update(input_height=size[0], input_width=size[1]))
     if any(engine != "torch" for engine in engines):

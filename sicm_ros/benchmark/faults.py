@@ -67,9 +67,10 @@ def measure(
 
         def next_result(since: float, alive: list[Process]) -> float:
             """Wait for detections that come after a moment; return when they did."""
+            end = time.monotonic() + READY
             while watched.detected <= since:
                 watched.listen(0.05, alive)
-                if time.monotonic() - since > READY:
+                if time.monotonic() > end:
                     raise PipelineError("no result arrived any more")
             return watched.detected
 
