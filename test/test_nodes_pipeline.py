@@ -799,10 +799,11 @@ def test_compressed_pictures_and_a_remap_that_moves_camera_info_too(bus: Peer, s
     features = bus.listen(CompressedStereoFeatures, "/vehicle/features")
     camera = Camera(bus, topics["left"], topics["right"], compressed=True)
     encoder = start(
-        "encoder", *words, "-r", "__ns:=/vehicle", model=model, compressed=True, topic_timeout=2.0,
+        "encoder", *words, "-r", "__ns:=/vehicle", model=model, compressed=True, topic_timeout=4.0,
         disparity_offset=0.52,
     )  # fmt: skip
     camera.wait_for_encoder()
+    # By then DDS has told it of all topics: what is lost of its discovery is said again, once a second.
     encoder.wait_for("nothing on /kitti/camera_color_left/camera_info, /kitti/camera_color_left/image_raw/compressed")
     encoder.wait_for("/kitti/camera_color_right/image_raw/compressed (sensor_msgs/msg/CompressedImage)")
     stamp = camera.send(*scene())

@@ -21,6 +21,7 @@ HALF = 0.45  # of the period: an image nearer than half of it has no nearer part
 CERTAIN = 4_000_000  # ns: images this near belong together at any rate up to 120 Hz
 MEASURED = 4  # distances between images of one camera after which the period is known
 WINDOW = 16  # distances that the period is taken from
+SIXTH = 0.17  # of what seems to be the period: less than one even where that is four or five of them
 QUARTER = 0.25  # of the period: what arrives nearer belongs together; times of arrival are less certain than stamps
 PAUSE = 2_000_000_000  # ns: a longer distance is no period
 DEPTH = 8  # images of one side that wait for a partner in any case,
@@ -87,8 +88,10 @@ class StereoPairer(Generic[T]):
     @property
     def period(self) -> int | None:
         """Nanoseconds between two images of one camera, as far as it was measured; None before."""
-        # The lower quartile: where images were lost distances are multiples, where stamps jitter some are short.
-        return sorted(self._spacings)[(len(self._spacings) - 1) // 4] if self._spacings else None
+        # The lower quartile: where images were lost distances are multiples, where stamps jitter some are short. Of few
+        # the least: what is taken for too short makes images wait, what is taken for too long makes wrong pairs.
+        known = len(self._spacings)
+        return sorted(self._spacings)[(known - 1) // 4 if known > WINDOW // 2 else 0] if known else None
 
     @property
     def undecided(self) -> bool:
@@ -114,9 +117,10 @@ class StereoPairer(Generic[T]):
         recent.append(stamp)
         self._waiting[side].append(fresh[0])
         if self.by_arrival:
-            limit = self._guess()
+            limit = self._guess() if len(self._spacings) >= MEASURED else self._cautious()
             certain = [left for apart, left in self._candidates(limit) if stamp - left.stamp >= 2 * apart]
-            pairs = self._paired("left", certain, limit)
+            # The first first, lest it be taken for one that others have overtaken.
+            pairs = self._paired("left", sorted(certain, key=lambda left: left.number), limit)
             self._give_up(side)
             return pairs
         limit, self._limit = self._limit, self._reach()
@@ -151,6 +155,10 @@ class StereoPairer(Generic[T]):
             return self.tolerance
         tolerance = max(self.tolerance, int(QUARTER * period)) if self.by_arrival else self.tolerance
         return min(tolerance, int(HALF * period))
+
+    def _cautious(self) -> int:
+        """Of times of arrival, while the period may still be a multiple of what it seems to be."""
+        return min(self._guess(), max(CERTAIN, int(SIXTH * (self.period or 0))))
 
     def _candidates(self, limit: int) -> list[tuple[int, _Waiting[T]]]:
         """Left images that have a partner, the nearest first."""
