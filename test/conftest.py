@@ -74,16 +74,11 @@ def kitti() -> Path:
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory) -> Path:
     """An untrained model, small enough to be quick; its bitstream is as real as any."""
+    from sicm_ros.benchmark.soak import SMALL
     from sicm_ros.model import create
     from sicm_ros.network import NetworkConfig
 
-    small = {
-        "input_width": 256,
-        "input_height": 96,
-        "codec": {"width": 16, "search": 8, "prior": {"channels": 8, "hyper_channels": 4}},
-        "detector": {"width": 16, "matching_width": 8, "groups": 4, "disparities": 8, "head_width": 16},
-    }
-    return create(tmp_path_factory.mktemp("model") / "small", NetworkConfig.parse(small))
+    return create(tmp_path_factory.mktemp("model") / "small", NetworkConfig.parse(SMALL))
 
 
 @pytest.fixture(scope="session")

@@ -117,7 +117,7 @@ class StereoPairer(Generic[T]):
         recent.append(stamp)
         self._waiting[side].append(fresh[0])
         if self.by_arrival:
-            limit = self._guess() if len(self._spacings) >= MEASURED else self._cautious()
+            limit = self._reach()
             certain = [left for apart, left in self._candidates(limit) if stamp - left.stamp >= 2 * apart]
             # The first first, lest it be taken for one that others have overtaken.
             pairs = self._paired("left", sorted(certain, key=lambda left: left.number), limit)
@@ -145,9 +145,11 @@ class StereoPairer(Generic[T]):
 
     def _reach(self) -> int:
         """Largest difference of stamps in a pair, nanoseconds, by what is known of the period."""
-        if len(self._spacings) < MEASURED:
-            return min(self.tolerance, CERTAIN)
-        return self._guess()
+        if len(self._spacings) >= MEASURED:
+            return self._guess()
+        if self.by_arrival:  # while the period may still be a multiple of what it seems to be
+            return min(self._guess(), max(CERTAIN, int(SIXTH * (self.period or 0))))
+        return min(self.tolerance, CERTAIN)
 
     def _guess(self) -> int:
         period = self.period
@@ -155,10 +157,6 @@ class StereoPairer(Generic[T]):
             return self.tolerance
         tolerance = max(self.tolerance, int(QUARTER * period)) if self.by_arrival else self.tolerance
         return min(tolerance, int(HALF * period))
-
-    def _cautious(self) -> int:
-        """Of times of arrival, while the period may still be a multiple of what it seems to be."""
-        return min(self._guess(), max(CERTAIN, int(SIXTH * (self.period or 0))))
 
     def _candidates(self, limit: int) -> list[tuple[int, _Waiting[T]]]:
         """Left images that have a partner, the nearest first."""

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from sicm_ros.bags import RecordedPair, StereoSource
     from sicm_ros.model import Model
+
+T = TypeVar("T")
 
 PACKAGE = Path(__file__).parents[1]
 SHIPPED = PACKAGE / "demo" / "drive.mcap"
@@ -131,6 +133,11 @@ def add_limit(parser: argparse._ActionsContainer, what: str, default: int | None
     """Add --limit, at most so many pairs."""
     told = "" if default is None else " (default: %(default)s)"
     parser.add_argument("--limit", type=positive, default=default, metavar="N", help=f"at most N pairs, {what}{told}")
+
+
+def evenly(values: Sequence[T], limit: int | None) -> Sequence[T]:
+    """Return at most `limit` of them, evenly spread; all without one."""
+    return values[:: -(-len(values) // limit)] if limit else values
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     pairs = {}
     for split in ("train", "validation"):
         frames = open_dataset(args.dataset, split)
-        names = frames.names[:: -(-len(frames.names) // args.limit)]
+        names = options.evenly(frames.names, args.limit)
         pairs[split] = priors.symbols_of(model, bar(split)([frames.frame(name) for name in names]), qualities)
     integer = copy.deepcopy(network)
     floating = priors.starting_from(network, replace(config, entropy_models="compressai"))

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     frames: Sequence[StereoFrame] = open_dataset(args.dataset, args.split, labelled=True)
     if not len(frames):
         raise InputError(f"{args.dataset} has no labelled frame{f' in split {args.split}' if args.split else ''}")
-    frames = frames[:: -(-len(frames) // args.limit)] if args.limit else frames
+    frames = options.evenly(frames, args.limit)
     costs = number_types.measure(
         args.model,
         frames,

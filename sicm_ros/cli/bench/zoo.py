@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         new_network(args.architecture, quality, channels)  # says at once what is wrong
     torch.set_num_threads(options.limit_threads(args.threads))
     frames = open_dataset(args.dataset, args.split)
-    names = frames.names if args.limit is None else frames.names[:: -(-len(frames.names) // args.limit)]
+    names = options.evenly(frames.names, args.limit)
     size, images = NetworkConfig(), []
     for name in tqdm(names, "reading", unit="pair", disable=None):
         frame = frames.frame(name)
