@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,20 +13,23 @@ import pytest
 import torch
 import yaml
 from rendered_drive import HEIGHT, WIDTH, write_objects
+from temporal_priors import networks
 
-from sicm_ros.benchmark import bag_report, run
+from sicm_ros.benchmark import bag_report, run, store
 from sicm_ros.benchmark import settings as all_settings
 from sicm_ros.benchmark.check import check as check_rows
+from sicm_ros.benchmark.coders import Ours
 from sicm_ros.benchmark.config import BenchmarkConfig, load_config
 from sicm_ros.benchmark.publish import TABLES, rewritten
 from sicm_ros.benchmark.report import write_report
 from sicm_ros.benchmark.results import read_results
 from sicm_ros.benchmark.store import load_run
 from sicm_ros.benchmark.table import read_table
+from sicm_ros.bitstream import unpack
 from sicm_ros.cli import main
-from sicm_ros.errors import InputError, ModelError
+from sicm_ros.errors import BitstreamError, InputError, ModelError
 from sicm_ros.model import create
-from sicm_ros.model.folder import read_model, save_model
+from sicm_ros.model.folder import open_model, read_model, save_model, save_temporal
 from sicm_ros.network import NetworkConfig
 from sicm_ros.workers import share
 
@@ -42,12 +46,13 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
     write_objects(folder / "drive", FRAMES)
     create(folder / "model", NetworkConfig(input_width=160, input_height=64))
+    save_temporal(folder / "model", networks(open_model(folder / "model").prior).arrays())
     return folder
 
 
 @pytest.fixture(scope="module")
 def finished(place):
-    """A run of two anchors beside ours."""
+    """A run of two anchors beside ours, whose pairs stand by themselves or refer to each other."""
     tree = {
         "model": str(place / "model"),
         "qualities": [0.2, 0.9],
@@ -72,7 +77,8 @@ def finished(place):
 def test_bytes_are_the_sizes_of_the_files(finished):
     config, out = finished
     (results,) = read_results(config, out)
-    assert {name: len(points) for name, points in results.curves.items()} == {"ours": 2, "jpeg": 2, "x265_video": 4}
+    counts = {name: len(points) for name, points in results.curves.items()}
+    assert counts == {"ours": 2, "ours_stream": 2, "jpeg": 2, "x265_video": 4}
     for points in results.curves.values():
         for m in points:
             files = list((out / "drive" / m.setting.folder / "streams").iterdir())
@@ -82,7 +88,8 @@ def test_bytes_are_the_sizes_of_the_files(finished):
             assert m.point.bpp == pytest.approx(m.point.bytes_per_pair * 8 / (2 * WIDTH * HEIGHT))
     streams = {name: len(list((out / "drive" / name).glob("*/*/streams/*"))) for name in results.curves}
     # Ours: a packet a frame. JPEG: two files a frame. Video: a stream a sequence, in both packings.
-    assert streams == {"ours": 2 * FRAMES, "jpeg": 2 * 2 * FRAMES, "x265_video": 2 * 2}
+    own = {"ours": 2 * FRAMES, "ours_stream": 2 * FRAMES}
+    assert streams == {**own, "jpeg": 2 * 2 * FRAMES, "x265_video": 2 * 2}
 
 
 def test_a_codec_that_spends_more_has_more_bytes(finished):
@@ -90,6 +97,45 @@ def test_a_codec_that_spends_more_has_more_bytes(finished):
     (results,) = read_results(config, out)
     sizes = {m.setting.quality: m.point.bytes_per_pair for m in results.curves["jpeg"]}
     assert sizes[10] < sizes[60]
+
+
+def test_a_stream_has_the_symbols_and_boxes_of_its_pairs_by_themselves(finished):
+    config, out = finished
+    (results,) = read_results(config, out)
+    for alone, stream in zip(results.curves["ours"], results.curves["ours_stream"], strict=True):
+        places = [out / "drive" / m.setting.folder for m in (alone, stream)]
+        packets = [[unpack(path.read_bytes()) for path in sorted(p.glob("streams/*"))] for p in places]
+        assert [None if p.reference is None else p.reference.age for p in packets[1]] == [None, 1, 1, 1]
+        assert [p.calibration is None for p in packets[1]] == [False, True, True, True]
+        assert packets[0][1].payload != packets[1][1].payload
+        detector = all_settings.model_key(config.model)
+        found = [[path.read_text() for path in sorted(p.glob(f"{detector}/*.txt"))] for p in places]
+        assert found[0] == found[1]
+        assert len(found[0]) == FRAMES
+        assert stream.point.ap == alone.point.ap
+
+
+def test_a_stream_whose_symbols_differ_is_refused(finished, monkeypatch):
+    config, _ = finished
+    dataset = config.datasets["drive"]
+    frames = [store.frames_of(dataset.path, dataset.split).frame(name) for name in store.names_of(dataset)]
+    coder = Ours(all_settings.model_of(config.model), 0.2)
+    read = coder.model.read
+    monkeypatch.setattr(coder.model, "read", lambda *asked: replace(read(*asked), symbols=read(*asked).symbols + 1))
+    with pytest.raises(BitstreamError, match="packet 0 of a stream: other symbols"):
+        coder.encode(frames)
+    assert len(coder.encode(frames[:1])) == 1  # nobody refers to it
+
+
+def test_another_temporal_prior_makes_the_stream_again_and_nothing_else(finished, place, monkeypatch):
+    config, out = finished
+    shutil.copytree(place / "model", place / "looks" / "model")
+    save_temporal(place / "looks" / "model", networks(open_model(place / "model").prior, seed=1).arrays())
+    done = []
+    code = run.code
+    monkeypatch.setattr(run, "code", lambda job: done.append(job.setting.anchor) or code(job))
+    assert run.run(replace(config, model=str(place / "looks" / "model")), out, threads=1) == []
+    assert set(done) == {"ours_stream"}
 
 
 def test_what_is_there_is_not_made_again(finished, monkeypatch):
@@ -137,7 +183,8 @@ def test_the_report_says_what_was_measured(finished):
     tree = json.loads((out / "results.json").read_text())
     assert set(tree["bd_rate"]) == {"jpeg", "x265_video"}
     assert set(tree["bd_rate"]["jpeg"]) == {"AP3D", "APBEV"}
-    assert set(tree["curves"]) == {"ours", "jpeg", "x265_video"}
+    assert set(tree["datasets"]["drive"]["bd_rate_of_stream"]) == {"jpeg", "x265_video"}
+    assert set(tree["curves"]) == {"ours", "ours_stream", "jpeg", "x265_video"}
     (results,) = read_results(config, out)
     assert [p["bytes_per_pair"] for p in tree["curves"]["ours"]] == [
         m.point.bytes_per_pair for m in results.curves["ours"]
@@ -165,7 +212,7 @@ def test_the_table_has_a_row_for_each_point_and_a_sum_for_each_stream(finished):
     sums = dict(reversed(line.split("  ")) for line in (out / "SHA256SUMS").read_text().splitlines())
     streams = {str(path.relative_to(out)) for path in out.glob("drive/*/*/*/streams/*")}
     assert streams >= set(sums)
-    assert len(sums) == 2 * FRAMES + 2 * 2 * FRAMES + 2 * 2
+    assert len(sums) == 2 * 2 * FRAMES + 2 * 2 * FRAMES + 2 * 2
     name, told = next(iter(sums.items()))
     assert hashlib.sha256((out / name).read_bytes()).hexdigest() == told
 
@@ -175,7 +222,7 @@ def test_the_table_is_reproduced_from_the_streams(finished, capsys):
     write_report(out)
     check = ["bench", "check", str(out), "--threads", "1"]
     assert main(check) == 0
-    assert "8 of 8 rows are reproduced" in capsys.readouterr().out
+    assert "10 of 10 rows are reproduced" in capsys.readouterr().out
     table = out / "rd.csv"
     stream = next(out.glob("drive/jpeg/full/60/streams/000001.left.jpg"))
     whole = stream.read_bytes()
@@ -190,6 +237,14 @@ def test_the_table_is_reproduced_from_the_streams(finished, capsys):
         assert "streams_sha256" in told.err
     finally:
         stream.write_bytes(whole)
+    packet = next(out.glob("drive/ours_stream/*/0.9/streams/000001.sicm"))
+    whole = packet.read_bytes()
+    try:
+        packet.unlink()
+        assert main([*check, "--anchor", "ours_stream"]) == 1
+        assert "000001.sicm is missing; copy it there again" in capsys.readouterr().err
+    finally:
+        packet.write_bytes(whole)
     row = read_table(table)[-1]
     other = {**row, "end_accuracy": "12.34"}
     (found,) = check_rows(load_run(out), out, [other])
@@ -263,7 +318,7 @@ def test_configurations_that_ship_are_right(name):
     if name == "full":
         assert all(len(q) >= 5 for anchor in config.anchors.values() for q in anchor.qualities.values())
         tried = {setting.anchor for setting in all_settings.settings(config, config.datasets["rendered_drives"])}
-        assert tried == {"uncompressed", "ours", "vvc_two_view", "vvc_video", "x265_video"}
+        assert tried == {"uncompressed", "ours", "ours_stream", "vvc_two_view", "vvc_video", "x265_video"}
 
 
 def test_a_data_set_without_a_path_is_asked_for(tmp_path, capsys):
@@ -322,6 +377,8 @@ def test_a_page_gets_its_tables_from_a_run(finished, tmp_path):
     best = tree["curves"]["ours"][-1]
     assert f"| {best['quality']:g} | {best['bytes_per_pair']:,.0f} |" in text
     assert "| JPEG | none (" in text
+    assert "| BD-rate of the stream |" in text
+    assert "| bytes per pair, stream |" in text
     assert rewritten(text, tree) == text  # once more changes nothing
     assert {path.name for path in (tmp_path / "page").iterdir()} == {"results.json", "rd.csv", "curves_drive.png"}
     with pytest.raises(InputError, match=r"run: codecs sea .*: no such data set; expected one of drive"):

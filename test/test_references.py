@@ -12,6 +12,7 @@ import pytest
 import test_nodes_pipeline as pipeline
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from temporal_priors import networks
 
 from sicm_ros.bitstream import HEADER_BYTES, unpack
 from sicm_ros.entropy.temporal import Past, TemporalPrior, hyper_inputs, pass_inputs
@@ -34,23 +35,6 @@ bus, start, diagnostics, model = pipeline.bus, pipeline.start, pipeline.diagnost
 
 CAMERA = StereoCalibration(350.0, 350.0, 300.0, 90.0, 0.5, 640, 192)
 OTHER_CAMERA = StereoCalibration(360.0, 350.0, 300.0, 90.0, 0.5, 640, 192)
-
-
-def networks(prior, seed: int = 0):
-    """Networks that correct something everywhere, and gains that differ."""
-    import torch
-
-    from sicm_ros.entropy.temporal_network import TemporalNetworks
-    from sicm_ros.training.temporal import gains
-
-    torch.manual_seed(seed)
-    channels = prior.config.coded(0) + prior.config.coded(1)
-    made = TemporalNetworks(prior, gains(lambda level: np.linspace(1, 2, channels) * (1 + level / 64)))
-    with torch.no_grad():
-        for network in made.passes.values():
-            network.output.weight.normal_(0, 0.05)
-            network.output.bias.normal_(0, 1)
-    return made
 
 
 @pytest.fixture(scope="module")

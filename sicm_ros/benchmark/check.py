@@ -97,12 +97,14 @@ def recomputed(results: DatasetResults, measured: Measured, out: Path, threads: 
     coder, detector = setting.coder(threads), detector_of(measured.detector)
     truth, boxes = [], []
     with tempfile.TemporaryDirectory() as place:
-        for names, files in store.all_streams(folder, setting, results.names, results.config.video).items():
+        for names in store.groups_of(results.names, results.config.video if setting.video else 1):
             group = [data.frame(name) for name in names]
-            if not files:
-                raise InputError(f"{folder / 'streams'}: no stream of {names[0]}; copy it there again")
             # The suffixes' order is the coder's.
-            streams = [path.read_bytes() for path in store.stream_files(folder, names[0], coder.suffixes)]
+            files = store.stream_files(folder, setting, names, coder.suffixes)
+            missing = [path for path in files if not path.exists()]
+            if missing:
+                raise InputError(f"{missing[0]} is missing; copy it there again")
+            streams = [path.read_bytes() for path in files]
             (found,) = coder.detect(group, coder.decode(group, streams), [detector])
             for frame, detections in zip(group, found, strict=True):
                 path = Path(place) / f"{frame.name}.txt"  # files round

@@ -18,9 +18,11 @@ import numpy as np
 from sicm_ros.benchmark.codecs import PictureCodec
 from sicm_ros.benchmark.detectors import Detector
 from sicm_ros.benchmark.feature_anchor import FeatureCodec
-from sicm_ros.errors import InputError
+from sicm_ros.errors import BitstreamError, InputError
 from sicm_ros.geometry import Detections, ImagePair, ModelView, StereoCalibration, StereoPair
 from sicm_ros.geometry.boxes import image_boxes
+from sicm_ros.model.base import level_of
+from sicm_ros.model.references import ReceivedPairs, SentPairs
 
 if TYPE_CHECKING:
     from sicm_ros.engines.base import Features
@@ -36,10 +38,10 @@ class Coder(Protocol):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """Of the files of a group's streams."""
+        """Of the files of a group's streams (`store.stream_files`)."""
 
     def encode(self, frames: Sequence[StereoPair]) -> list[bytes]:
-        """Encode the frames of a group to streams, one for each suffix."""
+        """Encode the frames of a group to streams, one for each suffix; ours: one for each frame."""
 
     def decode(self, frames: Sequence[StereoPair], streams: list[bytes]) -> Sequence[Any]:
         """Return what detectors take, of each frame, from the streams and the frames' calibration alone."""
@@ -68,7 +70,8 @@ class Uncompressed:
 
 @dataclass(frozen=True)
 class Ours:
-    """Our packets, each with its calibration, so that it decodes by itself. Its own detector is the only one.
+    """Our packets. That of a single frame has its calibration and decodes by itself; in a sequence each refers to the
+    one before. Its own detector is the only one.
 
     Decoding a packet includes detection, so `decode` hands the packets on.
     """
@@ -78,14 +81,30 @@ class Ours:
     suffixes: tuple[str, ...] = ("sicm",)
 
     def encode(self, frames: Sequence[StereoPair]) -> list[bytes]:
-        (frame,) = frames
-        return [self.model.encode(frame, self.quality)]
+        """Return a packet for each frame. One that is referred to is read first, as its acknowledgement takes.
+
+        Raises:
+            BitstreamError: it holds other symbols than the frame by itself gives.
+        """
+        sent, received = SentPairs(), ReceivedPairs()
+        packets = []
+        for number, frame in enumerate(frames):
+            symbols = self.model.symbols(frame, self.quality)
+            level = level_of(self.quality)
+            packets.append(self.model.write(symbols, frame.calibration, level, number, references=sent))
+            if len(frames) > 1:
+                read = self.model.read(packets[-1], None, received).symbols
+                if not np.array_equal(read, [symbols.left, symbols.right]):
+                    raise BitstreamError(f"packet {number} of a stream: other symbols than the pair by itself gives")
+                sent.acknowledge(received.acknowledgement())
+        return packets
 
     def decode(self, frames: Sequence[StereoPair], streams: list[bytes]) -> Sequence[bytes]:
         return streams
 
     def detect(self, frames: Sequence[StereoPair], decoded: Sequence[bytes], detectors: Sequence[Detector]) -> Found:
-        found = [self.model.decode(packet).detections for packet in decoded]
+        received = ReceivedPairs()
+        found = [self.model.decode(packet, references=received).detections for packet in decoded]
         return [found for _ in detectors]
 
 

@@ -74,7 +74,7 @@ def panels(results: DatasetResults, frame: StereoFrame, points: Sequence[Measure
 
 def _panel(frame: StereoFrame, measured: Measured, folder: Path) -> Panel:
     coder = measured.setting.coder()
-    files = stream_files(folder, frame.name, coder.suffixes)
+    files = stream_files(folder, measured.setting, (frame.name,), coder.suffixes)
     streams = [path.read_bytes() for path in files]
     detections = read_labels(folder / measured.setting.key(measured.detector) / f"{frame.name}.txt", scored=True)
     detections = detections.moved(frame.source.left_origin_shift)

@@ -27,7 +27,7 @@ from sicm_ros.benchmark.codecs import CODECS
 from sicm_ros.benchmark.curves import kbit_per_s, size_of
 from sicm_ros.benchmark.delay import WAYS, DelayFigures
 from sicm_ros.benchmark.results import METRICS, DatasetResults
-from sicm_ros.benchmark.settings import ABLATION, OURS
+from sicm_ros.benchmark.settings import ABLATION, OURS, STREAM
 from sicm_ros.files import replacing
 
 # Okabe and Ito's colours; dashes say how the views are coded: apart, two-view, video.
@@ -83,7 +83,8 @@ def _panel(
             continue
         base = name.split("_")[0]
         colour = _COLOURS[base] if base in _COLOURS else next(others)
-        dashes = "-" if name == OURS or "two_view" in name else "-." if "video" in name else (0, (1.5, 1.2))
+        video = name == STREAM or "video" in name
+        dashes = "-" if name == OURS or "two_view" in name else "-." if video else (0, (1.5, 1.2))
         front = results.front(name, metric, overlap)
         weight = 2.8 if name == OURS else 1.3
         mark = _MARKERS.get(base, ".")

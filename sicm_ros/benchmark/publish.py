@@ -19,7 +19,7 @@ from sicm_ros.benchmark import pseudo
 from sicm_ros.benchmark.curves import KBIT, rate_text
 from sicm_ros.benchmark.figures import label_of
 from sicm_ros.benchmark.results import METRICS
-from sicm_ros.benchmark.settings import OURS
+from sicm_ros.benchmark.settings import OURS, STREAM
 from sicm_ros.benchmark.table import TABLE
 from sicm_ros.errors import InputError
 from sicm_ros.files import write_bytes, write_text
@@ -36,17 +36,24 @@ def markdown(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def codecs(tree: dict) -> str:
     """BD-rate against each anchor, and what each reaches."""
-    titles = ["", "BD-rate of ours, AP3D / APBEV", "common share of the AP range", "bytes per pair at 1 point below"]
+    kinds = {"BD-rate of ours, AP3D / APBEV": "bd_rate"}
+    own = [OURS]
+    if STREAM in tree["curves"]:
+        kinds["BD-rate of the stream"] = "bd_rate_of_stream"
+        own.append(STREAM)
+    titles = ["", *kinds, "common share of the AP range", "bytes per pair at 1 point below"]
     rows = []
-    for name in (OURS, *tree["bd_rate"]):
-        rates, why = tree["bd_rate"].get(name, {}), tree["bd_rate_refused"].get(name, {})
+    for name in (*own, *tree["bd_rate"]):
+        why = tree["bd_rate_refused"].get(name, {})
         overlaps = tree["bd_rate_overlap"].get(name, {})
         sizes = tree["bytes_per_pair_at_1_point_below_uncompressed"].get(name, {})
         ap = tree["ap_at_kbit_per_s"][name]
         cells = [label_of(name)]
-        cells.append("" if name == OURS else " / ".join(rate_text(rates[m], why.get(m, "")) for m in METRICS))
-        cells.append(" / ".join("none" if overlaps.get(m) is None else f"{overlaps[m]:.2f}" for m in METRICS))
-        cells[-1] = "" if name == OURS else cells[-1]
+        for kind in kinds.values():
+            rates = tree[kind].get(name, {})
+            cells.append(" / ".join(rate_text(rates[m], why.get(m, "")) for m in METRICS) if name not in own else "")
+        shared = " / ".join("none" if overlaps.get(m) is None else f"{overlaps[m]:.2f}" for m in METRICS)
+        cells.append("" if name in own else shared)
         cells.append(" / ".join(_number(sizes.get(m), "not reached") for m in METRICS))
         cells += [_number(ap[str(kbit)]["AP3D"], "below its range", ".1f") for kbit in KBIT]
         rows.append(cells)
@@ -55,15 +62,16 @@ def codecs(tree: dict) -> str:
 
 def points(tree: dict) -> str:
     """Ours at each quality and uncompressed images: AP of all classes."""
-    titles = ["quality", "bytes per pair", "kbit/s", "AP3D 0.5", "APBEV 0.5", "AP3D 0.7", "APBEV 0.7"]
-    titles += ["Pedestrian AP3D 0.5", "Cyclist AP3D 0.5"]
+    stream = {point["quality"]: f"{point['bytes_per_pair']:,.0f}" for point in tree["curves"].get(STREAM, [])}
+    titles = ["quality", "bytes per pair", "kbit/s", *(["bytes per pair, stream"] if stream else [])]
+    titles += ["AP3D 0.5", "APBEV 0.5", "AP3D 0.7", "APBEV 0.7", "Pedestrian AP3D 0.5", "Cyclist AP3D 0.5"]
     rows = []
     for point in _ours(tree):
         cars = [point[m][overlap]["moderate"] for overlap in ("0.5", "0.7") for m in METRICS]
         low, high = point["interval"]["AP3D"]["0.5"]["moderate"]
         others = [point["other_classes"][name]["AP3D"]["0.5"]["moderate"] for name in ("Pedestrian", "Cyclist")]
         cells = [f"{cars[0]:.1f} [{low:.1f}, {high:.1f}]", *(f"{ap:.1f}" for ap in (*cars[1:], *others))]
-        rows.append([*_named(point), *cells])
+        rows.append([*_named(point), *([stream.get(point["quality"], "")] if stream else []), *cells])
     return markdown(titles, rows)
 
 

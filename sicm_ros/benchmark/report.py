@@ -16,7 +16,7 @@ from sicm_ros.benchmark import comparison, figures, page, pseudo
 from sicm_ros.benchmark.curves import KBIT, rate_text
 from sicm_ros.benchmark.figures import label_of
 from sicm_ros.benchmark.results import HEADLINE, METRICS, DatasetResults, read_results, times_of, tree_of
-from sicm_ros.benchmark.settings import ABLATION, OURS, model_of
+from sicm_ros.benchmark.settings import ABLATION, OURS, STREAM, model_of
 from sicm_ros.benchmark.speed import cost_lines
 from sicm_ros.benchmark.store import load_run
 from sicm_ros.benchmark.table import SUMS, TABLE, write_table
@@ -28,8 +28,9 @@ FRAMES = 2  # in the visual comparison
 
 METHOD = (
     "Every curve comes from real bitstreams. Bytes are file sizes and include parameter sets, headers and, in ours, "
-    "the calibration; nothing is omitted because it could have been sent before. Bits per pixel refer to both "
-    "views at the camera's size, whatever size was coded.",
+    "the calibration; nothing is omitted because it could have been sent before. Only in video and in our stream "
+    "pairs rely on earlier ones of their drive. Bits per pixel refer to both views at the camera's size, whatever size "
+    "was coded.",
     "Images from the anchors' decoders go to our network's uncompressed detector. If several detectors or "
     "variants (encoder preset, image size) were tried, the best counts: each variant's curve, ours too, is first "
     "made monotone (isotonic regression), then the Pareto front of all variants is taken. Faint markers show "
@@ -89,7 +90,7 @@ def _dataset(results: DatasetResults, tree: dict, out: Path) -> tuple[str, list[
         parts.append(f'<p class="bad">{results.missing} points are missing: run `sicm bench run` again.</p>')
     parts.append(_tiles(tree))
     written = []
-    drawn = figures.rate_accuracy(results, results.anchors, (OURS, STRONGEST))
+    drawn = figures.rate_accuracy(results, [*results.anchors, STREAM], (OURS, STRONGEST))
     figures.save(drawn, out / f"curves_{results.name}.png")
     written.append(f"curves_{results.name}.png")
     parts.append(page.card(figures.svg(drawn), "Rate and accuracy"))
@@ -133,15 +134,21 @@ def _tiles(tree: dict) -> str:
 
 def _table(results: DatasetResults, tree: dict) -> str:
     titles = ["codec", "BD-rate AP3D", "overlap", "BD-rate APBEV", "overlap"]
+    streamed = STREAM in results.curves
+    titles += [f"BD-rate {metric} of the stream" for metric in METRICS if streamed]
     titles += ["bytes at 1 point below uncompressed", *(f"AP3D at {kbit} kbit/s" for kbit in KBIT)]
     rows = []
-    for name in (OURS, *results.anchors):
+    own = [OURS, *([STREAM] if streamed else [])]
+    for name in (*own, *results.anchors):
         rates, overlaps = tree["bd_rate"].get(name, {}), tree["bd_rate_overlap"].get(name, {})
+        refused = tree["bd_rate_refused"].get(name, {})
         cells = [label_of(name)]
         for metric in METRICS:
-            reason = tree["bd_rate_refused"].get(name, {}).get(metric, "")
-            cells.append("" if name == OURS else rate_text(rates.get(metric), reason))
+            cells.append("" if name in own else rate_text(rates.get(metric), refused.get(metric, "")))
             cells.append(page.number(overlaps.get(metric), ".2f", ""))
+        of_stream = tree["bd_rate_of_stream"].get(name, {})
+        for metric in METRICS if streamed else ():
+            cells.append("" if name in own else rate_text(of_stream.get(metric), refused.get(metric, "")))
         size = tree["bytes_per_pair_at_1_point_below_uncompressed"].get(name, {}).get("AP3D")
         cells.append(page.number(size, none="not reached"))
         cells += [page.number(tree["ap_at_kbit_per_s"][name][str(kbit)]["AP3D"], ".1f") for kbit in KBIT]
@@ -150,7 +157,7 @@ def _table(results: DatasetResults, tree: dict) -> str:
         point = results.uncompressed
         rows.append([f"uncompressed images: AP3D {point.ap('AP3D'):.1f}, APBEV {point.ap('APBEV'):.1f}"])
         rows[-1] += [""] * (len(titles) - 1)
-    return page.table(titles, rows, ["ours", *[""] * (len(rows) - 1)])
+    return page.table(titles, rows, ["ours"] * len(own) + [""] * (len(rows) - len(own)))
 
 
 def _pseudo(tree: dict) -> str:

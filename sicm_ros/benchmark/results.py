@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sicm_ros.benchmark import curves
-from sicm_ros.benchmark.curves import Front
-from sicm_ros.benchmark.settings import ABLATION, OURS, UNCOMPRESSED, Setting, settings
+from sicm_ros.benchmark.curves import BdRate, Front
+from sicm_ros.benchmark.settings import ABLATION, OURS, STREAM, UNCOMPRESSED, Setting, settings
 from sicm_ros.benchmark.store import TIMES, names_of, read_point
 from sicm_ros.errors import InputError
 from sicm_ros.kitti.evaluation import DIFFICULTIES, LOOSE, STRICT
@@ -87,9 +87,13 @@ class DatasetResults:
             variants.setdefault((m.setting.variant, m.detector), []).append((m.size, accuracy(m)))
         return Front.of(*variants.values())
 
+    def _bd_rates(self, anchor: str, whose: str) -> dict[str, BdRate]:
+        """Return metric -> BD-rate of a curve against an anchor."""
+        return {m: curves.bd_rate(self.front(anchor, m), self.front(whose, m)) for m in METRICS}
+
     @property
     def anchors(self) -> list[str]:
-        return [name for name in self.curves if name != OURS and not name.startswith(ABLATION)]
+        return [name for name in self.curves if name not in (OURS, STREAM) and not name.startswith(ABLATION)]
 
     @property
     def ablations(self) -> list[str]:
@@ -98,28 +102,21 @@ class DatasetResults:
 
     def tree(self) -> dict:
         """Return a tree for JSON; per cent, moderate cars at 0.5 where nothing else is said."""
-        refused: dict[str, dict[str, str]] = {}
-        overlaps: dict[str, dict[str, float]] = {}
-        rates: dict[str, dict[str, float | None]] = {}
-        for anchor in (*self.anchors, *self.ablations):
-            rates[anchor] = {}
-            for metric in METRICS:
-                whose = self.reference if anchor in self.ablations else OURS
-                found = curves.bd_rate(self.front(anchor, metric), self.front(whose, metric))
-                rates[anchor][metric] = found.percent
-                if found.percent is None:
-                    refused.setdefault(anchor, {})[metric] = found.reason
-                else:
-                    overlaps.setdefault(anchor, {})[metric] = found.overlap
+        against = {name: self._bd_rates(name, OURS) for name in self.anchors}
+        against |= {name: self._bd_rates(name, self.reference) for name in self.ablations}
+        rates = _percent(against)
+        # Its detections are those of ours, and so is what it shares with anchors.
+        stream = {name: self._bd_rates(name, STREAM) for name in self.anchors} if STREAM in self.curves else {}
         goal = {m: self.uncompressed.ap(m) - BELOW for m in METRICS} if self.uncompressed else {}
         return {
             "what": self.config.what,
             "frames": len(self.names),
             "points_missing": self.missing,
             "bd_rate": {name: rates[name] for name in self.anchors},
+            "bd_rate_of_stream": _percent(stream),
             "bd_rate_of_ablations": {name.removeprefix(ABLATION): rates[name] for name in self.ablations},
-            "bd_rate_overlap": overlaps,
-            "bd_rate_refused": refused,
+            "bd_rate_overlap": _known(against, lambda rate: None if rate.percent is None else rate.overlap),
+            "bd_rate_refused": _known(against, lambda rate: rate.reason or None),
             "bytes_per_pair_at_1_point_below_uncompressed": {
                 name: {m: self.front(name, m).size_at(ap) for m, ap in goal.items()} for name in self.curves
             },
@@ -133,6 +130,17 @@ class DatasetResults:
             "uncompressed": None if self.uncompressed is None else _point(self.uncompressed),
             "curves": {name: [_point(m) for m in points] for name, points in self.curves.items()},
         }
+
+
+def _percent(against: dict[str, dict[str, BdRate]]) -> dict[str, dict[str, float | None]]:
+    return {name: {metric: rate.percent for metric, rate in rates.items()} for name, rates in against.items()}
+
+
+def _known(against: dict[str, dict[str, BdRate]], value: Callable[[BdRate], Any]) -> dict[str, dict[str, Any]]:
+    """Return anchor -> metric -> a value of BD-rates, without what is None."""
+    found = {name: {metric: value(rate) for metric, rate in rates.items()} for name, rates in against.items()}
+    kept = {name: {metric: v for metric, v in values.items() if v is not None} for name, values in found.items()}
+    return {name: values for name, values in kept.items() if values}
 
 
 def _point(measured: Measured) -> dict:

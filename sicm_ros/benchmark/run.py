@@ -197,7 +197,7 @@ def code(job: CodingJob) -> int:
     for names in job.groups:
         group = [frames.frame(name) for name in names]
         _ = [(pair.left, pair.right, pair.calibration) for pair in group]  # read before a clock starts
-        files = store.stream_files(folder, names[0], coder.suffixes)
+        files = store.stream_files(folder, setting, names, coder.suffixes)
         made = [path.read_bytes() for path in files] if all(path.exists() for path in files) else None
         missing = [d for d in setting.detectors if not store.found(folder, setting, d, names)]
         seconds = store.seconds_file(folder, names[0])

@@ -32,7 +32,7 @@ from sicm_ros.model.folder import find_model, fingerprint, name_of
 if TYPE_CHECKING:
     from sicm_ros.model import Model
 
-OURS, UNCOMPRESSED, ABLATION = "ours", "uncompressed", "ablation_"
+OURS, STREAM, UNCOMPRESSED, ABLATION = "ours", "ours_stream", "uncompressed", "ablation_"
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,13 @@ class Setting:
     """One point of one curve.
 
     Attributes:
-        anchor: name in results.json: "ours", "uncompressed", "ablation_<name>", or an anchor's.
+        anchor: name in results.json: "ours", "ours_stream", "uncompressed", "ablation_<name>", or an anchor's.
         variant: folder, and for people: what of it is being tried.
         quality: the codec's own; None for uncompressed images.
         codec: of PictureCodec, or "ours", "uncompressed", "features", "learned".
         mode, preset, input_size: see PictureCodec and CodedPictures.
         model: the model that codes, where one does.
+        stream: whether our packets refer to the pair before; else each stands by itself.
         detectors: names or folders of the models that detect, or names of DETECTORS.
     """
 
@@ -58,6 +59,7 @@ class Setting:
     preset: str = ""
     input_size: tuple[int, int] | None = None
     model: str = ""
+    stream: bool = False
 
     @property
     def folder(self) -> Path:
@@ -70,7 +72,8 @@ class Setting:
 
     @property
     def video(self) -> bool:
-        return self.mode in ("interleaved", "stacked")
+        """Whether a whole sequence is coded at once."""
+        return self.stream or self.mode in ("interleaved", "stacked")
 
     def coder(self, threads: int = 1) -> Coder:
         """Return the coder of this setting; loads models."""
@@ -150,6 +153,10 @@ def settings(config: BenchmarkConfig, dataset: DatasetConfig) -> list[Setting]:
         points += [
             Setting(curve, model_key(model), quality, OURS, (model,), model=model) for quality in config.qualities
         ]
+    temporal = model_of(ours).prior.temporal
+    if dataset.video and temporal is not None:
+        variant = f"{model_key(ours)}-{temporal.digest:08x}"  # which is no part of the model's fingerprint
+        points += [Setting(STREAM, variant, q, OURS, (ours,), model=ours, stream=True) for q in config.qualities]
     network = model_of(ours).config
     for name, anchor in config.anchors.items():
         modes: tuple[Mode, ...] = ("interleaved", "stacked") if anchor.mode == "video" else (anchor.mode,)

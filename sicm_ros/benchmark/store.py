@@ -50,15 +50,23 @@ def names_of(dataset: DatasetConfig) -> tuple[str, ...]:
     return names
 
 
-def stream_files(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:
-    """Return files of the streams of a group that begins with frame `name`."""
-    return [folder / "streams" / f"{name}.{suffix}" for suffix in suffixes]
+def stream_files(folder: Path, setting: Setting, group: Sequence[str], suffixes: tuple[str, ...]) -> list[Path]:
+    """Return files of the streams of a group of frames."""
+    return [folder / "streams" / f"{name}.{suffix}" for name in _named(setting, group) for suffix in suffixes]
+
+
+def _named(setting: Setting, group: Sequence[str]) -> Sequence[str]:
+    """Return the frames that a group's streams are named after: a video's is one, a packet has its own frame."""
+    return group if setting.stream else group[:1]
 
 
 def all_streams(folder: Path, setting: Setting, names: Sequence[str], video: int) -> dict[tuple[str, ...], list[Path]]:
     """Return group of frames -> its streams' files, of a point's folder; video: frames of a sequence at most."""
     groups = groups_of(names, video if setting.video else 1)
-    return {group: sorted((folder / "streams").glob(f"{group[0]}.*")) for group in groups}
+    place = folder / "streams"
+    return {
+        group: [path for name in _named(setting, group) for path in sorted(place.glob(f"{name}.*"))] for group in groups
+    }
 
 
 def seconds_file(folder: Path, name: str) -> Path:
