@@ -155,6 +155,23 @@ def test_ablations_are_compared_with_what_was_trained_as_long(reference, percent
     assert tree["bd_rate"] == {"vvc": {m: pytest.approx(-87.5, abs=1) for m in ("AP3D", "APBEV")}}
 
 
+def test_the_table_of_ablations_tells_what_each_reaches():
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[bench]'")
+    from sicm_ros.benchmark.publish import ablations
+
+    sizes, ap = np.array([100.0, 300.0, 1000.0]), [20.0, 40.0, 60.0]
+    curves = {
+        "ours": curve("ours", *zip(sizes, ap)),
+        "ablation_whole": curve("ablation_whole", *zip(2 * sizes, ap)),
+        "ablation_one_view": curve("ablation_one_view", *zip(4 * sizes, ap)),
+    }
+    tree = DatasetResults("real", DatasetConfig(), (), curves, None, 0, "ablation_whole").tree()
+    assert ablations(tree).splitlines()[2:] == [
+        "| nothing |  |  | 200 600 2,000 | 20.0 40.0 60.0 |",
+        "| one view | -50.0 % / -50.0 % | 1.00 / 1.00 | 400 1,200 4,000 | 20.0 40.0 60.0 |",
+    ]
+
+
 def test_the_best_increasing_fit_is_flat_where_values_fall():
     np.testing.assert_allclose(increasing(np.array([1.0, 3, 2, 2, 5, 4, 9])), [1, 7 / 3, 7 / 3, 7 / 3, 4.5, 4.5, 9])
     np.testing.assert_allclose(increasing(np.array([3.0, 2, 1])), [2, 2, 2])

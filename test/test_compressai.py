@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rendered_drive import write_objects
+from safetensors.torch import load_file
 
 import sicm_ros
 from sicm_ros.benchmark import priors
@@ -325,6 +327,23 @@ def test_an_image_codec_of_the_zoo_is_an_anchor(zoo):
         codec.encode(sent, 2.5)
     with pytest.raises(ModelError, match=r"bmshj2018_hyperprior-4.*no such file.*sicm bench zoo"):
         codec.encode(sent, 4)
+
+
+def test_a_quality_goes_on_from_another(zoo, tmp_path):
+    folder, picture = zoo
+    shutil.copytree(folder, tmp_path / "zoo")
+    training = ImageTraining(quality=4, start=3, steps=1, batch=2, crop=64, learning_rate=1e-6)
+    path, _ = train_images(training, [picture], tmp_path / "zoo")
+    assert path.name == "bmshj2018_hyperprior-4.safetensors"
+    before, after = (load_file(path.with_name(f"bmshj2018_hyperprior-{quality}.safetensors")) for quality in (3, 4))
+    assert before.keys() == after.keys()
+    for name in ("g_a.0.weight", "g_s.6.weight", "h_a.0.weight"):
+        assert torch.allclose(before[name], after[name], atol=1e-5)
+        assert not torch.equal(before[name], after[name])
+    codec = ZooCodec("bmshj2018_hyperprior", 4, tmp_path / "zoo")
+    assert codec.decode(codec.encode(picture)).shape == picture.shape
+    with pytest.raises(ModelError, match=r"bmshj2018_hyperprior-2.*no such file"):
+        train_images(replace(training, start=2), [picture], tmp_path / "zoo")
 
 
 def test_pretrained_weights_come_from_pytorchs_cache_or_are_asked_for(tmp_path, monkeypatch):

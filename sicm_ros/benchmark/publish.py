@@ -18,8 +18,8 @@ from pathlib import Path
 from sicm_ros.benchmark import pseudo
 from sicm_ros.benchmark.curves import KBIT, rate_text
 from sicm_ros.benchmark.figures import label_of
-from sicm_ros.benchmark.results import METRICS
-from sicm_ros.benchmark.settings import OURS, STREAM
+from sicm_ros.benchmark.results import HEADLINE, METRICS
+from sicm_ros.benchmark.settings import ABLATION, OURS, STREAM
 from sicm_ros.benchmark.table import TABLE
 from sicm_ros.errors import InputError
 from sicm_ros.files import write_bytes, write_text
@@ -51,9 +51,8 @@ def codecs(tree: dict) -> str:
         cells = [label_of(name)]
         for kind in kinds.values():
             rates = tree[kind].get(name, {})
-            cells.append(" / ".join(rate_text(rates[m], why.get(m, "")) for m in METRICS) if name not in own else "")
-        shared = " / ".join("none" if overlaps.get(m) is None else f"{overlaps[m]:.2f}" for m in METRICS)
-        cells.append("" if name in own else shared)
+            cells.append("" if name in own else _rates(rates, why))
+        cells.append("" if name in own else _overlaps(overlaps))
         cells.append(" / ".join(_number(sizes.get(m), "not reached") for m in METRICS))
         cells += [_number(ap[str(kbit)]["AP3D"], "below its range", ".1f") for kbit in KBIT]
         rows.append(cells)
@@ -86,6 +85,41 @@ def planner(tree: dict) -> str:
     return markdown(["quality", "bytes per pair", *asked, "false alarms per frame"], rows)
 
 
+def ablations(tree: dict) -> str:
+    """BD-rate of the model that lacks nothing against each that does, and what each reaches."""
+    titles = ["left out", "BD-rate of the whole, AP3D / APBEV", "common share of the AP range"]
+    titles += ["bytes per pair", "AP3D, least to most bytes"]
+    rows = []
+    for name, points in tree["curves"].items():
+        if not name.startswith(ABLATION):
+            continue
+        rates = tree["bd_rate_of_ablations"].get(name.removeprefix(ABLATION))
+        why, overlaps = (tree[kind].get(name, {}) for kind in ("bd_rate_refused", "bd_rate_overlap"))
+        cells = ["nothing" if rates is None else label_of(name)]
+        cells.append("" if rates is None else _rates(rates, why))
+        cells.append("" if rates is None else _overlaps(overlaps))
+        cells.append(" ".join(f"{point['bytes_per_pair']:,.0f}" for point in points))
+        cells.append(" ".join(f"{point['AP3D'][HEADLINE]['moderate']:.1f}" for point in points))
+        rows.append(cells)
+    return markdown(titles, rows)
+
+
+def times(tree: dict) -> str:
+    """Time of ours and of the encoders beside it; empty where the run has measured none."""
+    measured = tree["times"]
+    if not measured:
+        return "Not measured in this run.\n"
+    titles = ["codec", "bytes per pair", "encode, ms", "decode, ms", "encode, ours / theirs", "decode, ours / theirs"]
+    rows = [_timed("ours, decode with detection", measured["ours"], {})]
+    rows += [_timed(name, timing, measured["ratios"][name]) for name, timing in measured["others"].items()]
+    return markdown(titles, rows)
+
+
+def _timed(name: str, timing: dict, ratios: dict) -> list[str]:
+    cells = [name.replace(",", ""), f"{timing['bytes']:,.0f}", f"{timing['encode']:.1f}", f"{timing['decode']:.1f}"]
+    return cells + [f"{ratios[side]:.2f}" if ratios else "" for side in ("encode", "decode")]
+
+
 def pseudo_truth(tree: dict) -> str:
     """BD-rates on pseudo ground truth beside those on labels."""
     return markdown(*pseudo.rows_of(tree["pseudo_truth"], label_of))
@@ -95,8 +129,18 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "codecs": codecs,
     "points": points,
     "planner": planner,
+    "ablations": ablations,
+    "times": times,
     "pseudo": pseudo_truth,
 }
+
+
+def _rates(rates: dict[str, float | None], why: dict[str, str]) -> str:
+    return " / ".join(rate_text(rates[m], why.get(m, "")) for m in METRICS)
+
+
+def _overlaps(overlaps: dict[str, float]) -> str:
+    return " / ".join(_number(overlaps.get(m), "none", ".2f") for m in METRICS)
 
 
 def _ours(tree: dict) -> list[dict]:
@@ -127,7 +171,8 @@ def rewritten(page: str, results: dict) -> str:
         if name not in results["datasets"]:
             known = ", ".join(results["datasets"])
             raise InputError(f"<!-- run: {kind} {name} -->: no such data set; expected one of {known}")
-        return f"{head}{TABLES[kind](results['datasets'][name])}{end}"
+        tree = results["datasets"][name] | {"times": results["times"]}
+        return f"{head}{TABLES[kind](tree)}{end}"
 
     return _MARKED.sub(table, page)
 
@@ -146,7 +191,11 @@ def publish(out: Path, page: Path) -> list[Path]:
     results = json.loads((out / RESULTS).read_text())
     write_text(page, rewritten(page.read_text(), results))
     written = [page]
-    for path in [out / RESULTS, out / TABLE, *(out / f"curves_{name}.png" for name in results["datasets"])]:
+    charts = [out / f"curves_{name}.png" for name in results["datasets"]]
+    charts += [
+        out / f"ablations_{name}.png" for name, tree in results["datasets"].items() if tree["bd_rate_of_ablations"]
+    ]
+    for path in [out / RESULTS, out / TABLE, *charts]:
         written.append(page.with_suffix("") / path.name)
         write_bytes(written[-1], path.read_bytes())
     return written

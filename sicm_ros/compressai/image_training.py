@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 from torch.nn.utils import clip_grad_norm_
 
-from sicm_ros.compressai.image_codecs import new_network, weights_file
+from sicm_ros.compressai.image_codecs import load_network, new_network, weights_file
 from sicm_ros.errors import InputError
 from sicm_ros.files import write_bytes
 
@@ -33,12 +33,14 @@ class ImageTraining:
     Attributes:
         architecture, quality: of the zoo.
         channels: of the network, where it isn't to be as wide as the zoo's.
+        start: quality whose weights, in the same folder, it goes on from, and is as wide as; None: from random ones.
         steps, batch, crop: of training; a crop is square, pixels.
     """
 
     architecture: str = "bmshj2018_hyperprior"
     quality: int = 1
     channels: tuple[int, ...] | None = None
+    start: int | None = None
     steps: int = 1000
     batch: int = 4
     crop: int = 192
@@ -60,7 +62,10 @@ def train_images(
         raise InputError(f"{len(images)} images; expected some, each at least {training.crop} pixels wide and high")
     torch.manual_seed(training.seed)
     generator = np.random.default_rng(training.seed)
-    network = new_network(training.architecture, training.quality, training.channels).train()
+    if training.start is None:
+        network = new_network(training.architecture, training.quality, training.channels).train()
+    else:
+        network = load_network(training.architecture, training.start, out).requires_grad_(True).train()
     criterion = RateDistortionLoss(LAMBDAS[training.quality])
     rates = {"net": {"type": "Adam", "lr": training.learning_rate}, "aux": {"type": "Adam", "lr": 1e-3}}
     optimisers = net_aux_optimizer(network, rates)

@@ -27,6 +27,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channels", nargs="+", type=options.positive, metavar="C", help="of the network (default: the zoo's)"
     )
+    parser.add_argument(
+        "--continued",
+        action="store_true",
+        help="let each quality but the first go on from the one before it: more steps for the same time",
+    )
     parser.add_argument("--steps", type=options.positive, default=1000, metavar="N", help="default: %(default)s")
     parser.add_argument("--batch", type=options.positive, default=4, metavar="N", help="crops (default: %(default)s)")
     parser.add_argument("--crop", type=options.positive, default=192, metavar="PX", help="side (default: %(default)s)")
@@ -55,8 +60,9 @@ def run(args: argparse.Namespace) -> int:
         view = ModelView.fit(frame.calibration, size.input_width, size.input_height)
         for image in (frame.left, frame.right):
             images += [image, view.apply(image)]
-    for quality in args.qualities:
-        training = ImageTraining(args.architecture, quality, channels, args.steps, args.batch, args.crop)
+    for before, quality in zip((None, *args.qualities), args.qualities):
+        start = before if args.continued else None
+        training = ImageTraining(args.architecture, quality, channels, start, args.steps, args.batch, args.crop)
         title = f"{args.architecture} {quality}"
         path, losses = train_images(training, images, args.out, lambda s, t=title: tqdm(s, t, disable=None))  # type: ignore[misc]
         error = losses["mse_loss"] * 255**2
