@@ -116,6 +116,7 @@ def image_model_of(name: str) -> LearnedCodec:
     return baseline.load(name)
 
 
+@lru_cache(maxsize=8)
 def model_key(name: str) -> str:
     """Return a model's name and fingerprint, fit for a folder's name."""
     return _key(name, fingerprint(find_model(name)))
