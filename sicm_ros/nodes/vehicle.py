@@ -153,6 +153,7 @@ class Vehicle:
         self._decoded = publisher(DecodedPairs, "decoded_pairs", qos_profile=qos.acknowledgements())
         self._features_topic = node.resolve_topic_name(self._topic("features"))
         self._description: Any = None
+        self._may_say_unmoved = True
         self.forget()
 
     def _topic(self, name: str) -> str:
@@ -473,11 +474,12 @@ class Vehicle:
         stamp = _seconds(header.stamp)
         seconds = self._node.now() - stamp if parameters.extrapolate else 0.0
         if not 0 <= seconds <= FARTHEST:  # nan without a clock
-            self._node.get_logger().warning(
-                f"extrapolate: tracks are {seconds:.3g} s old by this node's clock; expected 0 to {FARTHEST:g} s, "
-                "so they stay at their image's time (use_sim_time with a bag?)",
-                once=True,
-            )
+            if self._may_say_unmoved:  # rclpy's `once` would look for its caller each time, which takes a millisecond
+                self._may_say_unmoved = False
+                self._node.get_logger().warning(
+                    f"extrapolate: tracks are {seconds:.3g} s old by this node's clock; expected 0 to {FARTHEST:g} s, "
+                    "so they stay at their image's time (use_sim_time with a bag?)"
+                )
             self.health.tally.count("not_extrapolated")
             seconds = 0.0
         camera = self._follower.placed(placement.camera, stamp, seconds)
