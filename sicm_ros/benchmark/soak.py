@@ -12,8 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from sicm_ros.bags import serialization as ros
+from sicm_ros.bags.bag import BagWriter
+from sicm_ros.bags.pairing import SIDES
+from sicm_ros.bags.source import LEFT, LEFT_INFO, RIGHT, RIGHT_INFO
 from sicm_ros.bags.stereo import open_stereo
 from sicm_ros.benchmark.watched import Watched, resident_kib
+from sicm_ros.geometry.view import ModelView
 from sicm_ros.pipeline.processes import READY, PipelineError, both_at_work, check_ros, processes, reliable
 
 WARM_UP = 0.1  # share of the pairs before memory and latency are looked at
@@ -70,6 +75,7 @@ class Soak:
         return asdict(self) | {"passed": self.passed}
 
 
+SIZE = 128, 64  # pixels that the small model looks at in a soak: its pairs are to be many
 SMALL = {
     "input_width": 256,
     "input_height": 96,
@@ -79,13 +85,32 @@ SMALL = {
 
 
 def small_model(folder: Path) -> Path:
-    """Make an untrained model that is quick: what the nodes themselves do is a large part of its pairs."""
+    """Make an untrained model that is quick: what the nodes themselves do is most of its pairs."""
     from sicm_ros.model import create, export  # with PyTorch, which a soak of a model that is there doesn't need
     from sicm_ros.network import NetworkConfig
 
-    made = create(folder / "small", NetworkConfig.parse(SMALL))
+    size = {"input_width": SIZE[0], "input_height": SIZE[1]}
+    made = create(folder / "small", NetworkConfig.parse(SMALL | size))
     export(made)
     return made
+
+
+def small_drive(source: Path, folder: Path) -> Path:
+    """Write a drive's pairs as a bag of raw images that the small model takes as they are; return its path.
+
+    Raises:
+        InputError: the drive has no pair that can be read.
+    """
+    out = folder / "small.mcap"
+    with open_stereo(source) as drive, BagWriter(out) as bag:
+        for pair in drive.pairs():
+            view = ModelView.fit(pair.calibration, *SIZE)
+            views = zip(SIDES, (pair.left, pair.right))
+            infos = [ros.camera_info(view.calibration, side, pair.stamp, side) for side in SIDES]
+            images = [ros.image(view.apply(image), pair.stamp, side) for side, image in views]
+            for topic, message in zip((LEFT_INFO, RIGHT_INFO, LEFT, RIGHT), infos + images):
+                bag.write(f"/{topic}", message.__msgtype__, pair.stamp, ros.serialize(message))
+    return out
 
 
 def soak(

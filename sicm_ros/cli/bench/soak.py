@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--small",
         action="store_true",
-        help="an untrained network of 256 x 96 instead: many times as many pairs an hour",
+        help="an untrained network, and raw images of 128 x 64 made of the drive's: many times as many pairs an hour",
     )
     options.add_limit(parser, "repeating the drive", 5_000)
     options.add_quality(parser)
@@ -47,8 +47,10 @@ def run(args: argparse.Namespace) -> int:
             bar.set_description("through encoder and decoder")
             bar.update(done - bar.n)
 
-        model = str(soak.small_model(Path(folder))) if args.small else args.model
-        result = soak.soak(args.drive or options.SHIPPED, model, args.limit, args.quality, progress)
+        drive, model = args.drive or options.SHIPPED, args.model
+        if args.small:
+            drive, model = soak.small_drive(drive, Path(folder)), str(soak.small_model(Path(folder)))
+        result = soak.soak(drive, model, args.limit, args.quality, progress)
     if args.json != "-":  # before anything is written, which may fail
         for line in soak.lines(result):
             print(line)
