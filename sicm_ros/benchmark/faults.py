@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WARM = 5  # results before the first fault
-ON_THE_WAY = 0.5  # seconds in which results of pairs come that were encoded before
+ON_THE_WAY = 2.0  # seconds without a result after which none of what was encoded before is on its way
 SHARED = Path("/dev/shm")
 
 
@@ -80,9 +80,11 @@ def measure(
             progress(f"kill -9 of the {name}")
             nodes[name].popen.kill()
             nodes[name].popen.wait()
+            while time.monotonic() - watched.detected < ON_THE_WAY:
+                watched.listen(0.1, [player])
             begin = time.monotonic()
             nodes[name] = start(name, parameters[name])
-            came = next_result(begin + ON_THE_WAY, [*nodes.values(), player])
+            came = next_result(begin, [*nodes.values(), player])
             found.append(Fault(f"{name} killed", came - begin, 0, _left_behind()))
         for name, node in nodes.items():
             progress(f"SIGSTOP of the {name} for {stopped:g} s")
