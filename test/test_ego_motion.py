@@ -69,8 +69,8 @@ def test_speed_and_turn_are_told_from_a_few_pairs(speed: float, turn: float):
 def test_a_camera_that_stands_is_said_to_stand():
     told = followed(driving(0.0))
     assert told is not None
-    assert np.abs(told.velocity).max() < 0.2
-    assert np.abs(told.turn).max() < 0.01
+    assert np.abs(told.velocity).max() < 0.1
+    assert np.abs(told.turn).max() < 0.005
 
 
 def test_what_moves_along_with_the_camera_counts_for_little():

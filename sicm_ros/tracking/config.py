@@ -92,7 +92,7 @@ class OdometryConfig(Config):
 
     Attributes:
         apart: seconds between the two pairs that are laid on each other, at most; the longer, the less does what stands
-            still in all features (`odometry.CELLS`) say.
+            still in all features (`ego_motion.CELLS`) say.
         sure: share of `apart` from which the motion before is a start that is good enough.
         longest: seconds between two pairs after which all begins anew.
         far: metres beyond which nothing is looked at.
@@ -100,6 +100,7 @@ class OdometryConfig(Config):
             turn about y and the forward speed of before.
         alike: how many of the features' differences say the same.
         steps, least_step: of Gauss-Newton at most, and the change, radians or metres, below which there is no other.
+        first, gain: how many times longer the first of them is, and the others at most.
         body: score from which what is detected may move by itself.
         usual: share of a pair in the running mean of features that is taken off, and
         moves: speed, m/s, below which nothing is added to it: a standing vehicle's view is not what streets are like.
@@ -115,8 +116,10 @@ class OdometryConfig(Config):
     far: float = limited(80.0, gt=0)
     spread: tuple[float, float, float, float, float, float] = (0.1, 0.2, 0.05, 0.2, 0.2, 3.0)
     alike: float = limited(30.0, gt=0)
-    steps: int = limited(6, ge=1)
+    steps: int = limited(4, ge=1)
     least_step: float = limited(1e-4, ge=0)
+    first: float = limited(2.0, ge=1)
+    gain: float = limited(6.0, ge=1)
     body: float = limited(0.3, ge=0, le=1)
     usual: float = limited(0.1, ge=0, le=1)
     moves: float = limited(1.0, ge=0)

@@ -21,15 +21,17 @@ from sicm_ros.geometry.pose import FramePose
 from sicm_ros.tracking.config import OdometryConfig
 from sicm_ros.tracking.tracks import CameraMotion
 
-# Cells of stride 4 that are averaged: one of a latent's. What transforms draw into every one of them alike stands still
-# in the image, and would say that the camera does.
-CELLS = 4
+# Values lie two cells of stride 4 apart and are means of four by four: one cell of a latent's. What transforms draw
+# into every one of those alike stands still in the image, and would say that the camera does.
+APART = 2
+SPREAD = 0.7548776662, 0.5698402910  # shares of 1 whose multiples fill a square evenly (Roberts, R2 sequence, 2018)
 NEAREST = 1.0  # metres; what is nearer is not looked at
 _SPEEDS = np.arange(-4.0, 40.5, 1.0)  # m/s, and
 _TURNS = np.array([-0.3, 0.0, 0.3])  # rad/s about the vertical axis: where an unknown motion is looked for
 BORDER = 5  # cells at the left and right border whose features know of it
 LEAST_DISPARITY = 0.1  # pixels
 _COARSE = 4  # every how many-th point says how well such a motion fits
+_UNRELATED = 2.0  # mean squared difference of values that have nothing to do with each other
 _FORWARD, _YAW = 5, 1  # places in a motion: turns about x, y, z, then velocities
 
 
@@ -40,6 +42,7 @@ class Keyframe:
     Attributes:
         stamp: seconds.
         calibration: of the network's input.
+        step: pixels of the network's input from one value to the next.
         values: float32 (h, w, C), of unit variance.
         points: float (N, 3), metres, in the camera's frame.
         seen: float32 (N, C), values there.
@@ -47,57 +50,61 @@ class Keyframe:
 
     stamp: float
     calibration: StereoCalibration
+    step: float
     values: np.ndarray
     points: np.ndarray
     seen: np.ndarray
 
     @classmethod
     def of(
-        cls, values: np.ndarray, depth: np.ndarray, calibration: StereoCalibration, stamp: float, far: float
+        cls, pooled: np.ndarray, depth: np.ndarray, calibration: StereoCalibration, stamp: float, far: float
     ) -> Keyframe:
-        """Make one of values (h, w, C) and depths (h, w), metres, at the cells of the left view."""
-        stride = calibration.width / values.shape[1]
-        height, width = (n - CELLS + 1 for n in depth.shape)
-        values = np.mean([values[first : first + height] for first in range(CELLS)], axis=0)
-        values = np.mean([values[:, first : first + width] for first in range(CELLS)], axis=0)
-        values = values / (values.std((0, 1)) + 1e-6)
-        rows, columns = np.mgrid[0:height:2, 0:width:2]
-        middle = CELLS // 2 - 1
-        z = np.mean([depth[rows + middle + down, columns + middle + right] for down in (0, 1) for right in (0, 1)], 0)
-        z = z.ravel()
-        u, v = ((places.ravel() + CELLS / 2) * stride - 0.5 for places in (columns, rows))
-        kept = (z > NEAREST) & (z < far)
-        u, v, z = u[kept], v[kept], z[kept]
-        points = np.stack([(u - calibration.cx) / calibration.fx * z, (v - calibration.cy) / calibration.fy * z, z], 1)
-        return cls(stamp, calibration, values, points, values[rows, columns].reshape(-1, values.shape[2])[kept])
+        """Make one of features (h, w, C) of `_pooled`, and depths (2h, 2w), metres, of the left view's cells.
 
-    @property
-    def stride(self) -> float:
-        """Pixels of the network's input to a cell."""
-        return self.calibration.width / (self.values.shape[1] + CELLS - 1)
+        A point lies anywhere between four values. If all lay on values, motions that lead them between values, where
+        interpolation takes noise away, would fit better than none.
+        """
+        values = pooled[:-1] + pooled[1:]
+        values = values[:, :-1] + values[:, 1:]
+        values /= values.std((0, 1)) + 1e-6
+        step = calibration.width / pooled.shape[1]
+        row, column = (place.ravel() for place in np.mgrid[: values.shape[0] - 1, : values.shape[1] - 1])
+        v, u = row + SPREAD[0] * np.arange(row.size) % 1, column + SPREAD[1] * np.arange(row.size) % 1
+        z = depth[(APART * (v + 1)).astype(np.int64), (APART * (u + 1)).astype(np.int64)]
+        kept = (z > NEAREST) & (z < far)
+        v, u, z = v[kept], u[kept], z[kept]
+        seen, _, _ = _interpolated(values, u, v)
+        x, y = (
+            ((u + 1) * step - 0.5 - calibration.cx) / calibration.fx,
+            ((v + 1) * step - 0.5 - calibration.cy) / calibration.fy,
+        )
+        return cls(stamp, calibration, step, values, np.stack([x * z, y * z, z], 1), seen)
+
+    def places(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return columns and rows (...) of `values`, with fractions, where points (..., 3) are seen, and bool (...):
+        which are seen at all. What isn't has a place at the border.
+        """
+        height, width, _ = self.values.shape
+        camera = self.calibration
+        z = np.maximum(points[..., 2], NEAREST)
+        u = (camera.fx * points[..., 0] / z + camera.cx + 0.5) / self.step - 1
+        v = (camera.fy * points[..., 1] / z + camera.cy + 0.5) / self.step - 1
+        inside = (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1) & (points[..., 2] > NEAREST)
+        return u.clip(0, width - 1.001), v.clip(0, height - 1.001), inside
 
     def sampled(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return values (N, C) where points (N, 3) are seen, their changes per pixel to the right and down, and bool
         (N,): which are seen at all.
         """
-        height, width, channels = self.values.shape
-        z = np.maximum(points[:, 2], NEAREST)
-        u, v = (
-            (f * points[:, axis] / z + c + 0.5) / self.stride - CELLS / 2
-            for axis, f, c in (
-                (0, self.calibration.fx, self.calibration.cx),
-                (1, self.calibration.fy, self.calibration.cy),
-            )
-        )
-        inside = (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1) & (points[:, 2] > NEAREST)
-        u, v = u.clip(0, width - 1.001), v.clip(0, height - 1.001)
-        column, row = u.astype(np.int64), v.astype(np.int64)
-        a, b = ((part - whole).astype(np.float32)[:, None] for part, whole in ((u, column), (v, row)))
-        cells, first = self.values.reshape(-1, channels), row * width + column
-        p, q, r, s = (cells[first + step] for step in (0, 1, width, width + 1))
-        above, below = p + a * (q - p), r + a * (s - r)
-        right = ((1 - b) * (q - p) + b * (s - r)) / np.float32(self.stride)
-        return above + b * (below - above), right, (below - above) / np.float32(self.stride), inside
+        u, v, inside = self.places(points)
+        values, right, down = _interpolated(self.values, u, v)
+        return values, right / np.float32(self.step), down / np.float32(self.step), inside
+
+    def nearest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return values (..., C) next to where points (..., 3) are seen, and bool (...): which are seen at all."""
+        u, v, inside = self.places(points)
+        index = np.rint(v).astype(np.int64) * self.values.shape[1] + np.rint(u).astype(np.int64)
+        return self.values.reshape(-1, self.values.shape[2]).take(index, axis=0), inside
 
 
 class Odometry:
@@ -135,7 +142,7 @@ class Odometry:
         if not np.isfinite(features).all():  # of a packet that nobody encoded
             self._forget()
             return None
-        values = np.ascontiguousarray(np.asarray(features, np.float32).transpose(1, 2, 0))
+        values = _pooled(np.asarray(features, np.float32))
         values -= values.mean(1, keepdims=True)
         if self._usual is None:
             self._usual = np.zeros_like(values)
@@ -174,8 +181,12 @@ class Odometry:
         """The motion, turns and velocities (6,), that fits best of a coarse grid."""
         grid = np.zeros((len(_SPEEDS) * len(_TURNS), 6))
         grid[:, _FORWARD], grid[:, _YAW] = np.repeat(_SPEEDS, len(_TURNS)), np.tile(_TURNS, len(_SPEEDS))
-        misfits = [_misfit(earlier, later, _step(motion, seconds)) for motion in grid]
-        return grid[int(np.argmin(misfits))]
+        steps = [_step(motion, seconds) for motion in grid]
+        points = np.stack([step.points(earlier.points[::_COARSE]) for step in steps])
+        values, inside = later.nearest(points)
+        squared = ((values - earlier.seen[::_COARSE]) ** 2).mean(2).clip(max=_UNRELATED)
+        misfits = (squared * inside).sum(1) / np.maximum(inside.sum(1), 1) + _UNRELATED * ~inside.any(1)
+        return grid[int(misfits.argmin())]
 
 
 @dataclass(frozen=True)
@@ -198,6 +209,9 @@ def aligned(
 ) -> Aligned | None:
     """Fit a motion by Gauss-Newton, iteratively reweighted (Cauchy), with what is known of vehicles as a prior.
 
+    Noise in features adds to the squares that a step is divided by, and makes it several times too short. How many
+    times, two steps tell (Aitken's method for vectors: Irons and Tuck, 1969).
+
     Args:
         start: turns and velocities (6,) of the camera to begin with; its turn about y and its forward speed are those
             that are expected.
@@ -209,6 +223,7 @@ def aligned(
     mean = _numbers(_step(expected, seconds))
     numbers = _numbers(pose)
     misfit, information = math.inf, prior
+    gain, last = config.first, None
     fx, fy = later.calibration.fx, later.calibration.fy
     for _ in range(config.steps):
         points = earlier.points @ _turned(numbers[:3]).T + numbers[3:]
@@ -235,13 +250,37 @@ def aligned(
         information = normal / scale + prior
         gradient = (u_by.T @ products["u"] + v_by.T @ products["v"]) / scale + prior @ (numbers - mean)
         step = np.linalg.solve(information, gradient)
-        numbers = numbers - step
+        if last is not None:
+            change = (last - step) @ information
+            gain = float(np.clip(gain * (change @ last) / max(change @ (last - step), 1e-12), 1, config.gain))
+        last = step
+        numbers = numbers - gain * step
         if np.abs(step).max() < config.least_step:
             break
     rotation = _turned(numbers[:3])
     camera = FramePose(rotation.T, -rotation.T @ numbers[3:])
     deviation = math.sqrt(np.linalg.inv(information)[_FORWARD, _FORWARD]) / seconds
     return Aligned(CameraMotion.between(FramePose.identity(), camera, seconds), misfit, deviation)
+
+
+def _interpolated(values: np.ndarray, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return values (h, w, C) at columns and rows (N,) with fractions: (N, C), and their changes to the right and
+    down.
+    """
+    width, channels = values.shape[1:]
+    column, row = u.astype(np.int64), v.astype(np.int64)
+    a, b = ((part - whole).astype(np.float32)[:, None] for part, whole in ((u, column), (v, row)))
+    flat, first = values.reshape(-1, channels), row * width + column
+    p, q, r, s = (flat.take(first + further, axis=0) for further in (0, 1, width, width + 1))
+    above, below = p + a * (q - p), r + a * (s - r)
+    return above + b * (below - above), (1 - b) * (q - p) + b * (s - r), below - above
+
+
+def _pooled(features: np.ndarray) -> np.ndarray:
+    """Return the mean features (h / 2, w / 2, C) of APART x APART cells of features (C, h, w)."""
+    rows = features[:, 0::APART] + features[:, 1::APART]
+    both = rows[:, :, 0::APART] + rows[:, :, 1::APART]
+    return np.ascontiguousarray(both.transpose(1, 2, 0)) / np.float32(APART * APART)
 
 
 def _covered(boxes: Detections, view: ModelView, shape: tuple[int, ...]) -> np.ndarray:
@@ -268,10 +307,3 @@ def _turned(turn: np.ndarray) -> np.ndarray:
 
 def _numbers(step: FramePose) -> np.ndarray:
     return np.concatenate([CameraMotion.between(FramePose.identity(), step, 1.0).turn, step.translation])
-
-
-def _misfit(earlier: Keyframe, later: Keyframe, step: FramePose) -> float:
-    """The mean difference of features, what fits badly counted as unrelated."""
-    values, _, _, inside = later.sampled(step.points(earlier.points[::_COARSE]))
-    squared = ((values - earlier.seen[::_COARSE])[inside] ** 2).mean(1)
-    return float(np.minimum(squared, 2.0).mean()) if len(squared) else math.inf
