@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import tempfile
@@ -20,8 +21,8 @@ from sicm_ros.pipeline.processes import READY, PipelineError, Process, both_at_w
 if TYPE_CHECKING:
     from rich.table import Table
 
-WARM = 5  # results before the first fault
-ON_THE_WAY = 2.0  # seconds without a result after which none of what was encoded before is on its way
+WARM = 50  # results before the first fault: more packets than a new encoder sends before a decoder hears it
+ON_THE_WAY = 0.5  # seconds in which results come that were published before; no node starts so soon
 SHARED = Path("/dev/shm")
 
 
@@ -65,10 +66,10 @@ def measure(
         nodes = {name: start(name, values) for name, values in parameters.items()}
         player = start("replay", replay)
 
-        def next_result(since: float, alive: list[Process]) -> float:
-            """Wait for detections that come after a moment; return when they did."""
+        def next_result(since: float, alive: list[Process], below: float = math.inf) -> float:
+            """Wait for detections that come after a moment, in a packet of a smaller number; return when they did."""
             end = time.monotonic() + READY
-            while watched.detected <= since:
+            while watched.detected <= since or watched.sequence >= below:
                 watched.listen(0.05, alive)
                 if time.monotonic() > end:
                     raise PipelineError("no result arrived any more")
@@ -80,11 +81,11 @@ def measure(
             progress(f"kill -9 of the {name}")
             nodes[name].popen.kill()
             nodes[name].popen.wait()
-            while time.monotonic() - watched.detected < ON_THE_WAY:
-                watched.listen(0.1, [player])
+            # A decoder goes on with what the killed encoder has sent; the new one counts from 0.
+            below = watched.sequence if name == "encoder" else math.inf
             begin = time.monotonic()
             nodes[name] = start(name, parameters[name])
-            came = next_result(begin, [*nodes.values(), player])
+            came = next_result(begin + ON_THE_WAY, [*nodes.values(), player], below)
             found.append(Fault(f"{name} killed", came - begin, 0, _left_behind()))
         for name, node in nodes.items():
             progress(f"SIGSTOP of the {name} for {stopped:g} s")

@@ -26,6 +26,11 @@ class Watched:
         """When the newest detections came, seconds of time.monotonic(); 0 before the first."""
         return float(self.statuses.get("detections", {}).get("time", 0))
 
+    @property
+    def sequence(self) -> int:
+        """Number of the packet that they were in: an encoder that starts counts from 0."""
+        return int(self.statuses.get("detections", {}).get("sequence", 0))
+
     def causes(self, node: str) -> dict[str, int]:
         """Return what a node dropped, by cause."""
         values = self.statuses.get(node, {}).get("values", {})

@@ -9,21 +9,21 @@ from typing import NoReturn
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
-from vision_msgs.msg import Detection3DArray
 
+from sicm_ros.msg import DetectionSource
 from sicm_ros.nodes.process import run
 from sicm_ros.nodes.watcher import ours
 
 
 class MonitorNode(Node):
-    """One line per status of /diagnostics: `{"name", "level", "text", "values", "time"}`, and one of name `detections`
-    per message there; time in seconds of time.monotonic().
+    """One line per status of /diagnostics: `{"name", "level", "text", "values", "time"}`, and one of name `detections`,
+    with the `sequence` of the packet, per message there; time in seconds of time.monotonic().
     """
 
     def __init__(self) -> None:
         super().__init__("monitor")
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_array, 100)
-        self.create_subscription(Detection3DArray, "detections", self._on_detections, 100, raw=True)
+        self.create_subscription(DetectionSource, "detection_source", self._on_detections, 100)
         print("listening", flush=True)
 
     def _on_array(self, array: DiagnosticArray) -> None:
@@ -32,8 +32,8 @@ class MonitorNode(Node):
             line = {"name": status.name, "level": status.level, "text": status.text, "values": status.values}
             print(json.dumps(line | {"time": now}), flush=True)
 
-    def _on_detections(self, _: bytes) -> None:
-        print(json.dumps({"name": "detections", "time": time.monotonic()}), flush=True)
+    def _on_detections(self, source: DetectionSource) -> None:
+        print(json.dumps({"name": "detections", "sequence": source.sequence, "time": time.monotonic()}), flush=True)
 
 
 def main(args: list[str] | None = None) -> NoReturn:
