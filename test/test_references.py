@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from temporal_priors import networks
 
 from sicm_ros.bitstream import HEADER_BYTES, unpack
-from sicm_ros.entropy.temporal import Past, TemporalPrior, hyper_inputs, pass_inputs
+from sicm_ros.entropy.config import LEFT, Pass
+from sicm_ros.entropy.temporal import Comparison, Past, TemporalPrior
 from sicm_ros.errors import ModelError, ReferenceMissingError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.model.base import PairCodec, Symbols
@@ -80,16 +81,15 @@ def test_training_and_coding_agree_on_every_mean_and_scale(codec: PairCodec):
     pair = example(prior, second.left, second.right, second.z, 140)
     earlier = example(prior, first.left, first.right, first.z, 90).coded.kept()
     seen = temporal.seen(Past(earlier, 3, 7), 140)
-    known = [np.clip(v, -31, 31).astype(np.float32).reshape(*pair.coded.size, -1) for v in pair.coded.views]
+    comparison = Comparison(seen)
     for one in pair.passes:
-        step = one.step
-        if step is None:
-            inputs = hyper_inputs(seen, one.mean, one.scale)
+        if one.step is None:
+            inputs, symbols = comparison.hyper_inputs(one.mean, one.scale), one.symbols.T
+            comparison.learn_hyper(pair.coded.z)
         else:
-            how = step.view, step.parity, step.own, one.mean, one.scale
-            inputs = pass_inputs(seen, pair.coded.z, known, *how)
+            inputs, symbols = comparison.pass_inputs(one.step, one.mean, one.scale), one.symbols
+            comparison.learn(one.step, symbols)
         ours = temporal.correct(one.name, inputs)
-        symbols = one.symbols.T if step is None else one.symbols
         theirs = learnt.passes[one.name](rows_of(inputs, symbols))
         assert any((a != b).any() for a, b in zip(ours, (inputs.mean, inputs.scale))), "corrects nothing"
         where = inputs.cell, inputs.channel
@@ -384,11 +384,12 @@ def test_where_a_reference_says_nothing_the_prior_stays_as_it_is(codec: PairCode
     earlier = prior.write(left, np.zeros_like(left), first.z, 128)[1].kept()
     seen = temporal.seen(Past(earlier, 1, 7), 128)
     h, w = earlier.size
-    known = [np.zeros((h, w, view.shape[1]), np.float32) for view in earlier.views]
     channels = earlier.views[0].shape[1]
     mean, scale = np.full((h * w, channels), 3, np.int32), np.full((h * w, channels), 4, np.int32)
     scale[0, 1] = 5
-    inputs = pass_inputs(seen, first.z, known, 0, None, False, mean, scale)
+    comparison = Comparison(seen)
+    comparison.learn_hyper(first.z)
+    inputs = comparison.pass_inputs(Pass(LEFT, None, False, False), mean, scale)
     around = {((row * w + column), 3) for row in (1, 2, 3) for column in (6, 7, 8)}
     assert set(zip(inputs.cell.tolist(), inputs.channel.tolist(), strict=True)) == around | {(0, 1)}
     elsewhere = np.ones_like(mean, bool)

@@ -54,7 +54,7 @@ def _clipped(wanted: np.ndarray, reach: np.ndarray) -> np.ndarray:
 
 def _outside(residuals: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """Return the indices of residuals that aren't inside of their tables."""
-    return np.flatnonzero((residuals >= reach) | (residuals <= -reach))
+    return np.flatnonzero(np.abs(residuals) >= reach)
 
 
 def _excesses(residuals: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -28,8 +28,9 @@ from sicm_ros.entropy.config import (
     hyper_size,
 )
 from sicm_ros.entropy.grids import Window, cell_indices, gather, offsets
+from sicm_ros.entropy.rounding import round_down, sums
 from sicm_ros.entropy.tables import EXACT, MEAN_LIMIT, MEAN_STEPS, SCALES, Tables
-from sicm_ros.entropy.temporal import CodedSymbols, Past, Seen, TemporalPrior, hyper_inputs, pass_inputs
+from sicm_ros.entropy.temporal import CodedSymbols, Comparison, Past, TemporalPrior
 from sicm_ros.errors import BitstreamError, InputError, ModelError
 
 SYMBOL_LIMIT = 31  # symbols are clipped to this before a network looks at them (they are coded whole)
@@ -102,9 +103,7 @@ class IntegerLayer:
             product = columns @ rows
             product += total
             total = product
-        np.floor(total, out=total)
-        np.maximum(total, self._low, out=total)  # np.clip takes longer to begin
-        return np.minimum(total, self._high, out=total)
+        return round_down(total, self._low, self._high, out=total)
 
 
 class IntegerPrior:
@@ -269,17 +268,18 @@ class IntegerPrior:
         """
         if not 0 <= quality < QUALITY_LEVELS:
             raise BitstreamError(f"quality is {quality}; expected 0 to {QUALITY_LEVELS - 1}")
-        seen_before = None
+        before = None
         if past is not None:
             if self.temporal is None or past.coded.size != size:
                 raise BitstreamError("a reference that this model can't look at; drop the packet")
-            seen_before = self.temporal.seen(past, quality)
+            before = Comparison(self.temporal.seen(past, quality))
         height, width = size
         features: Array | None = None
         if self.config.hyperprior:
-            z = self._code_hyper(coder, z, size, quality, seen_before)
+            z = self._code_hyper(coder, z, size, quality, before)
             features = self._synthesise(z, size, quality)
-        z_seen = None if z is None or seen_before is None else np.clip(z, -SYMBOL_LIMIT, SYMBOL_LIMIT)
+            if before is not None:
+                before.learn_hyper(z)
         coded = [self.config.coded(view) for view in (LEFT, RIGHT)]
         symbols = [np.zeros((height * width, channels), np.int32) for channels in coded]
         means = [np.zeros((height * width, channels), np.int32) for channels in coded]
@@ -296,17 +296,18 @@ class IntegerPrior:
                 inputs.append(gather_sparse(seen[LEFT], CROSS_WINDOW, step.parity))
             mean, scale = self._distributions(f"pass{number}", inputs, len(cells))
             means[step.view][cells] = mean
-            if seen_before is not None and self.temporal is not None:
-                about = pass_inputs(seen_before, z_seen, seen, step.view, step.parity, step.own, mean, scale)
+            if before is not None and self.temporal is not None:
+                about = before.pass_inputs(step, mean, scale)
                 mean, scale = self.temporal.correct(f"pass{number}", about)
             target = None if wanted is None else wanted[step.view][cells]
             known = symbols[step.view][cells] = code_symbols(coder, mean, scale, target)
-            flat = seen[step.view].reshape(height * width, -1)
-            flat[cells] = np.clip(known, -SYMBOL_LIMIT, SYMBOL_LIMIT)
+            seen[step.view].reshape(height * width, -1)[cells] = np.clip(known, -SYMBOL_LIMIT, SYMBOL_LIMIT)
+            if before is not None:
+                before.learn(step, known)
         return CodedSymbols(symbols, z, means, size, quality)
 
     def _code_hyper(
-        self, coder: SymbolCoder, z: Array | None, size: tuple[int, int], quality: int, before: Seen | None
+        self, coder: SymbolCoder, z: Array | None, size: tuple[int, int], quality: int, before: Comparison | None
     ) -> Array:
         rows, columns = hyper_size(*size)
         bucket = quality * QUALITY_BUCKETS // QUALITY_LEVELS
@@ -314,7 +315,7 @@ class IntegerPrior:
         mean = np.repeat(self._arrays["z.mean"][bucket].astype(np.int32)[:, None], cells, 1)
         scale = np.repeat(self._arrays["z.scale"][bucket].astype(np.int32)[:, None], cells, 1)
         if before is not None and self.temporal is not None:
-            corrected = self.temporal.correct("z", hyper_inputs(before, mean, scale))
+            corrected = self.temporal.correct("z", before.hyper_inputs(mean, scale))
             mean, scale = (np.ascontiguousarray(values.T) for values in corrected)
         wanted = None if z is None else z.reshape(self.config.hyper_channels, cells)
         return code_symbols(coder, mean, scale, wanted).reshape(self.config.hyper_channels, rows, columns)
@@ -402,7 +403,7 @@ def layer_specs(config: PriorConfig) -> list[LayerSpec]:
 def gather_sparse(grid: Array, window: Window, parity: int | None, visible: int | None = None) -> Array | Sparse:
     """Return `gather` of the channels that aren't zero everywhere; of all where that is quicker."""
     channels = grid.shape[2]
-    present = np.flatnonzero(grid.reshape(-1, channels).any(axis=0))
+    present = np.flatnonzero(sums(np.abs(grid).reshape(-1, channels), 0))
     if len(present) > WORTH_LEAVING_OUT * channels:
         return gather(grid, window, parity, visible)
     return Sparse(gather(grid[..., present], window, parity, visible), present, channels)

@@ -15,12 +15,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
-from sicm_ros.entropy.config import AROUND, EVEN, LEFT, RIGHT, PriorConfig
+from sicm_ros.entropy.config import AROUND, EVEN, LEFT, RIGHT, Pass, PriorConfig
 from sicm_ros.entropy.grids import cell_indices, padded_grid
+from sicm_ros.entropy.rounding import round_down, sums
 from sicm_ros.entropy.tables import EXACT, MEAN_LIMIT, SCALES
 from sicm_ros.errors import ModelError
 
@@ -35,7 +36,9 @@ ACTIVATIONS = 255
 CROSS = ((-1, 0), (0, -1), (0, 0), (0, 1), (1, 0))
 NEIGHBOURS = ((-1, 0), (0, -1), (0, 1), (1, 0))
 LEAST_SCALE = 5  # below, and where the reference is zero all around, the prior by itself is sure enough
-FACTS = 9  # what is known of a cell, and at last of a channel
+FACTS = 9  # what is known of all places, of a cell, and at last of a channel
+COMMON = 3  # facts that are the same everywhere
+ROW, HYPER, NEXT, THERE, OTHER_VIEW = range(5)  # facts of a cell, in their order
 HIDDEN0, HIDDEN1 = 24, 12
 HIDDEN0_SHIFT, HIDDEN1_SHIFT, OUTPUT_SHIFT = 6, 7, 9
 TOWARDS = 64  # parts of the way from the mean to the reference
@@ -91,7 +94,7 @@ class Seen:
 
     Attributes:
         views: (h, w, channels) of each view, clipped to SEEN.
-        means: (h * w, channels) of each view, quarters.
+        means: (h * w, channels) of each view, clipped to QUARTERS.
         z: (rows, columns, K), clipped to SEEN; None without hyperprior.
         facts: quality, age and similarity as the networks take them.
     """
@@ -105,8 +108,13 @@ class Seen:
     def there(self) -> Array:
         """(h * w,), how much the reference's left latent has at a cell: one of the facts."""
         left = self.views[LEFT]
-        much = np.minimum(np.abs(left), 3).reshape(-1, left.shape[2]).sum(1) * 2
+        much = 2 * sums(np.minimum(np.abs(left), 3).reshape(-1, left.shape[2]), 1)
         return np.minimum(much, ACTIVATIONS)
+
+    @cached_property
+    def around(self) -> list[Array]:
+        """Views with the zeros around them, flattened."""
+        return [padded_grid(view, AROUND).ravel() for view in self.views]
 
     @cached_property
     def near(self) -> list[Array]:
@@ -127,9 +135,10 @@ class Inputs:
         places: (n,), indices into the flattened (cells, channels); elsewhere everything stays as the prior has it.
         cell, channel: (n,), of each place.
         own: (inputs, n), of each place by itself.
-        facts: (cells, FACTS - 1), the same for all channels.
+        common: the first of the facts, the same for all.
+        facts: (facts of a cell, cells), the same for all channels.
         changes: (channels,), the last of the facts, the same for all cells.
-        here: int32 (n,), the reference's symbol, in quarters.
+        here, expected: (n,), the reference's symbol, and the mean, in quarters.
         mean, scale: (cells, channels), of the prior by itself.
     """
 
@@ -137,9 +146,11 @@ class Inputs:
     cell: Array
     channel: Array
     own: Array
+    common: tuple[int, int, int]
     facts: Array
     changes: Array
     here: Array
+    expected: Array
     mean: Array
     scale: Array
 
@@ -192,10 +203,10 @@ class TemporalPrior:
         """Return a reference as it looks at another quality."""
         coded, config = past.coded, self.config
         views: list[Array] = []
-        means = []
+        means: list[Array] = []
         for view, mean in self._scaled(coded, quality):
             views.append(view.astype(self.dtype).reshape(*coded.size, -1))
-            means.append(mean.astype(np.int32))
+            means.append(mean.astype(self.dtype).clip(-QUARTERS, QUARTERS))
         z: Array | None = None
         if config.hyperprior and coded.z is not None:
             z = np.clip(coded.z, -SEEN, SEEN).astype(self.dtype).transpose(1, 2, 0)
@@ -221,135 +232,175 @@ class TemporalPrior:
         """
         same = there = 0
         for now, (earlier, _) in zip(views, self._scaled(past, quality), strict=True):
-            anything = (now != 0) | (earlier != 0)
-            there += int(anything.sum())
-            same += int((anything & (now.clip(-SEEN, SEEN) == earlier)).sum())
+            there += np.count_nonzero(now | earlier)
+            same += np.count_nonzero((now.clip(-SEEN, SEEN) == earlier) & (earlier != 0))
         return (SIMILARITIES - 1) * same // there if there else SIMILARITIES - 1
 
     def correct(self, name: str, inputs: Inputs) -> tuple[Array, Array]:
         """Return means in quarters and scale indices, int32 (cells, channels), that heed the reference."""
-        towards, mean_change, scale_change = self._networks[name](inputs).T.astype(np.int32)
-        mean, scale, places = inputs.mean.copy(), inputs.scale.copy(), inputs.places
-        means, scales = mean.reshape(-1), scale.reshape(-1)
-        own = means[places]
-        moved = (towards.clip(0, TOWARDS) * (inputs.here - own) + TOWARDS // 2) // TOWARDS
-        means[places] = (own + mean_change + moved).clip(-MEAN_LIMIT, MEAN_LIMIT)
-        scales[places] = (scales[places] + scale_change).clip(0, SCALES - 1)
+        towards, mean_change, scale_change = self._networks[name](inputs)
+        towards *= inputs.here - inputs.expected
+        towards += TOWARDS / 2
+        towards /= TOWARDS  # a power of two
+        mean_change += np.floor(towards, out=towards)
+        mean_change += inputs.expected
+        scale_change += inputs.own[-1]
+        mean, scale = inputs.mean.copy(), inputs.scale.copy()
+        for values, corrected, low, high in (
+            (mean, mean_change, -MEAN_LIMIT, MEAN_LIMIT),
+            (scale, scale_change, 0, SCALES - 1),
+        ):
+            values.reshape(-1)[inputs.places] = np.maximum(np.minimum(corrected, high), low).astype(np.int32)
         return mean, scale
 
 
-def hyper_inputs(seen: Seen, mean: Array, scale: Array) -> Inputs:
-    """Return what is known of hyper symbols, whose means and scales are (K, cells)."""
-    assert seen.z is not None
-    rows, columns = seen.z.shape[:2]
-    mean, scale = mean.T, scale.T
-    facts = _facts(seen, rows, columns, 64, np.arange(rows * columns))
-    facts[:, 6] = np.minimum(np.abs(seen.z).clip(0, 15).sum(2).ravel() * 4, ACTIVATIONS)
-    places = np.arange(mean.size)
-    return _inputs(places, np.arange(rows * columns), seen.z, facts, mean, None, scale)
+class Comparison:
+    """A pair beside its reference, as far as the pair's symbols are known: what networks look at, pass by pass."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+        height, width = seen.views[LEFT].shape[:2]
+        shape = height + 2, width + 2  # with the zeros around
+        self._moved: Array | None = None
+        self._changed = [np.zeros((*shape, view.shape[2]), view.dtype) for view in seen.views]
+        self._sums = [np.zeros(shape, view.dtype) for view in seen.views]
+        self._changes = [np.zeros(view.shape[2], view.dtype) for view in seen.views]
+
+    def learn_hyper(self, z: Array) -> None:
+        """Take in the pair's own hyper symbols, (K, ceil(h / 4), ceil(w / 4))."""
+        height, width = self._seen.views[LEFT].shape[:2]
+        assert self._seen.z is not None
+        z = np.clip(z, -SEEN, SEEN).transpose(1, 2, 0)
+        moved = np.minimum(np.abs(z - self._seen.z), 15).sum(2) * 4
+        moved = np.minimum(moved, ACTIVATIONS)
+        self._moved = np.repeat(np.repeat(moved, 4, 0), 4, 1)[:height, :width].ravel()
+
+    def learn(self, step: Pass, symbols: Array) -> None:
+        """Take in the symbols of a pass, (cells, channels)."""
+        view, parity, earlier = step.view, step.parity, self._seen.views[step.view]
+        height, width, channels = earlier.shape
+        then = earlier.reshape(-1, channels)[cell_indices(height, width, parity)]
+        differences = np.clip(symbols, -SEEN, SEEN).astype(then.dtype) - then
+        inside = _padded_indices(height, width, parity)
+        self._sums[view].reshape(-1)[inside] = sums(np.minimum(np.abs(differences), 3), 1)
+        if parity == EVEN:
+            other = differences != 0
+            self._changed[view].reshape(-1, channels)[inside] = differences.clip(-SEEN, SEEN)
+            many, anything = (sums(where.astype(then.dtype), 0) for where in (other, other | (then != 0)))
+            self._changes[view] = ACTIVATIONS * many // np.maximum(anything, 1)
+
+    def hyper_inputs(self, mean: Array, scale: Array) -> Inputs:
+        """Return what is known of hyper symbols, whose means and scales are (K, cells)."""
+        z = self._seen.z
+        assert z is not None
+        facts = _facts(z, None, 64)
+        facts[THERE] = np.minimum(np.abs(z).clip(0, 15).sum(2).ravel() * 4, ACTIVATIONS)
+        places = np.arange(mean.size)
+        changes = np.zeros(z.shape[2], z.dtype)
+        around = padded_grid(z, AROUND).ravel()
+        return self._inputs(places, z.shape, None, around, None, facts, changes, mean.T, None, scale.T)
+
+    def pass_inputs(self, step: Pass, mean: Array, scale: Array) -> Inputs:
+        """Return what is known of the symbols of a pass, before they are.
+
+        Args:
+            mean, scale: int32 (cells, channels), of the prior by itself.
+        """
+        view, parity, seen, earlier = step.view, step.parity, self._seen, self._seen.views[step.view]
+        cells = cell_indices(*earlier.shape[:2], parity)
+        facts = _facts(earlier, parity, 16)
+        if self._moved is not None:
+            facts[HYPER] = self._moved[cells]
+        changed, changes = None, np.zeros_like(self._changes[view])
+        if step.own:
+            moved = self._sums[view]
+            near = moved[:-2, 1:-1] + moved[2:, 1:-1] + moved[1:-1, :-2] + moved[1:-1, 2:]
+            facts[NEXT] = np.minimum(near.ravel()[cells], ACTIVATIONS)
+            changed, changes = self._changed[view].ravel(), self._changes[view]
+        facts[THERE] = seen.there[cells]
+        if view == RIGHT:
+            facts[OTHER_VIEW] = np.minimum(self._sums[LEFT][1:-1, 1:-1].ravel()[cells] * 4, ACTIVATIONS)
+        places = np.flatnonzero(seen.near[view][cells] | (scale >= LEAST_SCALE))
+        before = seen.means[view][cells]
+        where = earlier.shape, parity, seen.around[view]
+        return self._inputs(places, *where, changed, facts, changes, mean, before, scale)
+
+    def _inputs(
+        self,
+        places: Array,
+        shape: tuple[int, ...],
+        parity: int | None,
+        around: Array,
+        changed: Array | None,
+        facts: Array,
+        changes: Array,
+        mean: Array,
+        before: Array | None,
+        scale: Array,
+    ) -> Inputs:
+        """Return what is known of places.
+
+        Args:
+            places: indices into the flattened (cells, channels).
+            shape: h, w, channels.
+            around: the reference's symbols, flattened with zeros around them.
+            changed: as `around`, by how much even cells differ from the reference; None where they aren't known.
+            mean, scale: (cells, channels); `before`: the reference's means, clipped to QUARTERS; None for zeros.
+        """
+        height, width, channels = shape
+        cell, channel, corner = _of_places(height, width, channels, parity).take(places, 1)
+        symbols = len(CROSS) + (0 if changed is None else len(NEIGHBOURS))
+        own = np.empty((symbols + 4, len(cell)), around.dtype)
+        _look(around, CROSS, corner, width, channels, own)
+        if changed is not None:
+            _look(changed, NEIGHBOURS, corner, width, channels, own[len(CROSS) :])
+        here = 4 * own[CROSS.index((0, 0))]
+        expected = mean.ravel().take(places).astype(own.dtype)
+        np.maximum(np.minimum(expected, QUARTERS), -QUARTERS, out=own[-4])
+        own[-3] = 0 if before is None else before.ravel().take(places)
+        np.minimum(np.abs(here - expected), QUARTERS, out=own[-2])
+        own[-1] = scale.ravel().take(places)
+        return Inputs(places, cell, channel, own, self._seen.facts, facts, changes, here, expected, mean, scale)
 
 
-def pass_inputs(
-    seen: Seen,
-    z: Array | None,
-    known: list[Array],
-    view: int,
-    parity: int | None,
-    own: bool,
-    mean: Array,
-    scale: Array,
-) -> Inputs:
-    """Return what is known of the symbols of a pass, before they are.
+@lru_cache(maxsize=64)
+def _padded_indices(height: int, width: int, parity: int | None) -> Array:
+    """Return where cells of one colour lie in a flattened grid with zeros around."""
+    rows, columns = np.divmod(cell_indices(height, width, parity), width)
+    return (rows + 1) * (width + 2) + columns + 1
 
-    Args:
-        z: the pair's own hyper symbols.
-        known: (h, w, channels) of each view, the pair's symbols so far, clipped to SEEN.
-        view, parity, own: of the pass; `own` says that the view's even cells are known.
-        mean, scale: int32 (cells, channels), of the prior by itself.
+
+@lru_cache(maxsize=64)
+def _of_places(height: int, width: int, channels: int, parity: int | None) -> Array:
+    """Return (3, places) of the flattened (cells, channels): its cell, its channel, and where the cell above and to the
+    left of it lies in a flattened grid with zeros around.
     """
-    earlier = seen.views[view]
-    height, width, channels = earlier.shape
-    cells = cell_indices(height, width, parity)
-    facts = _facts(seen, height, width, 16, cells)
-    if z is not None and seen.z is not None:
-        moved = np.minimum(np.abs(z.transpose(1, 2, 0) - seen.z), 15).sum(2) * 4
-        facts[:, 4] = np.minimum(np.repeat(np.repeat(moved, 4, 0), 4, 1)[:height, :width].ravel()[cells], ACTIVATIONS)
-    changed = None
-    if own:
-        even = cell_indices(height, width, EVEN)
-        flat_now, flat_then = (grid.reshape(-1, channels) for grid in (known[view], earlier))
-        differences = flat_now[even] - flat_then[even]
-        changed = np.zeros_like(flat_then)
-        changed[even] = np.clip(differences, -SEEN, SEEN)
-        sums = np.zeros((height * width, 1), earlier.dtype)
-        sums[even, 0] = np.minimum(np.abs(differences), 3).sum(1)
-        near = padded_grid(sums.reshape(height, width, 1), AROUND)[..., 0]
-        near = near[:-2, 1:-1] + near[2:, 1:-1] + near[1:-1, :-2] + near[1:-1, 2:]
-        facts[:, 5] = np.minimum(near.ravel()[cells], ACTIVATIONS)
-        changed = changed.reshape(earlier.shape)
-    facts[:, 6] = seen.there[cells]
-    if view == RIGHT:
-        now, then = (grid.reshape(height * width, -1)[cells] for grid in (known[LEFT], seen.views[LEFT]))
-        facts[:, 7] = np.minimum(np.minimum(np.abs(now - then), 3).sum(1) * 4, ACTIVATIONS)
-    places = np.flatnonzero(seen.near[view][cells] | (scale >= LEAST_SCALE))
-    return _inputs(places, cells, earlier, facts, mean, seen.means[view], scale, changed)
+    inside = _padded_indices(height, width, parity)
+    cell, channel = np.divmod(np.arange(len(inside) * channels), channels)
+    return np.stack([cell, channel, (inside[cell] - width - 3) * channels + channel])
 
 
-def _facts(seen: Seen, rows: int, columns: int, step: int, cells: Array) -> Array:
-    facts = np.zeros((len(cells), FACTS - 1), seen.views[LEFT].dtype)
-    facts[:, :3] = seen.facts
-    facts[:, 3] = np.minimum(cells // columns * step, ACTIVATIONS)
+def _look(
+    grid: Array, offsets: tuple[tuple[int, int], ...], corner: Array, width: int, channels: int, into: Array
+) -> None:
+    """Put what lies around places into lines of `into`, in a flattened grid with zeros around."""
+    for line, (row, column) in zip(into, offsets):
+        first = ((row + 1) * (width + 2) + column + 1) * channels
+        # Every index is inside; a mode that doesn't raise needs no copy.
+        np.take(grid[first:], corner, out=line, mode="clip")
+
+
+def _facts(grid: Array, parity: int | None, step: int) -> Array:
+    """Return (facts of a cell, cells), of which the row is there, and the others are zero."""
+    return _rows(*grid.shape[:2], parity, step, grid.dtype).copy()
+
+
+@lru_cache(maxsize=64)
+def _rows(height: int, width: int, parity: int | None, step: int, dtype: np.dtype) -> Array:
+    rows = cell_indices(height, width, parity) // width
+    facts = np.zeros((OTHER_VIEW + 1, len(rows)), dtype)
+    facts[ROW] = np.minimum(rows * step, ACTIVATIONS)
     return facts
-
-
-def _inputs(
-    places: Array,
-    cells: Array,
-    earlier: Array,
-    facts: Array,
-    mean: Array,
-    before: Array | None,
-    scale: Array,
-    changed: Array | None = None,
-) -> Inputs:
-    """Return what is known of places.
-
-    Args:
-        places: indices into the flattened (cells, channels).
-        cells: indices into the flattened grid.
-        earlier: (h, w, channels), the reference's symbols.
-        mean, scale: (cells, channels).
-        before: (h * w, channels), the reference's means; None for zeros.
-        changed: (h, w, channels), by how much even cells differ from the reference, 0 elsewhere.
-    """
-    _, width, channels = earlier.shape
-    cell, channel = np.divmod(places, channels)
-    rows, columns = np.divmod(cells, width)
-    across = width + 2  # with the zeros around
-    corner = (rows * across + columns)[cell] * channels + channel
-    symbols = len(CROSS) + (0 if changed is None else len(NEIGHBOURS))
-    own = np.empty((symbols + 4, len(cell)), earlier.dtype)
-    changes = np.zeros(channels, earlier.dtype)
-
-    def look(grid: Array, offsets: tuple[tuple[int, int], ...], into: Array) -> None:
-        flat = padded_grid(grid, AROUND).ravel()
-        for line, (row, column) in zip(into, offsets, strict=True):
-            # Every index is inside; a mode that doesn't raise needs no copy.
-            np.take(flat, corner + ((row + 1) * across + column + 1) * channels, out=line, mode="clip")
-
-    look(earlier, CROSS, own[: len(CROSS)])
-    if changed is not None:
-        look(changed, NEIGHBOURS, own[len(CROSS) : symbols])
-        even = cell_indices(*earlier.shape[:2], EVEN)
-        other, then = (grid.reshape(-1, channels)[even] != 0 for grid in (changed, earlier))
-        changes[:] = ACTIVATIONS * other.sum(0) // np.maximum((other | then).sum(0), 1)
-    here = 4 * own[CROSS.index((0, 0))]
-    says = mean.ravel()[places]
-    own[-4] = np.clip(says, -QUARTERS, QUARTERS)
-    own[-3] = 0 if before is None else np.clip(before.ravel()[cells[cell] * channels + channel], -QUARTERS, QUARTERS)
-    own[-2] = np.minimum(np.abs(here - says), QUARTERS)
-    own[-1] = scale.ravel()[places]
-    return Inputs(places, cell, channel, own, facts, changes, here.astype(np.int32), mean, scale)
 
 
 def _scaled(values: Array, now: Array, before: Array) -> Array:
@@ -390,28 +441,30 @@ class _Corrections:
         self._hidden1, self._hidden1_bias = layers["hidden1"]
         # Two layers see the inputs: they are one product.
         first = np.concatenate([first, last[HIDDEN1:]], 1)
-        self._own, self._facts, self._changes = np.split(first, [len(spec.largest), inputs - 1])
+        own = len(spec.largest)
+        self._own, self._common, self._facts, self._changes = np.split(first, [own, own + COMMON, inputs - 1])
         self._bias, self._last = np.concatenate([first_bias, last_bias], 1), last[:HIDDEN1]
 
     def __call__(self, inputs: Inputs) -> Array:
-        """Return parts of the way to the reference, changes of mean (quarters) and scale: (n, OUTPUTS)."""
-        of_cells = inputs.facts @ self._facts
-        of_channels = inputs.changes[:, None] @ self._changes + self._bias
-        result = np.empty((len(inputs.cell), OUTPUTS), self._last.dtype)
-        for first in range(0, len(result), TOGETHER):
+        """Return parts of the way to the reference, at most TOWARDS, changes of mean (quarters) and scale:
+        (OUTPUTS, n).
+        """
+        dtype = self._last.dtype
+        of_cells = inputs.facts.T @ self._facts
+        of_channels = np.array(inputs.common, dtype) @ self._common + self._bias
+        of_channels += inputs.changes[:, None] * self._changes
+        result = np.empty((OUTPUTS, len(inputs.cell)), dtype)
+        for first in range(0, len(inputs.cell), TOGETHER):
             part = slice(first, first + TOGETHER)
             channel = inputs.channel[part]
             total = inputs.own[:, part].T @ self._own
-            total += np.take(of_cells, inputs.cell[part], 0)
-            total += np.take(of_channels, channel, 0)
-            hidden = _activations(total[:, :HIDDEN0]) @ self._hidden1
-            hidden += np.take(self._hidden1_bias, channel, 0)
-            np.floor(_activations(hidden) @ self._last + total[:, HIDDEN0:], out=result[part])
+            total += of_cells.take(inputs.cell[part], 0)
+            total += of_channels.take(channel, 0)
+            hidden = round_down(total, 0, ACTIVATIONS)[:, :HIDDEN0] @ self._hidden1
+            hidden += self._hidden1_bias.take(channel, 0)
+            last = round_down(hidden, 0, ACTIVATIONS, out=hidden) @ self._last
+            last += total[:, HIDDEN0:]
+            result[:, part] = last.T
+        np.floor(result, out=result)
+        np.maximum(np.minimum(result[0], TOWARDS), 0, out=result[0])
         return result
-
-
-def _activations(sums: Array) -> Array:
-    """Return sums, rounded and clipped."""
-    rounded = np.floor(sums)
-    np.maximum(rounded, 0, out=rounded)
-    return np.minimum(rounded, ACTIVATIONS, out=rounded)

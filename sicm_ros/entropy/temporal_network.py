@@ -28,12 +28,11 @@ from sicm_ros.entropy.temporal import (
     SEEN,
     TOWARDS,
     CodedSymbols,
+    Comparison,
     Inputs,
     Past,
     Spec,
     TemporalPrior,
-    hyper_inputs,
-    pass_inputs,
     specs,
 )
 
@@ -139,8 +138,9 @@ class Rows:
 def rows_of(inputs: Inputs, symbols: np.ndarray) -> Rows:
     """Return the places of a pass, whose symbols are (cells, channels)."""
     where = inputs.cell, inputs.channel
-    facts = np.concatenate([inputs.facts[inputs.cell], inputs.changes[inputs.channel][:, None]], 1)
-    seen = np.concatenate([inputs.own.T, facts], 1).astype(np.int16)
+    common = np.repeat(np.array(inputs.common)[:, None], len(inputs.places), 1)
+    facts = common, inputs.facts[:, inputs.cell], inputs.changes[None, inputs.channel]
+    seen = np.concatenate([inputs.own, *facts]).T.astype(np.int16)
     values = inputs.channel, inputs.here, inputs.mean[where], inputs.scale[where], symbols[where]
     return Rows(torch.from_numpy(seen), *(torch.from_numpy(value.astype(np.int32)) for value in values))
 
@@ -161,17 +161,16 @@ class TemporalNetworks(nn.Module):
         """
         coded, quality = pair.coded, pair.coded.quality
         past = Past(earlier, age, self._looks.similarity(coded.views, earlier, quality))
-        seen = self._looks.seen(past, quality)
-        known = [np.clip(v, -SEEN, SEEN).astype(np.float32).reshape(*coded.size, -1) for v in coded.views]
-        z = None if coded.z is None else np.clip(coded.z, -SEEN, SEEN)
+        comparison = Comparison(self._looks.seen(past, quality))
         found = {}
         for one in pair.passes:
             if one.step is None:
-                inputs, symbols = hyper_inputs(seen, one.mean, one.scale), one.symbols.T
+                inputs, symbols = comparison.hyper_inputs(one.mean, one.scale), one.symbols.T
+                assert coded.z is not None
+                comparison.learn_hyper(coded.z)
             else:
-                step = one.step
-                inputs = pass_inputs(seen, z, known, step.view, step.parity, step.own, one.mean, one.scale)
-                symbols = one.symbols
+                inputs, symbols = comparison.pass_inputs(one.step, one.mean, one.scale), one.symbols
+                comparison.learn(one.step, symbols)
             others = np.ones(symbols.shape, bool)
             others[inputs.cell, inputs.channel] = False
             rest = (torch.from_numpy(values[others]) for values in (inputs.mean, inputs.scale))
