@@ -16,7 +16,7 @@ from temporal_priors import networks
 
 from sicm_ros.bitstream import HEADER_BYTES, unpack
 from sicm_ros.entropy.config import LEFT, Pass
-from sicm_ros.entropy.temporal import Comparison, Past, TemporalPrior
+from sicm_ros.entropy.temporal import Lookback, Past, TemporalPrior
 from sicm_ros.errors import ModelError, ReferenceMissingError
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.model.base import PairCodec, Symbols
@@ -81,14 +81,14 @@ def test_training_and_coding_agree_on_every_mean_and_scale(codec: PairCodec):
     pair = example(prior, second.left, second.right, second.z, 140)
     earlier = example(prior, first.left, first.right, first.z, 90).coded.kept()
     seen = temporal.seen(Past(earlier, 3, 7), 140)
-    comparison = Comparison(seen)
+    lookback = Lookback(seen)
     for one in pair.passes:
         if one.step is None:
-            inputs, symbols = comparison.hyper_inputs(one.mean, one.scale), one.symbols.T
-            comparison.learn_hyper(pair.coded.z)
+            inputs, symbols = lookback.hyper_inputs(one.mean, one.scale), one.symbols.T
+            lookback.learn_hyper(pair.coded.z)
         else:
-            inputs, symbols = comparison.pass_inputs(one.step, one.mean, one.scale), one.symbols
-            comparison.learn(one.step, symbols)
+            inputs, symbols = lookback.pass_inputs(one.step, one.mean, one.scale), one.symbols
+            lookback.learn(one.step, symbols)
         ours = temporal.correct(one.name, inputs)
         theirs = learnt.passes[one.name](rows_of(inputs, symbols))
         assert any((a != b).any() for a, b in zip(ours, (inputs.mean, inputs.scale))), "corrects nothing"
@@ -387,9 +387,9 @@ def test_where_a_reference_says_nothing_the_prior_stays_as_it_is(codec: PairCode
     channels = earlier.views[0].shape[1]
     mean, scale = np.full((h * w, channels), 3, np.int32), np.full((h * w, channels), 4, np.int32)
     scale[0, 1] = 5
-    comparison = Comparison(seen)
-    comparison.learn_hyper(first.z)
-    inputs = comparison.pass_inputs(Pass(LEFT, None, False, False), mean, scale)
+    lookback = Lookback(seen)
+    lookback.learn_hyper(first.z)
+    inputs = lookback.pass_inputs(Pass(LEFT, None, False, False), mean, scale)
     around = {((row * w + column), 3) for row in (1, 2, 3) for column in (6, 7, 8)}
     assert set(zip(inputs.cell.tolist(), inputs.channel.tolist(), strict=True)) == around | {(0, 1)}
     elsewhere = np.ones_like(mean, bool)

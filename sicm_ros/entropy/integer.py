@@ -30,7 +30,7 @@ from sicm_ros.entropy.config import (
 from sicm_ros.entropy.grids import Window, cell_indices, gather, offsets
 from sicm_ros.entropy.rounding import round_down, sums
 from sicm_ros.entropy.tables import EXACT, MEAN_LIMIT, MEAN_STEPS, SCALES, Tables
-from sicm_ros.entropy.temporal import CodedSymbols, Comparison, Past, TemporalPrior
+from sicm_ros.entropy.temporal import CodedSymbols, Lookback, Past, TemporalPrior
 from sicm_ros.errors import BitstreamError, InputError, ModelError
 
 SYMBOL_LIMIT = 31  # symbols are clipped to this before a network looks at them (they are coded whole)
@@ -272,7 +272,7 @@ class IntegerPrior:
         if past is not None:
             if self.temporal is None or past.coded.size != size:
                 raise BitstreamError("a reference that this model can't look at; drop the packet")
-            before = Comparison(self.temporal.seen(past, quality))
+            before = Lookback(self.temporal.seen(past, quality))
         height, width = size
         features: Array | None = None
         if self.config.hyperprior:
@@ -307,7 +307,7 @@ class IntegerPrior:
         return CodedSymbols(symbols, z, means, size, quality)
 
     def _code_hyper(
-        self, coder: SymbolCoder, z: Array | None, size: tuple[int, int], quality: int, before: Comparison | None
+        self, coder: SymbolCoder, z: Array | None, size: tuple[int, int], quality: int, before: Lookback | None
     ) -> Array:
         rows, columns = hyper_size(*size)
         bucket = quality * QUALITY_BUCKETS // QUALITY_LEVELS

@@ -254,7 +254,7 @@ class TemporalPrior:
         return mean, scale
 
 
-class Comparison:
+class Lookback:
     """A pair beside its reference, as far as the pair's symbols are known: what networks look at, pass by pass."""
 
     def __init__(self, seen: Seen) -> None:

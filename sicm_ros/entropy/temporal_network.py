@@ -28,8 +28,8 @@ from sicm_ros.entropy.temporal import (
     SEEN,
     TOWARDS,
     CodedSymbols,
-    Comparison,
     Inputs,
+    Lookback,
     Past,
     Spec,
     TemporalPrior,
@@ -161,16 +161,16 @@ class TemporalNetworks(nn.Module):
         """
         coded, quality = pair.coded, pair.coded.quality
         past = Past(earlier, age, self._looks.similarity(coded.views, earlier, quality))
-        comparison = Comparison(self._looks.seen(past, quality))
+        lookback = Lookback(self._looks.seen(past, quality))
         found = {}
         for one in pair.passes:
             if one.step is None:
-                inputs, symbols = comparison.hyper_inputs(one.mean, one.scale), one.symbols.T
+                inputs, symbols = lookback.hyper_inputs(one.mean, one.scale), one.symbols.T
                 assert coded.z is not None
-                comparison.learn_hyper(coded.z)
+                lookback.learn_hyper(coded.z)
             else:
-                inputs, symbols = comparison.pass_inputs(one.step, one.mean, one.scale), one.symbols
-                comparison.learn(one.step, symbols)
+                inputs, symbols = lookback.pass_inputs(one.step, one.mean, one.scale), one.symbols
+                lookback.learn(one.step, symbols)
             others = np.ones(symbols.shape, bool)
             others[inputs.cell, inputs.channel] = False
             rest = (torch.from_numpy(values[others]) for values in (inputs.mean, inputs.scale))
