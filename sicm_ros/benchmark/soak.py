@@ -85,7 +85,7 @@ SMALL = {
 
 
 def small_model(folder: Path) -> Path:
-    """Make an untrained model that is quick: what the nodes themselves do is most of its pairs."""
+    """Make an untrained model that is quick: what the nodes themselves do is much of its pairs."""
     from sicm_ros.model import create, export  # with PyTorch, which a soak of a model that is there doesn't need
     from sicm_ros.network import NetworkConfig
 
@@ -226,7 +226,8 @@ def picture(result: Soak, out: Path) -> None:
     for name in NODES:
         above.plot(pairs, [s.memory[name] / 1024 for s in result.samples], label=name)
         below.plot(pairs, [s.latency[name] for s in result.samples], label=name)
-    above.set(ylabel="resident memory, MiB", ylim=(0, None))
+    most = max(max(s.memory.values()) for s in result.samples) / 1024
+    above.set(ylabel="resident memory, MiB", ylim=(0, 1.1 * most))
     below.set(ylabel="arrival to publication, ms", xlabel="pairs", ylim=(0, None))
     above.legend(frameon=False)
     save(figure, out, dpi=120)
