@@ -8,8 +8,11 @@ import json
 import pytest
 from rendered_drive import write_objects
 
+import sicm_ros
+from sicm_ros.benchmark import operations
 from sicm_ros.benchmark.soak import LEAST_WARM_UP, Moment, summarised
 from sicm_ros.cli import main
+from sicm_ros.errors import InputError
 
 
 def samples(memory, latency=lambda n: 10.0, pairs: int = 4000) -> list[Moment]:
@@ -80,6 +83,19 @@ def test_a_fleet_is_served_and_measured(ros_installed, tmp_path, small_model, ca
     assert 3.0 <= row["results"] <= 7.0, "three vehicles at 2 Hz"
     assert row["least"] > 0.5
     assert "results/s" in capsys.readouterr().out
+
+
+def test_operations_are_told_by_kind(small_model, tmp_path, capsys):
+    out = tmp_path / "operations.json"
+    assert main(["bench", "operations", "--repeats", "2", "--json", str(out)]) == 0
+    measured = json.loads(out.read_text())
+    assert set(measured) == {"vehicle", "server"}
+    for kinds in measured.values():
+        assert kinds["convolutions"] == max(kinds.values()) > 0
+        assert kinds["copies and changes of layout"] > 0
+    assert "matrix products" in capsys.readouterr().out
+    with pytest.raises(InputError, match="engine torch does not tell"):
+        operations.measure(sicm_ros.load(small_model, engine="torch"))
 
 
 def test_stages_are_shown_with_their_bytes(small_model, capsys):

@@ -264,6 +264,17 @@ class Model(PairCodec):
         """Return stage of the network -> multiply-accumulates of a pair, and parameters."""
         return self._engine.costs()
 
+    def operations(self, graph: str, repeats: int = 10) -> dict[str, float]:
+        """Return kind of operation -> seconds in one pass of a graph, "vehicle" or "server".
+
+        Raises:
+            InputError: the engine doesn't tell; OpenVINO does.
+        """
+        tell = getattr(self._engine, "operations", None)
+        if tell is None:
+            raise InputError(f"engine {self.engine} does not tell what its operations take; expected openvino")
+        return tell(graph, repeats)
+
     def describe(self) -> dict:
         """Name, fingerprint, licence, classes, input size, and what really computes."""
         return {

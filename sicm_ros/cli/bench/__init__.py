@@ -11,6 +11,7 @@ EPILOG = """examples:
 COMMANDS = {
     "speed": "sicm_ros.cli.bench.speed",
     "stages": "sicm_ros.cli.bench.stages",
+    "operations": "sicm_ros.cli.bench.operations",
     "engines": "sicm_ros.cli.bench.engines",
     "types": "sicm_ros.cli.bench.types",
     "run": "sicm_ros.cli.bench.run",
