@@ -86,25 +86,30 @@ class Ours:
         Raises:
             BitstreamError: it holds other symbols than the frame by itself gives.
         """
+        if len(frames) == 1:
+            return [self.model.encode(frames[0], self.quality)]
         sent, received = SentPairs(), ReceivedPairs()
         packets = []
         for number, frame in enumerate(frames):
             symbols = self.model.symbols(frame, self.quality)
             level = level_of(self.quality)
             packets.append(self.model.write(symbols, frame.calibration, level, number, references=sent))
-            if len(frames) > 1:
-                read = self.model.read(packets[-1], None, received).symbols
-                if not np.array_equal(read, [symbols.left, symbols.right]):
-                    raise BitstreamError(f"packet {number} of a stream: other symbols than the pair by itself gives")
-                sent.acknowledge(received.acknowledgement())
+            read = self.model.read(packets[-1], None, received).symbols
+            if not np.array_equal(read, [symbols.left, symbols.right]):
+                raise BitstreamError(f"packet {number} of a stream: other symbols than the pair by itself gives")
+            sent.acknowledge(received.acknowledgement())
         return packets
 
     def decode(self, frames: Sequence[StereoPair], streams: list[bytes]) -> Sequence[bytes]:
         return streams
 
     def detect(self, frames: Sequence[StereoPair], decoded: Sequence[bytes], detectors: Sequence[Detector]) -> Found:
-        received = ReceivedPairs()
-        found = [self.model.decode(packet, references=received).detections for packet in decoded]
+        if len(decoded) == 1:
+            results = [self.model.decode(decoded[0])]
+        else:
+            received = ReceivedPairs()
+            results = [self.model.decode(packet, references=received) for packet in decoded]
+        found = [result.detections for result in results]
         return [found for _ in detectors]
 
 
