@@ -97,7 +97,7 @@ def recomputed(results: DatasetResults, measured: Measured, out: Path, threads: 
     coder, detector = setting.coder(threads), detector_of(measured.detector)
     truth, boxes = [], []
     with tempfile.TemporaryDirectory() as place:
-        for names in store.groups_of(results.names, results.config.video if setting.video else 1):
+        for names in store.groups_for(setting, results.names, results.config.video):
             group = [data.frame(name) for name in names]
             # The suffixes' order is the coder's.
             files = store.stream_files(folder, setting, names, coder.suffixes)

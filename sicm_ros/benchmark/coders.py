@@ -88,11 +88,10 @@ class Ours:
         """
         if len(frames) == 1:
             return [self.model.encode(frames[0], self.quality)]
-        sent, received = SentPairs(), ReceivedPairs()
+        sent, received, level = SentPairs(), ReceivedPairs(), level_of(self.quality)
         packets = []
         for number, frame in enumerate(frames):
             symbols = self.model.symbols(frame, self.quality)
-            level = level_of(self.quality)
             packets.append(self.model.write(symbols, frame.calibration, level, number, references=sent))
             read = self.model.read(packets[-1], None, received).symbols
             if not np.array_equal(read, [symbols.left, symbols.right]):

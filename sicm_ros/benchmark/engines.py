@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sicm_ros.engines import SIDES
 from sicm_ros.geometry import StereoPair
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from sicm_ros.model import Model
-
-SIDES = ("vehicle", "server")
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sicm_ros.engines import SIDES
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from sicm_ros.model import Model
 
-SIDES = ("vehicle", "server")
 # OpenVINO's kinds; whatever isn't named here is elementwise.
 KINDS = {
     "convolutions": ("Convolution", "GroupConvolution", "Deconvolution"),

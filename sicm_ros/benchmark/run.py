@@ -18,7 +18,7 @@ from sicm_ros.benchmark import accuracy, store
 from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
 from sicm_ros.benchmark.settings import OURS, Setting, detector_of, model_of, settings
 from sicm_ros.benchmark.stopwatch import stopwatch
-from sicm_ros.benchmark.store import TIMES, frames_of, groups_of, names_of, read_point
+from sicm_ros.benchmark.store import TIMES, frames_of, names_of, read_point
 from sicm_ros.errors import InputError, SicmError
 from sicm_ros.files import write_bytes, write_text
 from sicm_ros.workers import limit_threads, sharing
@@ -137,7 +137,7 @@ def _coding_jobs(batch: Batch, out: Path, threads: int) -> list[CodingJob]:
     jobs = []
     for setting in batch.settings:
         folder = out / batch.name / setting.folder
-        groups = groups_of(batch.names, batch.dataset.video if setting.video else 1)
+        groups = store.groups_for(setting, batch.names, batch.dataset.video)
         missing = [group for group in groups if not store.done(folder, setting, group)]
         step = 1 if setting.video else CHUNK
         for i in range(0, len(missing), step):

@@ -62,10 +62,10 @@ def _named(setting: Setting, group: Sequence[str]) -> Sequence[str]:
 
 def all_streams(folder: Path, setting: Setting, names: Sequence[str], video: int) -> dict[tuple[str, ...], list[Path]]:
     """Return group of frames -> its streams' files, of a point's folder; video: frames of a sequence at most."""
-    groups = groups_of(names, video if setting.video else 1)
     place = folder / "streams"
     return {
-        group: [path for name in _named(setting, group) for path in sorted(place.glob(f"{name}.*"))] for group in groups
+        group: [path for name in _named(setting, group) for path in sorted(place.glob(f"{name}.*"))]
+        for group in groups_for(setting, names, video)
     }
 
 
@@ -92,6 +92,11 @@ def groups_of(names: Sequence[str], size: int) -> list[tuple[str, ...]]:
     """Return groups of so many frames; one ends before that where names tell that another drive begins."""
     drives = [list(of_drive) for _, of_drive in groupby(names, drive_of)]
     return [tuple(part[i : i + size]) for part in drives for i in range(0, len(part), size)]
+
+
+def groups_for(setting: Setting, names: Sequence[str], video: int) -> list[tuple[str, ...]]:
+    """Return groups of frames that a setting codes together: of at most `video`, or each frame by itself."""
+    return groups_of(names, video if setting.video else 1)
 
 
 def digest(names: Sequence[str]) -> str:

@@ -94,7 +94,7 @@ def _seconds(results: DatasetResults, measured: Measured, out: Path) -> dict[str
     setting = measured.setting
     folder = out / results.name / setting.folder
     sums: dict[str, float] = {}
-    for group in store.groups_of(results.names, results.config.video if setting.video else 1):
+    for group in store.groups_for(setting, results.names, results.config.video):
         path = store.seconds_file(folder, group[0])
         if not path.exists():
             return {}

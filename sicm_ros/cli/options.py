@@ -165,6 +165,11 @@ def add_threads(parser: argparse.ArgumentParser, what: str = "threads of our net
     parser.add_argument("--threads", type=positive, metavar="N", help=f"{what} (default: all cores)")
 
 
+def add_repeats(parser: argparse.ArgumentParser, default: int, what: str = "number of rounds") -> None:
+    """Add --repeats."""
+    parser.add_argument("--repeats", type=positive, default=default, metavar="N", help=f"{what} (default: %(default)s)")
+
+
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add --engine and --number-type of the network."""
     parser.add_argument(

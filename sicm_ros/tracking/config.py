@@ -92,7 +92,7 @@ class OdometryConfig(Config):
 
     Attributes:
         apart: seconds between the two pairs that are laid on each other, at most; the longer, the less does what stands
-            still in all features (`ego_motion.CELLS`) say.
+            still in all features (`ego_motion.APART`) say.
         sure: share of `apart` from which the motion before is a start that is good enough.
         longest: seconds between two pairs after which all begins anew.
         far: metres beyond which nothing is looked at.

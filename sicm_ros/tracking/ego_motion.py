@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -68,8 +69,7 @@ class Keyframe:
         values = values[:, :-1] + values[:, 1:]
         values /= values.std((0, 1)) + 1e-6
         step = calibration.width / pooled.shape[1]
-        row, column = (place.ravel() for place in np.mgrid[: values.shape[0] - 1, : values.shape[1] - 1])
-        v, u = row + SPREAD[0] * np.arange(row.size) % 1, column + SPREAD[1] * np.arange(row.size) % 1
+        v, u = _scattered(values.shape[0] - 1, values.shape[1] - 1)
         z = depth[(APART * (v + 1)).astype(np.int64), (APART * (u + 1)).astype(np.int64)]
         kept = (z > NEAREST) & (z < far)
         v, u, z = v[kept], u[kept], z[kept]
@@ -261,6 +261,13 @@ def aligned(
     camera = FramePose(rotation.T, -rotation.T @ numbers[3:])
     deviation = math.sqrt(np.linalg.inv(information)[_FORWARD, _FORWARD]) / seconds
     return Aligned(CameraMotion.between(FramePose.identity(), camera, seconds), misfit, deviation)
+
+
+@lru_cache(maxsize=8)
+def _scattered(rows: int, columns: int) -> np.ndarray:
+    """Return a row and a column (2, N), with fractions, in each square of four values: anywhere, evenly spread."""
+    corners = np.indices((rows, columns)).reshape(2, -1)
+    return corners + np.outer(SPREAD, np.arange(rows * columns)) % 1
 
 
 def _interpolated(values: np.ndarray, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

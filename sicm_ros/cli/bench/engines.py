@@ -23,9 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_drive(parser)
     options.add_model(parser)
     options.add_limit(parser, "evenly spread", 3)
-    parser.add_argument(
-        "--repeats", type=options.positive, default=5, metavar="N", help="number of rounds (default: %(default)s)"
-    )
+    options.add_repeats(parser, 5)
     parser.add_argument(
         "--engines",
         nargs="+",

@@ -12,9 +12,7 @@ SUMMARY = "what the networks of both sides spend their time on, by kind of opera
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_model(parser)
-    parser.add_argument(
-        "--repeats", type=options.positive, default=20, metavar="N", help="passes (default: %(default)s)"
-    )
+    options.add_repeats(parser, 20, "passes")
     options.add_threads(parser, "threads of the network")
     options.add_json(parser)
 

@@ -14,9 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_drive(parser)
     options.add_model(parser)
     options.add_limit(parser, "evenly spread", 3)
-    parser.add_argument(
-        "--repeats", type=options.positive, default=7, metavar="N", help="number of rounds (default: %(default)s)"
-    )
+    options.add_repeats(parser, 7)
     options.add_quality(parser)
     options.add_threads(parser)
     options.add_device(parser)

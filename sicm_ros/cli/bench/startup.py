@@ -12,9 +12,7 @@ SUMMARY = "how long a node takes until it is ready, and its memory then"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_model(parser)
-    parser.add_argument(
-        "--repeats", type=options.positive, default=3, metavar="N", help="starts after the first (default: %(default)s)"
-    )
+    options.add_repeats(parser, 3, "starts after the first")
     options.add_threads(parser, "threads of a node")
     options.add_json(parser)
 
