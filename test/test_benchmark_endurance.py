@@ -77,11 +77,12 @@ def test_a_fleet_is_served_and_measured(ros_installed, tmp_path, small_model, ca
     drive = write_objects(tmp_path / "objects", 2)
     out = tmp_path / "fleet.json"
     words = ["bench", "fleet", str(drive), "--model", str(small_model), "--vehicles", "3", "--rate", "2"]
-    assert main([*words, "--seconds", "4", "--json", str(out)]) == 0
-    (row,) = json.loads(out.read_text())
-    assert row["vehicles"] == 3
-    assert 3.0 <= row["results"] <= 7.0, "three vehicles at 2 Hz"
-    assert row["least"] > 0.5
+    assert main([*words, "--seconds", "4", "--workers", "1", "2", "--json", str(out)]) == 0
+    rows = json.loads(out.read_text())
+    assert [(row["vehicles"], row["workers"]) for row in rows] == [(3, 1), (3, 2)]
+    for row in rows:
+        assert 3.0 <= row["results"] <= 7.0, "three vehicles at 2 Hz"
+        assert row["least"] > 0.5
     assert "results/s" in capsys.readouterr().out
 
 

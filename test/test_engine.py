@@ -9,6 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -250,6 +252,23 @@ def test_the_uncompressed_network_and_batches_are_the_same_too(graphs_model, flo
     assert model.costs() == float32.costs()
     with pytest.raises(InputError, match="load the model with engine torch"):
         _ = model.network
+
+
+@pytest.mark.parametrize("engine", ["torch", *OTHERS])
+def test_several_threads_may_decode_at_the_same_time(graphs_model, float32, pair, engine):
+    model = sicm_ros.load(graphs_model, engine=engine, sides=("server",), threads=4, callers=4)
+    assert model.computes.threads == 1
+    packets = [float32.encode(*pair, RIG, quality) for quality in (0.1, 0.4, 0.7, 1.0)]
+    expected = [model.decode(packet) for packet in packets]
+    barrier = threading.Barrier(4)
+
+    def decode_often(n: int) -> list[bool]:
+        barrier.wait(10)
+        results = [model.decode(packets[n]) for _ in range(8)]
+        return [np.array_equal(r.disparity, expected[n].disparity) for r in results]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(all(same) for same in pool.map(decode_often, range(4)))
 
 
 @pytest.mark.parametrize("side", ["vehicle", "server"])

@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""The pieces of the nodes that need no ROS: mailbox, worker, sequence numbers, tally, points, parameters."""
+"""The pieces of the nodes that need no ROS: mailbox, workers, sequence numbers, tally, points, parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.geometry.points import matched_points
-from sicm_ros.nodes.mailbox import Mailbox, Worker
+from sicm_ros.nodes.mailbox import Mailbox, Workers
 from sicm_ros.nodes.parameters import DECODER, ENCODER, as_markdown, as_yaml
 from sicm_ros.nodes.process import make_room
 from sicm_ros.nodes.sequence import MODULUS, NUMBERLESS, Gaps, Sequence
@@ -28,26 +28,32 @@ from sicm_ros.nodes.tally import Tally
 ROOT = Path(__file__).resolve().parents[1]
 
 
-# -- mailbox and worker -----------------------------------------------------------------------------------------------
+# -- mailbox and workers ----------------------------------------------------------------------------------------------
+
+
+def taken(mailbox: Mailbox, most: int = 1) -> list:
+    """Fetch, and handle at once."""
+    with mailbox.take(most) as items:
+        return items
 
 
 def test_a_newer_item_replaces_what_nobody_fetched():
     mailbox: Mailbox[int] = Mailbox()
     assert mailbox.put(1) is None
     assert mailbox.put(2) == 1
-    assert mailbox.take() == [2]
+    assert taken(mailbox) == [2]
     mailbox.close()
-    assert mailbox.take() == []
+    assert taken(mailbox) == []
 
 
 def test_each_sender_has_a_slot_and_is_served_in_turn():
     mailbox: Mailbox[str] = Mailbox()
     for name in "abc":
         mailbox.put(f"{name}0", name)
-    assert mailbox.take(2) == ["a0", "b0"]
+    assert taken(mailbox, 2) == ["a0", "b0"]
     mailbox.put("a1", "a")
     mailbox.put("a2", "a")  # sends more than there is time for
-    assert mailbox.take(2) == ["c0", "a2"]
+    assert taken(mailbox, 2) == ["c0", "a2"]
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=200), st.integers(1, 3))
@@ -60,9 +66,9 @@ def test_no_sender_starves_however_often_the_others_send(sends, most):
         mailbox.put(sender, sender)
         waiting_since.setdefault(sender, len(served))
         if turn % 2:
-            for taken in mailbox.take(most):
-                del waiting_since[taken]
-                served.append(taken)
+            for item in taken(mailbox, most):
+                del waiting_since[item]
+                served.append(item)
         for since in waiting_since.values():
             assert max((served[since:].count(other) for other in range(6)), default=0) <= 2
 
@@ -77,33 +83,82 @@ def test_a_failing_job_is_reported_and_the_next_one_served():
         served.set()
 
     reported = threading.Event()
-    worker = Worker(lambda: 1, handle, lambda error, jobs: (failed.append((str(error), jobs)), reported.set()))
-    worker.mailbox.put(0)
+    workers = Workers(lambda: (1, 1), handle, lambda error, jobs: (failed.append((str(error), jobs)), reported.set()))
+    workers.mailbox.put(0)
     assert reported.wait(5)
-    worker.mailbox.put(7)
+    workers.mailbox.put(7)
     assert served.wait(5)
     assert (done, failed) == ([7], [("broken", [0])])
-    assert worker.close(5)
+    assert workers.close(5)
 
 
 def test_a_failed_preparation_is_kept_for_the_node_to_see():
-    def prepare() -> int:
+    def prepare() -> tuple[int, int]:
         raise ValueError("no model")
 
-    worker = Worker(prepare, print, print)
-    assert worker.ready.wait(5)
-    assert str(worker.error) == "no model"
-    assert worker.close(5)
+    workers = Workers(prepare, print, print)
+    assert workers.ready.wait(5)
+    assert str(workers.error) == "no model"
+    assert workers.close(5)
 
 
-def test_closing_tells_whether_the_worker_is_still_busy():
+def test_closing_tells_whether_a_worker_is_still_busy():
     go, busy = threading.Event(), threading.Event()
-    worker = Worker(lambda: 1, lambda jobs: (busy.set(), go.wait(10)), print)
-    worker.mailbox.put(1)
+    workers = Workers(lambda: (1, 1), lambda jobs: (busy.set(), go.wait(10)), print)
+    workers.mailbox.put(1)
     assert busy.wait(5)
-    assert not worker.close(0.05)
+    assert not workers.close(0.05)
     go.set()
-    assert worker.close(5)
+    assert workers.close(5)
+
+
+def test_workers_handle_different_senders_side_by_side_and_one_sender_in_order():
+    lock, together, order = threading.Lock(), threading.Barrier(2), []
+    handled: set[str] = set()
+
+    def handle(jobs: list[tuple[str, int]]) -> None:
+        (sender, number), *others = jobs
+        assert not others
+        with lock:
+            assert sender not in handled, "a second item of this sender is being handled"
+            handled.add(sender)
+        together.wait(10)  # two senders are handled at the same time, or this fails
+        with lock:
+            order.append((sender, number))
+            handled.remove(sender)
+        done.release()
+
+    failed: list[Exception] = []
+    done = threading.Semaphore(0)
+    workers = Workers(lambda: (1, 2), handle, lambda error, jobs: failed.append(error))
+    for number in range(5):
+        for sender in "ab":
+            workers.mailbox.put((sender, number), sender)
+        assert done.acquire(timeout=10)
+        assert done.acquire(timeout=10)
+    assert not failed
+    assert [n for sender, n in order if sender == "a"] == [n for sender, n in order if sender == "b"] == [*range(5)]
+    assert workers.close(5)
+
+
+def test_an_item_of_a_sender_that_is_being_handled_waits():
+    mailbox: Mailbox[str] = Mailbox()
+    mailbox.put("a0", "a")
+    with mailbox.take() as items:
+        assert items == ["a0"]
+        mailbox.put("a1", "a")
+        mailbox.put("b0", "b")
+        assert taken(mailbox, 2) == ["b0"]
+    assert taken(mailbox, 2) == ["a1"]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_closing_ends_every_worker(threads):
+    workers = Workers(lambda: (1, threads), print, print)
+    assert workers.ready.wait(5)
+    assert workers.close(5)
+    workers.mailbox.put("too late")
+    assert taken(workers.mailbox) == []
 
 
 # -- sequence numbers -------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ class Served:
 
     Attributes:
         vehicles, rate: senders, and pairs/s of each.
+        workers: pairs of different vehicles side by side, at most; None is the node's own choice.
         batch: pairs of different vehicles in one pass, at most.
         results: pairs/s that were answered, over all vehicles.
         least, most: pairs/s of the vehicle with the fewest and the most answers.
@@ -34,6 +35,7 @@ class Served:
 
     vehicles: int
     rate: float
+    workers: int | None
     batch: int
     results: float
     least: float
@@ -44,7 +46,14 @@ class Served:
 
 
 def serve(
-    source: Path, model: str, vehicles: int, rate: float = 10.0, seconds: float = 10.0, batch: int = 1, threads: int = 1
+    source: Path,
+    model: str,
+    vehicles: int,
+    rate: float = 10.0,
+    seconds: float = 10.0,
+    workers: int | None = None,
+    batch: int = 1,
+    threads: int = 1,
 ) -> Served:
     """Measure one decoder process with so many vehicles.
 
@@ -57,7 +66,14 @@ def serve(
         monitor = start("monitor", {})
         decoder = start(
             "decoder",
-            {"model": model, "vehicles": names, "max_batch": batch, "threads": threads, "topic_timeout": 60.0},
+            {
+                "model": model,
+                "vehicles": names,
+                "workers": workers or 0,
+                "max_batch": batch,
+                "threads": threads,
+                "topic_timeout": 60.0,
+            },
         )
         load = start("load", {"path": str(Path(source).resolve()), "model": model, "vehicles": names, "rate": rate})
         alive, watched = [decoder, load], Watched(monitor)
@@ -78,6 +94,7 @@ def serve(
         return Served(
             vehicles,
             rate,
+            workers,
             batch,
             sum(rates),
             min(rates),
@@ -94,12 +111,12 @@ def table(rows: list[Served]) -> Table:
 
     shown = Table(title="one decoder process, packets of a fleet")
     for title in (
-        "vehicles", "Hz each", "batch", "results/s", "least/s", "most/s", "delay ms", "memory MiB", "lost",
+        "vehicles", "Hz each", "workers", "batch", "results/s", "least/s", "most/s", "delay ms", "memory MiB", "lost",
     ):  # fmt: skip
         shown.add_column(title, justify="right")
     for r in rows:
         shown.add_row(
-            str(r.vehicles), f"{r.rate:g}", str(r.batch), f"{r.results:.1f}", f"{r.least:.1f}", f"{r.most:.1f}",
-            f"{r.delay:.0f}", f"{r.memory:.0f}", str(r.lost),
+            str(r.vehicles), f"{r.rate:g}", str(r.workers or "auto"), str(r.batch), f"{r.results:.1f}",
+            f"{r.least:.1f}", f"{r.most:.1f}", f"{r.delay:.0f}", f"{r.memory:.0f}", str(r.lost),
         )  # fmt: skip
     return shown

@@ -49,7 +49,7 @@ class Computes:
         provider: what of it, such as "CPU" or "CUDAExecutionProvider".
         number_type: one of NUMBER_TYPES.
         device: "cpu" or "cuda".
-        threads: of the processor.
+        threads: of the processor, for one pair.
     """
 
     engine: str
@@ -63,7 +63,7 @@ class Computes:
 
 
 class Engine(Protocol):
-    """The network of a model, computed by something.
+    """The network of a model, computed by something; several threads may call it at the same time.
 
     Attributes:
         computes: what really runs.

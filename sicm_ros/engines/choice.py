@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sicm_ros.engines import onnxruntime, openvino
-from sicm_ros.engines.base import ENGINES, NUMBER_TYPES, Engine
+from sicm_ros.engines.base import ENGINES, NUMBER_TYPES, Engine, threads_of
 from sicm_ros.engines.compiled import CompiledEngine
 from sicm_ros.engines.graphs import GraphFolder
 from sicm_ros.entropy import IntegerPrior
@@ -40,6 +40,7 @@ def make_engine(
     number_type: str,
     sides: tuple[str, ...],
     threads: int,
+    callers: int = 1,
 ) -> Engine:
     """Return the engine that was asked for, checked.
 
@@ -47,6 +48,8 @@ def make_engine(
         name: one of ENGINES.
         graphs: opens those of the model's folder, None if it has none; raises ModelError.
         network: makes the network for PyTorch.
+        threads: of the processor, which the callers share.
+        callers: threads that may call the engine at the same time.
 
     Raises:
         InputError: there is no such engine or type, or the engine can't have that device or type.
@@ -58,6 +61,8 @@ def make_engine(
         raise InputError(f"engine is {name!r}; expected one of {', '.join(ENGINES)}")
     if number_type not in NUMBER_TYPES:
         raise InputError(f"number_type is {number_type!r}; expected one of {', '.join(NUMBER_TYPES)}")
+    if callers > 1:
+        threads = max(1, threads_of(threads) // callers)
 
     def torch_engine() -> Engine:
         if not torch_installed():
@@ -76,7 +81,7 @@ def make_engine(
             raise ModelError(f"the model has no graphs for engine {name}; make them with `sicm export FOLDER`")
         engine: CompiledEngine
         if name == "openvino":
-            engine = openvino.OpenVinoEngine(found, config, prior, threads, number_type)
+            engine = openvino.OpenVinoEngine(found, config, prior, threads, number_type, callers)
         else:
             engine = onnxruntime.OnnxRuntimeEngine(found, config, prior, threads, device)
         for side in sides:

@@ -18,6 +18,7 @@ import math
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class OpenVinoEngine(CompiledEngine):
         prior: IntegerPrior,
         threads: int = 0,
         number_type: str = "float32",
+        callers: int = 1,
     ) -> None:
         if not installed():
             raise DependencyError("engine openvino: not installed; pip install openvino, or use another engine")
@@ -71,13 +73,13 @@ class OpenVinoEngine(CompiledEngine):
         threads = threads_of(threads)
         super().__init__(graphs, config, prior, Computes("openvino", "CPU", number_type, "cpu", threads))
         self._settings = {
-            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_NUM_THREADS": threads * callers,
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[
                 number_type
             ],  # by itself it takes bfloat16 where that is quicker
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # the cores are other nodes' as well
-        }
+        } | ({"NUM_STREAMS": callers} if callers > 1 else {})
 
     def compile(self, graph: str) -> Run:
         kept = self._kept(graph)
@@ -86,14 +88,14 @@ class OpenVinoEngine(CompiledEngine):
             if model is None:
                 model = self._core.compile_model(str(self._graphs.path(graph)), "CPU", self._settings)
                 _keep(model, kept)
-            request = model.create_infer_request()
+            requests = _Requests(model)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise VerificationError(f"engine openvino cannot compile the network on this machine ({reason})") from None
         names = [name for name in OUTPUTS[graph] if any(name in port.get_names() for port in model.outputs)]
 
         def run(inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-            results = request.infer(dict(inputs), share_outputs=True)  # copied once, below
+            results = requests.own.infer(dict(inputs), share_outputs=True)  # copied once, below
             return [results[name].copy() for name in names]
 
         return run
@@ -129,6 +131,13 @@ class OpenVinoEngine(CompiledEngine):
         }
         key = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:24]
         return cache_folder() / f"{graph}-{key}.blob"
+
+
+class _Requests(threading.local):
+    """A compiled graph's request of each thread: it holds what one pass computes with."""
+
+    def __init__(self, model: Any) -> None:
+        self.own = model.create_infer_request()
 
 
 def _imported(core: Any, kept: Path, settings: dict) -> Any:

@@ -84,11 +84,12 @@ class PairCodec:
     def view(self, calibration: StereoCalibration, fill: bool = False) -> ModelView:
         """Return where the network looks in a camera's images; `fill` as for `ModelView.fit`."""
         known, key = self._known_views, (calibration, fill)
-        if key not in known:
+        view = known.get(key)
+        if view is None:
             if len(known) > 64:  # a camera that recalibrates for ever must not fill the memory
                 known.clear()
-            known[key] = ModelView.fit(calibration, self.config.input_width, self.config.input_height, fill)
-        return known[key]
+            view = known[key] = ModelView.fit(calibration, self.config.input_width, self.config.input_height, fill)
+        return view
 
     def _pictures(self, left: np.ndarray, right: np.ndarray, calibration: StereoCalibration) -> np.ndarray:
         """Return what the network looks at of a pair, whole or reduced by `view(...).reduction()`: uint8 (2, H, W, 3),

@@ -79,6 +79,7 @@ class Model(PairCodec):
         number_type: str = "float32",
         sides: tuple[str, ...] = SIDES,
         threads: int = 0,
+        callers: int = 1,
     ) -> None:
         super().__init__(stored)
         self._engine: Engine = make_engine(
@@ -91,6 +92,7 @@ class Model(PairCodec):
             number_type,
             sides,
             threads,
+            callers,
         )
         self.computes = self._engine.computes
         self.last_timings: dict[str, float] = {}
@@ -410,6 +412,7 @@ def load(
     number_type: str = "float32",
     sides: tuple[str, ...] = SIDES,
     threads: int = 0,
+    callers: int = 1,
 ) -> Model:
     """Load a model that ships, by name, or from a folder.
 
@@ -425,10 +428,12 @@ def load(
         sides: which of "vehicle", "server" and "uncompressed" (the network without coding) are made ready and checked
             at once; the others are when they are first used.
         threads: of the processor; 0 takes all cores.
+        callers: threads of yours that `decode` at the same time, and share the processor's; each pair takes longer, and
+            together they answer more.
 
     Raises:
         ModelError: there is no such model, or a file of it is missing, broken or of another version.
         DependencyError: the engine isn't installed.
         VerificationError: the engine, device or type of number that is asked for computes wrongly on this machine.
     """
-    return Model(open_model(name_or_folder, FEATURES), device, engine, number_type, sides, threads)
+    return Model(open_model(name_or_folder, FEATURES), device, engine, number_type, sides, threads, callers)

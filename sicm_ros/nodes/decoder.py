@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NoReturn
 
+from sicm_ros.engines import threads_of
 from sicm_ros.errors import BitstreamError, InputError, ReferenceMissingError
 from sicm_ros.geometry.drawing import DETECTION, birds_eye
 from sicm_ros.geometry.points import matched_points
@@ -26,10 +27,10 @@ BATCH = {"cpu": 1, "cuda": 8}  # pairs in one pass, where `max_batch` leaves it 
 
 
 class DecoderNode(ManagedNode):
-    """Checks feature messages, decodes the newest one of each vehicle in the worker's thread, publishes what it shows.
+    """Checks feature messages, decodes the newest one of each vehicle in a worker's thread, publishes what it shows.
 
-    However many vehicles there are, there is one model and one worker; a vehicle that sends more than there is time
-    for loses its own pairs, not those of the others.
+    However many vehicles there are, there is one model, and no more workers than processor cores; a vehicle that sends
+    more than there is time for loses its own pairs, not those of the others.
     """
 
     side = "server"
@@ -55,11 +56,16 @@ class DecoderNode(ManagedNode):
     def together(self) -> int:
         return self.parameters.max_batch or BATCH[self.parameters.device]
 
+    def workers(self) -> int:
+        # Pairs of two vehicles side by side, each on a core, are done sooner than one after the other on both.
+        at_once = 1 if self.parameters.device == "cuda" else threads_of(self.parameters.threads)
+        return min(self.parameters.workers or at_once, len(self.vehicles))
+
     def _report(self) -> None:
         for vehicle in self.vehicles:
             vehicle.report()
 
-    # -- worker's thread: decode and publish --------------------------------------------------------------------------
+    # -- workers' threads: decode and publish -------------------------------------------------------------------------
 
     def work(self, jobs: list[Job]) -> None:
         # Before anything is computed: what is stale already would only make the others stale.

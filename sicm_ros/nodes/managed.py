@@ -1,5 +1,5 @@
 # Copyright 2026 The sicm_ros developers. SPDX-License-Identifier: Apache-2.0
-"""What encoder and decoder share: a lifecycle, a model in a worker thread, diagnostics."""
+"""What encoder and decoder share: a lifecycle, a model in worker threads, diagnostics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from sicm_ros.errors import SicmError
 from sicm_ros.nodes.health import Health
-from sicm_ros.nodes.mailbox import Worker
+from sicm_ros.nodes.mailbox import Workers
 from sicm_ros.nodes.parameters import Parameter, Parameters
 from sicm_ros.nodes.process import TURN, stop
 
@@ -42,7 +42,7 @@ def give_back_memory() -> None:
 class ManagedNode(LifecycleNode):
     """A lifecycle node with a model: configure loads it, activate subscribes, deactivate unsubscribes.
 
-    Subclasses say what they subscribe to (`subscribe`) and what the worker does with jobs (`work`). Jobs have an
+    Subclasses say what they subscribe to (`subscribe`) and what a worker does with jobs (`work`). Jobs have an
     attribute `health`, that of the stream which they belong to.
 
     Attributes:
@@ -56,8 +56,8 @@ class ManagedNode(LifecycleNode):
 
     def __init__(self, name: str, table: tuple[Parameter, ...]) -> None:
         super().__init__(name)
-        self._worker: Worker | None = None
-        self.parameters = Parameters(self, table, configured=lambda: self._worker is not None)
+        self._workers: Workers | None = None
+        self.parameters = Parameters(self, table, configured=lambda: self._workers is not None)
         self.healths: list[Health] = []
         self.model: Any = None
         self.finished: int | None = None
@@ -81,7 +81,7 @@ class ManagedNode(LifecycleNode):
     # -- what subclasses say ------------------------------------------------------------------------------------------
 
     def work(self, jobs: list[Any]) -> None:
-        """Do jobs in the worker's thread; of different streams, at most `together`."""
+        """Do jobs in a worker's thread; of different streams, at most `together`."""
         raise NotImplementedError
 
     def subscribe(self) -> None:
@@ -92,7 +92,11 @@ class ManagedNode(LifecycleNode):
         """Drop what the node remembers of its inputs when it is deactivated."""
 
     def together(self) -> int:
-        """Return how many jobs of different streams the worker may take at once; asked when the model is loaded."""
+        """Return how many jobs of different streams a worker may take at once; asked when the model is loaded."""
+        return 1
+
+    def workers(self) -> int:
+        """Return how many threads do jobs of different streams at the same time; asked before the model is loaded."""
         return 1
 
     # -- lifecycle ----------------------------------------------------------------------------------------------------
@@ -103,14 +107,14 @@ class ManagedNode(LifecycleNode):
             self.finished = 0 if stop.is_set() else 2
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._worker = worker = Worker(self._prepare, self._handle, self._failed)
+        self._workers = workers = Workers(self._prepare, self._handle, self._failed)
         # The signals' handlers run in this thread, so it must not sleep for long while libraries are loaded.
-        while not worker.ready.wait(TURN):
+        while not workers.ready.wait(TURN):
             if stop.is_set():
                 return FAILURE
-        if worker.error is not None:
-            self._worker = None
-            text = str(worker.error) if isinstance(worker.error, SicmError) else repr(worker.error)
+        if workers.error is not None:
+            self._workers = None
+            text = str(workers.error) if isinstance(workers.error, SicmError) else repr(workers.error)
             return self._fail(f"the model can't be loaded: {text}")
         for health in self.healths:
             health.problem = ""
@@ -139,9 +143,9 @@ class ManagedNode(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        if self._worker is not None:
-            self._worker.close(timeout=10.0)
-        self._worker = self.model = None
+        if self._workers is not None:
+            self._workers.close(timeout=10.0)
+        self._workers = self.model = None
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -149,10 +153,10 @@ class ManagedNode(LifecycleNode):
         return super().on_shutdown(state)
 
     def close(self) -> bool:
-        """End the worker; False if it is still computing after QUICK_END seconds."""
-        return self._worker is None or self._worker.close(QUICK_END)
+        """End the workers; False if one is still computing after QUICK_END seconds."""
+        return self._workers is None or self._workers.close(QUICK_END)
 
-    def _prepare(self) -> int:
+    def _prepare(self) -> tuple[int, int]:
         import cv2
 
         import sicm_ros
@@ -160,22 +164,23 @@ class ManagedNode(LifecycleNode):
         if self.parameters.threads:  # OpenCV's threads wait by spinning, on cores that are other nodes'
             cv2.setNumThreads(self.parameters.threads)
         chosen = {name: getattr(self.parameters, name) for name in ("device", "engine", "number_type", "threads")}
-        self.model = sicm_ros.load(self.parameters.model, **chosen, sides=(self.side,))
+        workers = self.workers()
+        self.model = sicm_ros.load(self.parameters.model, **chosen, sides=(self.side,), callers=workers)
         self.model.warm_up((self.side,))  # so that the first real job is not the slow one
         give_back_memory()
         computes = self.model.computes
         self._computes = {name: str(value) for name, value in vars(computes).items()}
         self.get_logger().info(
             f"model {self.model.name} ({self.model.fingerprint.hex()}) is loaded and warm, computed by {computes} "
-            f"({self.model.verified}), {computes.threads} threads"
+            f"({self.model.verified}), {workers} x {computes.threads} threads"
         )
-        return self.together()
+        return self.together(), workers
 
     # -- jobs ---------------------------------------------------------------------------------------------------------
 
     def submit(self, job: Any) -> None:
-        """Hand the newest job of a stream to the worker; one that it overtakes is counted as dropped."""
-        if self._worker is not None and self._worker.mailbox.put(job, id(job.health)) is not None:
+        """Hand the newest job of a stream to the workers; one that it overtakes is counted as dropped."""
+        if self._workers is not None and self._workers.mailbox.put(job, id(job.health)) is not None:
             job.health.tally.drop("overtaken")
 
     def _handle(self, jobs: list[Any]) -> None:

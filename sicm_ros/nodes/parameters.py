@@ -304,6 +304,16 @@ DECODER = (
         until_configured=True,
     ),
     Parameter(
+        "workers",
+        0,
+        "pairs of different vehicles that are decoded side by side, sharing `threads`; 0 means one per thread on a CPU "
+        "and 1 on a GPU; never more than there are vehicles",
+        "pairs",
+        0,
+        64,
+        until_configured=True,
+    ),
+    Parameter(
         "references",
         "auto",
         "tell encoders on decoded_pairs what arrived, so that packets may refer to it; off: they stand by themselves",

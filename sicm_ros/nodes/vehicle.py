@@ -107,7 +107,7 @@ class Placement:
 
 
 class Vehicle:
-    """Receives and checks in the executor's thread; publishes in the worker's.
+    """Receives and checks in the executor's thread; publishes in a worker's, one at a time.
 
     Args:
         node: the decoder.
@@ -352,7 +352,7 @@ class Vehicle:
             )
         )
 
-    # -- worker's thread ----------------------------------------------------------------------------------------------
+    # -- a worker's thread -------------------------------------------------------------------------------------------
 
     def too_old(self, job: Job) -> bool:
         """Return whether a job's stamp lies further back than `max_age_ms`; counts it where it does."""

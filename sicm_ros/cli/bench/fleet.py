@@ -27,6 +27,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch", type=options.positive, nargs="+", default=[1], metavar="B", help="values of max_batch (default: 1)"
     )
+    parser.add_argument(
+        "--workers",
+        type=options.positive,
+        nargs="+",
+        default=[None],
+        metavar="W",
+        help="values of the node's parameter `workers` (default: the node's own choice)",
+    )
     parser.add_argument("--seconds", type=float, default=10.0, help="duration of each count (default: %(default)s)")
     options.add_threads(parser, "threads of the decoder")
     options.add_json(parser)
@@ -35,16 +43,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     import os
     from dataclasses import asdict
+    from itertools import product
 
     from tqdm import tqdm
 
     from sicm_ros.benchmark import fleet
 
+    drive = args.drive or options.SHIPPED
     threads = args.threads or os.cpu_count() or 1
-    runs = [(vehicles, batch) for batch in args.batch for vehicles in args.vehicles]
+    runs = [*product(args.workers, args.batch, args.vehicles)]
     rows = [
-        fleet.serve(args.drive or options.SHIPPED, args.model, vehicles, args.rate, args.seconds, batch, threads)
-        for vehicles, batch in tqdm(runs, desc="fleets", disable=None)
+        fleet.serve(drive, args.model, vehicles, args.rate, args.seconds, workers, batch, threads)
+        for workers, batch, vehicles in tqdm(runs, desc="fleets", disable=None)
     ]
     if args.json != "-":  # before anything is written, which may fail
         options.console(120).print(fleet.table(rows))
