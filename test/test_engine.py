@@ -466,10 +466,9 @@ def test_the_uncompressed_network_alone_needs_neither_sides_graph(graphs_model, 
 
 def test_engines_are_timed_in_turn_at_the_sizes_that_are_asked_for(pair):
     sizes = [(96, 256), (96, 320)]  # of a model that has a temporal prior, which belongs to its own size
-    rows = engines.measure(
-        "default", [SimpleNamespace(left=pair[0], right=pair[1], calibration=RIG)], ["torch"], sizes, repeats=1
-    )
-    assert [(row.height, row.width) for row in rows] == sizes
+    views = SimpleNamespace(left=pair[0], right=pair[1], calibration=RIG)
+    rows = engines.measure("default", [views], ["torch:float32"], sizes, repeats=1)
+    assert [(row.engine, row.height, row.width) for row in rows] == [("torch:float32", *size) for size in sizes]
     assert all(row.ratio == {"vehicle": 1, "server": 1} and min(row.cpu.values()) > 0 for row in rows)
     assert "1.00" in str(list(engines.table(rows).columns[-1].cells))
 

@@ -253,6 +253,7 @@ def test_what_a_number_type_costs_is_told_for_each_side(dataset, monkeypatch):
     ]
     assert [cost.bytes for cost in costs[:3]] == [200, 250, 200]
     assert [cost.symbols for cost in costs[:3]] == [0, pytest.approx(0.1), 0]
+    assert [cost.depth for cost in costs[:3]] == [0, 0, 0], "what both found is in the same place"
     assert costs[2].lost[0] > 20
     assert costs[2].lost[0] == pytest.approx(costs[0].ap[0] - costs[2].ap[0])
     with pytest.raises(InputError, match="'torch:int8': expected openvino"):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sicm_ros.benchmark.association import overlapping
 from sicm_ros.engines import ENGINES, NUMBER_TYPES
 from sicm_ros.errors import InputError
 from sicm_ros.kitti import Labels, StereoFrame, evaluate, from_detections
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sicm_ros.model import Model
 
 ALLOWED = 0.5  # points of AP that a type may lose
+CERTAIN = 0.2  # score from which boxes are compared with the reference's
 FIGURES = (("3d", "0.50"), ("bev", "0.50"), ("3d", "0.70"), ("bev", "0.70"))  # of cars, moderate, 40 recall points
 
 
@@ -42,6 +44,12 @@ class EngineType:
             )
         return cls(engine, number_type)
 
+    def load(self, name: str | Path, threads: int) -> Model:
+        """Return a model that it computes."""
+        import sicm_ros
+
+        return sicm_ros.load(name, engine=self.engine, number_type=self.number_type, threads=threads)
+
     def __str__(self) -> str:
         return f"{self.engine}:{self.number_type}"
 
@@ -54,6 +62,7 @@ class TypeCost:
         vehicle, server: what computed them.
         bytes: of a packet, mean.
         symbols: share that differs from the reference's.
+        depth: by what share of it boxes are elsewhere than the reference's, median; AP of few frames hardly tells.
         ap: of FIGURES, per cent.
         lost: what the reference has more of each, points.
     """
@@ -62,6 +71,7 @@ class TypeCost:
     server: EngineType
     bytes: float
     symbols: float
+    depth: float
     ap: tuple[float, ...]
     lost: tuple[float, ...]
 
@@ -85,12 +95,7 @@ def measure(
     Args:
         frames: labelled ones.
     """
-    import sicm_ros
-
-    models: dict[EngineType, Model] = {
-        choice: sicm_ros.load(name, engine=choice.engine, number_type=choice.number_type, threads=threads)
-        for choice in dict.fromkeys(choices)
-    }
+    models: dict[EngineType, Model] = {choice: choice.load(name, threads) for choice in dict.fromkeys(choices)}
     reference, *others = models
     rows = [(reference, reference)]
     for other in others:
@@ -115,10 +120,22 @@ def measure(
         ap = tuple(car[metric][limit]["R40"][1] for metric, limit in FIGURES)
         expected = expected or ap
         lost = tuple(e - a for e, a in zip(expected, ap))
-        costs.append(
-            TypeCost(vehicle, server, float(np.mean(sizes[vehicle])), float(np.mean(changed[vehicle])), ap, lost)
-        )
+        depth = _apart(found[vehicle, server], found[rows[0]])
+        size, symbols = float(np.mean(sizes[vehicle])), float(np.mean(changed[vehicle]))
+        costs.append(TypeCost(vehicle, server, size, symbols, depth, ap, lost))
     return costs
+
+
+def _apart(found: Sequence[Labels], reference: Sequence[Labels]) -> float:
+    """Median difference of two detectors' depths, as a share of the depth; nan where they share no box."""
+    shares = [np.zeros(0)]
+    for ours, theirs in zip(found, reference):
+        ours, theirs = (boxes[boxes.scores >= CERTAIN] for boxes in (ours, theirs))
+        same = overlapping(ours.image_boxes, theirs.image_boxes)
+        depth = theirs.location[same[same >= 0], 2]
+        shares.append(np.abs(ours.location[same >= 0, 2] - depth) / depth)
+    every = np.concatenate(shares)
+    return float(np.median(every)) if len(every) else float("nan")
 
 
 def table(costs: Sequence[TypeCost], frames: int) -> Table:
@@ -131,11 +148,11 @@ def table(costs: Sequence[TypeCost], frames: int) -> Table:
     )
     for title in ("vehicle", "server"):
         shown.add_column(title)
-    for title in ("bytes", "other symbols", *(f"{metric} {limit}" for metric, limit in FIGURES), "passes"):
+    for title in ("bytes", "other symbols", "depth off", *(f"{metric} {limit}" for metric, limit in FIGURES), "passes"):
         shown.add_column(title, justify="right")
     for number, cost in enumerate(costs):
         figures = [f"{ap:.1f}" + (f" ({lost:+.1f})" if number else "") for ap, lost in zip(cost.ap, cost.lost)]
         verdict = ("yes" if cost.passes else "no") if number else "reference"
-        sizes = f"{cost.bytes:.0f}", f"{cost.symbols:.1%}"
+        sizes = f"{cost.bytes:.0f}", f"{cost.symbols:.1%}", f"{cost.depth:.2%}"
         shown.add_row(str(cost.vehicle), str(cost.server), *sizes, *figures, verdict)
     return shown

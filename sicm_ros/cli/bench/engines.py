@@ -27,9 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engines",
         nargs="+",
-        choices=("openvino", "onnxruntime", "torch"),
         default=["openvino", "torch"],
-        help="engines; ratios are to the last one (default: openvino torch)",
+        metavar="ENGINE[:TYPE]",
+        help="engines, and their number types; ratios are to the last one (default: openvino torch)",
     )
     parser.add_argument(
         "--sizes",
