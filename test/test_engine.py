@@ -28,7 +28,8 @@ from sicm_ros.engines import onnxruntime as onnxruntime_engine
 from sicm_ros.engines import openvino as openvino_engine
 from sicm_ros.engines.base import Computes
 from sicm_ros.engines.check import TOLERANCE
-from sicm_ros.engines.graphs import GRAPHS, open_graphs
+from sicm_ros.engines.exact import LAYERS, keep_exact
+from sicm_ros.engines.graphs import GRAPHS, OUTPUTS, open_graphs
 from sicm_ros.engines.openvino import OpenVinoEngine
 from sicm_ros.errors import DependencyError, InputError, ModelError, VerificationError
 from sicm_ros.geometry import StereoCalibration
@@ -87,6 +88,13 @@ def wrong(monkeypatch):
         monkeypatch.setattr(OpenVinoEngine, "compile", compile)
 
     return put
+
+
+def bfloat16_in_openvino() -> bool:
+    """Whether this processor has it, and no limit that OpenVINO only notices when it compiles."""
+    openvino = pytest.importorskip("openvino")
+    there = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return there and not os.environ.get("ONEDNN_MAX_CPU_ISA")
 
 
 @pytest.fixture
@@ -196,6 +204,56 @@ def test_openvino_computes_in_bfloat16_where_it_is_asked_to(graphs_model, float3
     monkeypatch.setitem(TOLERANCE, "bfloat16", 1e-6)
     with pytest.raises(VerificationError, match=r"engine openvino \(CPU\) in bfloat16 .* gives wrong results"):
         sicm_ros.load(graphs_model, engine="openvino", number_type="bfloat16")
+
+
+def test_openvino_keeps_in_float32_what_torch_does(graphs_model):
+    """What names a disparity: the layers that the network calls exact, and what lies between them and the next one."""
+    openvino = pytest.importorskip("openvino")
+    core = openvino.Core()
+    exact = {}
+    for graph in ("vehicle", "server"):
+        model = core.read_model(graphs_model / f"{graph}.onnx")
+        keep_exact(model, core)
+        kept = [op for op in model.get_ordered_ops() if "DisablePrecisionConversion_0" in op.get_rt_info()]
+        assert not any("backbone/blocks" in op.get_friendly_name() for op in kept)
+        exact[graph] = {op.get_friendly_name().split("/Conv")[0] for op in kept if op.get_type_name() in LAYERS}
+    assert {"/stereo/logits", "/stereo/refine/shift", "/encoder/patch", "/encoder/to_geometry"} <= exact["vehicle"]
+    assert exact["server"] == {
+        "/decoder/patch",
+        "/decoder/to_disparity",
+        "/detector/stereo/logits",
+        "/detector/stereo/refine/shift",
+        "/detector/appearance_out",
+        "/detector/depth_out",
+    }
+
+
+def test_a_disparity_keeps_its_hundredths_in_openvino(monkeypatch, tmp_path):
+    """In the model that ships; with whole graphs in bfloat16 it is off by twice as much and more."""
+    if not bfloat16_in_openvino():
+        pytest.skip("no bfloat16 in OpenVINO on this processor")
+
+    def disparity(number_type: str) -> np.ndarray:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none" / number_type))
+        engine = sicm_ros.load("default", engine="openvino", number_type=number_type, sides=())._engine
+        return engine.prepare("server")(engine._probe("server"))[OUTPUTS["server"].index("disparity")]
+
+    expected, kept = disparity("float32"), disparity("bfloat16")
+    monkeypatch.setattr(openvino_engine, "keep_exact", lambda model, core: None)
+    shutil.rmtree(tmp_path / "none")
+    whole = disparity("bfloat16")
+    off, otherwise = (np.median(np.abs(found - expected) / expected) for found in (kept, whole))
+    assert off < 0.002
+    assert off < otherwise / 2
+
+
+def test_graphs_that_do_not_say_what_is_exact_are_not_computed_in_bfloat16():
+    openvino = pytest.importorskip("openvino")
+    core = openvino.Core()
+    x = openvino.opset1.parameter([1, 4, 8, 8], np.float32)
+    layer = openvino.opset1.convolution(x, np.ones((4, 4, 1, 1), np.float32), [1, 1], [0, 0], [0, 0], [1, 1])
+    with pytest.raises(VerificationError, match="make them with `sicm export`"):
+        keep_exact(openvino.Model([layer], [x]), core)
 
 
 # Engines

@@ -105,9 +105,7 @@ def _resized(name: str | Path, folder: Path, size: tuple[int, int], choices: Map
     return folder
 
 
-def _time(
-    taken: dict[tuple, list[float]], text: str, model: Model, pair: StereoPair, quality: float, at: int
-) -> None:
+def _time(taken: dict[tuple, list[float]], text: str, model: Model, pair: StereoPair, quality: float, at: int) -> None:
     packet = b""
     for side in SIDES:
         wall, cpu = time.perf_counter(), time.process_time()

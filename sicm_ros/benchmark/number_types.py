@@ -130,7 +130,7 @@ def _apart(found: Sequence[Labels], reference: Sequence[Labels]) -> float:
     """Median difference of two detectors' depths, as a share of the depth; nan where they share no box."""
     shares = [np.zeros(0)]
     for ours, theirs in zip(found, reference):
-        ours, theirs = (boxes[boxes.scores >= CERTAIN] for boxes in (ours, theirs))
+        ours, theirs = (boxes[np.asarray(boxes.scores) >= CERTAIN] for boxes in (ours, theirs))
         same = overlapping(ours.image_boxes, theirs.image_boxes)
         depth = theirs.location[same[same >= 0], 2]
         shares.append(np.abs(ours.location[same >= 0, 2] - depth) / depth)

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from sicm_ros.engines.check import LEVEL
-from sicm_ros.engines.graphs import CHECK, FEATURES, GRAPHS, INPUTS, MAPS, OUTPUTS
+from sicm_ros.engines.graphs import CHECK, EXACT, FEATURES, GRAPHS, INPUTS, MAPS, OUTPUTS
 from sicm_ros.engines.pytorch import expected_values
 from sicm_ros.entropy import IntegerPrior
 from sicm_ros.errors import DependencyError, ModelError
@@ -119,13 +119,14 @@ def _traced(name: str, network: MVSFCNet, onnx: Any) -> Any:
         "rig": torch.ones(6, 1),
     } | {n: torch.zeros(2, c, height // s, width // s) for n, c, s in zip(FEATURES, channels, (4, 8, 16))}
     outputs = OUTPUTS[name] if config.codec.prior.hyperprior or name != "vehicle" else ("latents",)
+    module, inputs = _MODULES[name](network).eval(), tuple(examples[i] for i in INPUTS[name])
     with tempfile.NamedTemporaryFile(suffix=".onnx") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # shapes are constant, and the exporter that is to come needs a minute
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 torch.onnx.export(
-                    _MODULES[name](network).eval(),
-                    tuple(examples[i] for i in INPUTS[name]),
+                    module,
+                    inputs,
                     file.name,
                     input_names=list(INPUTS[name]),
                     output_names=list(outputs),
@@ -137,7 +138,52 @@ def _traced(name: str, network: MVSFCNet, onnx: Any) -> Any:
         except Exception as error:  # of many kinds
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"graph {name}: ONNX cannot represent the network ({reason}); use engine torch") from None
-        return onnx.load(file.name)
+        model = onnx.load(file.name)
+    _name_exact(model, _exact_layers(module, inputs))
+    return model
+
+
+def _exact_layers(module: nn.Module, inputs: tuple[Tensor, ...]) -> set[str]:
+    """Names of the layers that compute in float32 even under autocast."""
+    exact: set[str] = set()
+
+    def note(name: str) -> None:
+        if not torch.is_autocast_enabled("cpu"):
+            exact.add(name)
+
+    handles = [
+        layer.register_forward_pre_hook(lambda *_, name=name: note(name))
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    ]
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        module(*inputs)
+    for handle in handles:
+        handle.remove()
+    return exact
+
+
+def _name_exact(model: Any, layers: set[str]) -> None:
+    """Let the names of exact layers say so."""
+    named: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type in ("Conv", "Gemm", "MatMul"):
+            called = _module_of(node.name)  # without the modules around it that were not called
+            if found := {name for name in layers if f".{name}".endswith(f".{called}")}:
+                node.name += EXACT
+                named |= found
+    if named != layers:
+        raise ModelError(f"no node is named after {', '.join(sorted(layers - named))}; use engine torch")
+
+
+def _module_of(node: str) -> str:
+    """Name of the module that a node comes from: "/look/look.0/Conv" -> "look.0"."""
+    path: list[str] = []
+    for part in node.split("/")[1:-1]:
+        if path and part.startswith(f"{path[-1]}."):
+            path.pop()
+        path.append(part)
+    return ".".join(path)
 
 
 def _places(weights: Path) -> dict[str, tuple[str, tuple[int, ...], int, int]]:

@@ -26,6 +26,7 @@ from sicm_ros.network.stages import Cost
 
 GRAPHS = ("vehicle", "server", "extract", "reference")
 CHECK = "check.safetensors"
+EXACT = ".exact"  # ends the names of layers that the network computes in float32 even under autocast
 FEATURES = ("features4", "features8", "features16")
 MAPS = tuple(field.name for field in fields(Maps))
 # Graph -> names of what goes in and of what comes out.

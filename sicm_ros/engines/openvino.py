@@ -2,7 +2,7 @@
 """OpenVINO, on x86 processors: the quickest that we know there.
 
 It carries a oneDNN of its own, which heeds ONEDNN_MAX_CPU_ISA as PyTorch's does, and has the same fault in bfloat16
-(network.layers.PatchConv); left alone, it computes in bfloat16 where there is AMX.
+(network.layers.PatchConv); left alone, it computes in bfloat16 where there is AMX, and all of a graph (`exact`).
 
 Compiling takes seconds, so what was compiled is kept in the user's cache (~/.cache/sicm_ros, or XDG_CACHE_HOME), by
 everything that it depends on; where nothing can be written there, each start compiles.
@@ -27,6 +27,7 @@ import numpy as np
 
 from sicm_ros.engines.base import Computes, threads_of
 from sicm_ros.engines.compiled import CompiledEngine, Run
+from sicm_ros.engines.exact import keep_exact
 from sicm_ros.engines.graphs import OUTPUTS, GraphFolder
 from sicm_ros.entropy import IntegerPrior
 from sicm_ros.errors import DependencyError, InputError, VerificationError
@@ -47,7 +48,7 @@ def cache_folder() -> Path:
 
 
 class OpenVinoEngine(CompiledEngine):
-    """Graphs compiled by OpenVINO for the processor, in float32, or all of them in bfloat16."""
+    """Graphs compiled by OpenVINO for the processor, in float32, or in bfloat16 but for what is exact."""
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class OpenVinoEngine(CompiledEngine):
         model = _imported(self._core, kept, self._settings)
         try:
             if model is None:
-                model = self._core.compile_model(str(self._graphs.path(graph)), "CPU", self._settings)
+                model = self._core.compile_model(self._read(graph), "CPU", self._settings)
                 _keep(model, kept)
             requests = _Requests(model)
         except RuntimeError as error:
@@ -105,7 +106,7 @@ class OpenVinoEngine(CompiledEngine):
 
         Each operation counts with the least time of so many passes; together they take somewhat less than a pass.
         """
-        model = self._core.compile_model(str(self._graphs.path(graph)), "CPU", self._settings | {"PERF_COUNT": True})
+        model = self._core.compile_model(self._read(graph), "CPU", self._settings | {"PERF_COUNT": True})
         request, inputs = model.create_infer_request(), self._probe(graph)
         least: dict[tuple[str, str], float] = {}
         for _ in range(repeats):
@@ -117,6 +118,13 @@ class OpenVinoEngine(CompiledEngine):
         for (kind, _), seconds in least.items():
             kinds[kind] = kinds.get(kind, 0.0) + seconds
         return kinds
+
+    def _read(self, graph: str) -> Any:
+        """A graph as it is compiled."""
+        model = self._core.read_model(str(self._graphs.path(graph)))
+        if self.computes.number_type != "float32":
+            keep_exact(model, self._core)
+        return model
 
     def _kept(self, graph: str) -> Path:
         """The file of a compiled graph, named after all that it depends on."""
