@@ -8,6 +8,6 @@
 rounding alone, and packets hold integers: what one wrote, any other reads. Only `pytorch` and `export` import PyTorch.
 """
 
-from sicm_ros.engines.base import ENGINES, NUMBER_TYPES, SIDES, Clock, Engine, threads_of
+from sicm_ros.engines.base import ENGINES, NUMBER_TYPES, SIDES, Clock, Engine
 
-__all__ = ["ENGINES", "NUMBER_TYPES", "SIDES", "Clock", "Engine", "threads_of"]
+__all__ = ["ENGINES", "NUMBER_TYPES", "SIDES", "Clock", "Engine"]
