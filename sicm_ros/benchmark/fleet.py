@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sicm_ros.benchmark.watched import Watched, resident_kib
 from sicm_ros.pipeline.processes import READY, check_ros, expect, processes
@@ -47,15 +48,17 @@ class Served:
 
 def serve(
     source: Path,
-    model: str,
+    computes: Mapping[str, Any],
     vehicles: int,
     rate: float = 10.0,
     seconds: float = 10.0,
     workers: int | None = None,
     batch: int = 1,
-    threads: int = 1,
 ) -> Served:
     """Measure one decoder process with so many vehicles.
+
+    Args:
+        computes: the decoder's model, and what computes it: parameters `model`, `engine`, `number_type`, `threads`.
 
     Raises:
         PipelineError: a node ended.
@@ -66,16 +69,11 @@ def serve(
         monitor = start("monitor", {})
         decoder = start(
             "decoder",
-            {
-                "model": model,
-                "vehicles": names,
-                "workers": workers or 0,
-                "max_batch": batch,
-                "threads": threads,
-                "topic_timeout": 60.0,
-            },
+            {**computes, "vehicles": names, "workers": workers or 0, "max_batch": batch, "topic_timeout": 60.0},
         )
-        load = start("load", {"path": str(Path(source).resolve()), "model": model, "vehicles": names, "rate": rate})
+        load = start(
+            "load", {"path": str(Path(source).resolve()), "model": computes["model"], "vehicles": names, "rate": rate}
+        )
         alive, watched = [decoder, load], Watched(monitor)
         expect("sending", load, alive, READY)
         watched.listen(SETTLING, alive)

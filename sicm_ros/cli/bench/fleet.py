@@ -13,6 +13,7 @@ SUMMARY = "how many vehicles one decoder process serves"
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_drive(parser)
     options.add_model(parser)
+    options.add_engine(parser)
     parser.add_argument(
         "--vehicles",
         type=options.positive,
@@ -51,9 +52,10 @@ def run(args: argparse.Namespace) -> None:
 
     drive = args.drive or options.SHIPPED
     threads = args.threads or os.cpu_count() or 1
+    computes = {"model": args.model, "engine": args.engine, "number_type": args.number_type, "threads": threads}
     runs = [*product(args.workers, args.batch, args.vehicles)]
     rows = [
-        fleet.serve(drive, args.model, vehicles, args.rate, args.seconds, workers, batch, threads)
+        fleet.serve(drive, computes, vehicles, args.rate, args.seconds, workers, batch)
         for workers, batch, vehicles in tqdm(runs, desc="fleets", disable=None)
     ]
     if args.json != "-":  # before anything is written, which may fail
