@@ -196,6 +196,7 @@ def test_an_encoder_that_started_anew_is_followed():
 
 @settings(deadline=None)  # the first example may be slow
 @example(first=3, back=0.0, pause=1.0, described=False, lost=set())  # three pairs, played again
+@example(first=1, back=0.0, pause=2.0, described=False, lost=set())  # one pair, played again after a while
 @given(
     first=st.integers(1, 2000),
     back=st.floats(0, 1e9),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 MODULUS = 1 << 32
 FAR = 1 << 16  # messages: a larger step forward is no gap but another encoder's numbers
-SILENCE = 2.0  # seconds without a message, after which one that steps back is a new start: a straggler is quicker
+SILENCE = 2.0  # seconds without a message, after which an old number is a new start: a straggler is quicker
 NUMBERLESS = (1 << 64) - 1  # the number of a message where the middleware counts none
 RUN = 3  # messages in a row, all behind, that are a new start: what was ahead of them was a stray
 
@@ -41,7 +41,8 @@ class Sequence:
         follows = (number - last) % MODULUS == 1 and stamp > before
         if not started and step == 0:
             # The end of a short recording is also what comes after its beginning, when it is played again.
-            if stamp == self._stamp and not fresh and not (follows and row + 1 >= RUN):
+            quick = silent < SILENCE  # as what a link repeats is; a recording of one pair is played again later
+            if stamp == self._stamp and quick and not fresh and not (follows and row + 1 >= RUN):
                 return 0, "repeated"
             started = True
         elif step > MODULUS // 2:
