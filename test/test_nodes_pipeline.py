@@ -986,6 +986,8 @@ def test_both_views_in_one_video_are_rectified_by_a_file_from_the_first_key_fram
             camera.publish(message)
         if number >= 6:
             bus.wait(lambda number=number: features and features[-1].header.stamp.sec == 1000 + number)
+        else:
+            time.sleep(0.5)  # in a burst, the queue of a busy encoder may lose one, and with it the stream
     assert [f.header.stamp.sec for f in features] == list(range(1006, 1012))
     seen = unpack(bytes(features[0].payload)).calibration
     assert (seen.width, seen.height) == (192, 64)  # straight to what the model looks at
