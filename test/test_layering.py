@@ -20,6 +20,7 @@ BELOW: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
     "config": {"errors"},
+    "cores": set(),
     "extensions": {"errors"},
     "geometry": {"errors", "files"},
     "entropy": {"errors", "config"},
@@ -30,20 +31,21 @@ BELOW: dict[str, set[str]] = {
     "tracking": {"errors", "config", "geometry"},
     "bags": {"errors", "files", "extensions", "geometry", "kitti", "datasets", "tracking"},
     "network": {"errors", "config", "extensions", "geometry", "entropy"},
-    "engines": {"errors", "config", "geometry", "entropy", "network"},
+    "engines": {"errors", "config", "cores", "geometry", "entropy", "network"},
     "model": {"errors", "files", "config", "geometry", "entropy", "bitstream", "network", "engines"},
     "compressai": {"errors", "files", "geometry", "entropy", "model", "network"},
     "baseline": {"errors", "config", "geometry", "entropy", "network", "model"},
     "workers": {"errors", "files", "engines"},
     "archive": {"errors", "geometry", "tracking", "bags", "bitstream", "model"},
-    "pipeline": {"errors", "files", "bags"},
+    "pipeline": {"errors", "cores", "files", "bags"},
     "synth": {"errors", "files", "geometry", "kitti"},
     "nodes": {
-        "errors", "files", "config", "geometry", "bitstream", "tracking", "bags", "link", "model", "pipeline", "msg",
+        "errors", "files", "config", "cores", "geometry", "bitstream", "tracking", "bags", "link", "model", "pipeline",
+        "msg",
     },
     "benchmark": {
-        "errors", "files", "config", "extensions", "geometry", "entropy", "bitstream", "bags", "kitti", "datasets",
-        "tracking", "network", "engines", "model", "compressai", "baseline", "workers", "pipeline", "synth",
+        "errors", "files", "config", "cores", "extensions", "geometry", "entropy", "bitstream", "bags", "kitti",
+        "datasets", "tracking", "network", "engines", "model", "compressai", "baseline", "workers", "pipeline", "synth",
     },
     "training": {
         "errors", "files", "config", "geometry", "entropy", "kitti", "datasets", "network", "model", "baseline",
@@ -52,7 +54,7 @@ BELOW: dict[str, set[str]] = {
     "demo": {"errors", "files", "geometry", "bags", "pipeline", "benchmark"},
 }  # fmt: skip
 ABOVE = {"cli", "__init__"}  # may import everything
-LOOSE = {"__init__", "errors", "config", "extensions"}  # modules that lie in no folder
+LOOSE = {"__init__", "errors", "config", "cores", "extensions"}  # modules that lie in no folder
 # Circles that are still to be opened; this list only gets shorter.
 CIRCLES: set[frozenset[str]] = set()
 # Classes that share a name; this list only gets shorter.

@@ -7,7 +7,6 @@ What is there is not made again: a run that was stopped goes on, one with more a
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from sicm_ros.benchmark.config import BenchmarkConfig, DatasetConfig
 from sicm_ros.benchmark.settings import OURS, Setting, detector_of, model_of, settings
 from sicm_ros.benchmark.stopwatch import stopwatch
 from sicm_ros.benchmark.store import TIMES, frames_of, names_of, read_point
+from sicm_ros.cores import cores
 from sicm_ros.errors import InputError, SicmError
 from sicm_ros.files import write_bytes, write_text
 from sicm_ros.workers import limit_threads, sharing
@@ -76,7 +76,7 @@ def run(
     Returns what failed, a sentence for each; those settings are tried again by the next run.
     """
     # Of a cluster's machines nothing is known, and single threads waste least.
-    threads = threads or (1 if ray_address else max(1, (os.cpu_count() or 1) // max(workers, 1)))
+    threads = threads or (1 if ray_address else max(1, cores() // max(workers, 1)))
     work = batches(config)
     coding = [_coding_jobs(batch, out, threads) for batch in work]
     failures: dict[str, str] = {}
@@ -240,7 +240,7 @@ def time_codecs(config: BenchmarkConfig, out: Path, threads: int | None = None) 
     """Write OUT/times.json: ours beside other encoders, on pairs of the first data set, in this process alone."""
     from sicm_ros.benchmark import speed
 
-    threads = threads or os.cpu_count() or 1
+    threads = threads or cores()
     limit_threads(threads)
     dataset = next(iter(config.datasets.values()))
     names = names_of(dataset)

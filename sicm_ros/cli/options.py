@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -236,8 +235,9 @@ def _number(text: str, kind: type, expected: str) -> Any:
 def limit_threads(threads: int | None) -> int:
     """Tell engines and OpenCV how many threads to use; return the number, all cores for None."""
     from sicm_ros import workers
+    from sicm_ros.cores import cores
 
-    threads = threads or os.cpu_count() or 1
+    threads = threads or cores()
     workers.limit_threads(threads)
     return threads
 

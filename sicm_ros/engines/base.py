@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sicm_ros.cores import cores
 from sicm_ros.network.maps import Maps, Rigs
 from sicm_ros.network.stages import Cost
 
@@ -110,4 +110,4 @@ def explicit_threads(wanted: int) -> int:
 
 def threads_of(wanted: int) -> int:
     """How many threads an engine takes: what was asked for, else all cores."""
-    return explicit_threads(wanted) or len(os.sched_getaffinity(0))
+    return explicit_threads(wanted) or cores()

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, NoReturn
 
+from sicm_ros.cores import cores
 from sicm_ros.errors import BitstreamError, InputError, ReferenceMissingError
 from sicm_ros.geometry.drawing import DETECTION, birds_eye
 from sicm_ros.geometry.points import matched_points
@@ -58,8 +58,8 @@ class DecoderNode(ManagedNode):
 
     def workers(self) -> int:
         # Pairs of two vehicles side by side, each on a core, are done sooner than one after the other on both.
-        cores = self.parameters.threads or len(os.sched_getaffinity(0))
-        return min(self.parameters.workers or (1 if self.parameters.device == "cuda" else cores), len(self.vehicles))
+        side_by_side = 1 if self.parameters.device == "cuda" else self.parameters.threads or cores()
+        return min(self.parameters.workers or side_by_side, len(self.vehicles))
 
     def _report(self) -> None:
         for vehicle in self.vehicles:

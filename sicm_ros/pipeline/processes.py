@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from sicm_ros.cores import cores
 from sicm_ros.errors import DependencyError, SicmError
 from sicm_ros.pipeline.domain import own_domain
 
@@ -37,7 +38,7 @@ def threads_of_each() -> int:
 
     A network with more threads than idle cores waits for itself.
     """
-    return max(1, len(os.sched_getaffinity(0)) // 2)
+    return max(1, cores() // 2)
 
 
 def both_at_work(model: str, in_turn: bool = False) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def both_at_work(model: str, in_turn: bool = False) -> dict[str, Any]:
     Args:
         in_turn: each pair waits for the answer to the one before, so that only one of the two is at work.
     """
-    return {"model": model, "threads": len(os.sched_getaffinity(0)) if in_turn else threads_of_each()}
+    return {"model": model, "threads": cores() if in_turn else threads_of_each()}
 
 
 def reliable(topics: Iterable[str]) -> dict[str, Any]:

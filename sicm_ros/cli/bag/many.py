@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +61,7 @@ def run(
 
     from sicm_ros.archive.many import BagJob, plan
     from sicm_ros.bags.bag import remove_leftovers
+    from sicm_ros.cores import cores
     from sicm_ros.errors import InputError, SicmError
     from sicm_ros.workers import limit_threads, sharing
 
@@ -73,8 +73,7 @@ def run(
     several = len(pairs) > 1 or args.paths != [pairs[0][0]]
     shared = several and (args.workers > 1 or args.ray is not None)
     # Of a cluster's machines nothing is known, and single threads waste least.
-    cores = os.cpu_count() or 1
-    threads = args.threads or (1 if args.ray else max(1, cores // args.workers) if shared else cores)
+    threads = args.threads or (1 if args.ray else max(1, cores() // args.workers) if shared else cores())
     made = {"threads": threads, "model": args.model, "engine": args.engine, "overwrite": args.overwrite}
     jobs = [BagJob(path, out.absolute(), **made, **fields) for path, out in pairs]
     if args.ray:

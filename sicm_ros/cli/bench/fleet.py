@@ -42,16 +42,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    import os
     from dataclasses import asdict
     from itertools import product
 
     from tqdm import tqdm
 
     from sicm_ros.benchmark import fleet
+    from sicm_ros.cores import cores
 
     drive = args.drive or options.SHIPPED
-    threads = args.threads or os.cpu_count() or 1
+    threads = args.threads or cores()
     computes = {"model": args.model, "engine": args.engine, "number_type": args.number_type, "threads": threads}
     runs = [*product(args.workers, args.batch, args.vehicles)]
     rows = [
