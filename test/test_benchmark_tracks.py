@@ -18,6 +18,7 @@ from sicm_ros.benchmark.delay import arrivals
 from sicm_ros.benchmark.drive import Drive
 from sicm_ros.benchmark.identity import identity
 from sicm_ros.benchmark.rescoring import recall
+from sicm_ros.benchmark.stream import asked
 from sicm_ros.cli import main
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections, StereoCalibration
@@ -106,6 +107,16 @@ def test_a_car_whose_score_falls_for_a_moment_is_found_by_what_was_known_of_it(d
     assert alone.false_alarms == rescored.false_alarms == 0
 
 
+def test_a_planner_finds_among_tracks_what_detections_miss_for_a_moment(drive: Drive):
+    one = [found.take(np.arange(3) != pair % 3) if pair > 10 else found for pair, found in enumerate(drive.found)]
+    tables = asked([replace(drive, found=one)])
+    rows = {name: table.rows["cars 25 to 40 m"] for name, table in tables.items()}
+    assert rows["detections"].total == rows["tracks"].total == 15 + 12
+    assert rows["detections"].found < rows["tracks"].found == rows["tracks"].total
+    assert tables["tracks"].false_alarms == 0
+    assert tables["detections"].frames == PAIRS
+
+
 def test_the_command_prints_tables_and_writes_figures(tmp_path: Path, tiny_model: Path, capsys):
     write_objects(tmp_path / "drive", 6)
     out, curve = tmp_path / "tracks.json", tmp_path / "delay.png"
@@ -115,7 +126,10 @@ def test_the_command_prints_tables_and_writes_figures(tmp_path: Path, tiny_model
     assert told["drives"] == {"drive": 6}
     assert told["identity"]["objects"] == 6
     assert {row["way"] for row in told["delays"]} == {"detections", "still", "extrapolated"}
+    assert set(told["planner"]) == {"detections", "tracks"}
+    assert told["planner"]["tracks"]["frames"] == 6
     assert curve.stat().st_size > 1000
     shown = capsys.readouterr().out
     assert "identities: drive (6)" in shown
+    assert "what a planner asks: drive (6)" in shown
     assert "400 ms" in shown

@@ -81,7 +81,7 @@ def arrivals(
                     "extrapolated": tracks.after(now - drive.seconds[source]).boxes,
                 }
                 for way, of in boxes.items():
-                    published[way, delay].append(_seen_by(of, calibration))
+                    published[way, delay].append(seen_by(of, calibration))
     if not labels:
         raise InputError(f"no pair follows another by {max(delays):g} s; expected a longer drive at {RATE:g} Hz")
     rows = []
@@ -98,7 +98,7 @@ def _pair_at(seconds: Sequence[float], when: float) -> int | None:
     return nearest if abs(seconds[nearest] - when) < 0.5 / RATE else None
 
 
-def _seen_by(boxes: Detections, calibration: StereoCalibration) -> Labels:
+def seen_by(boxes: Detections, calibration: StereoCalibration) -> Labels:
     """Return boxes as KITTI's evaluation takes them, in the image of the camera of now; those
     outside of it are left out, as they are of the labels.
     """

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sicm_ros.benchmark.delay import WAYS, DelayFigures, arrivals
+from sicm_ros.benchmark.delay import WAYS, DelayFigures, arrivals, seen_by
 from sicm_ros.benchmark.drive import Drive
 from sicm_ros.benchmark.identity import Identity, identity
+from sicm_ros.benchmark.planner import planner_view
 from sicm_ros.benchmark.rescoring import Found, recall
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import LIKELY
+from sicm_ros.kitti.planner import Judged, PlannerTable, judged, planner_table
 from sicm_ros.tracking import TrackingConfig
 
 if TYPE_CHECKING:
@@ -29,12 +31,14 @@ class StreamFigures:
         identity: how well tracks keep to objects.
         delays: average precision at arrival.
         found: cars that are found, with and without the past.
+        planner: what a planner asks, of `detections` and of `tracks`.
     """
 
     drives: dict[str, int]
     identity: Identity
     delays: list[DelayFigures]
     found: list[Found]
+    planner: dict[str, PlannerTable]
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"identity": self.identity.as_json()}
@@ -48,7 +52,20 @@ def measure(drives: Sequence[Drive], config: TrackingConfig | None = None) -> St
         identity(drives, followed),
         arrivals(drives, config=config),
         recall(drives, config),
+        asked(drives, config),
     )
+
+
+def asked(drives: Sequence[Drive], config: TrackingConfig | None = None) -> dict[str, PlannerTable]:
+    """Return what a planner asks of what nodes publish of each pair: detections, and tracks, which know the past."""
+    published: dict[str, list[Judged]] = {"detections": [], "tracks": []}
+    for drive in drives:
+        for labels, calibration, found, followed in zip(
+            drive.labels, drive.calibrations, drive.found, drive.followed(config)
+        ):
+            for name, boxes in (("detections", found), ("tracks", followed.tracks.boxes)):
+                published[name].append(judged(labels, seen_by(boxes, calibration), calibration.width))
+    return {name: planner_table(frames) for name, frames in published.items()}
 
 
 def tables(figures: StreamFigures) -> list[Table]:
@@ -93,7 +110,7 @@ def tables(figures: StreamFigures) -> list[Table]:
             f"{one.far} of {one.far_of}",
             f"{one.hidden} of {one.hidden_of}",
         )
-    return [who, late, past]
+    return [who, late, past, planner_view(list(figures.planner.items()), f"what a planner asks: {of}")]
 
 
 def picture(figures: StreamFigures, path: Path) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sicm_ros.benchmark.accuracy import Point
     from sicm_ros.kitti import StereoFrame
     from sicm_ros.kitti.evaluation import Figures
-    from sicm_ros.kitti.planner import PlannerTable, Share
+    from sicm_ros.kitti.planner import PlannerTable
 
 SUMMARY = "KITTI's AP of detection files, or of a model on a data set at several qualities, with bytes and intervals"
 EPILOG = """examples:
@@ -299,30 +299,6 @@ def _quality_name(quality: float | None) -> str:
 
 
 def _print_planner(tables: list[tuple[str, PlannerTable]], title: str) -> None:
-    """Print a column for each quality: what is found of what a planner asks for, then of every class,
-    distance and border.
-    """
-    from rich.table import Table
+    from sicm_ros.benchmark.planner import planner_view
 
-    table = Table(
-        title=f"found, {title}",
-        title_justify="left",
-        caption=f"found: a detection of {tables[0][1].min_score:g} or more (at 20 m; less is asked of nearer ones), "
-        "of any class, within 2 m from above; objects of occlusion 0 and 1",
-        caption_justify="left",
-    )
-    table.add_column("objects")
-    for name, _ in tables:
-        table.add_column(name, justify="right")
-
-    def cell(share: Share) -> str:
-        return f"{share.found} of {share.total}" + (f" ({share.found / share.total:.0%})" if share.total else "")
-
-    for name in tables[0][1].rows:
-        table.add_row(name, *(cell(each.rows[name]) for _, each in tables))
-    table.add_row("of the right class", *(cell(each.right_class) for _, each in tables))
-    table.add_row("false alarms per frame", *(f"{each.false_alarms:.2f}" for _, each in tables))
-    table.add_section()
-    for name in tables[0][1].bands:
-        table.add_row(name, *(cell(each.bands[name]) for _, each in tables))
-    options.console(200).print(table)
+    options.console(200).print(planner_view(tables, f"found, {title}"))
