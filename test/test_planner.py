@@ -76,6 +76,15 @@ def test_less_is_asked_of_what_is_nearer(likely, one, other):
     assert least_score(20.0, likely) == pytest.approx(likely)
 
 
+def test_what_lies_where_nothing_is_labelled_finds_objects_and_is_no_false_alarm():
+    before, after = judged(LABELS, DETECTIONS), judged(LABELS, DETECTIONS, unlabelled=np.ones(len(DETECTIONS), bool))
+    assert before.false.any()
+    assert not after.false.any()
+    np.testing.assert_array_equal(before.found, after.found)
+    one = np.arange(len(DETECTIONS)) == 1  # alone; the two that are too unsure don't move it
+    assert judged(LABELS, DETECTIONS, unlabelled=one).false.sum() == before.false.sum() - 1
+
+
 def test_the_odds_asked_for_grow_with_the_distance():
     np.testing.assert_allclose(least_score(np.array([0, 5, 10, 20, 60])), [0.2, 0.2, 1 / 3, 0.5, 0.75])
     found = least_score(np.array([5.0, 80.0]), 0.0), least_score(np.array([5.0, 80.0]), 1.0)

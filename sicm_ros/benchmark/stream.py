@@ -57,14 +57,21 @@ def measure(drives: Sequence[Drive], config: TrackingConfig | None = None) -> St
 
 
 def asked(drives: Sequence[Drive], config: TrackingConfig | None = None) -> dict[str, PlannerTable]:
-    """Return what a planner asks of what nodes publish of each pair: detections, and tracks, which know the past."""
+    """Return what a planner asks of what nodes publish of each pair: detections, and tracks, which know the past.
+
+    What has its centre outside of the image is there still, but has no label: no false alarm.
+    """
     published: dict[str, list[Judged]] = {"detections": [], "tracks": []}
     for drive in drives:
         for labels, calibration, found, followed in zip(
             drive.labels, drive.calibrations, drive.found, drive.followed(config)
         ):
             for name, boxes in (("detections", found), ("tracks", followed.tracks.boxes)):
-                published[name].append(judged(labels, seen_by(boxes, calibration), calibration.width))
+                seen = seen_by(boxes, calibration)
+                x, _, z = seen.location.T
+                column = calibration.fx * x / z + calibration.cx
+                outside = (column < 0) | (column > calibration.width - 1)
+                published[name].append(judged(labels, seen, calibration.width, unlabelled=outside))
     return {name: planner_table(frames) for name, frames in published.items()}
 
 

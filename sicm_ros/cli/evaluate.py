@@ -15,7 +15,8 @@ from sicm_ros.cli import options
 
 if TYPE_CHECKING:
     from sicm_ros.benchmark.accuracy import Point
-    from sicm_ros.kitti import StereoFrame
+    from sicm_ros.benchmark.oracle import Oracle
+    from sicm_ros.kitti import Labels, StereoFrame
     from sicm_ros.kitti.evaluation import Figures
     from sicm_ros.kitti.planner import PlannerTable
 
@@ -41,6 +42,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--planner",
         action="store_true",
         help="print what a planner asks: what was found, by distance, border and class",
+    )
+    parser.add_argument(
+        "--oracle",
+        action="store_true",
+        help="print what limits AP: what it would be if depths, sizes, headings or directions were right",
     )
     parser.add_argument(
         "--min-score",
@@ -138,11 +144,15 @@ def _of_files(args: argparse.Namespace) -> None:
 
         both = zip(labels, detections)
         planner = planner_table([judged(*pair, min_score=args.min_score) for pair in both], args.min_score)
-    options.write_json(args.json, {**figures, "planner": planner.tree()} if planner else figures)
-    if args.table or not (args.json or planner):
+    limits = _oracle(labels, detections) if args.oracle else None
+    more = ({"planner": planner.tree()} if planner else {}) | ({"oracle": limits} if limits else {})
+    options.write_json(args.json, {**figures, **more})
+    if args.table or not (args.json or planner or limits):
         _print_figures(figures, interval, f"{len(paths)} frames")
     if planner and args.json != "-":
         _print_planner([("files", planner)], f"{len(paths)} frames")
+    if limits and args.json != "-":
+        _print_oracle([("files", limits)], f"{len(paths)} frames")
 
 
 def _of_model(args: argparse.Namespace) -> None:
@@ -162,6 +172,7 @@ def _of_model(args: argparse.Namespace) -> None:
         folders.append(out / ("uncompressed" if quality is None else f"quality_{quality:g}"))
         points.append(measure(model, frames, quality, folders[-1], args.replicates or 200))
     tables = _planner_tables(args, frames, folders) if args.planner or args.sheet else []
+    limits = [_oracle(*_labels_and_found(frames, folder)) for folder in folders] if args.oracle else []
     results = {
         "dataset": str(args.dataset),
         "split": args.split,
@@ -172,21 +183,24 @@ def _of_model(args: argparse.Namespace) -> None:
     }
     for point, table in zip(results["points"], tables):
         point["planner"] = table.tree()
+    for point, told in zip(results["points"], limits):
+        point["oracle"] = told
     options.write_json(args.json, results)
     if args.json != "-":
         options.write_json(str(out / "results.json"), results)
     for folder in folders:  # finished: the next run measures anew
         (folder / "frames.csv").rename(folder / "sizes.csv")
+    names = [_quality_name(quality) for quality in args.quality]
+    of = f"{description['name']} on {args.dataset}, {len(frames)} frames"
     if args.table:
         for point in points:
             _print_figures(point.ap, point.interval, _title(point, len(frames)))
     if args.table or args.json != "-":
-        _print_points(
-            points, f"{description['name']} on {args.dataset}, {len(frames)} frames; 95 % intervals over frames"
-        )
+        _print_points(points, f"{of}; 95 % intervals over frames")
     if args.planner and args.json != "-":
-        names = [_quality_name(quality) for quality in args.quality]
-        _print_planner(list(zip(names, tables)), f"{description['name']} on {args.dataset}, {len(frames)} frames")
+        _print_planner(list(zip(names, tables)), of)
+    if limits and args.json != "-":
+        _print_oracle(list(zip(names, limits)), of)
 
 
 def _planner_tables(args: argparse.Namespace, frames: Sequence[StereoFrame], folders: list[Path]) -> list[PlannerTable]:
@@ -194,21 +208,35 @@ def _planner_tables(args: argparse.Namespace, frames: Sequence[StereoFrame], fol
     image if asked for.
     """
     from sicm_ros.benchmark.failures import failure_sheet
-    from sicm_ros.kitti import read_labels
     from sicm_ros.kitti.planner import judged, planner_table
 
     tables = []
     for number, folder in enumerate(folders):
-        found = []
-        for frame in frames:
-            detections = read_labels(folder / "detections" / f"{frame.name}.txt", scored=True)
-            detections = detections.moved(frame.source.left_origin_shift)
-            assert frame.labels is not None  # asked for
-            found.append(judged(frame.labels, detections, frame.size[0], args.min_score))
+        both = zip(frames, *_labels_and_found(frames, folder))
+        found = [judged(labels, detections, frame.size[0], args.min_score) for frame, labels, detections in both]
         tables.append(planner_table(found, args.min_score))
         if args.sheet and not number:
             failure_sheet(frames, found, args.sheet)
     return tables
+
+
+def _labels_and_found(frames: Sequence[StereoFrame], folder: Path) -> tuple[list[Labels], list[Labels]]:
+    """Return labels and the detections that a folder holds, of each frame, both measured from the left camera."""
+    from sicm_ros.kitti import read_labels
+
+    detections = []
+    for frame in frames:
+        found = read_labels(folder / "detections" / f"{frame.name}.txt", scored=True)
+        detections.append(found.moved(frame.source.left_origin_shift))
+    return [frame.labels for frame in frames if frame.labels is not None], detections  # only labelled ones are opened
+
+
+def _oracle(labels: Sequence[Labels], detections: Sequence[Labels]) -> Oracle:
+    from tqdm import tqdm
+
+    from sicm_ros.benchmark.oracle import oracle
+
+    return oracle(labels, detections, lambda parts: tqdm(parts, "oracle", unit="part", disable=None, leave=False))
 
 
 def _key(dataset: Path, description: dict) -> str:
@@ -302,3 +330,9 @@ def _print_planner(tables: list[tuple[str, PlannerTable]], title: str) -> None:
     from sicm_ros.benchmark.planner import planner_view
 
     options.console(200).print(planner_view(tables, f"found, {title}"))
+
+
+def _print_oracle(tables: list[tuple[str, Oracle]], title: str) -> None:
+    from sicm_ros.benchmark.oracle import oracle_view
+
+    options.console(200).print(oracle_view(tables, f"what limits AP, {title}"))

@@ -85,7 +85,13 @@ class PlannerTable:
         return asdict(self)
 
 
-def judged(labels: Labels, detections: Labels, width: float = KITTI_WIDTH, min_score: float = LIKELY) -> Judged:
+def judged(
+    labels: Labels,
+    detections: Labels,
+    width: float = KITTI_WIDTH,
+    min_score: float = LIKELY,
+    unlabelled: np.ndarray | None = None,
+) -> Judged:
     """Match one frame's detections with its labels, both measured from the same camera.
 
     A label is found by a detection of any class whose centre lies less than 2 m from its own, seen from above; the
@@ -95,9 +101,11 @@ def judged(labels: Labels, detections: Labels, width: float = KITTI_WIDTH, min_s
     Args:
         width: of the image, pixels.
         min_score: of detections that nodes would publish (`least_score`).
+        unlabelled: bool (M,), detections where objects have no label, as outside of the image: no false alarms either.
     """
     assert detections.scores is not None  # of detections
-    detections = detections[detections.scores >= least_score(from_above(detections.location), min_score)]
+    published = detections.scores >= least_score(from_above(detections.location), min_score)
+    detections = detections[published]
     kinds = np.array([class_of(str(name)) for name in labels.names], np.str_)
     asked = np.isin(kinds, CLASSES)
     apart = np.linalg.norm(labels.location[:, None, [0, 2]] - detections.location[None][:, :, [0, 2]], axis=2)
@@ -113,6 +121,8 @@ def judged(labels: Labels, detections: Labels, width: float = KITTI_WIDTH, min_s
     left, top, right, bottom = labels[labels.names == "DontCare"].image_boxes.T[:, :, None]
     u, v = ((detections.image_boxes[:, i] + detections.image_boxes[:, i + 2]) / 2 for i in (0, 1))
     ignored = ((left <= u) & (u <= right) & (top <= v) & (v <= bottom)).any(0)
+    if unlabelled is not None:
+        ignored |= unlabelled[published]
     cut = (labels.image_boxes[:, 0] < EDGE) | (labels.image_boxes[:, 2] > width - 1 - EDGE)
     return Judged(labels, detections, found, free & ~ignored, asked & np.isin(labels.occluded, SEEN), cut)
 
