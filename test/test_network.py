@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import fields, replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from sicm_ros.entropy import PriorConfig
 from sicm_ros.geometry import ModelView, StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES, image_boxes
+from sicm_ros.geometry.suppression import suppress
 from sicm_ros.kitti import Labels
 from sicm_ros.kitti.planner import NEAR
 from sicm_ros.network import MVSFCNet, NetworkConfig
@@ -29,7 +31,6 @@ from sicm_ros.network.gain import QualityGain
 from sicm_ros.network.maps import HEADING_BINS, Maps, Rigs
 from sicm_ros.network.runtime import folded
 from sicm_ros.network.smfc import ContextualTransform
-from sicm_ros.network.suppression import suppress
 from sicm_ros.training.augment import Sample
 from sicm_ros.training.losses import task_losses
 from sicm_ros.training.targets import HELD, nearest_face, targets
@@ -517,6 +518,33 @@ def test_suppression_keeps_the_better_of_two_overlapping_boxes_and_parked_neighb
     dimensions = np.tile([1.5, 1.7, 4.0], (3, 1))
     kept = suppress(location, dimensions, np.full(3, np.pi / 2), np.array([0.5, 0.9, 0.3]))
     assert kept.tolist() == [1, 2]
+
+
+@given(st.integers(0, 2**32), st.integers(0, 25))
+@settings(deadline=None)
+def test_suppression_keeps_what_shares_its_ground_with_no_better_box_that_is_kept(seed: int, count: int):
+    random = np.random.default_rng(seed)
+    location = random.uniform([-8, 1.5, 3], [8, 1.7, 25], (count, 3))
+    dimensions = random.uniform([1, 0.5, 0.5], [3, 2.5, 9], (count, 3))
+    heading, scores = random.uniform(-np.pi, np.pi, count), random.integers(0, 9, count) / 8
+    kept = suppress(location, dimensions, heading, scores).tolist()
+    assert kept == sorted(kept, key=lambda box: (-scores[box], box))
+    corners = [
+        np.array([[x, z]])
+        + np.array([[length, width], [length, -width], [-length, -width], [-length, width]])
+        / 2
+        @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        for (x, _, z), (_, width, length), turn in zip(location, dimensions, heading)
+    ]
+
+    def shared(one: int, other: int) -> bool:
+        common, _ = cv2.intersectConvexConvex(*(corners[box].astype(np.float32) for box in (one, other)))
+        near = np.hypot(*(location[one] - location[other])[[0, 2]]) < 0.6
+        return bool(near or common > 0.15 * min(dimensions[box, 1:].prod() for box in (one, other)))
+
+    for box in range(count):
+        better = [other for other in kept if (-scores[other], other) < (-scores[box], box)]
+        assert (box in kept) == (not any(shared(box, other) for other in better))
 
 
 @given(st.integers(300, 2000), st.integers(200, 1500), st.floats(0.2, 0.9), st.floats(0.3, 4.0))

@@ -19,6 +19,7 @@ from sicm_ros.entropy.config import hyper_size
 from sicm_ros.errors import BitstreamError, InputError
 from sicm_ros.geometry import Detections, ModelView, StereoCalibration
 from sicm_ros.geometry.boxes import CLASSES, image_boxes
+from sicm_ros.geometry.suppression import suppress
 from sicm_ros.model.base import LATENT_STRIDE, PairCodec, Reading, Symbols, level_of, rounded
 from sicm_ros.model.folder import FEATURES, StoredModel, open_model
 from sicm_ros.model.pair import takes_pair
@@ -27,7 +28,6 @@ from sicm_ros.network.candidates import Candidates, candidates
 from sicm_ros.network.config import DetectorConfig, ErrorConfig
 from sicm_ros.network.maps import STRIDE, Maps, Rigs
 from sicm_ros.network.stages import Cost
-from sicm_ros.network.suppression import suppress
 
 LEAST_SCORE = 0.05  # detections below are noise; KITTI's curves end before
 MOST_DETECTIONS = 50

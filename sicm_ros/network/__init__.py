@@ -3,7 +3,7 @@
 
     backbone -> disparity, smfc, compensation: the encoder -> (entropy) -> the decoder -> detector
 
-`mvsfc.MVSFCNet` shows how they follow each other. `config`, `maps`, `candidates` and `suppression` do without PyTorch.
+`mvsfc.MVSFCNet` shows how they follow each other. `config`, `maps` and `candidates` do without PyTorch.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from sicm_ros.errors import InputError
 from sicm_ros.geometry import Detections
 from sicm_ros.geometry.boxes import CLASSES, PEOPLE, wrap_angle
 from sicm_ros.geometry.pose import FramePose, covariances, to_pose
+from sicm_ros.geometry.suppression import Grounds
 from sicm_ros.tracking import existence, motion
 from sicm_ros.tracking.association import assign, crowded
 from sicm_ros.tracking.config import MotionConfig, TrackingConfig
@@ -187,6 +188,7 @@ class Tracker:
         born = self._births(found, odds, hits > 0, rows)
         ids[born] = self._begin(measured, odds, born, stamp)
         self._end(stamp)
+        ids[~np.isin(ids, [track.id for track in self._memory.tracks])] = -1  # begun in a likelier one's body
         for track, mean in zip(self._memory.tracks, self._memory.mixed()[0]):
             track.trail.append(mean[:3].copy())
         return Tracking(_scored(found, existence.chances_of(odds)), ids, self.tracks())
@@ -418,6 +420,23 @@ class Tracker:
             for track, mean in zip(self._memory.tracks, self._memory.mixed()[0])
         ]
         self._memory.keep(np.array(alive, bool))
+        self._memory.keep(self._apart(stamp))
+
+    def _apart(self, stamp: float) -> np.ndarray:
+        """Return bool (N,): tracks but for vehicles that stand in a likelier one's body, where one of the two is
+        not seen now: they are one object, which was missed or a little off for a moment.
+        """
+        memory, tracks = self._memory, self._memory.tracks
+        sizes, headings = np.array([track.size for track in tracks]), np.array([track.heading for track in tracks])
+        grounds = Grounds(memory.mixed()[0][:, :3], sizes.reshape(-1, 3), headings)
+        apart = np.ones(len(tracks), bool)
+        for pair in grounds.meeting():
+            worse, better = sorted(pair, key=lambda row: tracks[row].score)
+            people = any(_PEOPLE[tracks[row].kind] for row in pair)
+            told_apart = tracks[worse].seen == tracks[better].seen == stamp
+            if apart[better] and not people and not told_apart and grounds.shared(better, worse):
+                apart[worse] = False
+        return apart
 
     # -- what is assumed ----------------------------------------------------------------------------------------------
 
