@@ -301,6 +301,17 @@ def test_the_same_number_gives_the_same_sample_and_another_gives_another(drive, 
     assert not torch.equal(a[3]["images"], a[4]["images"])
 
 
+def test_light_changes_images_as_strongly_as_it_says_and_nothing_else(drive, tmp_path):
+    def brightness(light: float) -> tuple[np.ndarray, torch.Tensor]:
+        samples = TrainingSamples(tiny(drive, tmp_path, "lite_detector", f"light={light}"))
+        drawn = [samples[number] for number in range(6)]
+        return np.array([sample["images"].float().mean() for sample in drawn]), drawn[0]["heat"]
+
+    usual, strong, strongest = (brightness(light) for light in (1, 2, 4))
+    assert np.ptp(usual[0]) < np.ptp(strong[0]) < np.ptp(strongest[0])
+    assert torch.equal(usual[1], strong[1])
+
+
 def test_two_processes_may_pack_the_same_data_at_once(drive, tmp_path):
     """As the ranks of `torchrun` do: each is left with all of it, whoever ends first."""
     code = (

@@ -53,6 +53,7 @@ class TrainConfig(Config):
         steps, batch, accumulate: how long, how many pairs a pass sees, and passes a step.
         crop_width: columns of a training window, pixels.
         packed_scale: size of packed images over the network's input.
+        light: how strongly light, contrast, colours and noise are changed, 1 as usual: more for what was only rendered.
         coded: share of pairs whose images have been through an image codec: a detector that judges such codecs
             should know what they leave.
         learning_rate: at its peak; backbone_rate, detector_rate (of a codec's stage) and codec_rate are shares of it.
@@ -80,6 +81,7 @@ class TrainConfig(Config):
     accumulate: int = limited(1, gt=0)
     crop_width: int = limited(512, ge=64, multiple_of=16)
     packed_scale: float = limited(1.15, gt=0)
+    light: float = limited(1.0, ge=0, le=4)
     coded: float = limited(0.0, ge=0, le=1)
     learning_rate: float = limited(1e-3, gt=0)
     backbone_rate: float = limited(0.2, ge=0)

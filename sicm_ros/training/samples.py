@@ -40,7 +40,7 @@ class TrainingSamples(Dataset):
     """Sample n: a source by its share, a pair, a window, targets."""
 
     def __init__(self, config: TrainConfig, augmentation: Augmentation | None = None) -> None:
-        self.config, self.augmentation = config, augmentation or Augmentation(coded=config.coded)
+        self.config, self.augmentation = config, augmentation or Augmentation(light=config.light, coded=config.coded)
         width = round(config.network.input_width * config.packed_scale / 2) * 2
         self.sources = [packed(source, config.cache, width) for source in config.data]
         shares = np.array([source.share for source in config.data])
