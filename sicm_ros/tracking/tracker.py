@@ -475,12 +475,14 @@ class Tracker:
         """Return squared Mahalanobis distances (N, M) from what is nearer of the two states, and costs (N, M): -2 log
         of the likelihood of both together."""
         count = len(memory.tracks)
-        squared, determinants = motion.innovations(
-            memory.means.reshape(-1, 6), memory.covariances.reshape(-1, 6, 6), places, errors
-        )
-        squared, determinants = (values.reshape(count, 2, len(places)) for values in (squared, determinants))
         weights = np.log(np.maximum(memory.weights(), 1e-9))[..., None]
         with np.errstate(invalid="ignore"):  # a box that is nowhere is near nothing
+            squared, determinants = (
+                values.reshape(count, 2, len(places))
+                for values in motion.innovations(
+                    memory.means.reshape(-1, 6), memory.covariances.reshape(-1, 6, 6), places, errors
+                )
+            )
             costs = -2 * np.logaddexp.reduce(weights - (squared + determinants) / 2, axis=1)
         never = memory.weights() < 1e-6
         return np.where(never[..., None], np.inf, squared).min(1), costs
