@@ -109,7 +109,8 @@ def test_a_car_whose_score_falls_for_a_moment_is_found_by_what_was_known_of_it(d
 
 def test_a_planner_finds_among_tracks_what_detections_miss_for_a_moment(drive: Drive):
     one = [found.take(np.arange(3) != pair % 3) if pair > 10 else found for pair, found in enumerate(drive.found)]
-    tables = asked([replace(drive, found=one)])
+    missed = replace(drive, found=one)
+    tables = asked([missed], [missed.followed()])
     rows = {name: table.rows["cars 25 to 40 m"] for name, table in tables.items()}
     assert rows["detections"].total == rows["tracks"].total == 15 + 12
     assert rows["detections"].found < rows["tracks"].found == rows["tracks"].total

@@ -16,7 +16,7 @@ from sicm_ros.benchmark.oracle import OVERLAPS, PARTS, oracle, put_right
 from sicm_ros.cli import main
 from sicm_ros.geometry import StereoCalibration
 from sicm_ros.geometry.boxes import image_boxes
-from sicm_ros.kitti import Labels
+from sicm_ros.kitti import Labels, write_labels
 
 RIG = StereoCalibration(720.0, 720.0, 610.0, 173.0, 0.54, 1242, 375)
 COUNT = 3
@@ -109,16 +109,7 @@ def test_the_command_tells_it_of_files(tmp_path: Path, capsys):
         (tmp_path / folder).mkdir()
     for pair in range(60):
         for folder, boxes in (("labels", scene(pair)), ("found", too_far(scene(pair)))):
-            lines = [
-                " ".join(
-                    ["Car 0 0 0", *(f"{v:.6f}" for v in (*box, *size, *place, turn))]
-                    + ([f"{boxes.scores[row]:.3f}"] if boxes.scores is not None else [])
-                )
-                for row, (box, size, place, turn) in enumerate(
-                    zip(boxes.image_boxes, boxes.dimensions, boxes.location, boxes.rotation_y)
-                )
-            ]
-            (tmp_path / folder / f"{pair:06d}.txt").write_text("\n".join(lines) + "\n")
+            write_labels(tmp_path / folder / f"{pair:06d}.txt", boxes)
     words = ["evaluate", "--labels", str(tmp_path / "labels"), "--detections", str(tmp_path / "found"), "--oracle"]
     out = tmp_path / "told.json"
     assert main([*words, "--json", str(out)]) == 0

@@ -10,7 +10,7 @@ import numpy as np
 
 from sicm_ros.benchmark.association import overlapping
 from sicm_ros.geometry import LIKELY, Detections
-from sicm_ros.geometry.boxes import CLASSES, wrap_angle
+from sicm_ros.geometry.boxes import CLASSES, centres, wrap_angle
 from sicm_ros.kitti import Labels
 
 ERRORS = ("depth", "sideways", "vertical", "heading")  # columns of Detections.errors
@@ -54,10 +54,8 @@ def _ratios(labels: Labels, found: Detections) -> np.ndarray:
     found = found.take((np.asarray(found.scores) >= LIKELY) & np.isfinite(found.errors).all(1))
     taken = overlapping(found.image_boxes, labels.image_boxes)
     found, labels = found.take(taken >= 0), labels[taken[taken >= 0]]
-    centre, truth = found.location.copy(), labels.location.copy()
-    centre[:, 1] -= found.dimensions[:, 0] / 2
-    truth[:, 1] -= labels.dimensions[:, 0] / 2
-    off = centre - truth
+    centre = centres(found.location, found.dimensions)
+    off = centre - centres(labels.location, labels.dimensions)
     # What is left of the error across the viewing ray, once that along it is taken away.
     across = off - centre / centre[:, 2:] * off[:, 2:]
     errors = np.stack([off[:, 2], across[:, 0], across[:, 1], wrap_angle(found.rotation_y - labels.rotation_y)], 1)

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sicm_ros.benchmark.association import overlapping
+from sicm_ros.benchmark.results import METRICS, figure
+from sicm_ros.geometry.boxes import centres
 from sicm_ros.kitti import Labels, evaluate
+from sicm_ros.kitti.evaluation import DIFFICULTIES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,9 +32,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "depths and sizes": ("depth", "size"),
     "all of these": ("depth", "size", "heading", "direction"),
 }
-METRICS = {"AP3D": "3d", "APBEV": "bev"}
 OVERLAPS = ("0.50", "0.70")
-MODERATE = 1  # of KITTI's difficulties
+MODERATE = DIFFICULTIES.index("moderate")
 Oracle = dict[str, dict[str, dict[str, float]]]
 """What is right -> metric -> overlap -> AP of moderate cars, per cent."""
 
@@ -50,18 +52,12 @@ def put_right(labels: Labels, detections: Labels, parts: Iterable[str]) -> Label
     known = of >= 0
     truth = objects[of[known]]
 
-    def centres(boxes: Labels) -> np.ndarray:
-        return boxes.location - np.stack([np.zeros(len(boxes)), boxes.dimensions[:, 0] / 2, np.zeros(len(boxes))], 1)
-
     found = detections[known]
-    right = centres(truth)
-    rays = centres(truth if "direction" in parts else found)
-    depth = (right if "depth" in parts else centres(found))[:, 2:]
-    dimensions, heading, location = (
-        detections.dimensions.copy(),
-        detections.rotation_y.copy(),
-        detections.location.copy(),
-    )
+    along = truth if "direction" in parts else found
+    rays = centres(along.location, along.dimensions)
+    depth = (truth if "depth" in parts else found).location[:, 2:]
+    location, dimensions = detections.location.copy(), detections.dimensions.copy()
+    heading = detections.rotation_y.copy()
     if "size" in parts:
         dimensions[known] = truth.dimensions
     if "heading" in parts:
@@ -80,10 +76,10 @@ def oracle(
     told: Oracle = {}
     for name in progress(list(PARTS)):
         better = [put_right(*pair, PARTS[name]) for pair in zip(labels, detections)]
-        figures = evaluate(labels, better).get("Car", {})
+        figures = evaluate(labels, better)
         told[name] = {
-            metric: {overlap: float(figures[key][overlap]["R40"][MODERATE]) for overlap in OVERLAPS}
-            for metric, key in METRICS.items()
+            metric: {overlap: float(figure(figures, metric, overlap, "Car")[MODERATE]) for overlap in OVERLAPS}
+            for metric in METRICS
         }
     return told
 

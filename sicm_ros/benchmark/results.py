@@ -45,15 +45,15 @@ class Measured:
         """Return the AP in per cent, R40; metric "AP3D" or "APBEV"; overlap "0.7", "0.5" (or, of
         other classes, "0.25").
         """
-        return _figure(self.point.ap, metric, overlap, of_class)[DIFFICULTIES.index(level)]
+        return figure(self.point.ap, metric, overlap, of_class)[DIFFICULTIES.index(level)]
 
     def interval(self, metric: str, overlap: str = HEADLINE, level: str = "moderate") -> tuple[float, float]:
         """Return the interval of 95 % over resampled frames."""
-        low, high = _figure(self.point.interval, metric, overlap, "Car")[DIFFICULTIES.index(level)]
+        low, high = figure(self.point.interval, metric, overlap, "Car")[DIFFICULTIES.index(level)]
         return low, high
 
 
-def _figure(figures: Figures, metric: str, overlap: str, of_class: str) -> list:
+def figure(figures: Figures, metric: str, overlap: str, of_class: str) -> list:
     return figures[of_class][METRICS[metric]][f"{float(overlap):.2f}"]["R40"]
 
 
@@ -166,7 +166,7 @@ def _point(measured: Measured) -> dict:
 def _levels(figures: Figures, metric: str, of_class: str) -> dict:
     """Return {overlap: {"easy": ..., "moderate": ..., "hard": ...}} of a class."""
     return {
-        f"{limit:g}": dict(zip(DIFFICULTIES, _figure(figures, metric, str(limit), of_class)))
+        f"{limit:g}": dict(zip(DIFFICULTIES, figure(figures, metric, str(limit), of_class)))
         for limit in (STRICT[of_class], LOOSE[of_class])
     }
 

@@ -15,8 +15,9 @@ from sicm_ros.benchmark.planner import planner_view
 from sicm_ros.benchmark.rescoring import Found, recall
 from sicm_ros.errors import InputError
 from sicm_ros.geometry import LIKELY
+from sicm_ros.geometry.boxes import project
 from sicm_ros.kitti.planner import Judged, PlannerTable, judged, planner_table
-from sicm_ros.tracking import TrackingConfig
+from sicm_ros.tracking import Tracking, TrackingConfig
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,30 +47,28 @@ class StreamFigures:
 
 def measure(drives: Sequence[Drive], config: TrackingConfig | None = None) -> StreamFigures:
     """Follow drives, and hold what comes out against their labels."""
-    followed = [[pair.tracks.above(LIKELY) for pair in drive.followed(config)] for drive in drives]
+    followed = [drive.followed(config) for drive in drives]
     return StreamFigures(
         {drive.name: len(drive) for drive in drives},
-        identity(drives, followed),
+        identity(drives, [[pair.tracks.above(LIKELY) for pair in pairs] for pairs in followed]),
         arrivals(drives, config=config),
         recall(drives, config),
-        asked(drives, config),
+        asked(drives, followed),
     )
 
 
-def asked(drives: Sequence[Drive], config: TrackingConfig | None = None) -> dict[str, PlannerTable]:
-    """Return what a planner asks of what nodes publish of each pair: detections, and tracks, which know the past.
+def asked(drives: Sequence[Drive], followed: Sequence[Sequence[Tracking]]) -> dict[str, PlannerTable]:
+    """Return what a planner asks of what nodes publish of each pair: detections, and tracks, which know the past;
+    `followed` is what a tracker made of each drive's pairs.
 
     What has its centre outside of the image is there still, but has no label: no false alarm.
     """
     published: dict[str, list[Judged]] = {"detections": [], "tracks": []}
-    for drive in drives:
-        for labels, calibration, found, followed in zip(
-            drive.labels, drive.calibrations, drive.found, drive.followed(config)
-        ):
-            for name, boxes in (("detections", found), ("tracks", followed.tracks.boxes)):
+    for drive, pairs in zip(drives, followed):
+        for labels, calibration, found, pair in zip(drive.labels, drive.calibrations, drive.found, pairs):
+            for name, boxes in (("detections", found), ("tracks", pair.tracks.boxes)):
                 seen = seen_by(boxes, calibration)
-                x, _, z = seen.location.T
-                column = calibration.fx * x / z + calibration.cx
+                column = project(seen.location, calibration)[:, 0]
                 outside = (column < 0) | (column > calibration.width - 1)
                 published[name].append(judged(labels, seen, calibration.width, unlabelled=outside))
     return {name: planner_table(frames) for name, frames in published.items()}

@@ -171,8 +171,10 @@ def _of_model(args: argparse.Namespace) -> None:
     for quality in args.quality:
         folders.append(out / ("uncompressed" if quality is None else f"quality_{quality:g}"))
         points.append(measure(model, frames, quality, folders[-1], args.replicates or 200))
-    tables = _planner_tables(args, frames, folders) if args.planner or args.sheet else []
-    limits = [_oracle(*_labels_and_found(frames, folder)) for folder in folders] if args.oracle else []
+    looked_at = args.planner or args.sheet or args.oracle
+    evaluated = [_labels_and_found(frames, folder) for folder in folders] if looked_at else []
+    tables = _planner_tables(args, frames, evaluated) if args.planner or args.sheet else []
+    limits = [_oracle(*both) for both in evaluated] if args.oracle else []
     results = {
         "dataset": str(args.dataset),
         "split": args.split,
@@ -203,7 +205,9 @@ def _of_model(args: argparse.Namespace) -> None:
         _print_oracle(list(zip(names, limits)), of)
 
 
-def _planner_tables(args: argparse.Namespace, frames: Sequence[StereoFrame], folders: list[Path]) -> list[PlannerTable]:
+def _planner_tables(
+    args: argparse.Namespace, frames: Sequence[StereoFrame], evaluated: list[tuple[list[Labels], list[Labels]]]
+) -> list[PlannerTable]:
     """Return what a planner asks, of the detections of each quality; the first one's failures as a
     image if asked for.
     """
@@ -211,9 +215,9 @@ def _planner_tables(args: argparse.Namespace, frames: Sequence[StereoFrame], fol
     from sicm_ros.kitti.planner import judged, planner_table
 
     tables = []
-    for number, folder in enumerate(folders):
-        both = zip(frames, *_labels_and_found(frames, folder))
-        found = [judged(labels, detections, frame.size[0], args.min_score) for frame, labels, detections in both]
+    for number, both in enumerate(evaluated):
+        of_frames = zip(frames, *both)
+        found = [judged(labels, detections, frame.size[0], args.min_score) for frame, labels, detections in of_frames]
         tables.append(planner_table(found, args.min_score))
         if args.sheet and not number:
             failure_sheet(frames, found, args.sheet)

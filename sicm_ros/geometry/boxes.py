@@ -134,6 +134,13 @@ def corners(location: np.ndarray, dimensions: np.ndarray, rotation_y: np.ndarray
     return location[:, None] + offsets
 
 
+def centres(location: np.ndarray, dimensions: np.ndarray) -> np.ndarray:
+    """Return the centres (N, 3) of boxes; `location` (N, 3) are those of their bottom faces, all in metres."""
+    middle = location.copy()
+    middle[:, 1] -= dimensions[:, 0] / 2
+    return middle
+
+
 def project(points: np.ndarray, calibration: StereoCalibration) -> np.ndarray:
     """Project points (..., 3) of the left optical frame to pixels (..., 2) of the left image; z must be positive."""
     z = points[..., 2]

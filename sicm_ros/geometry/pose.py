@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sicm_ros.errors import InputError
+from sicm_ros.geometry.boxes import centres
 
 _R = math.sqrt(0.5)
 
@@ -163,10 +164,8 @@ def to_pose(
     """Turn KITTI boxes (N, 3), (N, 3), (N,) into centres (N, 3), quaternions xyzw (N, 4), sizes l, w, h (N, 3)."""
     location, dimensions = np.asarray(location, np.float64), np.asarray(dimensions, np.float64)
     half = np.asarray(rotation_y, np.float64) / 2
-    centre = location.copy()
-    centre[:, 1] -= dimensions[:, 0] / 2
     cos, sin = _R * np.cos(half), _R * np.sin(half)
-    return centre, np.stack([cos, sin, -sin, cos], 1), dimensions[:, ::-1].copy()
+    return centres(location, dimensions), np.stack([cos, sin, -sin, cos], 1), dimensions[:, ::-1].copy()
 
 
 def from_pose(

@@ -415,20 +415,24 @@ class Tracker:
 
     def _end(self, stamp: float) -> None:
         config = self.config.existence
-        alive = [
-            track.odds >= config.end and stamp - track.seen <= config.longest and mean[2] > 0
-            for track, mean in zip(self._memory.tracks, self._memory.mixed()[0])
-        ]
-        self._memory.keep(np.array(alive, bool))
-        self._memory.keep(self._apart(stamp))
+        places = self._memory.mixed()[0][:, :3]
+        alive = np.array(
+            [
+                track.odds >= config.end and stamp - track.seen <= config.longest and place[2] > 0
+                for track, place in zip(self._memory.tracks, places)
+            ],
+            bool,
+        )
+        self._memory.keep(alive)
+        self._memory.keep(self._apart(places[alive], stamp))
 
-    def _apart(self, stamp: float) -> np.ndarray:
+    def _apart(self, places: np.ndarray, stamp: float) -> np.ndarray:
         """Return bool (N,): tracks but for vehicles that stand in a likelier one's body, where one of the two is
         not seen now: they are one object, which was missed or a little off for a moment.
         """
-        memory, tracks = self._memory, self._memory.tracks
+        tracks = self._memory.tracks
         sizes, headings = np.array([track.size for track in tracks]), np.array([track.heading for track in tracks])
-        grounds = Grounds(memory.mixed()[0][:, :3], sizes.reshape(-1, 3), headings)
+        grounds = Grounds(places, sizes.reshape(-1, 3), headings)
         apart = np.ones(len(tracks), bool)
         for pair in grounds.meeting():
             worse, better = sorted(pair, key=lambda row: tracks[row].score)
